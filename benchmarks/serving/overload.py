@@ -1,0 +1,103 @@
+"""Ask a server three times as much as it can do and print what becomes of it.
+
+    python -m benchmarks.serving.overload
+
+The model takes 20 ms a row and four are answered at a time, so 200 rows a second are what there is. First a closed loop finds that, then an open loop
+sends three times as many, by the clock. Printed: answers a second, their share of the capacity, how fast the others were refused, and memory.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+from benchmarks.serving.load import closed_loop, open_loop
+from platform_lib.artifact import LoadedModel, Predictions
+from platform_lib.data.schema import Column, DataContract
+
+ROW_S = 0.02
+TIMES = 3
+CONTRACT = DataContract(name="slow", path="slow.csv", task="regression", target="y", columns={"x": Column(type="number"), "y": Column(type="number")})
+
+
+class SlowModel(LoadedModel):
+    """Answers x, slowly."""
+
+    def predict(self, table: Mapping[str, Sequence[Any]]) -> Predictions:
+        """Sleep for each row."""
+        values = np.asarray(table["x"], dtype=np.float64)
+        time.sleep(ROW_S * len(values))
+        return Predictions(values, None)
+
+
+def create_slow_app() -> Any:
+    """What uvicorn serves: the real application around the slow model."""
+    from platform_lib.serving.app import create_app
+    from platform_lib.serving.pace import Pace
+    from platform_lib.serving.served import LoaderState, ServedModel
+
+    model = SlowModel(name="slow", version="1", pipeline=None, contract=CONTRACT, sha256="")
+    example = {"x": 1.0}
+    sample = Predictions(np.ones(1), None)
+    served = ServedModel(model=model, tags={}, example=example, sample=sample, profile=None, since=datetime.now(UTC), pace=Pace(0.0, ROW_S))
+
+    class Fixed:
+        state = LoaderState(reference="slow@champion", alias="champion", current=served)
+        current = served
+
+    return create_app(Fixed())
+
+
+@contextmanager
+def slow_server() -> Iterator[tuple[str, psutil.Process]]:
+    """A process with the slow application; its address and itself."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.serving.overload:create_slow_app", "--port", str(port)]
+    with subprocess.Popen([*command, "--no-access-log", "--log-level", "error"], cwd=Path(__file__).resolve().parents[2]) as process:
+        try:
+            while True:
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+                    break
+                except httpx.HTTPError:
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/predict", psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
+    given = parser.parse_args()
+    core = 1 if (os.cpu_count() or 1) > 1 and hasattr(os, "sched_setaffinity") else None
+    body = json.dumps({"rows": [{"x": 1.5}]}).encode()
+    with slow_server() as (url, process):
+        capacity = closed_loop(url, body, {}, connections=16, seconds=given.seconds, core=core).per_second
+        before = process.memory_info().rss / 2**20
+        result = open_loop(url, body, {}, rate=TIMES * capacity, seconds=given.seconds, core=core)
+        after = process.memory_info().rss / 2**20
+        # What was still waiting when the last request was sent is answered after it, and is none of the goodput.
+        answered = result.statuses.get("200", 0) / (result.seconds + result.max_ms / 1000)
+        print(f"capacity {capacity:.0f} answers/s; sent {TIMES * capacity:.0f}/s for {result.seconds:.1f} s: {result.statuses}")
+        print(f"goodput {answered:.0f} answers/s, {answered / capacity:.0%} of the capacity; p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms")
+        print(f"refusals: p99 after {result.refused_p99_ms:.1f} ms; memory {before:.0f} -> {after:.0f} MiB RSS")
+
+
+if __name__ == "__main__":
+    main()

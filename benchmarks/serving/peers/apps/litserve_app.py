@@ -1,0 +1,39 @@
+"""The LitServe program: requests of any number of rows are put together, predicted at once and split again."""
+
+import sys
+from typing import Any
+
+import joblib
+import litserve
+from rows import features  # type: ignore[import-not-found]
+
+
+class Predictions(litserve.LitAPI):
+    """One model."""
+
+    def setup(self, device: str) -> None:
+        self.model = joblib.load("model.joblib")
+
+    def decode_request(self, request: dict[str, Any]) -> list[Any]:
+        return list(request["rows"])
+
+    def batch(self, inputs: list[list[Any]]) -> tuple[list[Any], list[int]]:
+        return [row for rows in inputs for row in rows], [len(rows) for rows in inputs]
+
+    def predict(self, batch: tuple[list[Any], list[int]]) -> tuple[list[Any], list[int]]:
+        rows, lengths = batch
+        return self.model.predict(features(rows)).tolist(), lengths
+
+    def unbatch(self, output: tuple[list[Any], list[int]]) -> list[list[Any]]:
+        predictions, lengths = output
+        ends = [sum(lengths[: place + 1]) for place in range(len(lengths))]
+        return [predictions[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+    def encode_response(self, output: list[Any]) -> dict[str, Any]:
+        return {"predictions": output}
+
+
+if __name__ == "__main__":
+    api = Predictions(max_batch_size=64, batch_timeout=0.001)
+    server = litserve.LitServer(api, accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True)
+    server.run(host="127.0.0.1", port=int(sys.argv[1]), num_api_servers=1, log_level="warning", access_log=False, generate_client_file=False)

@@ -1,0 +1,169 @@
+"""Start one server with one model, wait for its first right answer, check its answers, put the loads on it, and say what it used."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.serving.load import closed_loop
+from benchmarks.serving.models import BenchmarkModel
+from benchmarks.serving.own import dropped_rows, serving
+from benchmarks.serving.peers import processes
+from benchmarks.serving.peers.checking import check, expected
+from benchmarks.serving.peers.peer import Columns, Peer, Row
+from benchmarks.serving.peers.results import OURS, Load, Measured
+
+LONGEST_START_S = 120.0
+FIRST_ROWS = 20
+LOADS = ((1, 1), (1, 64), (100, 4), (1000, 4))
+"""Rows of a request, connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long a load is, and on which cores server and load run (None: wherever the system puts them)."""
+
+    seconds: float
+    server_core: int | None
+    load_core: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that has given its first right answer."""
+
+    url: str
+    headers: dict[str, str]
+    process: psutil.Process
+    start_s: float
+    body: Callable[[Sequence[Row]], bytes]
+    answers: Callable[[Any], list[Any]]
+    dropped_rows: Callable[[], float] = lambda: 0.0
+    """Rows until now that a request log could not keep."""
+
+    def ask(self, client: httpx.Client, rows: Sequence[Row]) -> list[Any]:
+        """The predictions for rows.
+
+        Raises:
+            httpx.HTTPStatusError: The server answered with an error.
+        """
+        answer = client.post(self.url, content=self.body(rows), headers=self.headers | {"Content-Type": "application/json"})
+        answer.raise_for_status()
+        return self.answers(answer.json())
+
+
+@contextmanager
+def peer_target(peer: Peer, model: BenchmarkModel, programs: Path, *, core: int | None) -> Iterator[Target]:
+    """A peer, started and answering.
+
+    Raises:
+        Failed: It ended, or gave no right answer in time.
+    """
+    columns = Columns.of(model)
+    with processes.started(peer, model, programs, core=core) as server:
+        target = Target(
+            server.url, {}, server.process, 0.0, lambda rows: json.dumps(peer.body(columns, rows), separators=(",", ":")).encode(), peer.answers
+        )
+        _wait_for_right_answer(target, model, server)
+        yield replace(target, start_s=time.perf_counter() - server.begun)
+
+
+@contextmanager
+def our_target(model: BenchmarkModel, programs: Path | None, *arguments: str, core: int | None) -> Iterator[Target]:
+    """Our server with everything on, started and answering."""
+    python = programs / "python" if programs else None
+    with TemporaryDirectory() as folder, serving(model, Path(folder), *arguments, core=core, python=python) as running:
+        yield Target(running.url, running.headers, running.process, running.start_s, _rows_body, _predictions, lambda: dropped_rows(running))
+
+
+def _rows_body(rows: Sequence[Row]) -> bytes:
+    return json.dumps({"rows": list(rows)}, separators=(",", ":")).encode()
+
+
+def _predictions(answer: Any) -> list[Any]:
+    return list(answer["predictions"])
+
+
+def _wait_for_right_answer(target: Target, model: BenchmarkModel, server: processes.Server) -> None:
+    rows = model.rows[:FIRST_ROWS]
+    truth = [str(value) for value in expected(model, rows)]
+    deadline, last = time.monotonic() + LONGEST_START_S, "no connection"
+    with httpx.Client(timeout=LONGEST_START_S) as client:
+        while time.monotonic() < deadline:
+            if not server.process.is_running() or server.process.status() == psutil.STATUS_ZOMBIE:
+                raise processes.Failed(f"it ended before it answered: {server.said()}")
+            try:
+                answers = [str(value) for value in target.ask(client, rows)]
+                if answers == truth:
+                    return
+                raise processes.Failed(f"its first answer is {answers}, the pipeline's {truth}")
+            except httpx.HTTPStatusError as err:
+                last = f"{err.response.status_code} {err.response.text[:200]}"
+            except httpx.HTTPError as err:
+                last = type(err).__name__
+            except (KeyError, IndexError, TypeError, ValueError) as err:
+                raise processes.Failed(f"its answer cannot be read: {type(err).__name__}: {err}") from err
+            time.sleep(0.02)
+    raise processes.Failed(f"no right answer within {LONGEST_START_S:.0f} s, last {last}; {server.said()}")
+
+
+def measure_peer(peer: Peer, model: BenchmarkModel, programs: Path, plan: Plan) -> Measured:
+    """One round of a peer; what goes wrong is told in the result."""
+    try:
+        with peer_target(peer, model, programs, core=plan.server_core) as target:
+            return _measure(peer.name, target, model, plan)
+    except (processes.Failed, RuntimeError, psutil.NoSuchProcess) as err:
+        return Measured(server=peer.name, model=model.name, trouble=" ".join(str(err).split())[:400])
+
+
+def measure_ours(model: BenchmarkModel, programs: Path | None, plan: Plan) -> Measured:
+    """One round of our server."""
+    try:
+        with our_target(model, programs, core=plan.server_core) as target:
+            return _measure(OURS, target, model, plan)
+    except (AssertionError, RuntimeError, psutil.NoSuchProcess) as err:
+        return Measured(server=OURS, model=model.name, trouble=" ".join(str(err).split())[:400])
+
+
+def _measure(name: str, target: Target, model: BenchmarkModel, plan: Plan) -> Measured:
+    memory_mib = processes.memory_mib(target.process)
+    checked = check(target.ask, model)
+    loads = [load_on(target, model, rows=rows, connections=connections, plan=plan) for rows, connections in LOADS]
+    return Measured(
+        server=name,
+        model=model.name,
+        start_s=target.start_s,
+        memory_mib=memory_mib,
+        memory_after_mib=processes.memory_mib(target.process),
+        compared=checked.compared,
+        wrong=checked.wrong,
+        example=checked.example,
+        loads=tuple(loads),
+    )
+
+
+def load_on(target: Target, model: BenchmarkModel, *, rows: int, connections: int, plan: Plan) -> Load:
+    """One load, after a shorter one that is not counted."""
+    body = target.body((model.rows * (1 + rows // len(model.rows)))[:rows])
+    closed_loop(target.url, body, target.headers, connections=connections, seconds=max(1.0, plan.seconds / 2), core=plan.load_core)
+    before, dropped = processes.cpu_s(target.process), target.dropped_rows()
+    result = closed_loop(target.url, body, target.headers, connections=connections, seconds=plan.seconds, core=plan.load_core)
+    used_s = processes.cpu_s(target.process) - before
+    answered = result.statuses.get("200", 0)
+    return Load(
+        rows=rows,
+        connections=connections,
+        per_second=result.per_second,
+        p50_ms=result.p50_ms,
+        p99_ms=result.p99_ms,
+        cpu_us=used_s / max(1, answered) * 1e6,
+        failed=sum(result.statuses.values()) - answered,
+        unlogged=min(1.0, (target.dropped_rows() - dropped) / max(1, answered * rows)),
+    )

@@ -1,0 +1,99 @@
+"""The edge, and the ways to the user interfaces: one login for all of them, then one route each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+from infra_stack.config import StackConfig, pairs
+from platform_lib.contract import Port
+from platform_lib.infra import naming
+from platform_lib.infra.edge_tls import EdgeTls, EdgeTlsArgs
+from platform_lib.infra.ingress import Ingress, IngressArgs
+from platform_lib.infra.login import Login, LoginArgs
+from platform_lib.infra.observability import GRAFANA_SERVICE
+from platform_lib.infra.secret_store import Credential, CredentialArgs
+from platform_lib.infra.ui_route import BUILT_IN_SECRET, BUILT_IN_USER, UiRoute, UiRouteArgs
+
+SERVICES = {  # host → (namespace, Service, port)
+    "mlflow": (naming.MLFLOW_NAMESPACE, "mlflow", int(Port.MLFLOW)),
+    "prefect": (naming.PREFECT_NAMESPACE, "prefect-server", int(Port.PREFECT)),
+    "grafana": (naming.MONITORING_NAMESPACE, *GRAFANA_SERVICE),
+}
+
+
+def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions) -> Ingress:
+    """Traefik, and the certificate for every host."""
+    size, mirrors = config.size, config.mirrors
+    tls = EdgeTlsArgs(
+        namespace=space,
+        domain=config.domain,
+        issuer=config.certificate_issuer,
+        acme_email=config.acme_email,
+        acme_server=config.acme_server,
+        size=size,
+        mirrors=mirrors,
+    )
+    EdgeTls("edge-tls", tls, opts)
+    edge = IngressArgs(namespace=space, service_type=config.service_type, trusted_proxies=config.trusted_proxies, size=size, mirrors=mirrors)
+    return Ingress("edge", edge, opts)
+
+
+def open_user_interfaces(
+    config: StackConfig,
+    spaces: Mapping[str, pulumi.Output[str]],
+    credentials: Mapping[str, tuple[str, pulumi.Output[str]]],
+    *,
+    after: Sequence[Any],
+    opts: pulumi.ResourceOptions,
+) -> dict[str, UiRoute]:
+    """Make the login and the routes.
+
+    Args:
+        config: The stack's settings.
+        spaces: Namespaces of the platform.
+        credentials: Host → user and password that prove to a service that the login stands before a request.
+        after: What brings Traefik's definitions.
+        opts: Provider.
+    Returns:
+        Route of each user interface, by its host's first part.
+    """
+    built_in: Credential | None = None
+    if config.oidc_issuer:
+        assert config.oidc_client_secret is not None  # StackConfig has looked
+        login = LoginArgs(
+            namespace=spaces[naming.AUTH_NAMESPACE],
+            domain=config.domain,
+            issuer=config.oidc_issuer,
+            client_id=config.oidc_client_id,
+            client_secret=config.oidc_client_secret,
+            groups_claim=config.oidc_groups_claim,
+            email_domains=config.email_domains,
+            size=config.size,
+            mirrors=config.mirrors,
+            after=after,
+        )
+        Login("login", login, opts)
+    else:
+        places = [spaces[namespace] for namespace, _, _ in SERVICES.values()]
+        built_in = Credential(
+            "login",
+            CredentialArgs(username=BUILT_IN_USER, secret_name=BUILT_IN_SECRET, namespaces=places, type="kubernetes.io/basic-auth"),
+            opts,
+        )
+    groups = pairs("ui_groups", config.ui_groups)
+    routes = {}
+    for name, (namespace, service, port) in SERVICES.items():
+        args = UiRouteArgs(
+            namespace=spaces[namespace],
+            host=naming.host(name, config.domain),
+            service=service,
+            port=port,
+            has_oidc=built_in is None,
+            groups=groups.get(name, []),
+            built_in_groups=config.admin_groups,
+            credentials=credentials.get(name),
+            after=[*after, *([built_in] if built_in else [])],
+        )
+        routes[name] = UiRoute(f"{name}-ui", args, opts)
+    return routes

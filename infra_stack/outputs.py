@@ -1,0 +1,27 @@
+"""What the stack tells others: names and addresses, worked out from the settings alone, so that a preview knows them too."""
+
+from infra_stack.config import StackConfig
+from platform_lib.contract import SharedOutputs
+from platform_lib.infra import naming
+from platform_lib.infra.object_store import checked_uri
+
+
+def shared_outputs(config: StackConfig) -> SharedOutputs:
+    """The stack's outputs; nothing of them is secret."""
+    mlflow, prefect, grafana = (f"https://{naming.host(name, config.domain)}" for name in naming.UI_HOSTS)
+    return SharedOutputs(
+        platform=naming.PLATFORM,
+        domain=config.domain,
+        models_host=naming.host(naming.MODELS_HOST, config.domain),
+        mlflow_url=naming.MLFLOW_URL,
+        mlflow_ui_url=mlflow,
+        prefect_api_url=naming.PREFECT_API_URL,
+        prefect_ui_url=prefect,
+        grafana_url=grafana,
+        ingress_namespace=naming.INGRESS_NAMESPACE,
+        monitoring_namespace=naming.MONITORING_NAMESPACE,
+        cluster_issuer=naming.CLUSTER_ISSUER,
+        request_log_uri=checked_uri("request_log_uri", config.request_log_uri),
+        image_registry=config.image_registry,
+        chart_mirror=config.chart_mirror,
+    )

@@ -1,0 +1,7 @@
+"""The platform's rules as a Pulumi policy pack: `pulumi preview --policy-pack policy`."""
+
+from pulumi_policy import PolicyPack
+
+from platform_lib.infra.policy_pack import pack_policies
+
+PolicyPack(name="cloud-ml-platform", policies=pack_policies())

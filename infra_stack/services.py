@@ -1,0 +1,76 @@
+"""The services that hold the teams' work: Postgres, the bucket, MLflow and Prefect."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from infra_stack.config import StackConfig
+from platform_lib.infra import naming
+from platform_lib.infra.database import Database, DatabaseArgs
+from platform_lib.infra.mlflow_server import MlflowServer, MlflowServerArgs
+from platform_lib.infra.object_store import ObjectStore
+from platform_lib.infra.prefect_server import USER as PREFECT_USER
+from platform_lib.infra.prefect_server import PrefectServer, PrefectServerArgs
+from platform_lib.infra.secret_store import Credential, CredentialArgs
+from platform_lib.infra.team import Team
+
+EDGE_USER = "edge"
+
+
+def make_services(
+    config: StackConfig, spaces: Mapping[str, pulumi.Output[str]], teams: Mapping[str, Team], *, after: pulumi.ResourceOptions
+) -> dict[str, tuple[str, pulumi.Output[str]]]:
+    """Make them.
+
+    Args:
+        config: The stack's settings.
+        spaces: Namespaces of the platform.
+        teams: By name; each gets credentials for MLflow and a work pool of Prefect.
+        after: Provider, and what has to be there before: namespaces and the definitions of monitors.
+    Returns:
+        Host → user and password that the service asks of its edge.
+    """
+    mlflow_space, prefect_space = spaces[naming.MLFLOW_NAMESPACE], spaces[naming.PREFECT_NAMESPACE]
+    common: dict[str, Any] = {"size": config.size, "mirrors": config.mirrors}
+    database = Database(
+        "database",
+        DatabaseArgs(
+            urls=config.database_urls,
+            namespace=spaces[naming.DATABASE_NAMESPACE],
+            secret_namespaces={"mlflow": mlflow_space, "prefect": prefect_space},
+            storage_class=config.storage_class,
+            **common,
+        ),
+        after,
+    )
+    store = ObjectStore("object-store", config.object_store(mlflow_space), after)
+    edge = Credential("edge-login", CredentialArgs(username=EDGE_USER, secret_name="edge-login", namespaces=[mlflow_space]), after)
+    mlflow = MlflowServerArgs(
+        ui_host=naming.host("mlflow", config.domain),
+        database_secret=database.secrets["mlflow"],
+        database_port=config.database_port,
+        database_namespace=database.namespace,
+        team_password_hashes={name: [team.mlflow_password_sha256] for name, team in teams.items()},
+        edge_password_hashes=[edge.password_sha256],
+        group_teams=config.group_teams,
+        admin_groups=config.admin_groups,
+        client_namespaces=[team.namespace for team in teams.values()],
+        artifacts_uri=store.uri,
+        storage_class=config.storage_class,
+        s3_endpoint=config.s3_endpoint,
+        s3_region=config.s3_region,
+        s3_secret=store.secret_name,
+        **common,
+    )
+    MlflowServer("mlflow", mlflow, after)
+    prefect_args = PrefectServerArgs(
+        ui_host=naming.host("prefect", config.domain),
+        database_secret=database.secrets["prefect"],
+        database_port=config.database_port,
+        database_namespace=database.namespace,
+        team_namespaces={name: team.namespace for name, team in teams.items()},
+        **common,
+    )
+    prefect = PrefectServer("prefect", prefect_args, after)
+    return {"mlflow": (EDGE_USER, edge.password), "prefect": (PREFECT_USER, prefect.password)}

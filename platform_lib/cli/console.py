@@ -1,0 +1,40 @@
+"""How commands speak: results on stdout, progress on stderr; plain text when piped."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def stdout() -> "Console":
+    """Console for results. Piped, it has no colours and does not wrap."""
+    return _console(stderr=False)
+
+
+def stderr() -> "Console":
+    """Console for progress and notes."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console
+
+    tty = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if tty else int(os.environ.get("COLUMNS", "160"))
+    return Console(stderr=stderr, highlight=False, soft_wrap=not tty, width=width, emoji=False, markup=False)
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show that something over two seconds is under way: a spinner on a terminal, one line where piped."""
+    console = stderr()
+    if console.is_terminal:
+        with console.status(text):
+            yield
+    else:
+        console.print(text)
+        yield

@@ -1,0 +1,118 @@
+"""What `mlp models show` and `diff` print. Reads what `training.inspection` found; asks no registry."""
+
+import dataclasses
+import string
+from typing import TYPE_CHECKING, Any
+
+from platform_lib import lineage
+from platform_lib.cli.console import stdout
+from platform_lib.cli.rendering import metrics_table, moment, number, pairs, show, table, verdict_lines
+from platform_lib.training.inspection import Differences, Inspected, describe_column
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def as_dict(version: Inspected) -> dict[str, Any]:
+    """One version for programs."""
+    import msgspec
+
+    record = version.record
+    return {
+        "name": record.name,
+        "version": record.version,
+        "aliases": list(record.aliases),
+        "run_id": record.run_id,
+        "created_at": record.created_at.isoformat(),
+        "gate": record.verdict,
+        "evaluation": version.evaluation,
+        "contract": msgspec.to_builtins(version.contract),
+        "config": version.config,
+        "lineage": dataclasses.asdict(version.origin),
+        "tags": record.tags,
+    }
+
+
+def page(version: Inspected) -> None:
+    """Print all of one version."""
+    console, record, evaluation = stdout(), version.record, version.evaluation
+    console.print(f"{record.name} version {record.version}", style="bold")
+    console.print(f"{', '.join(record.aliases) or 'no alias'}; trained {moment(record.created_at)}\n")
+    for line in verdict_lines(record.verdict):
+        console.print(line)
+    rows = f" on {evaluation['rows']} held-out rows" if "rows" in evaluation else ""
+    _section(f"Metrics{rows}", metrics_table(evaluation))
+    for why in evaluation.get("not_computed", {}).values():
+        console.print(why)
+    if evaluation.get("confusion"):
+        _section("Confusion matrix: a row is the truth, a column what was predicted", _confusion(evaluation["confusion"]))
+    if evaluation.get("residuals"):
+        _section("Errors: prediction − truth", _residuals(evaluation["residuals"]))
+    if evaluation.get("slices"):
+        _section("Slices", _slices(evaluation["slices"]))
+        if any(item.get("small") for item in evaluation["slices"]):
+            console.print("* fewer than 30 rows: mostly noise")
+    contract = version.contract
+    columns = {name: _role(contract, name) + describe_column(contract, name) for name in contract.columns}
+    _section(f"Contract of {contract.name} ({contract.path})", pairs(columns))
+    _section("Lineage", pairs(lineage.rows(version.origin)))
+
+
+def difference_page(found: Differences) -> None:
+    """Print what two versions do not share."""
+    console = stdout()
+    console.print(f"{found.one} against {found.other}", style="bold")
+    metrics = table("metric", found.one, found.other, "difference", numeric=(found.one, found.other, "difference"))
+    for name, (one, other) in found.metrics.items():
+        change = f"{other - one:+.4f}" if one is not None and other is not None else "–"
+        metrics.add_row(name, number(one), number(other), change)
+    _section("Metrics", metrics)
+    for title, items in (("Configuration", found.config), ("Columns", found.columns), ("Lineage", found.lineage)):
+        if not items:
+            console.print(f"\n{title}: the same")
+            continue
+        shown = table("", found.one, found.other)
+        for name, (a, b) in items.items():
+            shown.add_row(name, _value(a), _value(b))
+        _section(title, shown)
+
+
+def _section(title: str, content: "Table") -> None:
+    console = stdout()
+    console.print()
+    console.print(title, style="bold")
+    show(console, content)
+
+
+def _value(value: Any) -> str:
+    text = "–" if value is None else str(value)
+    return text[:12] if len(text) > 30 and all(sign in string.hexdigits for sign in text) else text
+
+
+def _role(contract: Any, name: str) -> str:
+    roles = {contract.target: "target; ", contract.id: "id; ", contract.time: "time; "}
+    return roles.get(name, "")
+
+
+def _confusion(confusion: dict[str, Any]) -> "Table":
+    labels = confusion["labels"]
+    shown = table("truth", *labels, numeric=labels)
+    for label, counts in zip(labels, confusion["counts"], strict=True):
+        shown.add_row(label, *(str(count) for count in counts))
+    return shown
+
+
+def _residuals(residuals: dict[str, Any]) -> "Table":
+    names = {"0": "least", "0.5": "median", "1": "greatest"}
+    values = {"mean": residuals["mean"], "standard deviation": residuals["standard_deviation"]}
+    values |= {names.get(share, f"{float(share):.0%} are below"): value for share, value in residuals["quantiles"].items()}
+    return pairs({name: number(value) for name, value in values.items()})
+
+
+def _slices(slices: list[dict[str, Any]]) -> "Table":
+    metrics = list(dict.fromkeys(name for item in slices for name in item["metrics"]))[:3]
+    shown = table("column", "value", "rows", *metrics, numeric=("rows", *metrics))
+    for item in slices:
+        rows = f"{item['rows']}{'*' if item.get('small') else ' '}"
+        shown.add_row(item["column"], item["value"], rows, *(number(item["metrics"].get(name)) for name in metrics))
+    return shown

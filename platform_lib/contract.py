@@ -1,0 +1,138 @@
+"""Names that one part of the platform writes and another reads. Holds no behaviour and imports nothing of ours."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+ENV_PREFIX: Final = "MLP_"
+
+
+class Alias:
+    """Registry aliases: which version plays which part."""
+
+    CANDIDATE: Final = "candidate"  # the last version that passed the gate
+    CHAMPION: Final = "champion"  # the version that serves
+    PREVIOUS: Final = "previous"  # the champion before, for `mlp rollback`
+    CANARY: Final = "canary"
+    SHADOW: Final = "shadow"
+
+
+class VersionTag:
+    """Tags of a registered model version: where it came from and what the gate said."""
+
+    GIT_COMMIT: Final = "mlp.git_commit"
+    DIRTY: Final = "mlp.dirty"
+    DATA_HASH: Final = "mlp.data_hash"
+    CONFIG_HASH: Final = "mlp.config_hash"
+    LOCK_HASH: Final = "mlp.lock_hash"
+    LIBRARY: Final = "mlp.library"
+    PYTHON: Final = "mlp.python"
+    FLOW_RUN: Final = "mlp.flow_run"
+    GATE: Final = "mlp.gate"  # JSON of the gate's verdict
+    MODEL_SHA256: Final = "mlp.model_sha256"
+    FILES_SHA256: Final = "mlp.files_sha256"  # of our other files in the artifact, together
+    NEW_BASELINE: Final = "mlp.new_baseline"  # the champion that `mlp train --new-baseline` left out of the comparison
+    PROMOTED_SCORE: Final = "mlp.promoted_score"  # set by a promotion: JSON of metric, score, data name and target
+    FORCED: Final = "mlp.forced"  # set by `mlp promote --force`: the gate had refused this version
+    PERCENT: Final = "mlp.percent"  # set by `mlp canary`: the share of requests that the canary answers, 0 to 100
+
+
+class Header:
+    """Request headers of the model server that others set, in lower case."""
+
+    STICKY: Final = "x-sticky-id"  # who asks: equal values are answered by the same version while a canary runs
+
+
+class ArtifactFile:
+    """Files inside a model artifact, beside MLflow's own."""
+
+    MODEL: Final = "model.skops"
+    CONTRACT: Final = "contract.yaml"
+    PROFILE: Final = "profile.json"
+    CONFIG: Final = "config.yaml"
+    ANSWERS: Final = "answers.json"
+
+
+class Port:
+    """Default ports on a laptop."""
+
+    MODEL_SERVER: Final = 8000
+    METRICS: Final = 9000
+    MLFLOW: Final = 5000
+    PREFECT: Final = 4200
+
+
+class Metric:
+    """Metrics of the model server, as Prometheus has them: dashboards and alert rules ask for these names."""
+
+    REQUESTS: Final = "mlp_requests_total"
+    SECONDS: Final = "mlp_request_seconds"
+    IN_FLIGHT: Final = "mlp_in_flight"
+    ROWS: Final = "mlp_batch_rows"
+    ERRORS: Final = "mlp_errors_total"
+    MODEL_INFO: Final = "mlp_model_info"
+    CHAMPION_INFO: Final = "mlp_champion_info"
+    REFUSED: Final = "mlp_model_refused_total"
+    FAST_PATH: Final = "mlp_fast_path"
+    CANARY_FAILURES: Final = "mlp_canary_failures_total"
+    CANARY_OFF: Final = "mlp_canary_off"
+    COMPARED: Final = "mlp_compared_rows_total"
+    LOG_DROPPED: Final = "mlp_log_dropped_total"
+    FEATURE_BIN: Final = "mlp_feature_bin_total"
+    FEATURE_REFERENCE_SHARE: Final = "mlp_feature_reference_share"
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means to CI."""
+
+    OK = 0
+    REFUSED = 1  # a check or the gate said no
+    USAGE = 2  # wrong use or bad input
+    SERVICE = 3  # a needed service failed
+    BUG = 70
+
+
+CONTRACT_VERSION: Final = 1
+"""Of `SharedOutputs`; rises only when a reader of before would be wrong."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SharedOutputs:
+    """What the shared stack tells model stacks: names and addresses, never a secret. Fields are added, never changed or removed."""
+
+    contract_version: int = CONTRACT_VERSION
+    platform: str
+    """Name of the platform, for people."""
+    domain: str
+    models_host: str
+    """Models answer at `https://<models_host>/models/<name>`."""
+    mlflow_url: str
+    """Inside the cluster, such as `http://mlflow.mlp-mlflow:5000`."""
+    mlflow_ui_url: str
+    prefect_api_url: str
+    """Inside the cluster; ends with `/api`."""
+    prefect_ui_url: str
+    grafana_url: str
+    ingress_namespace: str
+    monitoring_namespace: str
+    cluster_issuer: str
+    request_log_uri: str = ""
+    """`s3://bucket/prefix`; empty where logs stay on a volume."""
+    image_registry: str = ""
+    """Prefix of images where they come from a mirror; empty is none."""
+    chart_mirror: str = ""
+    """Where charts come from instead of their own homes; empty is none."""
+
+
+OUTPUTS_CONFIG_MAP: Final = "platform-outputs"
+"""ConfigMap with `SharedOutputs` as texts, in the ingress namespace and in each team's."""
+
+TEAM_CREDENTIALS_SECRET: Final = "mlflow-credentials"
+"""Secret in each team's namespace with `username` and `password`: what its pods show to MLflow."""
+
+PREFECT_AUTH_SECRET: Final = "prefect-auth"
+"""Secret in Prefect's and each team's namespace: under `PREFECT_AUTH_KEY` what machines show to Prefect, for `PREFECT_API_AUTH_STRING`."""
+PREFECT_AUTH_KEY: Final = "auth-string"
+
+PREDICTION_COLUMN: Final = "prediction"
+PROBABILITY_PREFIX: Final = "probability_"

@@ -1,0 +1,198 @@
+"""The one frame a pipeline ever sees: a column's contract type decides its dtype, in training, batch and serving alike.
+
+integer, number, boolean → float64 (true is 1.0; missing and infinite are NaN) · string → object (missing is NaN) · datetime → datetime64[us],
+UTC without a zone. Every value is converted on its own, so that a row in a batch becomes what it becomes alone. `quality` judges the values.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from platform_lib.data.schema import Column, DataContract
+from platform_lib.data.times import utc
+from platform_lib.errors import CheckFailed, UsageError
+
+
+def feature_frame(table: Mapping[str, Any] | pd.DataFrame, contract: DataContract) -> pd.DataFrame:
+    """Turn raw columns into the frame of features.
+
+    Args:
+        table: Per feature a sequence of n values, as lists of a request or columns of a table; other columns are left out.
+        contract: Names, order and types of the features.
+    Returns:
+        Shape (n, number of features), columns in the contract's order.
+    Raises:
+        UsageError: A column is missing, or a value cannot be read as its type; names column, row and value.
+    """
+    return _frame(table, contract, contract.features, "the model needs")
+
+
+def typed_table(table: Mapping[str, Any] | pd.DataFrame, contract: DataContract) -> pd.DataFrame:
+    """Like `feature_frame` for all columns of the contract: target, id and time too. Its values are as raw as those of `table` otherwise."""
+    return _frame(table, contract, tuple(contract.columns), "the contract names")
+
+
+def target_values(table: pd.DataFrame, contract: DataContract) -> NDArray[Any]:
+    """The truth of each row, as a model learns and answers it.
+
+    Returns:
+        Shape (n,): float64 for regression; for classification the labels, as object (str), bool or int64 by the target's type.
+    Raises:
+        CheckFailed: A row has no target.
+    """
+    column = contract.columns[contract.target]
+    values = typed_values(table[contract.target], contract.target, column)
+    missing = np.asarray(pd.isna(values))
+    if count := int(missing.sum()):
+        raise CheckFailed(
+            f"{count} row{' has' if count == 1 else 's have'} no value in the target {contract.target!r}, the first is row {int(missing.argmax())}. "
+            "Leave such rows out, as `mlp data import` does."
+        )
+    if contract.task == "regression":
+        return np.asarray(values, dtype=np.float64)
+    match column.type:
+        case "boolean":
+            return np.asarray(values == 1.0)
+        case "integer":
+            return np.asarray(values, dtype=np.int64)
+        case _:
+            return np.asarray(values)
+
+
+def typed_values(values: Sequence[Any] | pd.Series, name: str, column: Column) -> NDArray[Any]:
+    """One column's n values as the dtype its contract type stands for; see the module.
+
+    Raises:
+        UsageError: A value cannot be read as the type; names the column, the row (from 0) and the value.
+    """
+    series = _series(values)
+    typed, bad = convert(series, column)
+    if bad.size:
+        row = int(bad[0])
+        raise UsageError(f"row {row}: column {name!r} is {series.iloc[row]!r:.80}, expected {EXPECTED[column.type]}.")
+    return typed
+
+
+EXPECTED = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "datetime": "an ISO 8601 date or time",
+}
+
+
+def convert(series: pd.Series, column: Column) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Convert what can be converted.
+
+    Returns:
+        The typed values, missing where one cannot be read as the type, and the positions of those that cannot.
+    """
+    match column.type:
+        case "string":
+            return _texts(series)
+        case "datetime":
+            return _times(series)
+        case "boolean":
+            return _booleans(series)
+        case _:
+            return _numbers(series)
+
+
+def _frame(table: Mapping[str, Any] | pd.DataFrame, contract: DataContract, names: tuple[str, ...], needs: str) -> pd.DataFrame:
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise UsageError(f"the table lacks the column {missing[0]!r}; {needs} {', '.join(names)}.")
+    index = table.index if isinstance(table, pd.DataFrame) else None
+    return pd.DataFrame({name: _column(table[name], name, contract.columns[name], index) for name in names}, index=index)
+
+
+def _column(values: Sequence[Any] | pd.Series, name: str, column: Column, index: pd.Index | None) -> pd.Series:
+    typed = typed_values(values, name, column)
+    # The dtype is named because pandas 3 would make its own text type of objects that are texts.
+    return pd.Series(typed, index=index, dtype=typed.dtype, copy=False)
+
+
+def _series(values: Sequence[Any] | pd.Series) -> pd.Series:
+    try:
+        return pd.Series(values, copy=False)
+    except OverflowError:  # pandas 2, on a whole number beyond every float
+        return pd.Series(values, copy=False, dtype=object)
+
+
+def _texts(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    objects = _objects(series)
+    return _filled(objects, (value if type(value) is str else _text(value) for value in objects.tolist())), _NONE
+
+
+def _text(value: Any) -> Any:
+    """A whole number is written without its fraction, since a gap elsewhere in its column would have made it a float."""
+    if _is_missing(value):
+        return np.nan
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _numbers(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    if pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype):
+        return _finite(series.to_numpy(dtype=np.float64, na_value=np.nan)), _NONE
+    objects = _objects(series)
+    try:
+        return _finite(objects.astype(np.float64)), _NONE
+    except (TypeError, ValueError, OverflowError):
+        numbers, bad = _each(objects, float)
+        return _finite(numbers.astype(np.float64)), bad
+
+
+def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    infinite = np.isinf(numbers)
+    return np.where(infinite, np.nan, numbers) if infinite.any() else numbers
+
+
+_BOOLEANS = {True: 1.0, False: 0.0, "true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, "TRUE": 1.0, "FALSE": 0.0}
+
+
+def _booleans(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    values, bad = _each(_objects(series), _BOOLEANS.__getitem__)
+    return values.astype(np.float64), bad
+
+
+def _times(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        times = series if series.dt.tz is None else series.dt.tz_convert("UTC").dt.tz_localize(None)
+        return times.to_numpy(dtype="datetime64[us]"), _NONE
+    values, bad = _each(_objects(series), utc)
+    return np.array([None if value is np.nan else value for value in values], dtype="datetime64[us]"), bad
+
+
+_NONE: NDArray[np.intp] = np.empty(0, dtype=np.intp)
+
+
+def _objects(series: pd.Series) -> NDArray[Any]:
+    return series.to_numpy(dtype=object, na_value=np.nan)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or value != value
+
+
+def _each(objects: NDArray[Any], read: Callable[[Any], Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    values: list[Any] = []
+    bad: list[int] = []
+    for row, value in enumerate(objects.tolist()):
+        try:
+            values.append(np.nan if _is_missing(value) else read(value))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            values.append(np.nan)
+            bad.append(row)
+    return _filled(objects, values), np.array(bad, dtype=np.intp)
+
+
+def _filled(like: NDArray[Any], values: Iterable[Any]) -> NDArray[Any]:
+    out = np.empty(like.shape, dtype=object)
+    out[:] = list(values)
+    return out

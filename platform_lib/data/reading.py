@@ -1,0 +1,226 @@
+"""Read a CSV or Parquet file as it lies, into Arrow. CSV stays text, so that no type is guessed; `inference` decides types, `frame` applies them."""
+
+import csv
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from platform_lib.errors import NotFound, UsageError
+
+CSV_SUFFIXES = (".csv", ".tsv")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
+"""Texts that stand for a missing value in CSV."""
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawTable:
+    """A file's rows, untyped where the file does not type them."""
+
+    table: pa.Table
+    """CSV: text columns, missing where the text is one of MISSING_MARKERS. Parquet: its columns in plain types."""
+    notes: tuple[str, ...]
+    """What was done to read it, as sentences."""
+    markers: dict[str, tuple[str, ...]]
+    """Per column the texts that were read as missing; empty for Parquet."""
+    from_text: bool
+    """Whether texts may stand for other types, as in CSV."""
+
+    def with_table(self, table: pa.Table) -> "RawTable":
+        """The same of other rows."""
+        return replace(self, table=table)
+
+
+def read_raw(path: Path) -> RawTable:
+    """Read a table.
+
+    Raises:
+        NotFound: There is no such file.
+        UsageError: The file is not a table of its suffix; says what it is and what was expected.
+    """
+    suffix = checked_suffix(path)
+    try:
+        return _read_parquet(path) if suffix in PARQUET_SUFFIXES else _read_csv(path)
+    except OSError as err:
+        raise UsageError(f"{path} cannot be read: {err.strerror or err}.") from err
+
+
+def checked_suffix(path: Path) -> str:
+    """The suffix of a file that can be a table, in small letters.
+
+    Raises:
+        NotFound: There is no such file.
+        UsageError: A folder, another suffix, or empty.
+    """
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise NotFound(f"{path} does not exist; give a CSV or Parquet file.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected one CSV or Parquet file.")
+    if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
+        raise UsageError(
+            f"{path} ends in {suffix or 'nothing'!r}, expected one of {', '.join(CSV_SUFFIXES + PARQUET_SUFFIXES)}: save it as one of these."
+        )
+    if path.stat().st_size == 0:
+        raise UsageError(f"{path} is empty, expected a table with a header row and data rows.")
+    return suffix
+
+
+def _read_csv(path: Path) -> RawTable:
+    from pyarrow import csv as arrow_csv
+
+    separator, header = csv_header(path)
+    names = checked_names([name.strip() for name in header], path)
+    placeholders = [str(number) for number in range(len(names))]
+    try:
+        table = arrow_csv.read_csv(
+            path,
+            read_options=arrow_csv.ReadOptions(column_names=placeholders, skip_rows_after_names=1, block_size=8 << 20),
+            parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid as err:
+        raise csv_error(path, separator, len(names), err) from err
+    notes = [f"The columns are separated by {SEPARATORS[separator]}s."] if separator != "," else []
+    columns, markers, trimmed, commas = [], {}, [], []
+    for name, column in zip(names, table.columns, strict=True):
+        values = pc.utf8_trim_whitespace(column)
+        if not column.equals(values):
+            trimmed.append(name)
+        is_marker = pc.is_in(values, value_set=pa.array(MISSING_MARKERS))
+        if pc.any(is_marker).as_py():
+            markers[name] = tuple(sorted(pc.unique(values.filter(is_marker)).to_pylist()))
+            values = pc.if_else(is_marker, pa.scalar(None, pa.string()), values)
+        if separator == ";" and _has_decimal_commas(values):
+            values = pc.replace_substring(values, ",", ".")
+            commas.append(name)
+        columns.append(values)
+    if trimmed:
+        notes.append(f"White space around values was taken away in {', '.join(trimmed)}.")
+    if commas:
+        notes.append(f"The comma is the decimal sign in {', '.join(commas)}.")
+    return RawTable(table=pa.table(columns, names=names), notes=tuple(notes), markers=markers, from_text=True)
+
+
+def _has_decimal_commas(values: pa.ChunkedArray) -> bool:
+    fits = pc.all(pc.match_substring_regex(values, r"^[+-]?\d+(,\d+)?$")).as_py()
+    return bool(fits and pc.any(pc.match_substring(values, ",")).as_py())
+
+
+def csv_header(path: Path) -> tuple[str, list[str]]:
+    """The separator whose first rows agree on the most columns, and the first row's cells."""
+    best: tuple[int, str, list[str]] | None = None
+    for separator in SEPARATORS:
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = [row for row in islice(csv.reader(file, delimiter=separator), 20) if row]
+        except UnicodeDecodeError as err:
+            raise _not_utf8(path) from err
+        except csv.Error as err:
+            raise UsageError(f"{path} is not CSV: {err}. Save the table as CSV (UTF-8) or Parquet.") from err
+        if not rows:
+            raise UsageError(f"{path} holds only blank lines, expected a header row and data rows.")
+        agreeing = sum(len(row) == len(rows[0]) for row in rows)
+        score = len(rows[0]) * agreeing if agreeing > len(rows) / 2 else 0
+        if best is None or score > best[0]:
+            best = (score, separator, rows[0])
+    assert best is not None
+    return best[1], best[2]
+
+
+def checked_names(names: list[str], path: Path) -> list[str]:
+    """Column names that contract, Hydra and Parquet can all hold.
+
+    Raises:
+        UsageError: One is blank, twice there, or holds what Hydra would read as a reference.
+    """
+    for number, name in enumerate(names, start=1):
+        if not name.strip():
+            hint = " If it is pandas' index, save with index=False." if number == 1 else ""
+            raise UsageError(f"{path}: column {number} has a blank name, expected a name for each column.{hint} Name it or take it out.")
+        if "${" in name:
+            raise UsageError(f"{path}: column {number} is named {name!r}, but '${{' in a name would be read as a reference by Hydra. Rename it.")
+        if name == "???":
+            raise UsageError(f"{path}: column {number} is named '???', which Hydra would read as a value to be filled in. Rename it.")
+        if not name.isprintable():
+            raise UsageError(f"{path}: column {number} is named {name!r}, which holds a character that cannot be printed. Rename it.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        places = [str(number) for number, name in enumerate(names, start=1) if name == twice[0]]
+        raise UsageError(f"{path}: columns {' and '.join(places)} are all named {twice[0]!r}, expected each name once. Rename one.")
+    return names
+
+
+def csv_error(path: Path, separator: str, width: int, err: Exception) -> UsageError:
+    """Find the line that Arrow's error is about; slow, but only once something is wrong."""
+    if "UTF8" in str(err) or "UTF-8" in str(err):
+        return _not_utf8(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=separator)
+            for row in reader:
+                if row and len(row) != width:
+                    return UsageError(
+                        f"{path}: line {reader.line_num} has {len(row)} values, expected {width} as in the header. "
+                        "Mend the line; a value that holds the separator needs double quotes around it."
+                    )
+    except UnicodeDecodeError:
+        return _not_utf8(path)
+    except csv.Error:
+        pass
+    return UsageError(f"{path} is not CSV: {str(err).splitlines()[0]:.200} Save the table as CSV (UTF-8) or Parquet.")
+
+
+def _not_utf8(path: Path) -> UsageError:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as err:
+                return UsageError(
+                    f"{path} is not UTF-8: line {number} holds the byte 0x{line[err.start]:02x}. "
+                    "Save it as UTF-8; in a spreadsheet the choice is named 'CSV UTF-8'."
+                )
+    return UsageError(f"{path} is not UTF-8; save it as UTF-8.")
+
+
+def _read_parquet(path: Path) -> RawTable:
+    import pyarrow.parquet as parquet
+
+    try:
+        table = parquet.ParquetFile(path).read()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
+        raise UsageError(f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV.") from err
+    # pandas writes its index as a column of this name where the index has none.
+    names = [name for name in table.column_names if not (name.startswith("__index_level_") and name.endswith("__"))]
+    notes = ("pandas' index was left out.",) if len(names) < table.num_columns else ()
+    checked_names(names, path)
+    columns = [plain_column(table.column(name), name, path) for name in names]
+    return RawTable(table=pa.table(columns, names=names), notes=notes, markers={}, from_text=False)
+
+
+def plain_column(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
+    """One of int64, uint64, double, bool, string, timestamp, null; NaN is missing."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        numbers: Any = column.cast(pa.float64(), safe=False)
+        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+    if pa.types.is_integer(kind):
+        return column.cast(pa.uint64() if kind == pa.uint64() else pa.int64())
+    if pa.types.is_large_string(kind) or kind == pa.string_view() or pa.types.is_string(kind):
+        return column.cast(pa.string())
+    if pa.types.is_date(kind):
+        return column.cast(pa.timestamp("us"), safe=False)
+    if pa.types.is_timestamp(kind):
+        # A zone is only how the value was shown: Arrow keeps UTC.
+        return column.cast(pa.timestamp("us", tz=kind.tz), safe=False).cast(pa.int64()).cast(pa.timestamp("us"))
+    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return column
+    raise UsageError(f"{path}: column {name!r} holds {kind}, expected numbers, texts, booleans or times. Turn it into one of these, or take it out.")

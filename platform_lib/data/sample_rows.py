@@ -1,0 +1,76 @@
+"""Rows as a caller would send them: telling ones of a frame, without what must not be logged. What a model answers to them is `sample_answers`'s."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platform_lib.data.schema import Column, DataContract
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def typical_value(column: Column) -> Any:
+    """A value that the contract takes, JSON-able, where there is no real one or it must not be shown."""
+    if column.allowed:
+        return column.allowed[0]
+    low = column.min if column.min is not None else 0.0
+    middle = (low + (column.max if column.max is not None else low)) / 2
+    match column.type:
+        case "integer":
+            return round(middle)
+        case "number":
+            return round(middle, 3)
+        case "boolean":
+            return True
+        case "datetime":
+            return datetime(2026, 1, 31, 12).isoformat()
+        case _:
+            return "text"
+
+
+def sample_rows(frame: "pd.DataFrame", labels: NDArray[Any] | None, contract: DataContract, most: int) -> list[dict[str, Any]]:
+    """Choose rows that show much: a gap in each column that has some, each label, and the rest evenly over the frame.
+
+    Args:
+        frame: n rows of features, from `data.frame.feature_frame`.
+        labels: A model's answer to each row, shape (n,); None for numbers.
+        most: How many to choose at most.
+    Returns:
+        JSON-able mappings in the contract's order that serving takes; columns marked `log: false` hold a typical value instead of their own.
+    """
+    shown = [name for name in contract.features if contract.columns[name].log]
+    never_missing = [name for name in shown if not contract.columns[name].nullable]
+    usable = np.flatnonzero(~frame[never_missing].isna().any(axis=1).to_numpy()) if never_missing else np.arange(len(frame))
+    chosen: dict[int, None] = {}
+    for name in shown:
+        gaps = frame[name].isna().to_numpy()[usable]
+        if gaps.any():
+            chosen[int(usable[gaps.argmax()])] = None
+    if labels is not None:
+        for place in np.unique(labels[usable].astype(str), return_index=True)[1].tolist():
+            chosen[int(usable[place])] = None
+    for place in np.linspace(0, len(usable) - 1, min(most, len(usable))).astype(int).tolist() if len(usable) else []:
+        chosen[int(usable[place])] = None
+    return rows_as_sent(frame.iloc[list(chosen)[:most]], contract)
+
+
+def rows_as_sent(frame: "pd.DataFrame", contract: DataContract) -> list[dict[str, Any]]:
+    """A feature frame's n rows as JSON-able mappings; `feature_frame` makes the same frame of them, but for columns marked `log: false`."""
+    columns = {name: _as_sent(frame[name], contract.columns[name]) for name in contract.features}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _as_sent(series: "pd.Series", column: Column) -> Sequence[Any]:
+    if not column.log:
+        return [typical_value(column)] * len(series)
+    missing = series.isna().tolist()
+    values = series.dt.to_pydatetime().tolist() if column.type == "datetime" else series.tolist()
+    plain = _PLAIN[column.type]
+    return [None if is_missing else plain(value) for value, is_missing in zip(values, missing, strict=True)]
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {"integer": int, "number": float, "boolean": bool, "string": str, "datetime": datetime.isoformat}

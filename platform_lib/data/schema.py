@@ -1,0 +1,186 @@
+"""The data contract: what a table's columns are, as people review it in `conf/data/<name>.yaml`.
+
+Reading and writing the contract, and the one way from raw values to the frame that a pipeline sees; `quality` judges a table by it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from platform_lib.errors import UsageError
+
+ColumnType = Literal["integer", "number", "boolean", "string", "datetime"]
+Task = Literal["classification", "regression"]
+
+LARGEST_NUMBER = 1e30
+"""What a request may hold in a number, either way. Trees compute in float32, which ends at 3.4e38, and scaling may make a number larger."""
+LARGEST_INTEGER = 2**63 - 1
+"""What a request may hold in a whole number, either way: what the request log and any table can keep."""
+MAX_CATEGORIES = 50
+"""More different texts than this are not listed as `allowed`; the target's labels always are."""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One column of the table."""
+
+    type: ColumnType
+    nullable: bool = False
+    min: float | None = None
+    """Smallest value seen at import; for `datetime` columns None."""
+    max: float | None = None
+    allowed: list[str | int | bool] | None = None
+    """Known categories; None where there are too many to list."""
+    log: bool = True
+    """False keeps the column out of the request log."""
+
+
+class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a table holds and what is predicted from it."""
+
+    name: str
+    path: str
+    """File relative to the project's folder, with forward slashes."""
+    task: Task
+    target: str
+    id: str | None = None
+    time: str | None = None
+    key: list[str] = []
+    """Columns whose values decide on which side of the split a row falls: the id, or else all columns of the first import."""
+    columns: dict[str, Column]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns a model may learn from, in the table's order: all but target, id and time."""
+        return tuple(name for name in self.columns if name not in (self.target, self.id, self.time))
+
+    def features_of(self, *types: ColumnType) -> list[str]:
+        """Feature names of the given types, in the table's order."""
+        return [name for name in self.features if self.columns[name].type in types]
+
+
+def parse_contract(values: Mapping[str, Any], source: str) -> DataContract:
+    """Turn plain values into a contract.
+
+    Raises:
+        UsageError: Names `source` and the entry that does not fit.
+    """
+    try:
+        contract = msgspec.convert(values, DataContract)
+    except msgspec.ValidationError as err:
+        raise UsageError(f"{source} is not a data contract: {err}. Mend the entry, or write the file anew with `mlp data import`.") from err
+    named = {"target": contract.target, "id": contract.id, "time": contract.time, **{f"key {key}": key for key in contract.key}}
+    for role, column in named.items():
+        if column is not None and column not in contract.columns:
+            raise UsageError(f"{source}: {role} names the column {column!r}, but the columns are {', '.join(contract.columns)}.")
+    return contract
+
+
+def read_contract(path: Path) -> DataContract:
+    """Read `conf/data/<name>.yaml` or an artifact's `contract.yaml`."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        raise UsageError(f"cannot read the data contract {path}: {err}") from err
+    return parse_contract(values if isinstance(values, dict) else {}, str(path))
+
+
+def dump_contract(contract: DataContract) -> str:
+    """The contract as YAML, columns in the table's order, defaults left out; PyYAML and Hydra read the same from it."""
+    values = msgspec.to_builtins(contract)
+    for column in values["columns"].values():
+        if column["type"] == "integer":
+            column.update({limit: int(column[limit]) for limit in ("min", "max") if limit in column and float(column[limit]).is_integer()})
+    return yaml.dump(values, Dumper=_QuotingDumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+class _QuotingDumper(yaml.SafeDumper):
+    """Quotes every text that is not plainly a word: Hydra reads 1e3 and others as numbers where PyYAML reads texts."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./ -]*[A-Za-z0-9_]|[A-Za-z_]", text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_QuotingDumper.add_representer(str, _quoted)
+
+
+def columns_from_rows(rows: Sequence[Mapping[str, Any]], contract: DataContract) -> dict[str, list[Any]]:
+    """Check JSON-like rows against the contract, strictly, and turn them into one list a feature.
+
+    Every feature must be there; null only where the contract says nullable. Target, id and time may be sent and are left out;
+    any other name is refused, since it is most often a misspelt one. Values out of range and unknown categories pass. NaN, which clients send for
+    a gap, is null; so is pandas' "NaT" in a time.
+
+    Raises:
+        UsageError: Names the row (from 0), the column, what was given and what was expected.
+    """
+    known = set(contract.columns)
+    for number, row in enumerate(rows):
+        if extra := [name for name in row if name not in known]:
+            raise UsageError(f"row {number}: unknown column {extra[0]!r}; the columns are {', '.join(contract.features)}.")
+    table: dict[str, list[Any]] = {}
+    for name in contract.features:
+        column, values = contract.columns[name], []
+        for number, row in enumerate(rows):
+            if name not in row:
+                raise UsageError(f"row {number}: column {name!r} is missing; send null if the value is not known and the column is nullable.")
+            values.append(_checked(_known(row[name], column), name, column, number))
+        table[name] = values
+    return table
+
+
+_EXPECTED = {
+    "integer": "a whole number",
+    "number": "a finite number",
+    "boolean": "true or false",
+    "string": "a text",
+    "datetime": "an ISO 8601 date or time as text",
+}
+
+
+def _known(value: Any, column: Column) -> Any:
+    is_gap = value != value or (value == "NaT" and column.type == "datetime")
+    return None if is_gap else value
+
+
+def _checked(value: Any, name: str, column: Column, row: int) -> Any:
+    if value is None:
+        if column.nullable:
+            return None
+        raise UsageError(f"row {row}: column {name!r} is null, expected {_EXPECTED[column.type]}; the contract says it is never missing.")
+    match column.type:
+        case "boolean":
+            fits = isinstance(value, bool)
+        case "string":
+            fits = isinstance(value, str)
+        case "datetime":
+            fits = isinstance(value, str) and _is_time(value)
+        case _:
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) != float("inf")
+            fits = fits and (column.type == "number" or isinstance(value, int) or value.is_integer())
+            largest = LARGEST_NUMBER if column.type == "number" else LARGEST_INTEGER
+            if fits and abs(value) > largest:
+                raise UsageError(
+                    f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]} of at most {largest:.2g} either way."
+                )
+    if not fits:
+        raise UsageError(f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]}.")
+    return value
+
+
+def _is_time(value: str) -> bool:
+    from datetime import datetime
+
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""Write what a Dockerfile needs and the sources do not have: pinned requirements of each image, wheels of what no index has, the commit.
+
+Runs in the project's environment. The Dockerfile installs; `locked` reads the lock.
+"""
+
+import importlib.metadata
+import platform
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from platform_lib.errors import UsageError
+from platform_lib.image.locked import Distribution, Lock, holds, read_lock
+from platform_lib.image.wheel import write_wheel
+from platform_lib.lineage import write_source
+from platform_lib.settings import LOCK_FILES, Project
+
+CONTEXT_FOLDER = "build/image"
+LIBRARY = "platform-lib"
+EXTRAS = {"serve": ("serving", "tracing"), "train": ("training",)}
+"""Extras of the library that each image has. What the project itself requires is in both: its features may need it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildContext:
+    """What was written."""
+
+    folder: Path
+    python: str
+    """`3.12`: the image's Python is the project's."""
+    distributions: dict[str, int]
+    """How many each image installs, by target."""
+
+
+def write_context(project: Project) -> BuildContext:
+    """Write `build/image/` anew.
+
+    Raises:
+        UsageError: There is no lock, it lacks something, or a distribution that no index has is compiled.
+        CheckFailed: There is no commit.
+    """
+    if project.lock_file is None:
+        raise UsageError(f"{project.root} has no lock of its dependencies ({' or '.join(LOCK_FILES)}): run `make setup` and commit the file.")
+    lock = read_lock(project.lock_file)
+    own = _project_requirements(project)
+    folder = project.root / CONTEXT_FOLDER
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    counts, unpublished = {}, {LIBRARY}
+    for target, extras in EXTRAS.items():
+        found = _closure(lock, own, extras)
+        unpublished |= {each.name for each in found if not each.hashes}
+        lines = [each.line() for each in found if each.hashes]
+        (folder / f"{target}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        counts[target] = len(found) + 1
+    for name in sorted(unpublished):
+        write_wheel(name, folder / "wheels")
+    write_source(project, folder / "source.json")
+    python = ".".join(platform.python_version_tuple()[:2])
+    (folder / "python").write_text(f"{python}\n", encoding="utf-8")
+    return BuildContext(folder=folder, python=python, distributions=counts)
+
+
+def _closure(lock: Lock, own: list[Requirement], extras: tuple[str, ...]) -> list[Distribution]:
+    wanted = []
+    for requirement in map(Requirement, importlib.metadata.requires(LIBRARY) or []):
+        if any(holds(requirement.marker, extra) for extra in ("", *extras)):
+            requirement.marker = None
+            wanted.append(requirement)
+    return lock.closure([*wanted, *own], without=frozenset({LIBRARY}))
+
+
+def _project_requirements(project: Project) -> list[Requirement]:
+    """What the project requires besides the library."""
+    table = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
+    requirements = [Requirement(text) for text in table.get("project", {}).get("dependencies", [])]
+    return [each for each in requirements if canonicalize_name(each.name) != LIBRARY]

@@ -1,0 +1,88 @@
+"""Where alerts go: one address becomes Alertmanager's configuration. It holds credentials, so it belongs into a Secret; makes no resource."""
+
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import yaml
+
+CHECK_ALERT: Final = "MlpPlatformCheck"
+"""The alert with which `mlp platform check` tries the way; it is sent at once."""
+_FORMS = "https://hooks.slack.com/services/… (Slack), smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D (e-mail), or https://… (webhook)"
+
+
+def alertmanager_config(destination: str, *, http_proxy: str = "", no_proxy: str = "") -> str:
+    """Alertmanager's configuration file.
+
+    Args:
+        destination: Slack's incoming webhook, `smtp://` or `smtps://` with `from` and `to`, any other https address for a webhook; empty keeps
+            alerts in Grafana and Alertmanager.
+        http_proxy: For Slack and webhooks.
+        no_proxy: Hosts that are reached without it, comma-separated.
+    Raises:
+        ValueError: The address is none of these forms.
+    """
+    receiver = {"name": "people", **_receiver(destination)} if destination else {"name": "people"}
+    settings: dict[str, Any] = {"resolve_timeout": "5m"}
+    if http_proxy:
+        settings["http_config"] = {"proxy_url": http_proxy, **({"no_proxy": no_proxy} if no_proxy else {})}
+    config = {
+        "global": settings,
+        "route": {
+            "receiver": "people",
+            "group_by": ["alertname", "namespace", "model"],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "repeat_interval": "12h",
+            "routes": [
+                {"receiver": "nobody", "matchers": ['alertname =~ "Watchdog|InfoInhibitor"']},
+                {"receiver": "people", "matchers": [f'alertname = "{CHECK_ALERT}"'], "group_wait": "1s", "group_interval": "1m"},
+                {"receiver": "people", "matchers": ['severity = "critical"'], "repeat_interval": "4h"},
+            ],
+        },
+        "inhibit_rules": [
+            {"source_matchers": ['severity = "critical"'], "target_matchers": ['severity =~ "warning|info"'], "equal": ["namespace", "alertname"]},
+            # A model that is down is also slow, full and not the champion: one call is enough.
+            {
+                "source_matchers": ['alertname = "ModelDown"'],
+                "target_matchers": ['alertname =~ "Model.*"', 'alertname != "ModelDown"'],
+                "equal": ["namespace", "model"],
+            },
+        ],
+        "receivers": [{"name": "nobody"}, receiver],
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def _receiver(destination: str) -> dict[str, Any]:
+    parts = urlsplit(destination)
+    if parts.scheme in ("smtp", "smtps"):
+        return {"email_configs": [_email(destination)]}
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError(f"alerts has the form {parts.scheme or 'of no address'}: give {_FORMS}.")
+    if parts.hostname == "hooks.slack.com":
+        slack = {
+            "api_url": destination,
+            "send_resolved": True,
+            "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}{{ with .CommonLabels.model }} of {{ . }}{{ end }}",
+            "text": "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.description }}\n{{ .Annotations.runbook }}\n{{ end }}",
+        }
+        return {"slack_configs": [slack]}
+    return {"webhook_configs": [{"url": destination, "send_resolved": True}]}
+
+
+def _email(destination: str) -> dict[str, Any]:
+    parts = urlsplit(destination)
+    query = parse_qs(parts.query)
+    sender, receivers = query.get("from", [""])[0], query.get("to", [])
+    if not parts.hostname or not sender or not receivers:
+        raise ValueError("alerts is an smtp address without a host, a sender or a receiver: give smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D.")
+    made: dict[str, Any] = {
+        "smarthost": f"{parts.hostname}:{parts.port or (465 if parts.scheme == 'smtps' else 587)}",
+        "from": sender,
+        "to": ", ".join(receivers),
+        "send_resolved": True,
+        "require_tls": True,
+    }
+    if parts.username:
+        made |= {"auth_username": unquote(parts.username), "auth_password": unquote(parts.password or "")}
+    return made

@@ -1,0 +1,71 @@
+"""How much each part of the platform asks for, by size of the installation. Makes no resource.
+
+Sources: the charts' own defaults and notes (Traefik 200m/128Mi, cert-manager 50m/128Mi, oauth2-proxy 50m/64Mi, Prometheus 500m/2Gi);
+MLflow's and Prefect's servers measured idle at 450 MiB and 330 MiB of memory with one worker process.
+Memory limits equal requests for what holds state, so that the node never has to choose; CPU may burst.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+Size = Literal["small", "standard"]
+SIZES: Final = get_args(Size)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """Requests and limits of one container, and how many of it run."""
+
+    cpu_millis: int
+    memory_mib: int
+    cpu_limit_millis: int
+    memory_limit_mib: int
+    replicas: int = 1
+
+    @property
+    def requirements(self) -> dict[str, dict[str, str]]:
+        """As a container's `resources`."""
+        return {
+            "requests": {"cpu": f"{self.cpu_millis}m", "memory": f"{self.memory_mib}Mi"},
+            "limits": {"cpu": f"{self.cpu_limit_millis}m", "memory": f"{self.memory_limit_mib}Mi"},
+        }
+
+
+def _of(cpu: int, memory: int, cpu_limit: int, memory_limit: int, replicas: int = 1) -> Resources:
+    return Resources(cpu_millis=cpu, memory_mib=memory, cpu_limit_millis=cpu_limit, memory_limit_mib=memory_limit, replicas=replicas)
+
+
+# part → size → resources. `small` fits all parts into a laptop's 8 GiB; `standard` runs two of what can.
+RESOURCES: Final[Mapping[str, Mapping[str, Resources]]] = {
+    "traefik": {"small": _of(50, 96, 500, 256), "standard": _of(200, 128, 2000, 512, 2)},
+    "cert-manager": {"small": _of(10, 64, 200, 128), "standard": _of(50, 128, 500, 256, 2)},
+    "oauth2-proxy": {"small": _of(10, 32, 200, 64), "standard": _of(50, 64, 500, 128, 2)},
+    "postgres": {"small": _of(100, 512, 1000, 512), "standard": _of(1000, 4096, 4000, 4096, 3)},
+    "mlflow": {"small": _of(100, 768, 1000, 1536), "standard": _of(500, 1536, 2000, 3072, 2)},
+    "prefect-server": {"small": _of(100, 512, 1000, 1024), "standard": _of(500, 1024, 2000, 2048, 2)},
+    "prefect-services": {"small": _of(50, 384, 500, 768), "standard": _of(200, 512, 1000, 1024)},
+    "prefect-worker": {"small": _of(50, 256, 500, 512), "standard": _of(100, 384, 500, 768)},
+    "prometheus": {"small": _of(100, 768, 1000, 1536), "standard": _of(500, 2048, 2000, 4096)},
+    "alertmanager": {"small": _of(10, 64, 200, 128), "standard": _of(50, 128, 500, 256)},
+    "grafana": {"small": _of(50, 192, 500, 384), "standard": _of(100, 256, 1000, 512)},
+}
+
+# part → size → GiB of its volume.
+STORAGE_GIB: Final[Mapping[str, Mapping[str, int]]] = {
+    "postgres": {"small": 5, "standard": 100},
+    "artifacts": {"small": 20, "standard": 500},
+    "prometheus": {"small": 10, "standard": 100},
+    "alertmanager": {"small": 1, "standard": 5},
+    "grafana": {"small": 1, "standard": 10},
+}
+
+
+def resources(part: str, size: Size) -> Resources:
+    """Resources of a part at a size."""
+    return RESOURCES[part][size]
+
+
+def storage_gib(part: str, size: Size) -> int:
+    """GiB of a part's volume at a size."""
+    return STORAGE_GIB[part][size]

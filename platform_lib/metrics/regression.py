@@ -1,0 +1,69 @@
+"""Metrics of numbers. Each prepares once what does not depend on the row weights."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platform_lib.artifact import Predictions
+from platform_lib.metrics.weighting import MetricUndefined, Weighted, Weights, mean_of
+
+
+def _numbers(truth: NDArray[Any], predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    try:
+        given, expected = np.asarray(predictions.values, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    except (TypeError, ValueError) as err:
+        raise MetricUndefined(f"the predictions are no numbers: {err}.") from err
+    for what, values in (("predictions", given), ("true values", expected)):
+        if bad := int((~np.isfinite(values)).sum()):
+            raise MetricUndefined(f"{bad} {what} are NaN or infinite.")
+    return expected, given
+
+
+def mae(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    expected, given = _numbers(truth, predictions)
+    return mean_of(np.abs(given - expected))
+
+
+def rmse(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    expected, given = _numbers(truth, predictions)
+    mean = mean_of((given - expected) ** 2)
+    return lambda weights: float(np.sqrt(mean(weights)))
+
+
+def mape(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    expected, given = _numbers(truth, predictions)
+    if zeros := int((expected == 0).sum()):
+        raise MetricUndefined(f"{zeros} true values are 0, and an error in per cent of 0 has no meaning; choose mae.")
+    return mean_of(np.abs((given - expected) / expected))
+
+
+def medae(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    expected, given = _numbers(truth, predictions)
+    errors = np.abs(given - expected)
+    order = np.argsort(errors, kind="stable")
+    errors = errors[order]
+
+    def weighted(weights: Weights) -> float:
+        counted = np.cumsum(weights[order])
+        middle = np.searchsorted(counted, [(counted[-1] - 1) // 2, counted[-1] // 2], side="right")
+        return float(errors[middle].mean())
+
+    return weighted
+
+
+def r2(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    expected, given = _numbers(truth, predictions)
+    if np.all(expected == expected[0]):
+        raise MetricUndefined(f"all {len(expected)} true values are {expected[0]:g}.")
+    squares = (given - expected) ** 2
+    # Around the mean of all rows, so that the difference of squares below loses no digits.
+    centred = expected - expected.mean()
+    centred_squares = centred**2
+
+    def weighted(weights: Weights) -> float:
+        rows = weights.sum()
+        spread = centred_squares @ weights - (centred @ weights) ** 2 / rows
+        return float(1 - squares @ weights / spread) if spread > 1e-12 * rows * centred_squares.mean() else float("nan")
+
+    return weighted

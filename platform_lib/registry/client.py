@@ -1,0 +1,96 @@
+"""The connection to MLflow: quiet, quick to give up, and its failures as our sentences. What is asked over it is `versions`'s."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from platform_lib.errors import ServiceError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Set where the user has not chosen: no telemetry to third parties, and a dead server is reported in seconds instead of minutes.
+_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def quiet_third_parties() -> None:
+    """Turn other tools' telemetry and chatter off, for this process and its children, unless the environment says otherwise."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+def connect(uri: str) -> "MlflowClient":
+    """A client of the store at `uri`.
+
+    Raises:
+        ServiceError: No server answers there.
+    """
+    quiet_third_parties()
+    if uri.startswith(("http:", "https:")):
+        _probe(uri)
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with speaking(uri):
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _probe(uri: str) -> None:
+    import httpx
+
+    remedy = "Is it running? `mlp up` starts a local one; unset MLFLOW_TRACKING_URI to work without a server."
+    try:
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=5.0, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL) as err:
+        raise ServiceError(f"the MLflow server {uri} does not answer ({type(err).__name__}). {remedy}") from err
+
+
+@contextmanager
+def speaking(uri: str) -> Iterator[None]:
+    """Turn what goes wrong between us and MLflow into one sentence."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as err:
+        raise ServiceError(_sentence(uri, err)) from err
+
+
+def _sentence(uri: str, err: Exception) -> str:
+    text = " ".join(str(err).split())
+    code = getattr(err, "error_code", "")
+    if "out-of-date database schema" in text:
+        return f"the store {uri} was made by another version of MLflow. Copy the file away, then run `mlflow db upgrade {uri}`."
+    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED") or " 401" in text or " 403" in text:
+        return f"the MLflow server {uri} refused: {text:.200}. Are MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or a token) right?"
+    return f"the MLflow store {uri} failed: {text:.300}"
+
+
+@contextmanager
+def as_current_store(uri: str) -> Iterator[None]:
+    """Make `uri` the process's store for a while: MLflow looks models up in the current one when it makes a version in a local store."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def is_missing(err: Exception) -> bool:
+    """Whether MLflow says that what was asked for does not exist."""
+    return getattr(err, "error_code", "") in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND") or "not found" in str(err).lower()

@@ -1,0 +1,73 @@
+"""Artifacts as local folders: where they lie if that is here, else fetched whole or not at all."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+
+def cache_dir() -> Path:
+    """The user's folder for what can be fetched again."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "cloud-ml-platform"
+
+
+def fetch_artifacts(source: str, tracking_uri: str, *, target: Path | None, key: str) -> Path:
+    """Bring the folder at the artifact address `source` onto this machine.
+
+    Args:
+        target: Where to; None leaves local files where they lie and keeps others in the cache under `key`.
+    Raises:
+        FileNotFoundError: The address is a local folder that does not exist.
+    """
+    local = local_path(source)
+    if local is not None:
+        if not local.is_dir():
+            raise FileNotFoundError(f"{local} does not exist")
+        return local if target is None else Path(shutil.copytree(local, target, dirs_exist_ok=True))
+    if target is not None:
+        return _download(source, tracking_uri, target)
+    kept = cache_dir() / "models" / key
+    if key and kept.is_dir():
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".fetching-", dir=kept.parent))
+    _download(source, tracking_uri, fresh)
+    if not key:
+        return fresh
+    try:
+        fresh.replace(kept)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if not kept.is_dir():
+            raise
+    return kept
+
+
+def local_path(source: str) -> Path | None:
+    """The folder of a `file:` address or a plain path; None for an address elsewhere."""
+    parts = urlsplit(source)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    # One letter before the colon is a drive of Windows.
+    return Path(source) if len(parts.scheme) <= 1 else None
+
+
+def _download(source: str, tracking_uri: str, target: Path) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    target.mkdir(parents=True, exist_ok=True)
+    folder = Path(download_artifacts(artifact_uri=source, dst_path=str(target), tracking_uri=tracking_uri))
+    if folder != target and folder.is_dir():
+        for item in folder.iterdir():
+            shutil.move(item, target / item.name)
+        folder.rmdir()
+    return target

@@ -1,0 +1,41 @@
+"""From a reference to a model that answers: the call of notebooks, batch prediction and the gate. `artifact` checks and opens the files."""
+
+from platform_lib.artifact import LoadedModel, load_artifact
+from platform_lib.registry.reference import VersionRecord, parse_reference
+from platform_lib.registry.versions import Registry
+from platform_lib.settings import Project, Settings, find_project, load_settings, tracking_uri
+from platform_lib.user_code import make_importable
+
+
+def open_registry(project: Project, settings: Settings) -> Registry:
+    """The registry that this project uses now: the environment's, the local platform's, or the local store, created if need be."""
+    return Registry(tracking_uri(project, settings))
+
+
+def load_model(reference: str | None = None, project: Project | None = None) -> LoadedModel:
+    """Load a registered version.
+
+    Args:
+        reference: `NAME@champion`, `NAME/7`, `@candidate`, `7`; None is the project's champion.
+        project: None is the one that the working directory lies in.
+    Raises:
+        NotFound: No such version; the message lists what there is.
+        UntrustedModel: The file is not the registered one or holds a foreign type.
+    """
+    project = project or find_project()
+    registry = open_registry(project, load_settings())
+    return load_record(registry, registry.resolve(parse_reference(reference, project.name)), project)
+
+
+def load_record(registry: Registry, record: VersionRecord, project: Project) -> LoadedModel:
+    """Load a version that was resolved, with the types that this project trusts."""
+    make_importable(project)
+    return load_artifact(
+        registry.folder(record),
+        name=record.name,
+        version=record.version,
+        sha256=record.sha256,
+        package=project.package,
+        trusted_types=project.trusted_types,
+        others_sha256=record.files_sha256,
+    )

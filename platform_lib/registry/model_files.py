@@ -1,0 +1,130 @@
+"""The folder that is a registered model: MLflow's model in skops, with our contract, profile and configuration beside it."""
+
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from platform_lib.artifact import Predictions, file_sha256, files_sha256
+from platform_lib.contract import PREDICTION_COLUMN, ArtifactFile, VersionTag
+from platform_lib.data.schema import DataContract, dump_contract
+from platform_lib.sample_answers import sample_answers, write_sample_answers
+
+if TYPE_CHECKING:
+    from mlflow.models import Model, ModelSignature
+    from sklearn.pipeline import Pipeline
+
+EXAMPLE_ROWS = 3
+_ALWAYS = ("numpy", "pandas", "scikit-learn", "skops")
+_KNOWN_MODULES = {"builtins", "numpy", "pandas", "platform_lib", "sklearn", "skops"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelContent:
+    """What a version is made of."""
+
+    pipeline: "Pipeline"
+    """Fitted."""
+    contract: DataContract
+    example: pd.DataFrame
+    """Some rows of the feature frame, at least one; the first three are stored as input example, some with the pipeline's answers."""
+    predictions: Predictions
+    """The pipeline's answers to `example`."""
+    profile: dict[str, Any]
+    config_yaml: str
+    package: str | None
+    """The project's own package, whose types the model may hold."""
+    trusted_types: tuple[str, ...] = ()
+
+
+def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> dict[str, str]:
+    """Write the folder.
+
+    Args:
+        folder: Does not exist yet.
+        mlflow_model: Carries the identity that MLflow gave the model.
+    Returns:
+        Version tags with the SHA-256 of the model file and of our other files.
+    Raises:
+        UntrustedModel: The pipeline holds a type that is on no list of trusted types.
+    """
+    import mlflow.sklearn
+    import skops.io
+
+    from platform_lib.trust import check_types
+
+    draft = folder.with_name(f"{folder.name}.skops")
+    skops.io.dump(content.pipeline, draft)
+    trusted = check_types(draft, package=content.package, trusted_types=content.trusted_types)
+    draft.unlink()
+    mlflow.sklearn.save_model(
+        content.pipeline,
+        str(folder),
+        mlflow_model=mlflow_model,
+        serialization_format="skops",
+        skops_trusted_types=trusted,
+        signature=signature(content.contract, content.predictions),
+        input_example=content.example.head(EXAMPLE_ROWS),
+        pip_requirements=requirements(trusted),
+    )
+    (folder / ArtifactFile.CONTRACT).write_text(dump_contract(content.contract), encoding="utf-8")
+    (folder / ArtifactFile.CONFIG).write_text(content.config_yaml, encoding="utf-8")
+    (folder / ArtifactFile.PROFILE).write_text(json.dumps(content.profile, ensure_ascii=False), encoding="utf-8")
+    write_sample_answers(sample_answers(content.pipeline, content.example, content.contract), folder)
+    return {VersionTag.MODEL_SHA256: file_sha256(folder / ArtifactFile.MODEL), VersionTag.FILES_SHA256: files_sha256(folder)}
+
+
+def signature(contract: DataContract, predictions: Predictions) -> "ModelSignature":
+    """MLflow's signature: the features by the contract's types, and the label or number that `predict` answers.
+
+    Probabilities are not in it: an MLflow model has one predict function, and labels are what its clients expect. Ours answers both.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
+
+    # Whole numbers come as integers from a file and as floats from a column with gaps; MLflow takes neither for the other.
+    types = {"string": DataType.string, "datetime": DataType.datetime, "integer": AnyType()}
+    columns = {name: contract.columns[name] for name in contract.features}
+    inputs = [ColSpec(types.get(column.type, DataType.double), name, required=not column.nullable) for name, column in columns.items()]
+    kind = np.asarray(predictions.values).dtype.kind
+    output = {"f": DataType.double, "i": DataType.long, "b": DataType.boolean}.get(kind, DataType.string)
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec(output, PREDICTION_COLUMN)]))
+
+
+def requirements(types: Iterable[str]) -> list[str]:
+    """What has to be installed to load a model: the distributions that its types come from, at the versions installed here.
+
+    The project's own package is not among them: it is no distribution that an index knows.
+    """
+    modules = {name.split(".")[0] for name in types}
+    found = {*_ALWAYS}
+    if "platform_lib" in modules:
+        # An editable installation does not say which modules it holds.
+        found.add("platform-lib")
+    if others := modules - _KNOWN_MODULES:
+        # Reads the files of every installed distribution: half a second.
+        distributions = importlib.metadata.packages_distributions()
+        found |= {names[0] for module in others if (names := distributions.get(module))}
+    return sorted(pin for name in found if (pin := _pin(name)))
+
+
+def _pin(distribution: str) -> str | None:
+    try:
+        installed = importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    direct = json.loads(installed.read_text("direct_url.json") or "{}")
+    if not direct:
+        return f"{distribution}=={installed.version}"
+    commit = direct.get("vcs_info", {}).get("commit_id")
+    if commit:
+        extra = "[serving]" if distribution == "platform-lib" else ""
+        return f"{distribution}{extra} @ git+{direct['url']}@{commit}"
+    # A folder of this machine would mean nothing elsewhere.
+    return f"{distribution}=={installed.version}" if distribution == "platform-lib" else None

@@ -1,0 +1,90 @@
+"""How people name a registered model, and what the registry knows of one version. Looking it up is `versions`'s."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from platform_lib.contract import Alias, VersionTag
+from platform_lib.errors import UsageError
+
+_FORMS = "NAME, NAME@alias, NAME/7, models:/NAME@alias or models:/NAME/7"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One model and the alias or the version that is meant; exactly one of the two is set."""
+
+    name: str
+    alias: str | None = None
+    version: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
+
+
+def parse_reference(text: str | None, default_name: str | None = None, default_alias: str = Alias.CHAMPION) -> Reference:
+    """Read a reference as people and MLflow write it.
+
+    Args:
+        text: `NAME` (its `default_alias`), `NAME@alias`, `NAME/7`, either with `models:/` before it; with a default name also `@alias`, `7` or None.
+        default_name: The project's model, where there is a project.
+    Raises:
+        UsageError: None of these forms.
+    """
+    given = (text or "").strip().removeprefix("models:").lstrip("/")
+    if default_name is not None:
+        if not given:
+            return Reference(default_name, alias=default_alias)
+        if given.startswith("@"):
+            given = default_name + given
+        elif re.fullmatch(r"v?\d+", given):
+            given = f"{default_name}/{given.removeprefix('v')}"
+    match = re.fullmatch(r"(?P<name>[^@/:\s]+)(?:@(?P<alias>[A-Za-z][\w-]*)|/(?P<version>\d+))?", given)
+    if match is None:
+        raise UsageError(f"{text!r} is not a model reference: expected {_FORMS}.")
+    if match["version"]:
+        return Reference(match["name"], version=match["version"])
+    return Reference(match["name"], alias=match["alias"] or default_alias)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionRecord:
+    """One registered version as the registry knows it."""
+
+    name: str
+    version: str
+    run_id: str
+    source: str
+    """MLflow's address of the files: `models:/m-…`."""
+    tags: dict[str, str]
+    aliases: tuple[str, ...]
+    metrics: dict[str, float]
+    """The run's metrics."""
+    created_at: datetime
+    """UTC."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 that was registered for the model file; empty for a version that this library did not register."""
+        return self.tags.get(VersionTag.MODEL_SHA256, "")
+
+    @property
+    def files_sha256(self) -> str:
+        """SHA-256 that was registered for our other files; empty for a version made before it was kept."""
+        return self.tags.get(VersionTag.FILES_SHA256, "")
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """What the gate said, as `training.gates.Verdict` was stored; None where no gate was asked."""
+        try:
+            value = json.loads(self.tags[VersionTag.GATE])
+        except (KeyError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def passed_gate(self) -> bool:
+        """Whether the gate let this version through."""
+        return bool((self.verdict or {}).get("passed"))

@@ -1,0 +1,60 @@
+"""Make a version of a fitted pipeline: whole or not at all, in whatever moment it is stopped. `model_files` writes the files."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from platform_lib.contract import Alias
+from platform_lib.registry.client import as_current_store, speaking
+from platform_lib.registry.model_files import ModelContent, write_model
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def register(client: "MlflowClient", uri: str, name: str, content: ModelContent, *, run_id: str, tags: dict[str, str], passed: bool) -> str:
+    """Register; see `versions.Registry.register`. Returns the version."""
+    with speaking(uri):
+        # A retried step finds what its first attempt made before the connection broke.
+        made = client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
+        version = str(made[0].version) if made else None
+    if version is None:
+        model_id, hashes = _log_model(client, uri, name, content, run_id)
+        version = _make_version(client, uri, name, model_id, run_id, tags | hashes)
+    if passed:
+        with speaking(uri):
+            client.set_registered_model_alias(name, Alias.CANDIDATE, version)
+    return version
+
+
+def _log_model(client: "MlflowClient", uri: str, name: str, content: ModelContent, run_id: str) -> tuple[str, dict[str, str]]:
+    """Store the files as a logged model of the run; returns its id and the tags with the files' hashes."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    with speaking(uri):
+        experiment = client.get_run(run_id).info.experiment_id
+        logged = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=content.contract.task)
+    with tempfile.TemporaryDirectory(prefix="mlp-model-") as scratch:
+        folder = Path(scratch) / "model"
+        identity = Model(artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id)
+        hashes = write_model(content, folder, identity)
+        with speaking(uri):
+            client.log_model_artifacts(logged.model_id, str(folder))
+    with speaking(uri):
+        client.finalize_logged_model(logged.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return str(logged.model_id), hashes
+
+
+def _make_version(client: "MlflowClient", uri: str, name: str, model_id: str, run_id: str, tags: dict[str, str]) -> str:
+    """Name the logged model as the next version, with all its tags in one step."""
+    from mlflow.exceptions import MlflowException
+
+    with speaking(uri), as_current_store(uri):
+        try:
+            client.create_registered_model(name)
+        except MlflowException as err:
+            if err.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return str(client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id).version)

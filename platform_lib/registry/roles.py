@@ -1,0 +1,137 @@
+"""The parts that a version may play beside the champion: canary, with a share of the requests, and shadow. Promotion is `versions`'s."""
+
+from dataclasses import dataclass
+
+from platform_lib.contract import Alias, VersionTag
+from platform_lib.errors import CheckFailed, NotFound, UsageError
+from platform_lib.registry.client import speaking
+from platform_lib.registry.reference import Reference, VersionRecord
+from platform_lib.registry.versions import Moved, Registry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canary:
+    """The canary that the registry names."""
+
+    record: VersionRecord
+    percent: float | None
+    """None where the tag says no share."""
+
+
+def find_role(registry: Registry, name: str, alias: str) -> VersionRecord | None:
+    """The version that has an alias, None where none has."""
+    try:
+        return registry.resolve(Reference(name, alias=alias))
+    except NotFound:
+        return None
+
+
+def find_canary(registry: Registry, name: str) -> Canary | None:
+    """The canary, None where there is none."""
+    record = find_role(registry, name, Alias.CANARY)
+    if record is None:
+        return None
+    try:
+        percent = float(record.tags.get(VersionTag.PERCENT, ""))
+    except ValueError:
+        percent = None
+    return Canary(record=record, percent=percent)
+
+
+def start_canary(registry: Registry, record: VersionRecord, percent: float, *, force: bool = False) -> Canary | None:
+    """Let a version answer a share of the requests, or change its share.
+
+    Args:
+        percent: Above 0, at most 100.
+    Returns:
+        The canary until now, None where there was none.
+    Raises:
+        UsageError: The share is none.
+        CheckFailed: It is the champion, there is no champion, or the gate refused it and `force` is not given.
+    """
+    if not 0 < percent <= 100:
+        raise UsageError(f"the share is {percent:g} percent, expected more than 0 and at most 100; `mlp canary abort` ends a canary.")
+    _check_beside_champion(registry, record, "canary")
+    if not record.passed_gate and not force:
+        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate never judged it"
+        raise CheckFailed(
+            f"{record.name} version {record.version} did not pass the gate: {reasons}. "
+            "Its answers would be given to callers: overrule the gate with --force, or compare it unheard with `mlp shadow`."
+        )
+    before = find_canary(registry, record.name)
+    with speaking(registry.uri):
+        # The share first: no server may see the alias with an older one.
+        registry.client.set_model_version_tag(record.name, record.version, VersionTag.PERCENT, f"{percent:g}")
+        registry.client.set_registered_model_alias(record.name, Alias.CANARY, record.version)
+    if before is not None and before.record.version != record.version:
+        _drop_percent(registry, before.record)
+    return before
+
+
+def end_canary(registry: Registry, name: str) -> VersionRecord:
+    """Take the alias and the share away; the champion answers everybody.
+
+    Raises:
+        NotFound: There is no canary.
+    """
+    record = end_role(registry, name, Alias.CANARY)
+    _drop_percent(registry, record)
+    return record
+
+
+def finish_canary(registry: Registry, name: str, *, force: bool = False) -> Moved:
+    """Make the canary the champion.
+
+    Raises:
+        NotFound: There is no canary.
+        CheckFailed: The gate refused it and `force` is not given.
+    """
+    canary = find_canary(registry, name)
+    if canary is None:
+        raise NotFound(_no_role(name, Alias.CANARY))
+    moved = registry.promote(canary.record, force=force)
+    end_canary(registry, name)  # after the promotion: until it is seen, the canary keeps its share
+    return moved
+
+
+def start_shadow(registry: Registry, record: VersionRecord) -> None:
+    """Let a version answer in the background; the gate is not asked, for nobody hears it.
+
+    Raises:
+        CheckFailed: It is the champion, or there is no champion.
+    """
+    _check_beside_champion(registry, record, "shadow")
+    with speaking(registry.uri):
+        registry.client.set_registered_model_alias(record.name, Alias.SHADOW, record.version)
+
+
+def end_role(registry: Registry, name: str, alias: str) -> VersionRecord:
+    """Take an alias away.
+
+    Raises:
+        NotFound: No version has it.
+    """
+    record = find_role(registry, name, alias)
+    if record is None:
+        raise NotFound(_no_role(name, alias))
+    with speaking(registry.uri):
+        registry.client.delete_registered_model_alias(name, alias)
+    return record
+
+
+def _check_beside_champion(registry: Registry, record: VersionRecord, role: str) -> None:
+    champion = registry.champion(record.name)
+    if champion is None:
+        raise CheckFailed(f"{record.name} has no champion that a {role} could be compared with: promote a version first with `mlp promote`.")
+    if champion.version == record.version:
+        raise CheckFailed(f"{record.name} version {record.version} is the champion: a {role} is another version beside it.")
+
+
+def _drop_percent(registry: Registry, record: VersionRecord) -> None:
+    if VersionTag.PERCENT in record.tags:
+        with speaking(registry.uri):
+            registry.client.delete_model_version_tag(record.name, record.version, VersionTag.PERCENT)
+
+
+def _no_role(name: str, alias: str) -> str:
+    return f"{name} has no {alias}: `mlp {alias} --version V{' --percent P' if alias == Alias.CANARY else ''}` makes one."

@@ -1,0 +1,107 @@
+"""The local store: one SQLite file and a folder of artifacts, made once and following the project when its folder moves."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from platform_lib.errors import ServiceError
+from platform_lib.registry.client import quiet_third_parties
+from platform_lib.settings import Project
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+ARTIFACTS = "artifacts"
+LOCK_TIMEOUT_S = 120.0
+
+# Columns of MLflow's tables that hold addresses of files below the artifact folder.
+_ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
+
+
+def ensure_store(project: Project, uri: str) -> None:
+    """Make the store at `uri` usable: a local database is created, once, whatever else starts at the same moment; a server is left alone."""
+    del project  # the database's own folder says where its artifacts lie
+    if (database := database_path(uri)) is not None:
+        ensure_database(database)
+
+
+def database_path(uri: str) -> Path | None:
+    """The file of a `sqlite:` address, None for anything else."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0]))
+
+
+def store_lock(database: Path) -> "FileLock":
+    """The lock that whoever creates, moves or promotes in a local store holds."""
+    from filelock import FileLock
+
+    return FileLock(f"{database}.lock", timeout=LOCK_TIMEOUT_S)
+
+
+def ensure_database(database: Path) -> None:
+    """Create the database with its artifact folder beside it, or mend its addresses after the folder was moved or copied."""
+    from filelock import Timeout
+
+    artifacts = database.parent / ARTIFACTS
+    if database.is_file() and _moved_from(database, artifacts) is None:
+        return
+    try:
+        artifacts.mkdir(parents=True, exist_ok=True)
+        with store_lock(database):
+            if not database.is_file():
+                _create(database, artifacts)
+            elif (old := _moved_from(database, artifacts)) is not None:
+                _relocate(database, old, artifacts)
+    except Timeout as err:
+        raise ServiceError(f"{database}.lock is held by another process for over {LOCK_TIMEOUT_S:.0f} s. Is another `mlp` stuck?") from err
+    except (OSError, sqlite3.Error) as err:
+        raise ServiceError(f"cannot make the store {database}: {err}. Is the disk full, or the folder not yours?") from err
+
+
+def _create(database: Path, artifacts: Path) -> None:
+    """Migrations take a second and break when two processes run them: they go into a temporary file that is complete when it gets its name."""
+    quiet_third_parties()
+    import logging
+
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    new = database.with_name(f"{database.name}.new")
+    for leftover in database.parent.glob(f"{new.name}*"):
+        leftover.unlink()
+    store = SqlAlchemyStore(f"sqlite:///{new.as_posix()}", artifacts.absolute().as_uri())
+    store.engine.dispose()
+    new.replace(database)
+
+
+def _moved_from(database: Path, artifacts: Path) -> str | None:
+    """Address of the artifact folder as the database has it, when that is one of ours and not where it lies now."""
+    try:
+        with closing(sqlite3.connect(database, timeout=30)) as connection:
+            row = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
+    except sqlite3.Error as err:
+        raise ServiceError(f"{database} is not a store that MLflow made: {err}. Move it away; the next `mlp train` makes a new one.") from err
+    if row is None:
+        return None
+    root = str(row[0]).removesuffix("/0")
+    is_ours = root.startswith("file:") and root.endswith(f"/.mlp/{ARTIFACTS}")
+    return root if is_ours and root != artifacts.absolute().as_uri() else None
+
+
+def _relocate(database: Path, old: str, artifacts: Path) -> None:
+    new = artifacts.absolute().as_uri()
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        for table, column in _ADDRESSES:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                (new, len(old) + 1, len(old) + 1, f"{old}/"),
+            )

@@ -1,0 +1,226 @@
+"""Answer together what waits together, without making anything wait for it.
+
+Requests that are read in one turn of the event loop are answered by one call of the model in the next: nobody is held back, so a single caller loses
+nothing. What takes long goes to a thread, so that the loop stays free; what comes in meanwhile is answered together when the thread is free.
+Knows neither HTTP nor protocols.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from platform_lib.serving.admission import Admission, Limits
+from platform_lib.serving.answering import Answers, ModelFailed, answer_table
+from platform_lib.serving.decoding import Row, columns_of
+from platform_lib.serving.served import ServedModel
+
+_ON_LOOP_S = 0.002
+"""What is expected to take longer goes to a thread, a hop that costs about 0.15 ms."""
+_BATCH_S = 0.05
+"""Rows are put together only as far as they are expected to be answered in this time."""
+_MOST_ROWS = 2_000
+
+
+Digest = Callable[[ServedModel, dict[str, Sequence[Any]], Sequence[Any]], Any]
+"""From a version, the columns of a batch and its answers to whatever `on_answers` needs of them."""
+
+
+def nothing(_served: ServedModel, _columns: dict[str, Sequence[Any]], _values: Sequence[Any]) -> None:
+    """For batches that nothing else is wanted of."""
+
+
+class Waiting(msgspec.Struct, eq=False):
+    """A request that waits for its answer."""
+
+    served: ServedModel
+    rows: Sequence[Row]
+    write: Callable[[ServedModel, Answers], Any]
+    """Turns its answers into the body of its response; called where the model is."""
+    future: "asyncio.Future[Any]"
+    """Gets what `write` returned."""
+    about: Any = None
+    """Whatever `on_answers` needs to know of the request."""
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was answered together."""
+
+    served: ServedModel
+    requests: Sequence[Waiting]
+    columns: dict[str, Sequence[Any]]
+    """Of all rows, as they came: n values a feature."""
+    answers: Answers
+    bodies: Sequence[Any]
+    """One a request."""
+    digest: Any
+    """What `digest` made of the batch."""
+    seconds: float
+
+
+class Batcher:
+    """One event loop's. `submit` is all that its users need."""
+
+    def __init__(self, limits: Limits, admission: Admission, on_answers: Callable[[Batch], None], digest: Digest = nothing) -> None:
+        """Prepare.
+
+        Args:
+            on_answers: Called in the loop with each batch, before its requests are answered.
+            digest: Called with each batch where the model is; for what would take too long in the loop.
+        """
+        self._digest = digest
+        self._limits, self._admission, self._on_answers = limits, admission, on_answers
+        self._quick: list[Waiting] = []
+        self._slow: deque[Waiting] = deque()
+        self._running = 0
+
+    async def submit(self, served: ServedModel, rows: Sequence[Row], write: Callable[[ServedModel, Answers], Any], about: Any = None) -> Any:
+        """Answer rows of one request.
+
+        Returns:
+            What `write` made of its answers.
+        Raises:
+            ModelFailed: The model gave no answer.
+            Problem: 503, too many wait or it takes too long.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(served, rows, write, loop.create_future(), about)
+        pace = served.pace
+        if pace is not None and pace.seconds(len(rows)) <= _ON_LOOP_S:
+            if not self._quick:
+                loop.call_soon(self._answer_quick)
+            self._quick.append(waiting)
+        else:
+            self._admission.enter()
+            waiting.timer = loop.call_later(self._limits.request_timeout_s, self._expire, waiting)
+            self._slow.append(waiting)
+            loop.call_soon(self._start_slow)
+        return await waiting.future
+
+    def _answer_quick(self) -> None:
+        requests, self._quick = self._quick, []
+        for batch in _batches(requests, _ON_LOOP_S):
+            self._finish(batch, _compute_each(batch, self._digest))
+
+    def _start_slow(self) -> None:
+        while self._slow and self._running < self._limits.concurrency:
+            batch = self._next_slow()
+            if not batch:
+                return
+            self._running += 1
+            future = self._admission.in_thread(lambda batch=batch: _compute_each(batch, self._digest))  # type: ignore[misc]
+            future.add_done_callback(lambda done, batch=batch: self._slow_done(batch, done))  # type: ignore[misc]
+
+    def _next_slow(self) -> list[Waiting]:
+        """The longest waiting request, and what can be answered together with it; the others keep their places."""
+        while self._slow and self._slow[0].future.done():
+            self._leave(self._slow.popleft())
+        if not self._slow:
+            return []
+        served = self._slow[0].served
+        same = [waiting for waiting in self._slow if waiting.served is served and not waiting.future.done()]
+        batch = next(_batches(same, _BATCH_S))
+        taken = set(map(id, batch))
+        self._slow = deque(waiting for waiting in self._slow if id(waiting) not in taken)
+        return batch
+
+    def _slow_done(self, requests: list[Waiting], done: "asyncio.Future[list[Batch | _Failure]]") -> None:
+        self._running -= 1
+        for waiting in requests:
+            self._leave(waiting)
+        if done.cancelled():
+            for waiting in requests:
+                waiting.future.cancel()
+        elif (err := done.exception()) is not None:
+            self._finish(requests, [_Failure(requests, err)])
+        else:
+            self._finish(requests, done.result())
+        self._start_slow()
+
+    def _leave(self, waiting: Waiting) -> None:
+        self._admission.leave()
+        if waiting.timer is not None:
+            waiting.timer.cancel()
+
+    def _expire(self, waiting: Waiting) -> None:
+        if not waiting.future.done():
+            waiting.future.set_exception(self._admission.late())
+
+    def _finish(self, requests: Sequence[Waiting], outcomes: "Iterable[Batch | _Failure]") -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, _Failure):
+                for waiting in outcome.requests:
+                    if not waiting.future.done():
+                        waiting.future.set_exception(outcome.error)
+                continue
+            if (pace := outcome.served.pace) is not None:
+                pace.took(outcome.answers.stop, outcome.seconds)
+            try:
+                self._on_answers(outcome)
+            except Exception as err:  # a bug of ours must not leave its requests without an answer
+                for waiting in requests:
+                    if not waiting.future.done():
+                        waiting.future.set_exception(err)
+            for waiting, body in zip(outcome.requests, outcome.bodies, strict=True):
+                if not waiting.future.done():
+                    waiting.future.set_result(body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    requests: Sequence[Waiting]
+    error: BaseException
+
+
+def _batches(requests: Sequence[Waiting], seconds: float) -> Iterator[list[Waiting]]:
+    """Requests of one version each, in their order, as many together as are answered in that time."""
+    groups: dict[int, list[Waiting]] = {}
+    for waiting in requests:
+        groups.setdefault(id(waiting.served), []).append(waiting)
+    for group in groups.values():
+        pace = group[0].served.pace
+        most = min(pace.rows_within(seconds), _MOST_ROWS) if pace is not None else 1
+        batch: list[Waiting] = []
+        rows = 0
+        for waiting in group:
+            if batch and rows + len(waiting.rows) > most:
+                yield batch
+                batch, rows = [], 0
+            batch.append(waiting)
+            rows += len(waiting.rows)
+        yield batch
+
+
+def _compute_each(requests: Sequence[Waiting], digest: Digest) -> list[Batch | _Failure]:
+    """The whole batch at once, or each alone where something in it fails, so that no request fails for another's rows."""
+    try:
+        return [_compute(requests, digest)]
+    except Exception as err:
+        if len(requests) == 1:
+            return [_Failure(requests, err)]
+    return [outcome for waiting in requests for outcome in _compute_each([waiting], digest)]
+
+
+def _compute(requests: Sequence[Waiting], digest: Digest) -> Batch:
+    start = time.perf_counter()
+    served = requests[0].served
+    rows = requests[0].rows if len(requests) == 1 else list(chain.from_iterable(waiting.rows for waiting in requests))
+    columns = columns_of(rows, served.features)
+    predictions = answer_table(served.model, columns, served.predict)
+    if len(predictions.values) != len(rows):
+        raise ModelFailed(f"{served.model.name} version {served.model.version} gave {len(predictions.values)} answers to {len(rows)} rows.")
+    answers = Answers.of(predictions)
+    bodies, start_row = [], 0
+    for waiting in requests:
+        stop_row = start_row + len(waiting.rows)
+        bodies.append(waiting.write(served, answers.part(start_row, stop_row)))
+        start_row = stop_row
+    found = digest(served, columns, answers.values)
+    return Batch(served, requests, columns, answers, bodies, found, time.perf_counter() - start)

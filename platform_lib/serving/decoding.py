@@ -1,0 +1,97 @@
+"""Rows of a body as tuples in the contract's order. `RowReader` decodes rows that are plainly right straight into the contract's types.
+
+Whatever it does not take is read the ordinary way (`data.schema.columns_from_rows`), which alone judges and words what is wrong. So it may only ever
+be stricter than that, and what it takes must come out the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from platform_lib.data.schema import LARGEST_NUMBER, Column, DataContract, columns_from_rows
+
+Row = tuple[Any, ...]
+"""The values of one row, one a feature in the contract's order, as they came; None is missing."""
+
+_EXACT = 2**53
+"""Whole numbers up to here are floats to the last digit."""
+
+
+def rows_of(given: Sequence[Mapping[str, Any]], contract: DataContract) -> list[Row]:
+    """Check JSON-like rows, strictly.
+
+    Raises:
+        UsageError: As `columns_from_rows`.
+    """
+    return list(zip(*columns_from_rows(given, contract).values(), strict=True))
+
+
+def columns_of(rows: Sequence[Row], features: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """One sequence of n values a feature.
+
+    Args:
+        features: The contract's, in its order.
+    """
+    return dict(zip(features, zip(*rows, strict=True), strict=True))
+
+
+class RowReader:
+    """Reads `{key: [{column: value, …}, …]}` for one contract."""
+
+    def __init__(self, contract: DataContract, key: str) -> None:
+        """Make the decoder.
+
+        Args:
+            key: Name of the list in the body, such as `rows`.
+        """
+        features = contract.features
+        ignored = [name for name in contract.columns if name not in features]
+        self._width = len(features)
+        self._is_wider = bool(ignored)
+        self._fractions = [place for place, name in enumerate(features) if contract.columns[name].type == "integer"]
+        self._times = [place for place, name in enumerate(features) if contract.columns[name].type == "datetime"]
+        names = [*features, *ignored]
+        fields: list[Any] = [(f"c{place}", _type_of(contract.columns[name])) for place, name in enumerate(features)]
+        fields += [(f"c{place}", Any, None) for place in range(self._width, len(names))]
+        rename = {f"c{place}": name for place, name in enumerate(names)}
+        row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+        body = msgspec.defstruct("Body", [("rows", list[row])], rename={"rows": key}, forbid_unknown_fields=True)  # type: ignore[valid-type]
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+
+    def read(self, body: bytes) -> list[Row] | None:
+        """The rows, or None where a closer look is needed."""
+        try:
+            rows = [msgspec.structs.astuple(row) for row in self._decoder.decode(body).rows]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if self._is_wider:
+            rows = [row[: self._width] for row in rows]
+        if (self._fractions or self._times) and not all(map(self._is_right, rows)):
+            return None
+        return rows
+
+    def _is_right(self, row: Row) -> bool:
+        for place in self._fractions:
+            value = row[place]
+            if value.__class__ is float and not value.is_integer():
+                return False
+        try:
+            for place in self._times:
+                if row[place] is not None:
+                    datetime.fromisoformat(row[place])
+        except ValueError:
+            return False
+        return True
+
+
+def _type_of(column: Column) -> Any:
+    types: dict[str, Any] = {
+        "integer": Annotated[int, msgspec.Meta(ge=-_EXACT, le=_EXACT)] | Annotated[float, msgspec.Meta(ge=-_EXACT, le=_EXACT)],
+        "number": Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)],
+        "boolean": bool,
+        "string": str,
+        "datetime": str,
+    }
+    return types[column.type] | None if column.nullable else types[column.type]

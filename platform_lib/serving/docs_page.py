@@ -1,0 +1,81 @@
+"""`/docs`: Swagger UI from this server alone, so that the page works without the internet and a browser sends no key elsewhere.
+
+Its two files come from the package `fastapi-offline`, of which nothing else is used. What the page shows is `openapi`'s.
+"""
+
+import html
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+_FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+_DAY = "public, max-age=86400"
+# Swagger UI draws with inline styles and data images; scripts and requests are this server's own.
+_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+
+# Addresses are relative, so that the page works behind a proxy that takes a prefix off, such as /models/NAME.
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<title>{title}</title>
+</head>
+<body>
+<noscript>This page needs JavaScript; <a href="openapi.json">openapi.json</a> says the same.</noscript>
+<div id="page"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+_START = """"use strict";
+SwaggerUIBundle({
+  dom_id: "#page",
+  url: "openapi.json",
+  presets: [SwaggerUIBundle.presets.apis],
+  layout: "BaseLayout",
+  deepLinking: true,
+  displayRequestDuration: true,
+  defaultModelExpandDepth: 3,
+  validatorUrl: null,
+});
+"""
+
+
+def docs_routes(title: Callable[[], str]) -> APIRouter:
+    """The page and its files; open to everyone who reaches the port.
+
+    Args:
+        title: Of the page; asked each time, as it names the model that answers then.
+    """
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/docs")
+    async def page() -> Response:
+        return Response(_PAGE.format(title=html.escape(title())), media_type="text/html", headers=_HEADERS)
+
+    @router.get("/docs/start.js")
+    async def start() -> Response:
+        return Response(_START, media_type="text/javascript", headers={"Cache-Control": _DAY, "X-Content-Type-Options": "nosniff"})
+
+    async def file(request: Request) -> Response:
+        name = request.url.path.rsplit("/", 1)[1]
+        return FileResponse(_folder() / name, media_type=_FILES[name], headers={"Cache-Control": _DAY, "X-Content-Type-Options": "nosniff"})
+
+    for name in _FILES:
+        router.add_api_route(f"/docs/{name}", file)
+    return router
+
+
+def _folder() -> Path:
+    found = importlib.util.find_spec("fastapi_offline")  # does not import it
+    assert found is not None and found.origin is not None, "fastapi-offline is part of the serving extra"
+    return Path(found.origin).parent / "static"

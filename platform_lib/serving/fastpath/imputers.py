@@ -1,0 +1,43 @@
+"""Fill gaps by one value a column."""
+
+from typing import Any
+
+import numpy as np
+
+from platform_lib.serving.fastpath.blocks import Kind, NotCovered, Numbers, Step, Texts, TransformerFamily, need_numbers, not_infinite
+
+
+def _simple(fitted: Any, kind: Kind) -> Step:
+    if not (isinstance(fitted.missing_values, float) and np.isnan(fitted.missing_values)):
+        raise NotCovered("what it takes for missing is not NaN")
+    if kind == "texts":
+        return _texts(fitted)
+    need_numbers(kind)
+    statistics = np.asarray(fitted.statistics_, dtype=np.float64)
+    kept = None if fitted.keep_empty_features or not np.isnan(statistics).any() else np.flatnonzero(~np.isnan(statistics))
+    fill = statistics if kept is None else statistics[kept]
+    told = fitted.indicator_.features_ if fitted.add_indicator else None
+
+    def run(block: Numbers) -> Numbers:
+        missing = np.isnan(not_infinite(block))
+        chosen, gaps = (block, missing) if kept is None else (block[:, kept], missing[:, kept])
+        filled = np.where(gaps, fill, chosen)
+        return filled if told is None else np.hstack((filled, missing[:, told]))
+
+    return Step(run)
+
+
+def _texts(fitted: Any) -> Step:
+    if fitted.add_indicator:
+        raise NotCovered("it marks gaps of texts")
+    fill = fitted.statistics_.tolist()
+    if not all(isinstance(value, str) for value in fill):
+        raise NotCovered("it fills texts with something else")
+
+    def run(block: Texts) -> Texts:
+        return [[value if known is None else known for known in column] for value, column in zip(fill, block, strict=True)]
+
+    return Step(run, "texts")
+
+
+TRANSFORMERS: TransformerFamily = {"sklearn.impute._base.SimpleImputer": _simple}

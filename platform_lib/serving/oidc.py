@@ -1,0 +1,166 @@
+"""JWTs of an OpenID Connect issuer: signature, issuer, audience and times checked; its signing keys fetched, cached and refreshed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import jwt
+
+from platform_lib.errors import UsageError
+
+_MAX_TOKEN_CHARACTERS = 16_384
+_KEY_KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+"""Which kind of key an algorithm needs, by its first letters."""
+ALLOWED_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+
+class IssuerUnavailable(Exception):
+    """The issuer's signing keys could not be had, and none are cached that are young enough."""
+
+
+class TokenRefused(Exception):
+    """The token is not one of ours; the message may be shown to the caller."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OidcSettings:
+    """Which tokens are accepted."""
+
+    issuer: str
+    """Exactly the `iss` of the tokens; its discovery document names the signing keys."""
+    audience: str
+    """Must be among the token's `aud`."""
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    """Pinned: a token may not choose another one. Asymmetric only, so that a public key never passes for a shared secret."""
+    clock_skew_s: float = 30.0
+    refresh_s: float = 300.0
+    """Age from which the signing keys are fetched again."""
+    stale_s: float = 86_400.0
+    """Age until which cached signing keys are used while the issuer cannot be reached."""
+    retry_s: float = 10.0
+    """Least time between two fetches: unknown key ids must not let a caller hammer the issuer."""
+
+    def __post_init__(self) -> None:
+        if not (self.issuer.startswith("https://") or _is_on_this_machine(self.issuer)):
+            raise UsageError(
+                f"the OIDC issuer is {self.issuer!r}, expected an address of https://: anybody on the way could put in keys of their own."
+            )
+        wrong = [name for name in self.algorithms if name not in ALLOWED_ALGORITHMS]
+        if wrong or not self.algorithms:
+            raise UsageError(f"the OIDC algorithm {wrong[0] if wrong else ''!r} is not accepted; choose among {', '.join(ALLOWED_ALGORITHMS)}.")
+
+
+def _is_on_this_machine(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+
+
+class TokenVerifier:
+    """Checks bearer tokens against one issuer."""
+
+    def __init__(self, settings: OidcSettings, client: httpx.AsyncClient, now: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._client, self._now = settings, client, now
+        self._keys: dict[str, dict[str, Any]] = {}
+        self._built: dict[tuple[int, str], jwt.PyJWK] = {}
+        """By the entry's identity: building a key costs as much as a check."""
+        self._fetched_at = self._tried_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self.problem: str | None = None
+        """Why the last fetch of the signing keys failed; None when it did not."""
+
+    async def verify(self, token: str) -> dict[str, Any]:
+        """The claims of a good token.
+
+        Raises:
+            TokenRefused: Wrong form, key, signature, issuer, audience or time.
+            IssuerUnavailable: No signing keys to check with.
+        """
+        if len(token) > _MAX_TOKEN_CHARACTERS:
+            raise TokenRefused(f"the token is {len(token)} characters long, at most {_MAX_TOKEN_CHARACTERS} are read.")
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.InvalidTokenError, ValueError, RecursionError) as err:
+            raise TokenRefused("the token is not a JWT.") from err
+        algorithm = header.get("alg")
+        if algorithm not in self._settings.algorithms:
+            raise TokenRefused(f"the token is signed with {algorithm!r:.20}, expected {' or '.join(self._settings.algorithms)}.")
+        key = self._key_for(await self._entry(str(header.get("kid", ""))), algorithm)
+        try:
+            return dict(
+                jwt.decode(
+                    token,
+                    key,
+                    algorithms=[algorithm],
+                    issuer=self._settings.issuer,
+                    audience=self._settings.audience,
+                    leeway=self._settings.clock_skew_s,
+                    options={"require": ["exp", "iss", "aud"]},
+                )
+            )
+        except jwt.InvalidTokenError as err:
+            raise TokenRefused(f"the token was refused: {err}.") from err
+        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError, TypeError) as err:
+            raise TokenRefused("the token was refused: it cannot be read.") from err
+
+    def _key_for(self, entry: dict[str, Any], algorithm: str) -> jwt.PyJWK:
+        """The token chose among the pinned algorithms, but the key has the last word: one for another algorithm or kind verifies nothing."""
+        built = self._built.get((id(entry), algorithm))
+        if built is None:
+            try:
+                if entry["kty"] != _KEY_KINDS[algorithm[:2]] or entry.get("alg", algorithm) != algorithm:
+                    raise ValueError
+                built = jwt.PyJWK(entry, algorithm=algorithm)
+            except (jwt.PyJWTError, ValueError, TypeError) as err:
+                raise TokenRefused(f"the token is signed with {algorithm}, but the key that it names is for another algorithm.") from err
+            self._built[id(entry), algorithm] = built
+        return built
+
+    async def _entry(self, key_id: str) -> dict[str, Any]:
+        age = self._now() - self._fetched_at
+        if key_id not in self._keys or age > self._settings.refresh_s:
+            await self._refresh(key_id)
+            age = self._now() - self._fetched_at
+        if age > self._settings.stale_s:
+            raise IssuerUnavailable(f"the issuer {self._settings.issuer} cannot be reached for its signing keys.")
+        if key_id not in self._keys:
+            raise TokenRefused("the token is signed with a key that the issuer does not publish.")
+        return self._keys[key_id]
+
+    async def _refresh(self, key_id: str) -> None:
+        async with self._lock:
+            fresh = self._now() - self._fetched_at <= self._settings.refresh_s and key_id in self._keys
+            if fresh or self._now() - self._tried_at < self._settings.retry_s:
+                return
+            self._tried_at = self._now()
+            try:
+                self._keys, self._built = await self._fetch(), {}
+                self._fetched_at = self._now()
+                self.problem = None
+            except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as err:
+                self.problem = f"signing keys of {self._settings.issuer}: {type(err).__name__}: {err}"
+
+    async def _fetch(self) -> dict[str, dict[str, Any]]:
+        issuer = self._settings.issuer
+        answer = await self._client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=5)
+        answer.raise_for_status()
+        document = answer.json()
+        if document["issuer"] != issuer:
+            raise ValueError(f"the discovery document names the issuer {document['issuer']!r}")
+        answer = await self._client.get(document["jwks_uri"], timeout=5)
+        answer.raise_for_status()
+        # Keys for encryption and of kinds we do not know stand in the same set; one that cannot be read must not take the others with it.
+        return {str(entry.get("kid", "")): entry for entry in answer.json()["keys"] if _is_for_signing(entry)}
+
+
+def _is_for_signing(entry: Any) -> bool:
+    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or entry.get("kty") not in _KEY_KINDS.values():
+        return False
+    try:
+        jwt.PyJWK(entry)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return False
+    return True

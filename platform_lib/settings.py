@@ -1,0 +1,174 @@
+"""Where the project is and which servers it uses: frozen values, read once from `pyproject.toml` and the environment."""
+
+import json
+import os
+import socket
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from platform_lib.errors import NotFound, UsageError
+
+LOCK_FILES = ("uv.lock", "pdm.lock")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """One generated repository: its folder, and `[tool.mlp]` of its pyproject.toml."""
+
+    root: Path
+    """Absolute folder that holds pyproject.toml."""
+    name: str
+    """Name of the registered model, kebab-case."""
+    package: str
+    """Import name of the user's package under `src/`."""
+    task: str = "classification"
+    """`classification` or `regression`: what the template generated code and configuration for."""
+    trusted_types: tuple[str, ...] = ()
+    """Types that model files of this project may hold besides the library's list and the package's own."""
+
+    @property
+    def conf_dir(self) -> Path:
+        return self.root / "conf"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def state_dir(self) -> Path:
+        """What runs leave behind and git does not track; made on demand by whoever writes there."""
+        return self.root / ".mlp"
+
+    @property
+    def database(self) -> Path:
+        return self.state_dir / "mlflow.db"
+
+    @property
+    def artifact_dir(self) -> Path:
+        return self.state_dir / "artifacts"
+
+    @property
+    def lock_file(self) -> Path | None:
+        """The project's dependency lock, None before `make setup`."""
+        return next((self.root / name for name in LOCK_FILES if (self.root / name).is_file()), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What the environment says. Unset is None; the local answer is found by the functions below."""
+
+    tracking_uri: str | None = None
+    prefect_api_url: str | None = None
+    debug: bool = False
+
+
+def load_settings(environ: dict[str, str] | None = None) -> Settings:
+    """Read the environment once, at a command's entry."""
+    env = os.environ if environ is None else environ
+    return Settings(
+        tracking_uri=env.get("MLFLOW_TRACKING_URI") or None,
+        prefect_api_url=env.get("PREFECT_API_URL") or None,
+        debug=env.get("MLP_DEBUG", "") not in ("", "0"),
+    )
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Find the generated repository that `start` (default: the working directory) lies in.
+
+    Raises:
+        NotFound: No pyproject.toml with a `[tool.mlp]` table in this folder or above it.
+        UsageError: The table is there but broken.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            try:
+                table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("mlp")
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+                raise UsageError(f"{file} is not valid TOML: {err}. Mend it, or take it back with `git checkout`.") from err
+            if table is not None:
+                return _project(folder, table)
+    raise NotFound(
+        f"{here} is not inside a project: no pyproject.toml with a [tool.mlp] table here or above. "
+        "Change into a generated project, or make one with `copier copy`."
+    )
+
+
+def _project(root: Path, table: dict[str, Any]) -> Project:
+    name = table.get("model")
+    trusted = table.get("trusted_types", [])
+    if not isinstance(name, str) or not name:
+        raise UsageError(f'{root / "pyproject.toml"}: [tool.mlp] needs `model = "name-of-the-model"`.')
+    if not isinstance(trusted, list) or not all(isinstance(item, str) for item in trusted):
+        raise UsageError(f"{root / 'pyproject.toml'}: [tool.mlp] trusted_types is {trusted!r}, expected a list of type names.")
+    task = table.get("task", "classification")
+    if task not in ("classification", "regression"):
+        raise UsageError(f"{root / 'pyproject.toml'}: [tool.mlp] task is {task!r}, expected classification or regression.")
+    package = str(table.get("package", name.replace("-", "_")))
+    return Project(root=root, name=name, package=package, task=task, trusted_types=tuple(trusted))
+
+
+def tracking_uri(project: Project, settings: Settings) -> str:
+    """Where runs and versions are kept: the environment's server, else the local platform's if it is up, else the local store."""
+    return settings.tracking_uri or local_service_url(project, "mlflow") or f"sqlite:///{project.database.as_posix()}"
+
+
+def prefect_api_url(project: Project, settings: Settings) -> str | None:
+    """The Prefect server to report to, None to run in-process."""
+    local = local_service_url(project, "prefect")
+    return settings.prefect_api_url or (f"{local}/api" if local else None)
+
+
+def is_local_registry(project: Project, uri: str) -> bool:
+    """Whether `uri` is this project's own store, directly or through `mlp up`; everything else is shared with others."""
+    return uri.startswith("sqlite:") or uri == local_service_url(project, "mlflow")
+
+
+def local_service_url(project: Project, service: str) -> str | None:
+    """Address of a service that `mlp up` of this project started and that takes connections now, else None.
+
+    The file `.mlp/platform.json` is written by `mlp up`:
+    `{"root": str, "services": {name: {"pid": int, "create_time": float, "command": [str, ...], "url": str, ...}}}`.
+    """
+    file = project.state_dir / "platform.json"
+    try:
+        platform = json.loads(file.read_text(encoding="utf-8"))
+        record = platform["services"][service]
+        url = record["url"]
+        # The usual ports are those of every project: what listens there after a crash, or under a copy of the file, may be another one's.
+        if Path(platform["root"]) != project.root or not is_recorded_process(record["pid"], record["create_time"], record["command"]):
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 80), timeout=0.5):
+            return str(url)
+    except OSError:
+        return None
+
+
+def is_recorded_process(pid: int, create_time: float, command: Sequence[str]) -> bool:
+    """Whether the process that was recorded still runs; a stranger that was given its number since is another one.
+
+    Args:
+        create_time: When it began, seconds since the epoch.
+        command: Its command line.
+    """
+    try:
+        import psutil
+    except ImportError:  # an environment that only serves has no platform of its own
+        return True
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # The clock of a virtual machine jumps after a sleep, and start times with it: then the command line decides.
+        return bool(abs(process.create_time() - create_time) < 0.02 or process.cmdline()[1:] == list(command[1:]))
+    except psutil.Error:
+        return False

@@ -1,0 +1,183 @@
+"""Measure a fitted pipeline on held-out rows: overall, per slice, and where it errs. Whether that is good enough is the gate's."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from platform_lib.artifact import Predictions, predict
+from platform_lib.metrics import METRICS, score, standard_error, take
+from platform_lib.metrics.classification import confusion_counts, encode_labels
+from platform_lib.metrics.weighting import MetricUndefined
+from platform_lib.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+SMALL_SLICE_ROWS = 30
+_MOST_VALUES = 20
+_WORST_ROWS = 10
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+class SliceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows with one value in one column."""
+
+    column: str
+    value: str
+    """The value as text; `missing`, an interval of numbers or times, or `other` for the rarest of many texts."""
+    rows: int
+    metrics: dict[str, float]
+    """Only those that can be computed on these rows."""
+    small: bool
+    """Fewer than 30 rows: the numbers are mostly noise."""
+
+
+class Confusion(msgspec.Struct, frozen=True, kw_only=True):
+    """How often which class was answered for which."""
+
+    labels: list[str]
+    counts: list[list[int]]
+    """One row a true class, one column a predicted one, in the order of `labels`."""
+
+
+class WorstRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One held-out row with a large error."""
+
+    row: int
+    """Position among the held-out rows, from 0."""
+    truth: float
+    prediction: float
+    residual: float
+
+
+class Residuals(msgspec.Struct, frozen=True, kw_only=True):
+    """How far predictions lie from the truth: prediction − truth, in the target's unit."""
+
+    mean: float
+    standard_deviation: float
+    quantiles: dict[str, float]
+    """By share of rows below: `0`, `0.05`, `0.25`, `0.5`, `0.75`, `0.95`, `1`."""
+    worst: list[WorstRow]
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured. JSON-able by msgspec."""
+
+    rows: int
+    metrics: dict[str, float]
+    standard_errors: dict[str, float] = {}
+    """Per metric: how much it would vary between hold-outs of this size."""
+    not_computed: dict[str, str] = {}
+    """Per metric that cannot be computed: why."""
+    slices: list[SliceResult] = []
+    confusion: Confusion | None = None
+    residuals: Residuals | None = None
+
+
+def evaluate(pipeline: "Pipeline", frame: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -> Evaluation:
+    """Measure a pipeline on rows it was not fitted on.
+
+    Args:
+        pipeline: Fitted.
+        frame: Features of the n held-out rows, from `data.frame.feature_frame`.
+        truth: Their targets, shape (n,).
+        config: Task and slices.
+    """
+    return measure(predict(pipeline, frame), frame, truth, config)
+
+
+def measure(predictions: Predictions, frame: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -> Evaluation:
+    """Like `evaluate`, from answers that are there already."""
+    task = config.data.task
+    metrics, why = _scores(task, truth, predictions)
+    errors = {name: standard_error(name, truth, predictions) for name in metrics}
+    return Evaluation(
+        rows=len(truth),
+        metrics=metrics,
+        standard_errors={name: error for name, error in errors.items() if error is not None},
+        not_computed=why,
+        slices=[part for column in config.slices for part in _slices(column, frame, truth, predictions, config)],
+        confusion=_confusion(truth, predictions) if task == "classification" else None,
+        residuals=_residuals(truth, predictions) if task == "regression" else None,
+    )
+
+
+def _scores(task: str, truth: NDArray[Any], predictions: Predictions) -> tuple[dict[str, float], dict[str, str]]:
+    scores: dict[str, float] = {}
+    why: dict[str, str] = {}
+    for name, metric in METRICS.items():
+        if metric.task == task:
+            try:
+                scores[name] = score(name, truth, predictions)
+            except MetricUndefined as err:
+                why[name] = str(err)
+    return scores, why
+
+
+def _slices(column: str, frame: pd.DataFrame, truth: NDArray[Any], predictions: Predictions, config: TrainConfig) -> list[SliceResult]:
+    series = frame[column]
+    if config.data.columns[column].type == "boolean":
+        series = series.map({0.0: "false", 1.0: "true"}).astype(object)
+    values = slice_values(series)
+    found = []
+    for value in dict.fromkeys(values.cat.categories):
+        rows = np.flatnonzero(values == value)
+        if rows.size:
+            metrics, _ = _scores(config.data.task, truth[rows], take(predictions, rows))
+            found.append(SliceResult(column=column, value=str(value), rows=int(rows.size), metrics=metrics, small=rows.size < SMALL_SLICE_ROWS))
+    return found
+
+
+def slice_values(series: pd.Series) -> pd.Series:
+    """The slice of each row, as an ordered categorical of texts: values as they are, quarters of numbers and times with over 20 distinct values."""
+    missing = series.isna()
+    distinct = series[~missing].nunique()
+    if series.dtype == object:
+        common = series.value_counts().index[:_MOST_VALUES]
+        texts = series.where(series.isin(common) | missing, "other").astype(str)
+        order = [*sorted(common), "other"]
+    elif distinct > _MOST_VALUES:
+        edges = np.unique(series.quantile([0.25, 0.5, 0.75], interpolation="lower").to_numpy())
+        named = [_text(edge) for edge in edges]
+        order = [f"< {named[0]}", *(f"[{low}, {high})" for low, high in pairwise(named)), f">= {named[-1]}"]
+        texts = pd.Series(np.array(order, dtype=object)[np.searchsorted(edges, series.to_numpy(), side="right")], index=series.index)
+    else:
+        order = [_text(value) for value in sorted(series[~missing].unique())]
+        texts = series.map(_text)
+    texts = texts.where(~missing, "missing")
+    return pd.Series(pd.Categorical(texts, categories=list(dict.fromkeys([*order, "missing"]))), index=series.index)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.datetime64 | pd.Timestamp):
+        return pd.Timestamp(value).isoformat(sep=" ").removesuffix(" 00:00:00")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _confusion(truth: NDArray[Any], predictions: Predictions) -> Confusion | None:
+    try:
+        codes = encode_labels(truth, predictions)
+    except MetricUndefined:
+        return None
+    counts = confusion_counts(codes, np.ones(len(truth))).astype(int)
+    return Confusion(labels=[str(label) for label in codes.labels], counts=counts.tolist())
+
+
+def _residuals(truth: NDArray[Any], predictions: Predictions) -> Residuals | None:
+    residuals = np.asarray(predictions.values, dtype=np.float64) - truth
+    if not np.isfinite(residuals).all():
+        return None
+    worst = np.argsort(-np.abs(residuals), kind="stable")[:_WORST_ROWS]
+    return Residuals(
+        mean=float(residuals.mean()),
+        standard_deviation=float(residuals.std()),
+        quantiles={f"{share:g}": float(np.quantile(residuals, share)) for share in _QUANTILES},
+        worst=[
+            WorstRow(row=int(row), truth=float(truth[row]), prediction=float(predictions.values[row]), residual=float(residuals[row]))
+            for row in worst
+        ],
+    )

@@ -1,0 +1,153 @@
+"""The standard way from a table's columns to numbers, and the pipeline that features and model become. Which model is the user's `model.py`."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, is_regressor
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from platform_lib.data.schema import DataContract
+from platform_lib.errors import UsageError
+from platform_lib.training.config import TrainConfig
+
+if TYPE_CHECKING:  # a server loads this module with a model, and may never need a frame
+    import pandas as pd
+
+_PARTS = ("year", "month", "day", "weekday", "hour")
+_ATTRIBUTES = {"weekday": "day_of_week"}  # pandas gives up the name `weekday`
+_IMPUTATIONS = ("median", "mean", "most_frequent")
+
+
+class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Take points in time apart into numbers: year, month, day, weekday (Monday is 0), hour; a missing time is NaN in each.
+
+    Args:
+        parts: Which, in which order.
+    """
+
+    def __init__(self, parts: tuple[str, ...] = _PARTS) -> None:
+        self.parts = parts
+
+    def fit(self, X: "pd.DataFrame", y: Any = None) -> "DateParts":
+        """Learn the columns' names only."""
+        del y
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
+        """Turn datetime columns, shape (n, k), into numbers, shape (n, k × parts)."""
+        import pandas as pd
+
+        check_is_fitted(self, "n_features_in_")
+        out = np.empty((len(X), X.shape[1] * len(self.parts)))
+        for column in range(X.shape[1]):
+            times = pd.DatetimeIndex(X.iloc[:, column])
+            for place, part in enumerate(self.parts):
+                out[:, column * len(self.parts) + place] = getattr(times, _ATTRIBUTES.get(part, part))
+        return out
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """`<column>_<part>` each."""
+        names = self.feature_names_in_ if input_features is None else input_features
+        return np.array([f"{name}_{part}" for name in names for part in self.parts], dtype=object)
+
+
+def standard_features(
+    contract: DataContract,
+    *,
+    numeric_imputation: str = "median",
+    scale: bool = True,
+    min_frequency: int | float | None = 5,
+    max_categories: int | None = 50,
+    date_parts: list[str] | tuple[str, ...] = _PARTS,
+    **unknown: Any,
+) -> ColumnTransformer:
+    """Turn every feature of the contract into numbers, by its type.
+
+    Numbers and booleans: gaps are filled, with a column that says where they were for those the contract calls nullable; then scaled to mean 0
+    and deviation 1. Texts: one column a category, missing being one of them; rare and unknown categories share one. Times: `DateParts`.
+
+    Args:
+        contract: Names and types of the features.
+        numeric_imputation: `median`, `mean` or `most_frequent` of the column.
+        scale: Scale numbers; trees do without.
+        min_frequency: Categories in fewer training rows (or a smaller share, below 1) count as rare; None: none does.
+        max_categories: At most so many columns a text; None: no limit.
+        date_parts: Some of year, month, day, weekday, hour.
+    Raises:
+        UsageError: A setting is unknown or has no such value, or the contract has no features.
+    """
+    if unknown:
+        raise UsageError(
+            f"conf/features sets {next(iter(unknown))!r}, which standard_features does not know; "
+            "it knows numeric_imputation, scale, min_frequency, max_categories, date_parts. Or use it in features.py."
+        )
+    if numeric_imputation not in _IMPUTATIONS:
+        raise UsageError(f"features.numeric_imputation is {numeric_imputation!r}, expected one of {', '.join(_IMPUTATIONS)}.")
+    if isinstance(date_parts, str) or not date_parts or set(date_parts) - set(_PARTS):
+        raise UsageError(f"features.date_parts is {date_parts!r}, expected some of {', '.join(_PARTS)}.")
+    if not isinstance(scale, bool):
+        raise UsageError(f"features.scale is {scale!r}, expected true or false.")
+    if not _is_count(min_frequency) and not (isinstance(min_frequency, float) and 0 < min_frequency < 1):
+        raise UsageError(f"features.min_frequency is {min_frequency!r}, expected a whole number of rows, a share between 0 and 1, or null.")
+    if not _is_count(max_categories):
+        raise UsageError(f"features.max_categories is {max_categories!r}, expected a whole number of 1 or more, or null.")
+    if not contract.features:
+        raise UsageError(f"the table {contract.name!r} has no features: every column is its target, id or time. Bring a column to learn from.")
+
+    def numeric(*first: tuple[str, Any], indicate: bool) -> Pipeline:
+        # An all-missing column stays, as zeros: dropping it would make the columns depend on the rows.
+        impute = SimpleImputer(strategy=numeric_imputation, add_indicator=indicate, keep_empty_features=True)
+        return Pipeline([*first, ("impute", impute), *([("scale", StandardScaler())] if scale else [])])
+
+    numbers = contract.features_of("integer", "number", "boolean")
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=min_frequency, max_categories=max_categories, sparse_output=False)
+    groups = [
+        ("number", numeric(indicate=False), [name for name in numbers if not contract.columns[name].nullable]),
+        ("nullable", numeric(indicate=True), [name for name in numbers if contract.columns[name].nullable]),
+        ("category", encoder, contract.features_of("string")),
+        ("time", numeric(("parts", DateParts(tuple(date_parts))), indicate=False), contract.features_of("datetime")),
+    ]
+    return ColumnTransformer([group for group in groups if group[2]])
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
+
+
+def compose_pipeline(features: BaseEstimator, model: BaseEstimator, config: TrainConfig) -> Pipeline:
+    """One pipeline of features and model, unfitted; with `model.threshold` the model answers by that probability.
+
+    Raises:
+        UsageError: A threshold with regression, with other than two classes, or with a model without probabilities.
+    """
+    if config.model.threshold is not None:
+        model = FixedThresholdClassifier(
+            model, threshold=config.model.threshold, pos_label=_positive_label(model, config), response_method="predict_proba"
+        )
+    return Pipeline([("features", features), ("model", model)])
+
+
+def _positive_label(model: BaseEstimator, config: TrainConfig) -> Any:
+    contract = config.data
+    if contract.task == "regression" or is_regressor(model):
+        raise UsageError(f"model.threshold is {config.model.threshold}, but {contract.target!r} is a number to predict: set it to null.")
+    if not hasattr(model, "predict_proba"):
+        raise UsageError(
+            f"{type(model).__name__} gives no probabilities, so model.threshold {config.model.threshold} cannot be applied: set it to null."
+        )
+    target = contract.columns[contract.target]
+    labels = [False, True] if target.type == "boolean" else sorted(target.allowed or [])
+    if len(labels) != 2:
+        raise UsageError(
+            f"model.threshold is {config.model.threshold}, which is for two classes, but conf/data/{contract.name}.yaml allows "
+            f"{len(labels) or 'unlisted'} labels of {contract.target!r}: set it to null, or list the two labels there."
+        )
+    return labels[1]

@@ -1,0 +1,113 @@
+"""Everything known of a registered version in one place, and what two versions do not share. Reads only; pages are the command line's."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from platform_lib import lineage
+from platform_lib.contract import ArtifactFile
+from platform_lib.data.schema import DataContract, read_contract
+from platform_lib.lineage import Lineage
+from platform_lib.registry.reference import VersionRecord
+from platform_lib.registry.versions import Registry
+from platform_lib.training.tracking import read_evaluation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspected:
+    """One version with what its files and its run say."""
+
+    record: VersionRecord
+    contract: DataContract
+    config: dict[str, Any]
+    """The resolved configuration it was trained with."""
+    evaluation: dict[str, Any]
+    """As `training.evaluation.Evaluation`; only metrics where the run's file is gone."""
+    origin: Lineage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Differences:
+    """What two versions of a model do not share: name → (of the one, of the other); None where one has none."""
+
+    one: str
+    other: str
+    metrics: dict[str, tuple[float | None, float | None]]
+    """All metrics, the equal ones too."""
+    config: dict[str, tuple[Any, Any]]
+    columns: dict[str, tuple[str | None, str | None]]
+    lineage: dict[str, tuple[str, str]]
+
+
+def inspect_version(registry: Registry, record: VersionRecord) -> Inspected:
+    """Read a version's files and its run.
+
+    Raises:
+        UsageError: Its contract cannot be read: this library did not register it.
+        ServiceError: Its files cannot be fetched.
+    """
+    folder = registry.folder(record)
+    contract = read_contract(folder / ArtifactFile.CONTRACT)
+    try:
+        config = yaml.safe_load((folder / ArtifactFile.CONFIG).read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError):
+        config = {}
+    evaluation = read_evaluation(registry, record.run_id) or {"metrics": record.metrics}
+    origin = lineage.from_tags(record.tags, registry.run_tags(record))
+    return Inspected(record=record, contract=contract, config=config, evaluation=evaluation, origin=origin)
+
+
+def differences(one: Inspected, other: Inspected) -> Differences:
+    """Compare two versions."""
+    metrics = {
+        name: (one.record.metrics.get(name), other.record.metrics.get(name)) for name in dict.fromkeys([*one.record.metrics, *other.record.metrics])
+    }
+    return Differences(
+        one=f"{one.record.name}/{one.record.version}",
+        other=f"{other.record.name}/{other.record.version}",
+        metrics=metrics,
+        config=_unequal(_settings(one.config), _settings(other.config)),
+        columns=_unequal(_columns(one.contract), _columns(other.contract)),
+        lineage=lineage.compare(one.origin, other.origin),
+    )
+
+
+def _unequal(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys([*one, *other])
+    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
+
+
+def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flat, without the search space and the columns, which are compared apart."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        full = f"{prefix}{name}"
+        if full in ("search", "data.columns", "data.key"):
+            continue
+        flat |= _settings(value, f"{full}.") if isinstance(value, dict) else {full: value}
+    return flat
+
+
+def _columns(contract: DataContract) -> dict[str, str]:
+    return {name: describe_column(contract, name) for name in contract.columns}
+
+
+def describe_column(contract: DataContract, name: str) -> str:
+    """A column of the contract in a few words: type, gaps, range or values."""
+    column = contract.columns[name]
+    words: list[str] = [column.type]
+    if column.nullable:
+        words.append("may be missing")
+    if column.min is not None or column.max is not None:
+        words.append(f"{_bound(column.min)} to {_bound(column.max)}")
+    if column.allowed:
+        shown = ", ".join(map(str, column.allowed[:8]))
+        words.append(shown + (f" and {len(column.allowed) - 8} more" if len(column.allowed) > 8 else ""))
+    if not column.log:
+        words.append("not logged")
+    return "; ".join(words)
+
+
+def _bound(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"

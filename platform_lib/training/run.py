@@ -1,0 +1,259 @@
+"""One training from start to end: what it needs is checked first, every step is tracked, and its run never stays open.
+
+Binds the steps to a run and a registry. Which steps are taken is the user's `pipeline.py`; whether Prefect runs them is `flow`'s.
+"""
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from platform_lib import lineage
+from platform_lib.contract import VersionTag
+from platform_lib.errors import CheckFailed, UntrustedModel
+from platform_lib.lineage import Lineage
+from platform_lib.registry.loading import load_record, open_registry
+from platform_lib.registry.versions import Registry
+from platform_lib.settings import Project, Settings, is_local_registry
+from platform_lib.training import tracking
+from platform_lib.training.steps import (
+    Split,
+    Steps,
+    TrainingResult,
+    evaluate_held_out,
+    fit_pipeline,
+    judge_candidate,
+    refused,
+    split_rows,
+    unscorable,
+)
+from platform_lib.user_code import import_user_module
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from platform_lib.training.config import TrainConfig
+    from platform_lib.training.evaluation import Evaluation
+    from platform_lib.training.gates import Verdict
+
+Progress = Callable[[str], AbstractContextManager[None]]
+
+
+def silent(text: str) -> AbstractContextManager[None]:
+    """Progress for callers without a terminal."""
+    del text
+    return nullcontext()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a training was asked for."""
+
+    overrides: tuple[str, ...] = ()
+    """Hydra's, such as `model=forest`."""
+    promote: bool = True
+    """Make a version that passes the champion at once; on a shared registry promotion is always a step of its own."""
+    allow_dirty: bool = False
+    """Register from uncommitted code on a shared registry."""
+    new_baseline: bool = False
+    """Leave champion and best-ever out of the comparison: thresholds alone decide."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A training that may start: all that can be refused beforehand was."""
+
+    project: Project
+    registry: Registry
+    request: Request
+    config: "TrainConfig"
+    config_yaml: str
+    choices: dict[str, str]
+    origin: Lineage
+    is_local: bool
+
+
+def prepare(project: Project, settings: Settings, request: Request, flow_run: str = "") -> Plan:
+    """Compose the configuration, collect the lineage and reach the registry.
+
+    Raises:
+        UsageError: The configuration does not compose.
+        CheckFailed: No commit, data hash or lock; or a dirty tree on a shared registry.
+        ServiceError: The registry does not answer.
+    """
+    from platform_lib.training.configuration import compose
+
+    composed = compose(project, list(request.overrides))
+    origin = lineage.collect(project, composed.config.data, composed.resolved_yaml, flow_run)
+    registry = open_registry(project, settings)
+    is_local = is_local_registry(project, registry.uri)
+    if origin.dirty and not is_local and not request.allow_dirty:
+        raise CheckFailed(
+            f"the working tree differs from commit {origin.git_commit[:8]}: {', '.join(origin.dirty_files[:5])}. "
+            f"{registry.uri} is shared, and nobody else could make this model again: commit first, or insist with --allow-dirty."
+        )
+    return Plan(
+        project=project,
+        registry=registry,
+        request=request,
+        config=composed.config,
+        config_yaml=composed.resolved_yaml,
+        choices=composed.choices,
+        origin=origin,
+        is_local=is_local,
+    )
+
+
+def execute(plan: Plan, *, progress: Progress = silent, wrap: Callable[[Steps], Steps] | None = None) -> TrainingResult:
+    """Train in a new MLflow run, which is finished, failed or killed when this returns.
+
+    Args:
+        wrap: Turns the steps into tracked ones.
+    Raises:
+        UsageError: The project's `pipeline.py` cannot be imported.
+        PlatformError: What a step refused; its reason is in the run.
+    """
+    train = import_user_module(plan.project, "pipeline").train
+    tracking.close_abandoned_runs(plan.registry, plan.project.name)
+    with _interruptible(), tracking.open_run(plan) as run_id:
+        steps = bind(plan, run_id, progress)
+        result = train(plan.config, wrap(steps) if wrap else steps)
+        if not isinstance(result, TrainingResult):
+            raise CheckFailed(f"train() in pipeline.py returned {type(result).__name__}, expected what steps.register returns: end it with `return`.")
+        return result
+
+
+def train(
+    project: Project,
+    settings: Settings,
+    overrides: Sequence[str] = (),
+    *,
+    promote: bool = True,
+    allow_dirty: bool = False,
+    new_baseline: bool = False,
+    progress: Progress = silent,
+) -> TrainingResult:
+    """Train once, in this process and without Prefect. `flow.train` uses Prefect where a server is configured."""
+    request = Request(overrides=tuple(overrides), promote=promote, allow_dirty=allow_dirty, new_baseline=new_baseline)
+    return execute(prepare(project, settings, request), progress=progress)
+
+
+def bind(plan: Plan, run_id: str, progress: Progress) -> Steps:
+    """The steps of one run."""
+
+    def load(config: "TrainConfig") -> "pd.DataFrame":
+        from platform_lib.data.dataset import load_dataset
+
+        with progress(f"Loading {config.data.path}"):
+            return load_dataset(plan.project, config.data)
+
+    def split(table: "pd.DataFrame", config: "TrainConfig") -> Split:
+        parts = split_rows(table, config)
+        tracking.log_rows(plan, run_id, parts)
+        return parts
+
+    def fit(features: Any, model: Any, parts: Split, config: "TrainConfig") -> "Pipeline":
+        with progress(f"Fitting {type(model).__name__} on {len(parts.train)} rows"):
+            return fit_pipeline(features, model, parts, config)
+
+    def evaluate(pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Evaluation":
+        with progress(f"Evaluating on {len(parts.test)} held-out rows"):
+            evaluation = evaluate_held_out(pipeline, parts, config)
+            tracking.log_evaluation(plan, run_id, evaluation)
+        return evaluation
+
+    def gate(pipeline: "Pipeline", evaluation: "Evaluation", parts: Split, config: "TrainConfig") -> "Verdict":
+        del evaluation  # the gate computes what it judges from the rows themselves
+        with progress("Asking the gate"):
+            return _gate(plan, pipeline, parts, config)
+
+    def register(pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig") -> TrainingResult:
+        with progress("Registering"):
+            return _register(plan, run_id, pipeline, evaluation, verdict, parts, config)
+
+    return Steps(load=load, split=split, fit=fit, evaluate=evaluate, gate=gate, register=register)
+
+
+def _gate(plan: Plan, pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
+    from platform_lib.metrics import METRICS
+
+    champion_record = None if plan.request.new_baseline else plan.registry.champion(plan.project.name)
+    if champion_record is None:
+        return judge_candidate(pipeline, parts, config, champion=None, best_promoted=None)
+    best = plan.registry.best_promoted(
+        plan.project.name,
+        metric=config.gate.metric,
+        data=config.data.name,
+        target=config.data.target,
+        greater_is_better=METRICS[config.gate.metric].greater_is_better,
+    )
+    try:
+        champion = load_record(plan.registry, champion_record, plan.project)
+    except UntrustedModel as err:
+        verdict = judge_candidate(pipeline, parts, config, champion=None, best_promoted=best)
+        return refused(verdict, unscorable(champion_record.version, str(err)))
+    return judge_candidate(pipeline, parts, config, champion=champion, best_promoted=best)
+
+
+def _register(
+    plan: Plan, run_id: str, pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig"
+) -> TrainingResult:
+    import msgspec
+
+    from platform_lib.artifact import predict
+    from platform_lib.profile import build_profile
+    from platform_lib.registry.model_files import ModelContent
+
+    name = plan.project.name
+    champion = plan.registry.champion(name)
+    frame = parts.train.frame
+    answers = predict(pipeline, frame)
+    content = ModelContent(
+        pipeline=pipeline,
+        contract=config.data,
+        example=frame,
+        predictions=answers,
+        profile=build_profile(frame, answers, config.data),
+        config_yaml=plan.config_yaml,
+        package=plan.project.package,
+        trusted_types=plan.project.trusted_types,
+    )
+    gate = {**msgspec.to_builtins(verdict), "data": config.data.name, "target": config.data.target}
+    tags = plan.origin.tags() | {VersionTag.GATE: json.dumps(gate)}
+    if plan.request.new_baseline and champion is not None:
+        tags[VersionTag.NEW_BASELINE] = champion.version
+    record = plan.registry.register(name, content, run_id=run_id, tags=tags, passed=verdict.passed)
+    promoted = verdict.passed and plan.request.promote and plan.is_local
+    if promoted:
+        plan.registry.promote(record)
+    return TrainingResult(
+        name=name,
+        version=record.version,
+        run_id=run_id,
+        passed=verdict.passed,
+        promoted=promoted,
+        champion_before=None if champion is None else champion.version,
+        evaluation=evaluation,
+        verdict=verdict,
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a termination end the run as Ctrl-C does, where signals reach this thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

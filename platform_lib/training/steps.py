@@ -1,0 +1,188 @@
+"""The steps of a training, as the user's `pipeline.py` composes them. Each decides or computes; `run` gives them their run and their registry.
+
+A project's `pipeline.py` is written once and never updated: what it uses (`Steps`, its six callables and `TrainingResult`) only ever grows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from platform_lib.artifact import LoadedModel, predict
+from platform_lib.data.frame import feature_frame, target_values
+from platform_lib.data.splits import holdout_mask
+from platform_lib.errors import CheckFailed, PlatformError, UsageError
+from platform_lib.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from sklearn.pipeline import Pipeline
+
+    from platform_lib.training.evaluation import Evaluation
+    from platform_lib.training.gates import Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Rows as a model sees them, n of them."""
+
+    frame: pd.DataFrame
+    """The features, shape (n, features); see `data.frame.feature_frame`."""
+    truth: NDArray[Any]
+    """The target, shape (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """The table, apart in what is learnt from and what is judged on."""
+
+    table: pd.DataFrame
+    """All rows and columns of the contract."""
+    held_out: NDArray[np.bool_]
+    """Shape (rows of the table,): True where a row is held out."""
+    train: Rows
+    test: Rows
+    """The held-out rows: no step but `evaluate` and `gate` looks at them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingResult:
+    """What came of a training."""
+
+    name: str
+    version: str
+    run_id: str
+    passed: bool
+    """The gate let it through."""
+    promoted: bool
+    """It is the champion now."""
+    champion_before: str | None
+    """Version that was champion until now, None where there was none."""
+    evaluation: "Evaluation"
+    verdict: "Verdict"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Steps:
+    """The six steps, bound to one run."""
+
+    load: Callable[[TrainConfig], pd.DataFrame]
+    split: Callable[[pd.DataFrame, TrainConfig], Split]
+    fit: Callable[[Any, Any, Split, TrainConfig], "Pipeline"]
+    evaluate: Callable[["Pipeline", Split, TrainConfig], "Evaluation"]
+    gate: Callable[["Pipeline", "Evaluation", Split, TrainConfig], "Verdict"]
+    register: Callable[["Pipeline", "Evaluation", "Verdict", Split, TrainConfig], TrainingResult]
+
+
+def split_rows(table: pd.DataFrame, config: TrainConfig) -> Split:
+    """Take the held-out rows apart, as `config.split` says.
+
+    Raises:
+        UsageError: A setting does not fit, or no row is left to learn from or to judge on.
+    """
+    settings = config.split
+    held_out = holdout_mask(
+        table,
+        config.data,
+        method=settings.method,
+        test_share=settings.test_share,
+        column=settings.column,
+        cutoff=settings.cutoff,
+        salt=settings.salt,
+    )
+    return Split(table=table, held_out=held_out, train=_rows(table[~held_out], config), test=_rows(table[held_out], config))
+
+
+def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split, config: TrainConfig) -> "Pipeline":
+    """Fit features and model as one pipeline, on the training rows only.
+
+    Raises:
+        CheckFailed: The training rows hold one class only.
+        UsageError: The estimator refuses its parameters or the data.
+    """
+    from platform_lib.training.features import compose_pipeline
+
+    if config.data.task == "classification" and len(classes := set(split.train.truth.tolist())) < 2:
+        raise CheckFailed(
+            f"all {len(split.train)} training rows have {config.data.target} = {classes.pop()!r}, "
+            "and a classifier needs at least two classes: bring more rows."
+        )
+    pipeline = compose_pipeline(features, model, config)
+    try:
+        return pipeline.fit(split.train.frame, split.train.truth)
+    except PlatformError:
+        raise
+    except (TypeError, ValueError) as err:
+        raise UsageError(
+            f"fitting {type(model).__name__} failed: {' '.join(str(err).split()):.400}. Look at conf/model, features.py and model.py."
+        ) from err
+
+
+def evaluate_held_out(pipeline: "Pipeline", split: Split, config: TrainConfig) -> "Evaluation":
+    """Measure the pipeline on the held-out rows, overall and per slice."""
+    from platform_lib.training.evaluation import evaluate
+
+    return evaluate(pipeline, split.test.frame, split.test.truth, config)
+
+
+def judge_candidate(
+    pipeline: "Pipeline", split: Split, config: TrainConfig, *, champion: LoadedModel | None, best_promoted: float | None
+) -> "Verdict":
+    """Ask the gate: the candidate against thresholds, against the champion on the same held-out rows, and against the best ever promoted.
+
+    A champion that cannot be scored on these rows refuses the candidate: a metric that cannot be computed fails.
+    """
+    from platform_lib.training.gates import judge
+
+    candidate = predict(pipeline, split.test.frame)
+    reason = None
+    answers = None
+    if champion is not None:
+        try:
+            answers = _champion_answers(champion, split, config)
+        except UsageError as err:
+            reason = str(err)
+    verdict = judge(
+        config.gate,
+        truth=split.test.truth,
+        candidate=candidate,
+        champion=answers,
+        champion_version=None if champion is None else champion.version,
+        best_promoted=best_promoted,
+    )
+    return verdict if reason is None else refused(verdict, unscorable(champion.version if champion else "", reason))
+
+
+def refused(verdict: "Verdict", reason: str) -> "Verdict":
+    """The verdict turned into a refusal, with one reason more."""
+    import msgspec
+
+    return msgspec.structs.replace(verdict, passed=False, reasons=[*verdict.reasons, reason])
+
+
+def unscorable(version: str, reason: str) -> str:
+    """Why a champion that cannot answer refuses a candidate, and what to do where that is meant."""
+    return (
+        f"the champion, version {version}, cannot be scored on these rows: {reason.rstrip('.')}. "
+        "If the table changed on purpose, `mlp train --new-baseline` lets the thresholds alone decide"
+    )
+
+
+def _champion_answers(champion: LoadedModel, split: Split, config: TrainConfig) -> Any:
+    for what, theirs, ours in (("target", champion.contract.target, config.data.target), ("task", champion.contract.task, config.data.task)):
+        if theirs != ours:
+            raise UsageError(f"its {what} is {theirs!r}, and this training's is {ours!r}")
+    try:
+        return champion.predict(split.table[split.held_out])
+    except (TypeError, ValueError) as err:
+        raise UsageError(" ".join(str(err).split())) from err
+
+
+def _rows(table: pd.DataFrame, config: TrainConfig) -> Rows:
+    return Rows(frame=feature_frame(table, config.data), truth=target_values(table, config.data))

@@ -1,0 +1,211 @@
+"""What a training leaves in its MLflow run: parameters, data, metrics, and how it ended. The model itself is the registry's."""
+
+import json
+import os
+import socket
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from platform_lib.contract import ArtifactFile, VersionTag
+from platform_lib.errors import PlatformError, ServiceError
+from platform_lib.lineage import DIRTY_FILES_TAG
+from platform_lib.registry.client import as_current_store, speaking
+from platform_lib.registry.store import ARTIFACTS
+
+if TYPE_CHECKING:
+    from platform_lib.registry.versions import Registry
+    from platform_lib.training.evaluation import Evaluation
+    from platform_lib.training.run import Plan
+    from platform_lib.training.steps import Split
+
+EVALUATION_FILE = "evaluation.json"
+HOST_TAG, PROCESS_TAG, STARTED_TAG, REASON_TAG = "mlp.host", "mlp.pid", "mlp.process_started", "mlp.reason"
+
+
+@contextmanager
+def open_run(plan: "Plan") -> Iterator[str]:
+    """Open the run of a training; it ends FINISHED, FAILED with its reason, or KILLED, never RUNNING.
+
+    It is also MLflow's active run, so that `mlflow.log_metric` in a user's own step lands in it.
+    """
+    import mlflow
+
+    uri, client = plan.registry.uri, plan.registry.client
+    with speaking(uri):
+        experiment = experiment_id(plan.registry, plan.project.name, is_local=plan.is_local)
+        run = client.create_run(experiment, run_name=plan.config.model.name, tags=_run_tags(plan))
+    run_id: str = run.info.run_id
+    # Only for the run's time: MLflow would tell the whole process, and its children by the environment.
+    with as_current_store(uri):
+        try:
+            with speaking(uri):
+                client.log_batch(run_id, params=_params(plan))
+                client.log_text(run_id, plan.config_yaml, ArtifactFile.CONFIG)
+                mlflow.start_run(run_id=run_id)
+            yield run_id
+        except KeyboardInterrupt:
+            _end(plan, run_id, "KILLED", "stopped by Ctrl-C or a signal")
+            raise
+        except BaseException as err:
+            known = isinstance(err, PlatformError)
+            _end(plan, run_id, "FAILED", str(err) if known else f"{type(err).__name__}: {err}", None if known else traceback.format_exc())
+            raise
+        _end(plan, run_id, "FINISHED", None)
+
+
+def experiment_id(registry: "Registry", name: str, *, is_local: bool) -> str:
+    """The project's experiment, made where there is none; a deleted one is taken back."""
+    from mlflow.exceptions import MlflowException
+
+    found = registry.client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(registry.client.create_experiment(name, artifact_location=_local_artifacts(registry, name) if is_local else None))
+        except MlflowException as err:
+            if err.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = registry.client.get_experiment_by_name(name)
+    if found.lifecycle_stage != "active":
+        registry.client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _local_artifacts(registry: "Registry", name: str) -> str | None:
+    """Where a local experiment keeps its files: the store's own folder, whether it is reached as a file or through `mlp up`."""
+    default = registry.client.get_experiment("0")
+    root = default.artifact_location.removesuffix("/0") if default else ""
+    return f"{root}/{name}" if root.startswith("file:") and root.endswith(f"/{ARTIFACTS}") else None
+
+
+def log_rows(plan: "Plan", run_id: str, parts: "Split") -> None:
+    """Record which table a run learnt from, by the hash that DVC knows it by."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    data = plan.config.data
+    counts = {"train": len(parts.train), "held_out": len(parts.test), "all": len(parts.table)}
+    dataset = Dataset(
+        name=data.name,
+        # As it is: the hash by which DVC keeps the table, so that it can be fetched again.
+        digest=plan.origin.data_hash,
+        source_type="local",
+        source=json.dumps({"uri": data.path}),
+        profile=json.dumps({"num_rows": len(parts.table), "num_columns": len(data.columns), "target": data.target}),
+    )
+    with speaking(plan.registry.uri):
+        plan.registry.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        plan.registry.client.log_batch(run_id, params=_as_params({f"rows.{name}": count for name, count in counts.items()}))
+
+
+def log_evaluation(plan: "Plan", run_id: str, evaluation: "Evaluation") -> None:
+    """Keep the metrics as metrics and the whole evaluation as a file."""
+    import time
+
+    import msgspec
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, float(value), now, 0) for name, value in evaluation.metrics.items() if value is not None]
+    with speaking(plan.registry.uri):
+        plan.registry.client.log_batch(run_id, metrics=metrics)
+        plan.registry.client.log_text(run_id, msgspec.json.encode(evaluation).decode(), EVALUATION_FILE)
+
+
+def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:
+    """The evaluation of a run; None where it has none."""
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with speaking(registry.uri):
+            location = registry.client.get_run(run_id).info.artifact_uri
+            try:
+                text = mlflow.artifacts.load_text(f"{location}/{EVALUATION_FILE}")
+            except (MlflowException, OSError):
+                return None
+    except ServiceError:
+        return None
+    value = json.loads(text)
+    return value if isinstance(value, dict) else None
+
+
+def close_abandoned_runs(registry: "Registry", name: str) -> int:
+    """End runs of this project whose process on this machine is gone: a kill -9 or a power cut left them RUNNING. Returns how many."""
+    with speaking(registry.uri):
+        experiment = registry.client.get_experiment_by_name(name)
+        if experiment is None:
+            return 0
+        open_runs = registry.client.search_runs(
+            [experiment.experiment_id], f"attributes.status = 'RUNNING' AND tags.`{HOST_TAG}` = '{socket.gethostname()}'"
+        )
+        abandoned = [run for run in open_runs if not _is_alive(run.data.tags)]
+        for run in abandoned:
+            registry.client.set_tag(run.info.run_id, REASON_TAG, "its process ended without saying so")
+            registry.client.set_terminated(run.info.run_id, "KILLED")
+    return len(abandoned)
+
+
+def _is_alive(tags: dict[str, str]) -> bool:
+    try:
+        process = psutil.Process(int(tags.get(PROCESS_TAG, "")))
+        # A process id is given anew after a while; its start tells the two apart.
+        return bool(abs(process.create_time() - float(tags.get(STARTED_TAG, "nan"))) < 2.0)
+    except (ValueError, psutil.Error):
+        return False
+
+
+def _run_tags(plan: "Plan") -> dict[str, str]:
+    tags = plan.origin.tags() | {
+        HOST_TAG: socket.gethostname(),
+        PROCESS_TAG: str(os.getpid()),
+        STARTED_TAG: repr(psutil.Process().create_time()),
+        "mlflow.source.git.commit": plan.origin.git_commit,
+        "mlflow.source.name": plan.project.package,
+    }
+    if plan.origin.dirty_files:
+        tags[DIRTY_FILES_TAG] = json.dumps(plan.origin.dirty_files[:20])
+    tags.pop(VersionTag.GATE, None)
+    return tags
+
+
+def _params(plan: "Plan") -> list[Any]:
+    """The configuration, flat; without the columns of the contract, which lie in config.yaml."""
+    import msgspec
+
+    values = msgspec.to_builtins(plan.config)
+    values["data"] = {name: value for name, value in values["data"].items() if name not in ("columns", "key")}
+    values.pop("search", None)
+    return _as_params({**{f"choice.{group}": choice for group, choice in plan.choices.items()}, **_flat(values)})
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _as_params(values: dict[str, Any]) -> list[Any]:
+    from mlflow.entities import Param
+
+    def allowed(name: str) -> str:
+        return "".join(sign if sign.isalnum() or sign in "_-./ " else "_" for sign in name)[:250]
+
+    return [Param(allowed(name), str(value)[:6000]) for name, value in values.items()]
+
+
+def _end(plan: "Plan", run_id: str, status: str, reason: str | None, trace: str | None = None) -> None:
+    import mlflow
+
+    # A registry that died mid-training must not hide why the training ended.
+    with suppress(Exception):
+        mlflow.end_run(status)
+    with suppress(ServiceError), speaking(plan.registry.uri):
+        if reason:
+            plan.registry.client.set_tag(run_id, REASON_TAG, reason[:5000])
+        if trace:
+            plan.registry.client.log_text(run_id, trace, "error.txt")
+        plan.registry.client.set_terminated(run_id, status)

@@ -1,0 +1,46 @@
+"""Import the modules of the user's package from the project's own `src/`, whatever else of that name is installed."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from platform_lib.errors import UsageError
+from platform_lib.settings import Project
+
+
+def import_user_module(project: Project, module: str) -> ModuleType:
+    """Import `<package>.<module>`, such as `pipeline`.
+
+    Raises:
+        UsageError: There is no such module, or importing it fails; the message says where.
+    """
+    make_importable(project)
+    full_name = f"{project.package}.{module}"
+    try:
+        return importlib.import_module(full_name)
+    except ModuleNotFoundError as err:
+        if err.name in (project.package, full_name):
+            file = project.root / "src" / project.package / f"{module}.py"
+            raise UsageError(f"{full_name} does not exist: {file} is missing. Take it back with `git checkout`, or see the template.") from err
+        raise UsageError(f"importing {full_name} failed: there is no module {err.name!r}. Add it to pyproject.toml and run `make setup`.") from err
+    except Exception as err:
+        raise UsageError(f"importing {full_name} failed: {type(err).__name__}: {err}") from err
+
+
+def make_importable(project: Project) -> None:
+    """Put the project's `src/` first on the import path and forget a package of that name from elsewhere."""
+    source = project.root / "src"
+    if str(source) in sys.path:
+        sys.path.remove(str(source))
+    sys.path.insert(0, str(source))
+    loaded = sys.modules.get(project.package)
+    if loaded is not None and not _lies_in(loaded, source):
+        for name in [n for n in sys.modules if n == project.package or n.startswith(f"{project.package}.")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve().is_relative_to(folder.resolve())

@@ -1,0 +1,10 @@
+"""How the table's columns become numbers. Yours to change."""
+
+from platform_lib.training.config import TrainConfig
+from platform_lib.training.features import standard_features
+from sklearn.base import TransformerMixin
+
+
+def build_features(config: TrainConfig) -> TransformerMixin:
+    """Impute and scale numbers, encode categories, take dates apart; `conf/features` holds the settings."""
+    return standard_features(config.data, **config.features)

@@ -1,0 +1,40 @@
+"""What the tests share. Yours to change."""
+
+import pandas as pd
+import pytest
+from platform_lib.data.dataset import dataset_path, find_contract, load_dataset, selected_name
+from platform_lib.errors import NotFound
+from platform_lib.settings import Project, find_project
+from platform_lib.training.config import TrainConfig
+from platform_lib.training.configuration import compose
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return find_project()
+
+
+@pytest.fixture(scope="session")
+def selected(project: Project) -> str:
+    """Name of the table that conf/train.yaml selects; tests that need one wait until it is there."""
+    name = selected_name(project)
+    if name is None:
+        pytest.skip("no table yet: mlp data import FILE --target COLUMN")
+    return name
+
+
+@pytest.fixture(scope="session")
+def config(project: Project, selected: str) -> TrainConfig:
+    """The configuration of a plain `mlp train`."""
+    return compose(project, []).config
+
+
+@pytest.fixture(scope="session")
+def table(project: Project, selected: str) -> pd.DataFrame:
+    """The selected table, checked and typed by its contract."""
+    contract = find_contract(project, selected)
+    try:
+        dataset_path(project, contract)
+    except NotFound as err:
+        pytest.skip(str(err))
+    return load_dataset(project, contract)

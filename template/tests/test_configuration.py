@@ -1,0 +1,19 @@
+"""Every choice in conf/ composes. Yours to change."""
+
+import pytest
+from platform_lib.settings import Project, find_project
+from platform_lib.training.configuration import compose
+
+CHOICES = sorted(f"{file.parent.name}={file.stem}" for file in find_project().conf_dir.glob("*/*.yaml"))
+# What a choice leaves open for the command line.
+OPEN = {"split=group": "split.column={column}", "split=time": "split.cutoff=2026-01-01"}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes(project: Project, selected: str, choice: str) -> None:
+    group, name = choice.split("=")
+    plain = compose(project, [])
+    if choice == "split=time" and "datetime" not in {column.type for column in plain.config.data.columns.values()}:
+        pytest.skip("the table has no datetime column to split by")
+    settings = OPEN.get(choice, "").format(column=plain.config.data.features[0]).split()
+    assert compose(project, [choice, *settings]).choices[group] == name

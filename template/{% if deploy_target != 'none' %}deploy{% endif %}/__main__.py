@@ -1,0 +1,13 @@
+"""The Pulumi program of this model's endpoint: updated with the template.
+
+Settings belong into Pulumi.<stack>.yaml, keys into keys.yaml (`mlp keys`). `mlp deploy` builds the image and runs this.
+"""
+
+from pathlib import Path
+
+from platform_lib.infra.model_stack import deploy_model
+from platform_lib.settings import find_project
+
+FOLDER = Path(__file__).resolve().parent
+
+deploy_model(find_project(FOLDER).name, FOLDER)

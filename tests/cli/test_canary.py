@@ -1,0 +1,186 @@
+"""`mlp canary` and `mlp shadow` on a real registry and a real server: started, watched, finished, ended."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from platform_lib.registry.loading import open_registry
+from platform_lib.settings import Project, Settings
+from platform_lib.training.run import train
+from tests.conftest import Called, copy_of, free_port
+from tests.waiting import wait_until
+
+Mlp = Callable[..., Called]
+WEAK = ["model.params.C=0.01", "gate.delta=1.0"]
+
+
+@pytest.fixture(scope="module")
+def two_versions(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Version 1 is champion; version 2 passed the gate and answers otherwise."""
+    project = copy_of(trained, tmp_path_factory.mktemp("canary") / "project")
+    train(project, Settings(), WEAK, promote=False)
+    return project
+
+
+@pytest.fixture
+def project(two_versions: Project, tmp_path: Path) -> Project:
+    return copy_of(two_versions, tmp_path / "project")
+
+
+def aliases(project: Project) -> dict[str, str]:
+    found = open_registry(project, Settings()).versions(project.name)
+    return {alias: record.version for record in found for alias in record.aliases}
+
+
+def test_a_canary_starts_gets_another_share_and_is_listed_with_it(project: Project, call_mlp: Mlp) -> None:
+    started = call_mlp(project, "canary", "--version", "2", "--percent", "10")
+    assert started.code == 0, started.err
+    assert started.out.startswith("sample-model version 2 is the canary, with 10 % of the requests. Servers that follow the champion take it up")
+    changed = call_mlp(project, "canary", "sample-model", "--version", "2", "--percent", "12.5", "--json")
+    assert json.loads(changed.out) == {"name": "sample-model", "canary": "2", "percent": 12.5, "before": "2"}
+    assert "canary 12.5 %" in call_mlp(project, "models").out
+    assert aliases(project)["canary"] == "2"
+
+
+def test_finishing_promotes_it_and_takes_alias_and_share_away(project: Project, call_mlp: Mlp) -> None:
+    call_mlp(project, "canary", "--version", "2", "--percent", "10")
+    done = call_mlp(project, "canary", "finish")
+    assert done.out == "sample-model version 2 was the canary and is the champion now; `mlp rollback` brings version 1 back.\n"
+    assert {alias: version for alias, version in aliases(project).items() if alias != "candidate"} == {"champion": "2", "previous": "1"}
+    assert "mlp.percent" not in open_registry(project, Settings()).resolve("sample-model/2").tags
+
+
+def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: Mlp) -> None:
+    call_mlp(project, "canary", "--version", "2", "--percent", "10")
+    done = call_mlp(project, "canary", "abort")
+    assert done.out == "sample-model version 2 is no longer the canary. The champion answers everybody again within one poll.\n"
+    assert aliases(project) == {"champion": "1", "candidate": "2"}
+    again = call_mlp(project, "canary", "abort")
+    assert (again.code, again.err) == (2, "error: sample-model has no canary: `mlp canary --version V --percent P` makes one.\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("--version", "1", "--percent", "10"), 1, "version 1 is the champion: a canary is another version beside it"),
+        (("--version", "2", "--percent", "0"), 2, "the share is 0 percent, expected more than 0 and at most 100"),
+        (("--version", "2", "--percent", "101"), 2, "expected more than 0 and at most 100"),
+        (("--version", "9", "--percent", "10"), 2, "has no version 9"),
+        (("--version", "2"), 2, "--version needs --percent"),
+        (("--percent", "2"), 2, "--percent needs --version"),
+        (("one", "two"), 2, "is not understood"),
+        (("sample-model/2",), 2, "is not understood"),
+    ],
+)
+def test_what_cannot_be_is_said_and_changes_nothing(two_versions: Project, call_mlp: Mlp, args: tuple[str, ...], code: int, says: str) -> None:
+    before = aliases(two_versions)
+    done = call_mlp(two_versions, "canary", *args)
+    assert (done.code, says in done.err) == (code, True), done.err
+    assert aliases(two_versions) == before
+    assert "mlp.percent" not in open_registry(two_versions, Settings()).resolve("sample-model/2").tags
+
+
+def test_a_version_that_the_gate_refused_is_heard_only_by_force_and_may_be_a_shadow(project: Project, call_mlp: Mlp) -> None:
+    train(project, Settings(), ("model.params.C=0.00001",))
+    refused = call_mlp(project, "canary", "--version", "3", "--percent", "5")
+    assert (refused.code, "did not pass the gate" in refused.err, "canary" in aliases(project)) == (1, True, False)
+    assert call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force").code == 0
+    shadowed = call_mlp(project, "shadow", "--version", "3")
+    assert shadowed.out.startswith("sample-model version 3 is the shadow: it answers in the background and nobody hears it.")
+    assert (aliases(project)["canary"], aliases(project)["shadow"]) == ("3", "3")
+    assert call_mlp(project, "shadow").out.startswith("sample-model version 3 is the shadow.\n")
+    assert call_mlp(project, "shadow", "off").out == "sample-model version 3 is no longer the shadow. It answers no more within one poll.\n"
+    assert "shadow" not in aliases(project)
+
+
+def test_promoting_the_canary_by_hand_ends_it_and_another_promotion_leaves_it_and_says_so(project: Project, call_mlp: Mlp) -> None:
+    train(project, Settings(), WEAK, promote=False)
+    call_mlp(project, "canary", "--version", "2", "--percent", "10")
+    other = call_mlp(project, "promote", "3")
+    assert "note: version 2 stays the canary; `mlp canary abort` ends it." in other.err
+    assert aliases(project)["canary"] == "2"
+    call_mlp(project, "promote", "2")
+    assert "canary" not in aliases(project)
+
+
+def test_without_a_canary_it_says_how_to_get_one(two_versions: Project, call_mlp: Mlp) -> None:
+    assert call_mlp(two_versions, "canary").out == "sample-model has no canary. `mlp canary --version V --percent P` makes one.\n"
+    assert call_mlp(two_versions, "shadow").out == "sample-model has no shadow. `mlp shadow --version V` makes one.\n"
+
+
+@contextmanager
+def served(project: Project) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "platform_lib.cli", "serve", "--port", str(port), "--poll", "0.1", "--log", ".mlp/log"]
+    with subprocess.Popen(command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or is_ready(f"http://127.0.0.1:{port}"), "the server")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.slow
+def test_a_canary_is_compared_with_the_champion_on_what_was_answered_and_came_true(project: Project, call_mlp: Mlp) -> None:
+    """Half of 300 callers get version 2; of all it becomes known what was true, and the log and the server say how both did."""
+    penguins = penguin_rows(project)[:300]
+    with served(project) as url, httpx.Client(base_url=url) as http:
+        call_mlp(project, "canary", "--version", "2", "--percent", "50")
+        call_mlp(project, "shadow", "--version", "2")
+        wait_until(lambda: (http.get("/model").json()["canary"] or {}).get("state") == "answers", "the canary")
+        counted = dict.fromkeys(("1", "2"), 0)
+        for number, (row, truth) in enumerate(penguins):
+            answer = http.post("/predict", json={"rows": [row]}, headers={"X-Sticky-Id": f"caller-{number}"}).json()
+            counted[answer["model"]["version"]] += 1
+            http.post("/labels", json={"labels": [{"request_id": answer["request_id"], "row": 0, "label": truth}]}).raise_for_status()
+        wait_until(lambda: seen(http) == counted["2"], "the comparison")
+        watched = json.loads(call_mlp(project, "canary", "--url", url, "--json").out)["server"]
+        assert (watched["requests"], watched["failures"], watched["state"]) == (counted["2"], 0, "answers")
+        shadow = call_mlp(project, "shadow", "--url", url).out
+        assert f"{url}: compares" in shadow
+        assert "rows put to both versions" in shadow
+    assert 100 < counted["2"] < 200
+
+    said = call_mlp(project, "canary")
+    found = json.loads(call_mlp(project, "canary", "--json").out)["logged"]
+    assert (found["canary"]["requests"], found["champion"]["requests"]) == (counted["2"], found["champion"]["rows"])
+    assert found["champion"]["rows"] <= counted["1"]
+    assert found["canary"]["labels"] == counted["2"]
+    assert found["champion"]["score"] > found["canary"]["score"]
+    assert found["verdict"].startswith("The canary is worse: ")
+    assert [line.split()[0] for line in said.out.splitlines()[1:5]] == ["since", "requests", "share", "rows"]
+    assert found["verdict"] in said.out
+
+
+def seen(http: httpx.Client) -> int:
+    canary = http.get("/model").json()["canary"]
+    return int(canary["compared"] + canary["skipped"])
+
+
+def penguin_rows(project: Project) -> list[tuple[dict[str, Any], str]]:
+    """Rows of the sample as a caller sends them, and the truth of each."""
+    import pandas as pd
+
+    table = pd.read_csv(project.root / "data" / "sample.csv").sample(frac=1, random_state=0)
+    truth = table.pop("species").tolist()
+    table = table[[name for name in table.columns if name in PENGUIN]]
+    return list(zip(json.loads(table.to_json(orient="records")), truth, strict=True))
+
+
+PENGUIN = ("island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g", "sex", "year")

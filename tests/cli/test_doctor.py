@@ -1,0 +1,35 @@
+"""`mlp doctor` in and outside a project."""
+
+import json
+from pathlib import Path
+
+from platform_lib.settings import Project
+from tests.conftest import free_port, run_mlp
+
+NOWHERE = "http://127.0.0.1:9"  # keeps the question after the project's home on this machine
+
+
+def test_it_works_outside_a_project_and_says_what_it_skipped(tmp_path: Path) -> None:
+    done = run_mlp(tmp_path, "doctor", "--no-network", expect=None)
+    assert done.returncode in (0, 1)
+    assert "Not inside a project" in done.stdout
+
+
+def test_a_machine_that_runs_these_tests_is_able(project: Project) -> None:
+    done = run_mlp(project, "doctor", "--no-network", "--json")
+    found = {finding["name"]: finding["level"] for finding in json.loads(done.stdout)}
+    assert {name: found[name] for name in ("Python", "git", "git identity", "uv", "extra training", "writing")} == dict.fromkeys(
+        ("Python", "git", "git identity", "uv", "extra training", "writing"), "ok"
+    )
+
+
+def test_a_configured_server_that_is_away_is_a_problem(project: Project) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = run_mlp(project, "doctor", "--json", env={"MLFLOW_TRACKING_URI": url, "HTTPS_PROXY": NOWHERE}, expect=1)
+    [finding] = [each for each in json.loads(done.stdout) if each["name"] == "MLFLOW_TRACKING_URI"]
+    assert finding["level"] == "problem"
+    assert finding["text"].startswith(f"{url} does not answer")
+
+
+def test_the_text_ends_with_the_verdict(project: Project) -> None:
+    assert run_mlp(project, "doctor", "--no-network").stdout.splitlines()[-1] == "This machine is able."

@@ -1,0 +1,36 @@
+"""What every command promises: help with an example, fast, without loading the heavy libraries."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from platform_lib.cli import COMMANDS, mlp
+
+HEAVY = ("dvc", "fastapi", "hydra", "mlflow", "optuna", "pandas", "pandera", "prefect", "pyarrow", "sklearn", "skops")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_an_example(name: str) -> None:
+    result = CliRunner().invoke(mlp, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Example" in result.output
+
+
+@pytest.mark.parametrize("args", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
+def test_help_loads_no_heavy_library(args: list[str]) -> None:
+    code = (
+        "import sys, contextlib\n"
+        "from platform_lib.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_a_misspelt_command_is_wrong_use() -> None:
+    done = subprocess.run([sys.executable, "-m", "platform_lib.cli", "trian"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "No such command 'trian'" in done.stderr

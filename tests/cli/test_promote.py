@@ -1,0 +1,40 @@
+"""`mlp promote` makes a version the champion, and does not overrule the gate in silence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from platform_lib.settings import Project, Settings
+from platform_lib.training.run import train
+from tests.conftest import Called, copy_of
+
+
+@pytest.fixture
+def project(trained: Project, tmp_path: Path) -> Project:
+    return copy_of(trained, tmp_path / "project")
+
+
+def test_without_a_reference_the_candidate_becomes_champion(project: Project, call_mlp: Callable[..., Called]) -> None:
+    train(project, Settings(), promote=False)
+
+    done = call_mlp(project, "promote")
+
+    assert done.out == "sample-model version 2 is the champion now; version 1 is previous, and `mlp rollback` brings it back.\n"
+
+
+def test_promoting_the_champion_says_that_it_is_one(project: Project, call_mlp: Callable[..., Called]) -> None:
+    assert call_mlp(project, "promote", "1").out == "sample-model version 1 is the champion already.\n"
+
+
+def test_a_refused_version_is_promoted_only_by_force_and_loudly(project: Project, call_mlp: Callable[..., Called]) -> None:
+    train(project, Settings(), ("model.params.C=0.00001",))
+
+    refused = call_mlp(project, "promote", "2")
+    forced = call_mlp(project, "promote", "2", "--force", "--json")
+
+    assert (refused.code, "did not pass the gate" in refused.err) == (1, True)
+    assert "warning: the gate did not pass version 2" in forced.err
+    assert json.loads(forced.out) == {"name": "sample-model", "champion": "2", "previous": "1", "changed": True}
+    assert json.loads(call_mlp(project, "models", "show", "2", "--json").out)["tags"]["mlp.forced"] == "true"

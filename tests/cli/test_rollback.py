@@ -1,0 +1,32 @@
+"""`mlp rollback` gives the champion's place back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from platform_lib.settings import Project, Settings
+from platform_lib.training.run import train
+from tests.conftest import Called, copy_of
+
+
+def test_champion_and_previous_change_places_and_back(trained: Project, tmp_path: Path, call_mlp: Callable[..., Called]) -> None:
+    project = copy_of(trained, tmp_path / "project")
+    train(project, Settings())
+
+    said = [call_mlp(project, "rollback").out for _ in range(2)]
+
+    assert said == [
+        "sample-model version 1 is the champion again; version 2 is previous.\n",
+        "sample-model version 2 is the champion again; version 1 is previous.\n",
+    ]
+
+
+def test_without_a_version_before_it_exits_2_and_lists_what_there_is(trained: Project, call_mlp: Callable[..., Called]) -> None:
+    done = call_mlp(trained, "rollback")
+
+    assert (done.code, "Versions: 1; aliases: candidate → 1, champion → 1." in done.err) == (2, True)
+
+
+def test_a_version_instead_of_a_name_is_refused(trained: Project, call_mlp: Callable[..., Called]) -> None:
+    done = call_mlp(trained, "rollback", "sample-model/1")
+
+    assert (done.code, "give the model's name only" in done.err) == (2, True)

@@ -1,0 +1,18 @@
+"""`mlp status` and `mlp down` where nothing runs; with a running platform they are tested in `tests/local_platform/test_platform.py`."""
+
+import json
+
+from platform_lib.settings import Project
+from tests.conftest import run_mlp
+
+
+def test_status_before_the_first_start_says_what_to_do(project: Project) -> None:
+    done = run_mlp(project, "status", expect=1)
+    assert done.stdout.splitlines()[-1] == "Nothing is started: `mlp up` does it."
+
+
+def test_status_as_json_lists_every_service(project: Project) -> None:
+    done = run_mlp(project, "status", "--json", expect=1)
+    assert {service["name"]: service["state"] for service in json.loads(done.stdout)["services"]} == dict.fromkeys(
+        ("mlflow", "prefect", "models", "runner"), "not started"
+    )

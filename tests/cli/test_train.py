@@ -1,0 +1,63 @@
+"""`mlp train` says what came of a training, and ends with the exit code that CI reads."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from platform_lib.settings import Project
+from tests.conftest import Called, copy_of
+
+
+@pytest.fixture
+def project(trained: Project, tmp_path: Path) -> Project:
+    return copy_of(trained, tmp_path / "project")
+
+
+def test_a_pass_is_printed_with_metrics_verdict_and_what_to_do_next(project: Project, call_mlp: Callable[..., Called]) -> None:
+    done = call_mlp(project, "train")
+
+    assert done.code == 0
+    assert "balanced_accuracy  0.9899" in done.out
+    assert "Gate: passed" in done.out
+    assert "sample-model version 2 is the champion now, version 1 is previous. Next:" in done.out
+    assert "mlp serve" in done.out
+    assert "Training in this process; no Prefect server is configured." in done.err
+
+
+def test_a_refusal_exits_1_with_the_reasons_and_says_who_serves(project: Project, call_mlp: Callable[..., Called]) -> None:
+    done = call_mlp(project, "train", "model.params.C=0.00001")
+
+    assert done.code == 1
+    assert "  - balanced_accuracy is 0.3333, 0.2667 below its threshold 0.6" in done.out
+    assert "sample-model version 2 is registered without an alias; version 1 stays the champion. Next:" in done.out
+
+
+def test_no_promote_names_the_promotion_as_next_step(project: Project, call_mlp: Callable[..., Called]) -> None:
+    done = call_mlp(project, "train", "--no-promote")
+
+    assert (done.code, "mlp promote sample-model/2" in done.out) == (0, True)
+
+
+def test_json_is_all_that_is_on_stdout(project: Project, call_mlp: Callable[..., Called]) -> None:
+    result = json.loads(call_mlp(project, "train", "--json").out)
+
+    assert (result["version"], result["passed"], result["promoted"], result["champion_before"]) == ("2", True, True, "1")
+    assert result["verdict"]["metric"] == "balanced_accuracy"
+
+
+def test_a_misspelt_choice_exits_2(project: Project, call_mlp: Callable[..., Called]) -> None:
+    done = call_mlp(project, "train", "model=forrest")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_dead_tracking_server_exits_3(project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+    done = call_mlp(project, "train")
+
+    assert done.code == 3
+    assert done.err.splitlines()[-1].startswith("error: the MLflow server http://127.0.0.1:9 does not answer")

@@ -1,0 +1,26 @@
+"""Programs that are no Python packages: where tests find them, and what happens where one is missing.
+
+`make engines` builds them into ~/.cache/mlp-engines; anything on PATH goes before.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path.home() / ".cache" / "mlp-engines" / "bin"
+
+
+def find_engine(name: str) -> Path | None:
+    """The program's path, or None."""
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), str(FOLDER)]))
+    return Path(found) if found else None
+
+
+def need_engine(name: str) -> Path:
+    """The program's path; skips with its name, or fails where CI says that all must be there."""
+    found = find_engine(name)
+    if found is None:
+        (pytest.fail if os.environ.get("REQUIRE_ENGINES") else pytest.skip)(f"{name} is not on this machine (make engines)")
+    return found

@@ -1,0 +1,193 @@
+"""What `mlp image` writes: exactly what the lock says an image needs, from uv's lock and PDM's alike, and the library as it is installed."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import platform_lib
+from platform_lib.errors import CheckFailed, UsageError
+from platform_lib.image.locked import read_lock
+from platform_lib.image.wheel import write_wheel
+from platform_lib.lineage import SOURCE_FILE, source
+from platform_lib.settings import Project, find_project
+from tests.conftest import Called, commit_all
+
+UV_LOCK = """
+version = 1
+[[package]]
+name = "web"
+version = "2.0"
+source = { registry = "index" }
+dependencies = [
+    { name = "sockets" },
+    { name = "winsock", marker = "sys_platform == 'win32'" },
+    { name = "armour", marker = "platform_machine == 'aarch64'" },
+]
+wheels = [{ url = "w", hash = "sha256:aa" }]
+sdist = { url = "s", hash = "sha256:bb" }
+[package.optional-dependencies]
+fast = [{ name = "loops", extra = ["c"] }]
+[[package]]
+name = "sockets"
+version = "1.5"
+source = { registry = "index" }
+dependencies = [{ name = "web" }]
+wheels = [{ url = "w", hash = "sha256:cc" }]
+[[package]]
+name = "winsock"
+version = "1"
+source = { registry = "index" }
+[[package]]
+name = "armour"
+version = "1"
+source = { registry = "index" }
+wheels = [{ url = "w", hash = "sha256:dd" }]
+[[package]]
+name = "loops"
+version = "3"
+source = { registry = "index" }
+wheels = [{ url = "w", hash = "sha256:ee" }]
+[package.optional-dependencies]
+c = [{ name = "compiled" }]
+[[package]]
+name = "compiled"
+version = "4"
+source = { registry = "index" }
+wheels = [{ url = "w", hash = "sha256:ff" }]
+[[package]]
+name = "ours"
+version = "0.1"
+source = { git = "https://example.invalid/ours?rev=1" }
+dependencies = [{ name = "sockets" }]
+[[package]]
+name = "unasked"
+version = "9"
+source = { registry = "index" }
+"""
+PDM_LOCK = """
+[metadata]
+lock_version = "4.5.1"
+[[package]]
+name = "web"
+version = "2.0"
+dependencies = ["sockets>=1", "winsock; sys_platform == 'win32'", "armour; platform_machine == 'aarch64'"]
+files = [{file = "w", hash = "sha256:aa"}, {file = "s", hash = "sha256:bb"}]
+[[package]]
+name = "web"
+version = "2.0"
+extras = ["fast"]
+dependencies = ["loops[c]", "web==2.0"]
+files = [{file = "w", hash = "sha256:aa"}, {file = "s", hash = "sha256:bb"}]
+[[package]]
+name = "sockets"
+version = "1.5"
+dependencies = ["web"]
+files = [{file = "w", hash = "sha256:cc"}]
+[[package]]
+name = "armour"
+version = "1"
+files = [{file = "w", hash = "sha256:dd"}]
+[[package]]
+name = "loops"
+version = "3"
+files = [{file = "w", hash = "sha256:ee"}]
+[[package]]
+name = "loops"
+version = "3"
+extras = ["c"]
+dependencies = ["compiled", "loops==3"]
+[[package]]
+name = "compiled"
+version = "4"
+files = [{file = "w", hash = "sha256:ff"}]
+[[package]]
+name = "ours"
+version = "0.1"
+git = "https://example.invalid/ours"
+revision = "1"
+dependencies = ["sockets"]
+[[package]]
+name = "unasked"
+version = "9"
+"""
+
+
+@pytest.fixture(params=[("uv.lock", UV_LOCK), ("pdm.lock", PDM_LOCK)], ids=["uv", "pdm"])
+def lock_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    name, text = request.param
+    file = tmp_path / str(name)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_an_image_has_what_is_needed_and_no_more_at_the_locks_versions_and_hashes(lock_file: Path) -> None:
+    found = read_lock(lock_file).closure([Requirement("web>=2"), Requirement("winsock; sys_platform == 'win32'")])
+    assert [each.line() for each in found] == [
+        "armour==1 --hash=sha256:dd",
+        "sockets==1.5 --hash=sha256:cc",
+        "web==2.0 --hash=sha256:aa --hash=sha256:bb",
+    ]
+
+
+def test_extras_bring_theirs_down_to_the_last(lock_file: Path) -> None:
+    names = [each.name for each in read_lock(lock_file).closure([Requirement("web"), Requirement("Web[fast]")])]
+    assert names == ["armour", "compiled", "loops", "sockets", "web"]
+
+
+def test_what_comes_from_git_has_no_hash_and_what_it_needs_is_there(lock_file: Path) -> None:
+    found = {each.name: each.hashes for each in read_lock(lock_file).closure([Requirement("ours")])}
+    assert found["ours"] == ()
+    assert set(found) == {"armour", "ours", "sockets", "web"}
+
+
+def test_a_name_that_is_left_out_brings_nothing(lock_file: Path) -> None:
+    lock = read_lock(lock_file)
+    assert lock.closure([Requirement("ours"), Requirement("loops")], without=frozenset({"ours"})) == lock.closure([Requirement("loops")])
+
+
+def test_what_the_lock_lacks_is_named(lock_file: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no web that fits >=3: run `make lock`"):
+        read_lock(lock_file).closure([Requirement("web>=3")])
+
+
+def test_the_library_is_packed_as_it_is_here_and_twice_the_same(tmp_path: Path) -> None:
+    wheel = write_wheel("platform-lib", tmp_path / "one")
+    assert write_wheel("platform-lib", tmp_path / "two").read_bytes() == wheel.read_bytes()
+    names = set(zipfile.ZipFile(wheel).namelist())
+    root = Path(platform_lib.__file__).parents[1]
+    assert {name for name in names if ".dist-info" not in name} == {
+        path.relative_to(root).as_posix() for path in (root / "platform_lib").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+    done = subprocess.run([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "installed"), str(wheel)])
+    assert done.returncode == 0
+    assert (tmp_path / "installed" / "bin" / "mlp").is_file() or (tmp_path / "installed" / "Scripts" / "mlp.exe").is_file()
+
+
+def test_compiled_code_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="numpy comes from git or a folder and holds compiled code"):
+        write_wheel("numpy", tmp_path)
+
+
+def test_a_lock_that_lacks_the_library_is_refused_in_one_sentence(project: Project, call_mlp: Callable[..., Called]) -> None:
+    called = call_mlp(project, "image")
+    assert called.code == 2
+    assert "uv.lock has no " in called.err
+
+
+def test_in_an_image_the_commit_is_the_one_that_it_was_built_from(project: Project, tmp_path: Path) -> None:
+    commit = commit_all(project.root)
+    (project.root / "src" / "stray.py").write_text("", encoding="utf-8")
+    assert source(project) == (commit, ("src/stray.py",))
+    image = tmp_path / "image"
+    image.mkdir()
+    (image / "pyproject.toml").write_bytes((project.root / "pyproject.toml").read_bytes())
+    with pytest.raises(CheckFailed, match="has no git commit"):
+        source(find_project(image))
+    (image / SOURCE_FILE).write_text(json.dumps({"git_commit": commit, "dirty_files": ["src/stray.py"]}), encoding="utf-8")
+    assert source(find_project(image)) == (commit, ("src/stray.py",))

@@ -1,0 +1,97 @@
+"""The platform's own services as a program would make them, and their passwords: what the tests of this folder share."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pulumi
+
+from platform_lib.infra.mlflow_server import MlflowServer, MlflowServerArgs
+from platform_lib.infra.prefect_server import PrefectServer, PrefectServerArgs
+from tests.infra.harness.graph import Call, Fake, Graph, run_program
+
+PASSWORDS = {"alpha": "alpha-password", "beta": "beta-password"}
+EDGE_PASSWORD, METRICS_PASSWORD = "edge-password", "metrics-password"
+PREFECT_PASSWORD = "prefect-password"
+PREFECT_AUTH = f"edge:{PREFECT_PASSWORD}"
+UI_HOST = "mlflow.example.com"
+ADMINS = "platform-admins"
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def mlflow_args(**changed: Any) -> MlflowServerArgs:
+    values: dict[str, Any] = {
+        "ui_host": UI_HOST,
+        "database_secret": "mlflow-database",
+        "team_password_hashes": {team: [sha256(password)] for team, password in PASSWORDS.items()},
+        "edge_password_hashes": [sha256(EDGE_PASSWORD)],
+        "group_teams": {"people-of-alpha": "alpha", "people-of-beta": "beta"},
+        "admin_groups": [ADMINS],
+        "client_namespaces": ["team-alpha", "team-beta"],
+    }
+    return MlflowServerArgs(**values | changed)
+
+
+def mlflow_graph(*, preview: bool = False, **changed: Any) -> Graph:
+    """The resource graph of a program that makes one MLflow."""
+    return graph_of(lambda: MlflowServer("mlflow", mlflow_args(**changed)), preview=preview)
+
+
+def graph_of(make: Any, *, preview: bool = False) -> Graph:
+    def program() -> None:
+        made = make()
+        pulumi.export("url", made.url)
+
+    fakes: dict[str, Fake] = {
+        "kubernetes:core/v1:ConfigMap": _named,
+        "random:index/randomPassword:RandomPassword": lambda call: {"result": PREFECT_PASSWORD if call.name == "prefect-auth" else METRICS_PASSWORD},
+    }
+    return run_program(program, preview=preview, fakes=fakes)
+
+
+def _named(call: Call) -> Mapping[str, Any]:
+    """The name that the provider makes up where a program gives none."""
+    metadata = call.inputs.get("metadata") or {}
+    return {"metadata": {**metadata, "name": metadata.get("name") or f"{call.name}-1a2b3c4d"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Mlflow:
+    """The shared MLflow, running here."""
+
+    url: str
+
+    def machine(self, team: str, password: str | None = None) -> httpx.Client:
+        """A client with a team's credentials."""
+        return httpx.Client(base_url=self.url, auth=(team, PASSWORDS[team] if password is None else password), timeout=60)
+
+    def person(self, *groups: str, name: str = "kim@example.com") -> httpx.Client:
+        """A client as the edge passes a person on who has logged in."""
+        headers = {"X-Auth-Request-Groups": ",".join(groups), "X-Auth-Request-Email": name}
+        return httpx.Client(base_url=self.url, auth=("edge", EDGE_PASSWORD), headers=headers, timeout=60)
+
+
+def client_environment(mlflow: Mlflow, team: str) -> dict[str, str]:
+    """What a pod of a team's namespace gets."""
+    return {"MLFLOW_TRACKING_URI": mlflow.url, "MLFLOW_TRACKING_USERNAME": team, "MLFLOW_TRACKING_PASSWORD": PASSWORDS[team]}
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def prefect_graph(*, preview: bool = False, **changed: Any) -> Graph:
+    """The resource graph of a program that makes one Prefect with two teams."""
+    values: dict[str, Any] = {
+        "ui_host": "prefect.example.com",
+        "database_secret": "prefect-database",
+        "database_namespace": "mlp-database",
+        "team_namespaces": {"alpha": "team-alpha", "beta": "team-beta"},
+    }
+    return graph_of(lambda: PrefectServer("prefect", PrefectServerArgs(**values | changed)), preview=preview)

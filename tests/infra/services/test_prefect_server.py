@@ -1,0 +1,120 @@
+"""Prefect's server, run here by the command, environment and probes of its Deployment on a real Postgres, and a team's pool kept on it."""
+
+import asyncio
+import copy
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+import kubernetes_validate
+import pytest
+
+from tests.infra.services.containers import Pod, place
+from tests.infra.services.platform import PREFECT_AUTH, basic, prefect_graph
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("platform-services")]
+
+
+@pytest.fixture
+def api(prefect_api: httpx.Client) -> httpx.Client:
+    return prefect_api
+
+
+@pytest.fixture(scope="module")
+def worker_pod(prefect_api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Pod:
+    graph = prefect_graph()
+    folder = tmp_path_factory.mktemp("pods") / "worker"
+    deployment = graph.one("kubernetes:apps/v1:Deployment", "prefect-alpha-worker")
+    pod = place(graph, deployment, folder, secrets={("prefect-auth", "auth-string"): PREFECT_AUTH}, ports=[8080])
+    return pod.with_address("http://prefect-server.mlp-prefect:4200", str(prefect_api.base_url).removesuffix("/api/"))
+
+
+def test_it_starts_and_answers_its_probes_without_credentials(api: httpx.Client, prefect_pod: Pod) -> None:
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert httpx.get(prefect_pod.probe_url("prefect-server", probe)).status_code == 200
+
+
+def test_only_who_has_the_auth_string_is_answered(api: httpx.Client) -> None:
+    assert api.get("/version").status_code == 200
+    assert httpx.get(f"{api.base_url}version").status_code == 401
+    assert httpx.get(f"{api.base_url}version", headers={"Authorization": basic("edge", "guessed")}).status_code == 401
+    assert httpx.get(f"{api.base_url}metrics").status_code == 401
+    assert "# HELP" in api.get("/metrics").text
+
+
+def test_a_teams_pool_is_made_kept_and_mended(api: httpx.Client, worker_pod: Pod) -> None:
+    worker_pod.run("pool")
+    made = api.get("/work_pools/alpha").json()
+    assert made["type"] == "kubernetes"
+    assert made["base_job_template"] == json.loads((worker_pod.volume("code") / "job.json").read_text())
+
+    api.patch("/work_pools/alpha", json={"base_job_template": {"job_configuration": {}, "variables": {}}})
+    worker_pod.run("pool")
+
+    assert api.get("/work_pools/alpha").json()["base_job_template"] == made["base_job_template"]
+    automations = api.post("/automations/filter", json={}).json()
+    found = [(one["enabled"], one["trigger"]["within"]) for one in automations if one["name"] == "alpha: runs that do not start"]
+    assert found == [(True, 900.0)]
+
+
+def test_a_flow_runs_with_the_settings_that_machines_get(api: httpx.Client, tmp_path: Path) -> None:
+    program = (
+        "from prefect import flow, task\n@task\ndef add(a, b): return a + b\n@flow(name='sum')\ndef run(): return add(1, 2)\nassert run() == 3\n"
+    )
+    environment = {"PREFECT_API_URL": str(api.base_url).rstrip("/"), "PREFECT_API_AUTH_STRING": PREFECT_AUTH, "PREFECT_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PATH": os.environ["PATH"], **environment}, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    [run] = api.post("/flow_runs/filter", json={"flows": {"name": {"any_": ["sum"]}}}).json()
+    assert run["state_type"] == "COMPLETED"
+
+
+IMAGE = "registry.example.com/churn-train@sha256:" + "a" * 64
+
+
+class TestJob:
+    """The Job that the real worker would create, through its own templating and validation."""
+
+    @pytest.fixture
+    def rendered(self, api: httpx.Client, worker_pod: Pod) -> Any:
+        def render(**variables: Any) -> dict[str, Any]:
+            from prefect.client.schemas.objects import Flow, FlowRun
+            from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+            from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
+
+            template = json.loads((worker_pod.volume("code") / "job.json").read_text())
+            with temporary_settings({PREFECT_API_URL: str(api.base_url).rstrip("/"), PREFECT_API_AUTH_STRING: PREFECT_AUTH}):
+                values = {"image": IMAGE, **variables}
+                configuration = asyncio.run(KubernetesWorkerJobConfiguration.from_template_and_values(copy.deepcopy(template), values))
+                run = FlowRun(id=uuid.uuid4(), flow_id=uuid.uuid4(), name="calm-otter")
+                configuration.prepare_for_flow_run(run, flow=Flow(id=run.flow_id, name="training"))
+            manifest: dict[str, Any] = json.loads(json.dumps(configuration.job_manifest))
+            return manifest
+
+        return render
+
+    def test_is_one_that_a_strict_schema_accepts(self, rendered: Any) -> None:
+        manifest = rendered(cpu="2", memory="4Gi", env={"MLP_DEBUG": "1"})
+
+        kubernetes_validate.validate(manifest, "1.34", strict=True)
+        spec, pod = manifest["spec"], manifest["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        assert manifest["metadata"]["namespace"] == "team-alpha"
+        assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) == (0, 21600, 86400)
+        assert (pod["serviceAccountName"], pod["automountServiceAccountToken"], pod["restartPolicy"]) == ("train", False, "Never")
+        assert (container["image"], container["resources"]["limits"]["memory"]) == (IMAGE, "4Gi")
+        environment = {entry["name"]: entry for entry in container["env"]}
+        assert environment["MLP_DEBUG"]["value"] == "1"
+        assert environment["MLFLOW_TRACKING_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": "mlflow-credentials", "key": "password"}
+
+    def test_is_in_the_teams_namespace_under_the_teams_identity_whatever_a_deployment_says(self, rendered: Any) -> None:
+        manifest = rendered(namespace="team-beta", service_account_name="admin")
+
+        assert (manifest["metadata"]["namespace"], manifest["spec"]["template"]["spec"]["serviceAccountName"]) == ("team-alpha", "train")

@@ -1,0 +1,65 @@
+"""The shared stack's program, run with the settings of its example stacks as the CLI would give them."""
+
+import runpy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from tests.conftest import REPOSITORY
+from tests.infra.harness.graph import Graph, run_program
+
+FOLDER = REPOSITORY / "infra_stack"
+PROJECT = "infra-stack"
+EXAMPLES = ("local", "team")
+CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+# What an example needs besides its file: a person sets these with --secret.
+SECRETS: Mapping[str, Mapping[str, str]] = {
+    "local": {},
+    "team": {
+        "oidc_client_secret": "issuer-secret",
+        "mlflow_database_url": "postgresql://mlflow:db-secret@db.example.com:5432/mlflow?sslmode=require",
+        "prefect_database_url": "postgresql://prefect:db-secret@db.example.com:5432/prefect?sslmode=require",
+        "s3_access_key_id": "key-secret",
+        "s3_secret_access_key": "store-secret",
+        "alerts": "https://hooks.slack.com/services/T/B/alert-secret",
+    },
+}
+MIRRORED: Mapping[str, Any] = {
+    "chart_mirror": "/charts",
+    "image_registry": "registry.internal/mirror",
+    "http_proxy": "http://proxy.internal:3128",
+    "no_proxy": ".internal",
+    "ca_bundle": CA,
+}
+
+
+def project_file() -> dict[str, Any]:
+    """Pulumi.yaml as data."""
+    made: dict[str, Any] = yaml.safe_load((FOLDER / "Pulumi.yaml").read_text(encoding="utf-8"))
+    return made
+
+
+def example(name: str) -> dict[str, Any]:
+    """The settings of an example stack's file, without their namespace."""
+    found = yaml.safe_load((FOLDER / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))["config"]
+    return {key.removeprefix(f"{PROJECT}:"): value for key, value in found.items() if key.startswith(PROJECT)}
+
+
+def settings(name: str, **changes: Any) -> dict[str, Any]:
+    """Defaults of Pulumi.yaml, the example's own values, its secrets, then changes; as keys with their namespace."""
+    defaults = {key: entry["default"] for key, entry in project_file()["config"].items() if "default" in entry}
+    return {f"{PROJECT}:{key}": value for key, value in {**defaults, **example(name), **SECRETS[name], **changes}.items()}
+
+
+def program() -> Callable[[], None]:
+    def main() -> None:
+        runpy.run_path(str(FOLDER / "__main__.py"))
+
+    return main
+
+
+def run_stack(name: str, *, preview: bool = False, plain_secrets: bool = False, **changes: Any) -> Graph:
+    """The graph of an example stack, with changed settings."""
+    secret = [] if plain_secrets else [f"{PROJECT}:{key}" for key in SECRETS[name]]
+    return run_program(program(), config=settings(name, **changes), secret_config=secret, project=PROJECT, stack=name, preview=preview)

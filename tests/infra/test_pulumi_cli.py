@@ -1,0 +1,145 @@
+"""The life of the shared stack by the real Pulumi CLI on simulated providers: its engine, its state, its policy packs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.infra.pulumi_cli import needs_kubernetes_provider, needs_pulumi, pulumi_environment, pulumi_path
+from tests.infra.stacks import FOLDER, PROJECT, SECRETS, example
+from tests.k8slab.lab import Lab
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.slow,
+    needs_pulumi,
+]
+
+
+@contextmanager
+def simulated(*packages: str) -> Iterator[str]:
+    """`package:PORT,…` of simulated providers with an empty cloud."""
+    command = [sys.executable, "-m", "tests.infra.harness.plugin", *packages]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+def make_stack(folder: Path, name: str, providers: str, kubeconfig: str, **changes: Any) -> Any:
+    """The shared stack as it lies in the repository, with the settings of an example, its state in a folder."""
+    from pulumi import automation as auto
+
+    work = folder / "infra_stack"
+    shutil.copytree(FOLDER, work, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
+    project = (work / "Pulumi.yaml").read_text(encoding="utf-8").replace("virtualenv: ../.venv", f"virtualenv: {Path(sys.prefix).as_posix()}")
+    (work / "Pulumi.yaml").write_text(project, encoding="utf-8")
+    environment = {
+        **pulumi_environment(folder),
+        "PULUMI_DEBUG_PROVIDERS": providers,
+        "KUBECONFIG": kubeconfig,
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    made = auto.create_or_select_stack(name, work_dir=str(work), opts=auto.LocalWorkspaceOptions(env_vars=environment))
+    for key, value in (example(name) | dict(SECRETS[name]) | changes).items():
+        _set(made, auto, key, value)
+    return made
+
+
+def remove(stack: Any) -> None:
+    """Destroy what is protected too."""
+    stack.workspace.pulumi_command.run(
+        ["state", "unprotect", "--all", "--yes", "--stack", stack.name], stack.workspace.work_dir, stack.workspace.env_vars
+    )
+    stack.destroy()
+
+
+@pytest.fixture
+def stack(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An example on simulated providers."""
+    monkeypatch.setenv("PATH", pulumi_path(tmp_path / "bin"))
+    with simulated("kubernetes", "random") as providers:
+        made = make_stack(tmp_path, request.param, providers, os.devnull)  # a provider that was forgotten fails
+        yield made
+        remove(made)
+
+
+def _set(stack: Any, auto: Any, key: str, value: Any) -> None:
+    secret = key in SECRETS[stack.name]
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            stack.set_config(f"{PROJECT}:{key}[{index}]", auto.ConfigValue(item), path=True)
+    else:
+        stack.set_config(f"{PROJECT}:{key}", auto.ConfigValue(str(value).lower() if isinstance(value, bool) else str(value), secret=secret))
+
+
+def changed(result: Any) -> dict[str, int]:
+    return {str(getattr(step, "value", step)): count for step, count in result.summary.resource_changes.items() if count}
+
+
+@pytest.mark.parametrize("stack", ["local", "team"], indirect=True)
+def test_a_stacks_life(stack: Any) -> None:
+    from pulumi import automation as auto
+
+    planned = stack.preview()
+    assert set(planned.change_summary) == {"create"}
+    made = changed(stack.up())
+    assert set(made) == {"create"}
+    assert set(changed(stack.up(expect_no_changes=True))) == {"same"}
+
+    stack.set_config(f"{PROJECT}:team_cpu", auto.ConfigValue("64"))
+    assert set(changed(stack.up())) == {"same", "update"}
+    assert {output.secret for output in stack.outputs().values()} == {False}
+    with pytest.raises(auto.CommandError, match="protected"):
+        stack.destroy()
+
+
+@pytest.mark.parametrize("stack", ["local"], indirect=True)
+def test_the_policy_pack_passes_and_bites(stack: Any) -> None:
+    from pulumi import automation as auto
+
+    pack = Path(stack.workspace.work_dir) / "policy"
+    text = (pack / "PulumiPolicy.yaml").read_text(encoding="utf-8")
+    (pack / "PulumiPolicy.yaml").write_text(text.replace("virtualenv: ../../.venv", f"virtualenv: {Path(sys.prefix).as_posix()}"), encoding="utf-8")
+    stack.preview(policy_packs=[str(pack)])
+
+    program = Path(stack.workspace.work_dir) / "__main__.py"
+    program.write_text(
+        program.read_text(encoding="utf-8") + '\nk8s.core.v1.Service("door", spec={"type": "NodePort"}, opts=on_cluster)\n', encoding="utf-8"
+    )
+    with pytest.raises(auto.CommandError, match="services-stay-inside"):
+        stack.preview(policy_packs=[str(pack)])
+
+
+@pytest.mark.xdist_group("cluster")
+@needs_kubernetes_provider
+def test_the_local_example_goes_to_a_real_api_server_and_comes_back(
+    lab: Lab, chart_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Pulumi's own Kubernetes provider, which installs the charts too; only random passwords come from a simulated one."""
+    monkeypatch.setenv("PATH", pulumi_path(tmp_path / "bin"))
+    before = set(namespaces(lab))
+    with simulated("random") as providers:
+        stack = make_stack(tmp_path, "local", providers, str(lab.kubeconfig), chart_mirror=str(chart_mirror))
+        try:
+            assert set(changed(stack.up())) == {"create"}
+            assert set(changed(stack.up(expect_no_changes=True))) == {"same"}
+            assert set(changed(stack.refresh())) == {"same"}
+        finally:
+            remove(stack)
+    assert set(namespaces(lab)) == before
+
+
+def namespaces(lab: Lab) -> list[str]:
+    return [item["metadata"]["name"] for item in lab.request("GET", "/api/v1/namespaces")["items"]]

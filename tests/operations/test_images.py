@@ -1,0 +1,187 @@
+"""Images really built by buildah, and pushed to a small registry on loopback; which builder is taken, and what is refused."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from platform_lib.errors import ServiceError, UsageError
+from platform_lib.operations.images import Builder, build_and_push, find_builder, is_pinned, is_repository
+from platform_lib.operations.revision import image_tag
+from platform_lib.settings import Project
+from tests.conftest import git
+from tests.engines import need_engine
+
+DIGEST = "sha256:" + "a" * 64
+
+
+class Registry(BaseHTTPRequestHandler):
+    """As much of the OCI distribution API as a push needs; keeps what it is given in `stored`."""
+
+    stored: dict[str, bytes]
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.stored.get(self.path.rpartition("/")[2])
+        self._say(200 if body is not None or self.path == "/v2/" else 404, body or b"")
+
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        self._body()
+        self.stored["upload"] = b""
+        self._say(202, headers={"Location": f"{self.path}1"})
+
+    def do_PATCH(self) -> None:
+        self.stored["upload"] += self._body()
+        self._say(202, headers={"Location": self.path, "Range": f"0-{len(self.stored['upload']) - 1}"})
+
+    def do_PUT(self) -> None:
+        content = self._body()
+        if "/manifests/" not in self.path:
+            content = self.stored["upload"] + content
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.stored |= {digest: content, self.path.rpartition("/")[2].partition("?")[0]: content}
+        self._say(201, headers={"Docker-Content-Digest": digest, "Location": self.path})
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _say(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        for name, value in {"Content-Length": str(len(body)), "Docker-Content-Digest": digest, **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def registry() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Address and content of a registry."""
+    handler: Any = type("Kept", (Registry,), {"stored": {}})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}", handler.stored
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+@pytest.fixture
+def buildah(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: tuple[str, dict[str, bytes]]) -> Builder:
+    """buildah with a store of its own, which takes the test's registry without TLS."""
+    path = str(need_engine("buildah"))
+    (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry[0]}"\ninsecure = true\n', encoding="utf-8")
+    storage = f'[storage]\ndriver = "vfs"\nrunroot = "{tmp_path}/run"\ngraphroot = "{tmp_path}/store"\n'
+    (tmp_path / "storage.conf").write_text(storage, encoding="utf-8")
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(tmp_path / "storage.conf"))
+    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
+    return Builder("buildah", path)
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_the_serve_target_is_built_pushed_and_named_by_its_digest(buildah: Builder, registry: tuple[str, dict[str, bytes]], tmp_path: Path) -> None:
+    address, stored = registry
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(
+        "ARG PYTHON=none\nFROM scratch AS serve\nARG PYTHON\nLABEL python=$PYTHON\nCOPY hello /hello\nFROM scratch AS train\nCOPY missing /missing\n",
+        encoding="utf-8",
+    )
+    (folder / "hello").write_text("hello", encoding="utf-8")
+    said: list[str] = []
+    image = build_and_push(buildah, folder, f"{address}/team/churn", "v1", build_args={"PYTHON": "3.12"}, say=said.append)
+    assert is_pinned(image)
+    name, _, digest = image.partition("@")
+    assert name == f"{address}/team/churn"
+    manifest = json.loads(stored[digest])
+    assert manifest["layers"]
+    assert json.loads(stored[manifest["config"]["digest"]])["config"]["Labels"]["python"] == "3.12"
+    assert stored["v1"] == stored[digest]
+    assert said == [f"Building {address}/team/churn:v1 with buildah.", f"Pushing {address}/team/churn:v1."]
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_what_the_builder_says_reaches_the_user(buildah: Builder, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch AS serve\nCOPY not-there /x\n", encoding="utf-8")
+    with pytest.raises(ServiceError, match=r"(?s)`buildah build --layers …` failed:.*not-there"):
+        build_and_push(buildah, folder, "127.0.0.1:1/team/churn", "v1", say=lambda _: None)
+
+
+def program(folder: Path, name: str, code: int) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def test_the_first_builder_that_runs_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A docker without its daemon is on many machines."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program(tmp_path, "docker", 1)
+    program(tmp_path, "podman", 0)
+    assert find_builder().name == "podman"
+    with pytest.raises(UsageError, match=r"no program here builds images \(looked for docker, and whether it runs\)"):
+        find_builder("docker")
+
+
+def test_without_a_builder_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=r"looked for docker, podman, buildah.*mlp deploy --image NAME@sha256"):
+        find_builder()
+
+
+@pytest.mark.parametrize(
+    ("text", "pinned"),
+    [
+        (f"registry.example.com:5000/a/b@{DIGEST}", True),
+        (f"a@{DIGEST[:-1]}", False),
+        ("a:latest", False),
+        (f"@{DIGEST}", False),
+        ("a@sha256:" + "Z" * 64, False),
+    ],
+)
+def test_a_digest_pins_an_image(text: str, pinned: bool) -> None:
+    assert is_pinned(text) is pinned
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [("registry.example.com:5000/a/b", True), ("a/b", True), ("a/b:v1", False), (f"a/b@{DIGEST}", False), ("https://a/b", False), ("", False)],
+)
+def test_a_repository_has_no_tag(text: str, fits: bool) -> None:
+    assert is_repository(text) is fits
+
+
+def test_a_project_without_a_dockerfile_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no Dockerfile in"):
+        build_and_push(Builder("docker", "docker"), tmp_path, "a/b", "v1", say=lambda _: None)
+
+
+def test_the_tag_says_which_commit_and_whether_files_differ(project: Project) -> None:
+    commit = git(project.root, "rev-parse", "--short=8", "HEAD").strip()
+    assert image_tag(project.root).endswith(f"-{commit}")
+    (project.root / "README.md").write_text("changed", encoding="utf-8")
+    assert image_tag(project.root).endswith(f"-{commit}-dirty")

@@ -1,0 +1,223 @@
+"""A real `mlp serve` under load: the smoke test tries it, a real Prometheus scrapes it, and every query of the dashboard gets data."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pulumi
+import pulumi_kubernetes as k8s
+import pytest
+import yaml
+
+from platform_lib.errors import CheckFailed
+from platform_lib.infra.model_endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model_pod import server_command
+from platform_lib.operations.smoke import smoke_test
+from platform_lib.registry.loading import open_registry
+from platform_lib.registry.roles import start_canary
+from platform_lib.serving.keys import new_key
+from platform_lib.settings import Project, Settings
+from platform_lib.training.run import train
+from tests.conftest import copy_of, free_port, server
+from tests.infra.harness.graph import run_program
+from tests.infra.shared import SHARED
+from tests.infra.stacks import run_stack
+from tests.operations.exporters import EXPOSED, exporter, exposition
+from tests.operations.promql import ask, parse
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
+
+NAMESPACE = "team-red"
+ROW = {"island": "Biscoe", "bill_length_mm": 48.2, "bill_depth_mm": 14.3, "flipper_length_mm": 210, "body_mass_g": 4600, "sex": None, "year": 2009}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running model server."""
+
+    name: str
+    url: str
+    metrics_port: int
+    key: str
+
+
+@pytest.fixture(scope="module")
+def served(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The command of the endpoint's own Deployment, with host, ports and the registry of this machine; half of its requests go to a canary."""
+    folder = tmp_path_factory.mktemp("served")
+    project = copy_of(trained, folder / "project")
+    train(project, Settings(), ["model.params.C=0.5", "gate.delta=1.0"], promote=False)
+    registry = open_registry(project, Settings())
+    start_canary(registry, registry.resolve(f"{project.name}/2"), 50)
+    keys = folder / "keys.yaml"
+    key = new_key(keys, "smoke", ["predict"])
+    port, metrics_port = free_port(), free_port()
+    args = ModelEndpointArgs(model=trained.name, namespace=NAMESPACE, image=f"x@sha256:{'a' * 64}", shared=SHARED, keys=keys.read_text())
+    command = server_command(args.reference, args.workers)
+    here = {"0.0.0.0": "127.0.0.1", "8000": str(port), "9000": str(metrics_port)}
+    assert command[0] == "mlp"
+    command = [sys.executable, "-m", "platform_lib.cli", *(here.get(word, word) for word in command[1:])]
+    # In the pod the image's folder holds the project; here the folder of the trained one does.
+    script = folder / "serve.py"
+    script.write_text(f"import os, sys\nos.chdir({str(project.root)!r})\nos.execv(sys.executable, {command!r})\n", encoding="utf-8")
+    environment = {"MLP_KEYS": str(keys), "MLP_LOG": str(folder / "log")}
+    with server([sys.executable, str(script)], f"http://127.0.0.1:{port}/readyz", folder / "log.txt", env=environment):
+        yield Served(trained.name, f"http://127.0.0.1:{port}", metrics_port, key)
+
+
+def test_the_smoke_test_passes_on_a_good_server(served: Served) -> None:
+    said: list[str] = []
+    smoke_test(served.url, key=served.key, say=said.append)
+    assert said == ["It is ready.", "Callers without a key are turned away.", "It answers its own example."]
+
+
+def test_without_a_key_the_prediction_is_left_out_and_that_is_said(served: Served) -> None:
+    said: list[str] = []
+    smoke_test(served.url, say=said.append)
+    assert said[-1] == "No prediction was tried: MLP_API_KEY holds no key."
+
+
+def test_a_wrong_key_is_named(served: Served) -> None:
+    with pytest.raises(CheckFailed, match=r"/model answered 401 the key is not known.*is MLP_API_KEY a key of deploy/keys.yaml"):
+        smoke_test(served.url, key="mlp_wrong", say=lambda _: None)
+
+
+def test_a_server_that_is_not_there_fails_in_time() -> None:
+    with pytest.raises(CheckFailed, match=r"readyz did not say 200 within 0.1 s; last: ConnectError"):
+        smoke_test(f"http://127.0.0.1:{free_port()}", ready_within_s=0.1, say=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def edge_ports(served: Served, engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """(for requests, for metrics) of a real Traefik before the model server."""
+    folder = tmp_path_factory.mktemp("traefik")
+    routes: dict[str, Any] = {"routers": {"model": {"rule": "PathPrefix(`/`)", "service": "model"}}}
+    routes["services"] = {"model": {"loadBalancer": {"servers": [{"url": served.url}]}}}
+    (folder / "routes.yaml").write_text(yaml.safe_dump({"http": routes}), encoding="utf-8")
+    port, metrics_port = free_port(), free_port()
+    command = [engine("traefik"), f"--entryPoints.websecure.address=127.0.0.1:{port}", f"--entryPoints.metrics.address=127.0.0.1:{metrics_port}"]
+    command += ["--metrics.prometheus.entryPoint=metrics", f"--providers.file.filename={folder}/routes.yaml"]
+    command += ["--global.checkNewVersion=false", "--global.sendAnonymousUsage=false"]
+    with server(command, f"http://127.0.0.1:{port}/healthz", folder / "log.txt"):
+        yield port, metrics_port
+
+
+@pytest.fixture(scope="module")
+def prometheus(served: Served, edge_ports: tuple[int, int], engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prometheus that scrapes the model server with the labels that the ServiceMonitor's target gets, the edge, and the cluster's exporters."""
+    folder = tmp_path_factory.mktemp("prometheus")
+
+    def job(name: str, port: int, **labels: str) -> dict[str, Any]:
+        return {"job_name": name, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": labels}]}
+
+    with exporter(exposition({NAMESPACE: served.name, "mlp-mlflow": "mlflow"})) as cluster_port:
+        jobs = [
+            job(served.name, served.metrics_port, namespace=NAMESPACE, service=served.name, pod=f"{served.name}-1"),
+            job("traefik", edge_ports[1], namespace="mlp-ingress", pod="traefik-1"),
+            job("kube-state-metrics", cluster_port),
+        ]
+        rules = {"groups": [{"name": "always", "interval": "1s", "rules": [{"alert": "Always", "expr": "vector(1)"}]}]}
+        (folder / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+        config = {"global": {"scrape_interval": "1s"}, "rule_files": ["rules.yml"], "scrape_configs": jobs}
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        port = free_port()
+        command = [engine("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+        with server([*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready", folder / "log.txt"):
+            yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def asked(served: Served, edge_ports: tuple[int, int], prometheus: str) -> str:
+    """The Prometheus, after it saw requests come in; a rate needs two scrapes."""
+    counted = (f'mlp_requests_total{{service="{served.name}"}}', "traefik_entrypoint_request_duration_seconds_bucket")
+    waited_for = [*(f"rate({series}[5m]) > 0" for series in counted), "rate(container_cpu_usage_seconds_total[5m])", "ALERTS"]
+    waited_for.append("sum(rate(mlp_compared_rows_total[5m])) > 0")
+
+    def seen() -> bool:
+        for url in (served.url, f"http://127.0.0.1:{edge_ports[0]}"):
+            for rows in ([ROW] * 3, []):
+                httpx.post(f"{url}/predict", json={"rows": rows}, headers={"Authorization": f"Bearer {served.key}"}, trust_env=False)
+        return all(ask(prometheus, expression) for expression in waited_for)
+
+    wait_until(seen, "a request in Prometheus")
+    return prometheus
+
+
+@pytest.fixture(scope="module")
+def expressions(served: Served) -> dict[str, str]:
+    """Where → PromQL: every panel, alert and autoscaler of the shared stack and of a model's endpoint, as their graphs hold them."""
+
+    def endpoint() -> None:
+        kind: dict[str, Any] = {"model": served.name, "namespace": NAMESPACE, "image": f"x@sha256:{'a' * 64}", "shared": SHARED, "keys": "keys: []\n"}
+        for name, rate in (("cpu", None), ("rate", 50.0)):
+            opts = pulumi.ResourceOptions(provider=k8s.Provider(name, cluster_identifier="test"))
+            ModelEndpoint(name, ModelEndpointArgs(**kind, requests_per_s_per_replica=rate), opts=opts)
+
+    found: dict[str, str] = {}
+    for graph in (run_stack("team"), run_program(endpoint)):
+        files = [file for r in graph.kubernetes("ConfigMap") for file in (r.inputs.get("data") or {}).items()]
+        for board in (json.loads(text) for name, text in files if name.endswith(".json")):
+            for panel in board.get("panels", []):
+                found |= {f"panel {panel['title']} {target['refId']}, {board['title']}": target["expr"] for target in panel["targets"]}
+        for r in graph.kubernetes("PrometheusRule"):
+            for rule in (rule for group in r.inputs["spec"]["groups"] for rule in group["rules"]):
+                found[f"{r.name}: {rule.get('alert') or rule['record']}"] = rule["expr"]
+        for r in graph.kubernetes("ScaledObject"):
+            found |= {f"{r.name}: trigger": t["metadata"]["query"] for t in r.inputs["spec"]["triggers"] if "query" in t["metadata"]}
+    return found
+
+
+def test_every_query_asks_for_metrics_and_labels_that_somebody_exposes(expressions: dict[str, str], asked: str) -> None:
+    """A misspelt metric or label finds nothing for ever, and an alert that finds nothing looks like good news."""
+    assert len(expressions) >= 40 and [where for where in expressions if "trigger" in where]
+
+    def wrong() -> list[str]:
+        found = []
+        for where, expression in expressions.items():
+            parsed = parse(asked, expression)
+            there: set[str] = set()
+            for selector in parsed.selectors:
+                known = {label for one in ask(asked, selector.metric) for label in one["metric"]}
+                there |= known
+                strange = [label for label, _, _ in selector.matchers if label not in known]
+                if strange or not ask(asked, selector.text(without="code")):  # of a sound server no answer is a 500
+                    found.append(f"{where}: {selector.text()} finds nothing; nobody has {strange or selector.metric}")
+            found += [f"{where}: groups or joins by {label}, which nobody has" for label in sorted(parsed.labels - there)]
+        return found
+
+    assert settled(wrong, []) == []
+
+
+def test_every_panel_of_the_platform_and_of_the_model_gets_data(expressions: dict[str, str], asked: str) -> None:
+    panels = {where: expression for where, expression in expressions.items() if where.startswith("panel ")}
+    assert len({where.rpartition(", ")[2] for where in panels}) == 2
+
+    def empty() -> list[str]:
+        return [where for where, expression in panels.items() if not ask(asked, expression)]
+
+    none = ["panel Failures by model A, Platform"]  # there are none
+    assert settled(empty, none) == none
+
+
+def settled(look: Callable[[], list[str]], wanted: list[str]) -> list[str]:
+    """What there is to see, once it is what is wanted or the time is over: the server writes some numbers between two scrapes."""
+    with suppress(AssertionError):
+        wait_until(lambda: look() == wanted, timeout_s=30)
+    return look()
+
+
+def test_the_list_of_what_does_not_run_here_holds_nothing_that_nobody_asks_for(expressions: dict[str, str], asked: str) -> None:
+    used = {selector.metric for expression in expressions.values() for selector in parse(asked, expression).selectors}
+    assert set(EXPOSED) - used == set()
+
+
+def test_no_alert_of_a_sound_server_fires_and_each_can_be_judged(served: Served, asked: str) -> None:
+    from platform_lib.infra.model_alerts import AlertThresholds, model_rules
+
+    [group] = model_rules(served.name, NAMESPACE, thresholds=AlertThresholds())
+    assert [rule["alert"] for rule in group["rules"] if ask(asked, rule["expr"])] == []

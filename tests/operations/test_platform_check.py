@@ -1,0 +1,333 @@
+"""`mlp platform check` against a real API server, a real Prometheus, and edges that are as they should be or are not."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from platform_lib.contract import SharedOutputs
+from platform_lib.infra.alert_routing import alertmanager_config
+from platform_lib.infra.platform_alerts import platform_rules
+from platform_lib.infra.shared_outputs import outputs_data
+from platform_lib.operations.platform_check.alerts import look_at_alertmanager, look_at_prometheus
+from platform_lib.operations.platform_check.finding import Finding
+from platform_lib.operations.platform_check.outside import look_from_outside
+from tests.conftest import Called, free_port, server
+from tests.infra.certificates import Authority
+from tests.infra.shared import SHARED
+from tests.infra.test_alerts import NAMESPACES
+from tests.k8slab.lab import Lab
+from tests.operations.conftest import namespace
+from tests.operations.servers import Answer, answering
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
+
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}
+SLACK = "https://hooks.slack.com/services/T0/B0/x"
+
+
+def ui(_method: str, path: str, _headers: Mapping[str, str]) -> Answer:
+    """Behind the login; /metrics has no route."""
+    return (404, HSTS, b"") if path == "/metrics" else (302, {**HSTS, "Location": "https://auth.ml.example.com/"}, b"")
+
+
+def half_open(method: str, path: str, headers: Mapping[str, str]) -> Answer:
+    """The page asks for a login, the interface behind it does not."""
+    return (200, HSTS, b"{}") if path.startswith("/api/2.0") else ui(method, path, headers)
+
+
+def closed(_method: str, _path: str, _headers: Mapping[str, str]) -> Answer:
+    return 404, {}, b""
+
+
+def everything(_method: str, _path: str, _headers: Mapping[str, str]) -> Answer:
+    return 200, {}, b"here you are"
+
+
+def to_https(_method: str, path: str, headers: Mapping[str, str]) -> Answer:
+    return 301, {"Location": f"https://localhost{path}"}, b""
+
+
+Answers = Callable[[str, str, Mapping[str, str]], Answer]
+
+
+@pytest.fixture(autouse=True)
+def _short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' authority issues for a day, which would be too short for a platform."""
+    monkeypatch.setattr("platform_lib.operations.platform_check.outside._DAYS_LEFT", 0)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority: Authority) -> tuple[Path, Path]:
+    authority.issue("edge", ["localhost"])
+    return authority.folder / "edge.crt", authority.folder / "edge.key"
+
+
+@contextmanager
+def edge(
+    certificate: tuple[Path, Path], *, uis: Answers = ui, models: Answers = closed, plain: Answers = to_https
+) -> Iterator[tuple[SharedOutputs, int]]:
+    """Hosts of a platform on ports of this machine, and the port of plain HTTP."""
+    with ExitStack() as stack:
+        secure = [stack.enter_context(answering(answer, certificate=certificate)) for answer in (uis, models)]
+        port = stack.enter_context(answering(plain))
+        url = f"https://localhost:{secure[0]}"
+        yield replace(SHARED, mlflow_ui_url=url, prefect_ui_url=url, grafana_url=url, models_host=f"localhost:{secure[1]}"), port
+
+
+def wrong(findings: list[Finding]) -> list[str]:
+    return [finding.seen for finding in findings if finding.level == "problem"]
+
+
+def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authority: Authority) -> None:
+    with edge(certificate) as (outputs, port):
+        findings = list(look_from_outside(outputs, authority=authority.certificate, http_port=port))
+    assert wrong(findings) == []
+    assert {finding.level for finding in findings} == {"ok"}
+    assert any("asks for a login on all of 7 paths" in finding.seen for finding in findings)
+    assert any("localhost has a trusted certificate" in finding.seen and "TLSv1.3" in finding.seen for finding in findings)
+
+
+def test_a_certificate_that_ends_soon_is_a_problem(certificate: tuple[Path, Path], authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform_lib.operations.platform_check.outside._DAYS_LEFT", 14)
+    with edge(certificate) as (outputs, port):
+        found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
+    assert [text.split(":")[0] for text in found] == ["MLflow", "Prefect", "Grafana", "models"]
+
+
+def test_a_certificate_of_nobody_known_is_a_problem(certificate: tuple[Path, Path]) -> None:
+    with edge(certificate) as (outputs, port):
+        found = wrong(list(look_from_outside(outputs, http_port=port)))
+    assert found[0] == "MLflow: the certificate of localhost is not trusted: unable to get local issuer certificate."
+
+
+def test_an_interface_that_opens_beside_its_page_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+    with edge(certificate, uis=half_open) as (outputs, port):
+        found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
+    assert found[0] == "MLflow opens without a login: /api/2.0/mlflow/experiments/search?max_results=1 → 200."
+
+
+def test_a_models_host_that_answers_everything_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+    with edge(certificate, models=everything) as (outputs, port):
+        found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
+    assert found == ["models: /, /metrics, /models, /models/no-such-model/predict, /models/no-such-model/metrics answers anybody."]
+
+
+def test_plain_http_that_serves_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+    with edge(certificate, plain=everything) as (outputs, port):
+        found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
+    assert found[0] == "MLflow: plain HTTP on localhost answers 200, expected a way to https."
+
+
+def test_a_host_without_an_address_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+    with edge(certificate) as (outputs, port):
+        lost = replace(outputs, grafana_url="https://grafana.invalid")
+        found = wrong(list(look_from_outside(lost, authority=authority.certificate, http_port=port)))
+    assert "Grafana: grafana.invalid has no address." in found
+
+
+class Alertmanager:
+    """Its API as far as it is asked; the program is in no registry here."""
+
+    def __init__(self, destination: str, *, delivers: bool = True) -> None:
+        self.config, self.delivers, self.sent, self.failed = alertmanager_config(destination), delivers, 3, 0
+        self.alerts: list[dict[str, Any]] = []
+
+    def __call__(self, method: str, path: str, _headers: Mapping[str, str]) -> Answer:
+        if path == "/api/v2/status":
+            return 200, {}, json.dumps({"config": {"original": self.config}}).encode()
+        if path == "/api/v2/alerts" and method == "POST":
+            self.sent += 1
+            self.failed += not self.delivers
+            return 200, {}, b""
+        if path == "/metrics":
+            return (
+                200,
+                {},
+                (
+                    f'# HELP alertmanager_notifications_total x\nalertmanager_notifications_total{{integration="slack"}} {self.sent}\n'
+                    f'alertmanager_notifications_failed_total{{integration="slack",reason="other"}} {self.failed}\n'
+                ).encode(),
+            )
+        return 404, {}, b""
+
+
+@pytest.mark.parametrize(
+    ("alertmanager", "send", "expected"),
+    [
+        (Alertmanager(SLACK), False, ("ok", "alerts go out by slack; none of 3 messages failed. --send-alert tries it.")),
+        (Alertmanager(SLACK), True, ("ok", "a test alert went out by slack: somebody should have it now.")),
+        (Alertmanager(SLACK, delivers=False), True, ("problem", "a test alert by slack did not go out.")),
+        (Alertmanager(""), False, ("problem", "alerts go to nobody.")),
+    ],
+    ids=["quiet", "sent", "not-delivered", "nobody"],
+)
+def test_whether_alerts_arrive(alertmanager: Alertmanager, send: bool, expected: tuple[str, str]) -> None:
+    with answering(alertmanager) as port:
+        found = list(look_at_alertmanager(f"http://127.0.0.1:{port}", send=send))
+    assert [(finding.level, finding.seen) for finding in found] == [expected]
+
+
+@pytest.fixture(scope="module")
+def prometheus(engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real one with the platform's rules, which scrapes itself and something that is not there."""
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    jobs = [
+        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{number}"]}]} for name, number in (("itself", port), ("gone", free_port()))
+    ]
+    rules = {"groups": [{**platform_rules(NAMESPACES)[0], "interval": "1s"}]}
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    config = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs, "rule_files": ["rules.yaml"]}
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    command = [engine("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    with server([*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready", folder / "log.txt"):
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_a_target_that_cannot_be_scraped_is_named(prometheus: str) -> None:
+    deadline = time.monotonic() + 30
+    while not (found := wrong(list(look_at_prometheus(prometheus)))):
+        assert time.monotonic() < deadline
+    assert found[0].startswith("Prometheus cannot scrape gone (")
+    assert [text for text in found if "rules" in text] == []
+
+
+@pytest.fixture
+def platform(team: Lab) -> Iterator[Lab]:
+    """Namespaces, services and policies as the shared stack leaves them; pods are fake and ready."""
+    part = {"app.kubernetes.io/part-of": "cloud-ml-platform"}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}}
+    rule = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "mlp-check-test", "labels": part},
+        "spec": {
+            "failurePolicy": "Ignore",
+            "matchConstraints": {
+                "resourceRules": [{"apiGroups": ["traefik.io"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["ingressroutes"]}]
+            },
+            "validations": [{"expression": "true"}],
+        },
+    }
+    bound = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "mlp-check-test", "labels": part},
+        "spec": {"policyName": "mlp-check-test", "validationActions": ["Deny"]},
+    }
+    objects: list[Any] = [
+        namespace("mlp-mlflow"),
+        namespace("team-red", **{"pod-security.kubernetes.io/enforce": "restricted"}),
+        *({**policy, "metadata": {"name": "closed", "namespace": name}} for name in ("mlp-mlflow", "mlp-ingress", "team-red")),
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team", "namespace": "team-red"}, "spec": {"hard": {"pods": "10"}}},
+        {
+            "apiVersion": "v1",
+            "kind": "LimitRange",
+            "metadata": {"name": "team", "namespace": "team-red"},
+            "spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]},
+        },
+        deployment("mlflow", "mlp-mlflow"),
+        rule,
+        bound,
+    ]
+    team.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    team.kubectl("-n", "mlp-mlflow", "rollout", "status", "deployment/mlflow", "--timeout=60s")
+    yield team
+    team.kubectl("delete", "namespace", "mlp-mlflow", "--wait=true")
+    team.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "mlp-check-test", "--ignore-not-found")
+
+
+def deployment(name: str, where: str, **annotations: str) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/name": name}
+    pod = {"metadata": {"labels": labels, "annotations": annotations}, "spec": {"containers": [{"name": name, "image": "stub.invalid/x:1"}]}}
+    spec = {"selector": {"matchLabels": labels}, "replicas": 1, "template": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": where}, "spec": spec}
+
+
+class Project:
+    """A folder outside of any project."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+
+def test_the_whole_check_on_a_cluster(
+    platform: Lab,
+    prometheus: str,
+    certificate: tuple[Path, Path],
+    authority: Authority,
+    kubectl_reaches: Callable[..., None],
+    call_mlp: Callable[..., Called],
+    tmp_path: Path,
+) -> None:
+    """Sound but for cert-manager's kinds and a target that is away. Then one thing after the other is broken."""
+    platform.kubectl("delete", "crd", "certificates.cert-manager.io", "--ignore-not-found")  # of another test's charts
+    with edge(certificate) as (outputs, port), answering(Alertmanager(SLACK)) as alertmanager:
+        publish(platform, outputs)
+        forwards = {
+            "mlp-monitoring/svc/kube-prometheus-stack-prometheus:9090": int(prometheus.rpartition(":")[2]),
+            "mlp-monitoring/svc/kube-prometheus-stack-alertmanager:9093": alertmanager,
+        }
+        kubectl_reaches(forwards)
+        arguments = ("platform", "check", "--ca-file", str(authority.certificate), "--http-port", str(port))
+        done = call_mlp(Project(tmp_path), *arguments, "--json")
+        seen = {(finding["level"], finding["seen"]) for finding in json.loads(done.out)}
+        assert ("ok", "platform ml on ml.example.com, contract version 1.") in seen
+        assert ("ok", "3 namespaces have network policies.") in seen
+        assert ("ok", "policies are enforced: a pod of MLflow cannot reach kube-prometheus-stack-grafana.mlp-monitoring:80.") in seen
+        assert ("ok", "mlp-check-test keeps each team's routes to its own.") in seen
+        assert ("ok", "1 team namespaces have quota, limits and Pod Security.") in seen
+        assert ("ok", "1 services were looked at.") in seen
+        assert any(level == "ok" and text.startswith("Kubernetes v1.") for level, text in seen)
+        problems = sorted(text for level, text in seen if level == "problem")
+        assert [text.partition(" (")[0] for text in problems] == ["Prometheus cannot scrape gone", "cert-manager's kinds are not there."]
+        assert done.code == 1
+
+        table = call_mlp(Project(tmp_path), *arguments).out
+        assert table.splitlines()[0].split() == ["level", "area", "seen", "mend"]
+        assert "2 problems to mend." in table
+
+        kubectl_reaches(forwards, says="open")
+        platform.kubectl("-n", "team-red", "delete", "networkpolicy,resourcequota,limitrange", "--all")
+        platform.kubectl("delete", "validatingadmissionpolicybinding", "mlp-check-test")
+        broken = deployment("mlflow", "mlp-mlflow", **{"k8slab/ready": "false"})
+        platform.kubectl("-n", "mlp-mlflow", "delete", "deployment", "mlflow")
+        platform.kubectl("apply", "-f", "-", text=json.dumps(broken))
+        found = [finding["seen"] for finding in json.loads(call_mlp(Project(tmp_path), *arguments, "--json").out) if finding["level"] == "problem"]
+        assert "mlflow in mlp-mlflow: 0 of 1 pods pass their probes." in found
+        assert "team-red has no NetworkPolicy." in found
+        assert any(text.startswith("network policies are NOT enforced: a pod of MLflow reached") for text in found)
+        assert "nothing keeps a team's routes to its own hosts and paths." in found
+        assert "team-red lacks resourcequotas, limitranges." in found
+
+
+def publish(lab: Lab, outputs: SharedOutputs) -> None:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "platform-outputs", "namespace": "mlp-ingress"},
+        "data": outputs_data(outputs),
+    }
+    lab.kubectl("apply", "-f", "-", text=json.dumps(manifest))
+
+
+def test_a_cluster_without_a_platform_is_one_problem(
+    lab: Lab, kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called], tmp_path: Path
+) -> None:
+    kubectl_reaches()
+    lab.kubectl("delete", "configmap", "-n", "mlp-ingress", "platform-outputs", "--ignore-not-found")
+    done = call_mlp(Project(tmp_path), "platform", "check", "--json")
+    (finding,) = json.loads(done.out)
+    assert (done.code, finding["area"]) == (1, "outputs")
+    assert finding["mend"] == "`pulumi up` in infra_stack/ publishes it."

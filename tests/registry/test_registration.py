@@ -1,0 +1,78 @@
+"""A version is registered whole or not at all."""
+
+from typing import Any
+
+import pytest
+
+from platform_lib.contract import VersionTag
+from platform_lib.errors import ServiceError
+from platform_lib.registry import Registry
+from platform_lib.registry.model_files import ModelContent, requirements
+from tests.registry.conftest import gate, new_run
+
+
+class TestRegister:
+    def test_a_version_has_all_its_files_and_tags(self, registry: Registry, content: ModelContent) -> None:
+        record = registry.register("tiny", content, run_id=new_run(registry), tags=gate(), passed=True)
+
+        files = {path.name for path in registry.folder(record).iterdir()}
+        assert {
+            "MLmodel",
+            "requirements.txt",
+            "input_example.json",
+            "model.skops",
+            "contract.yaml",
+            "profile.json",
+            "config.yaml",
+            "answers.json",
+        } <= files
+        assert record.tags == gate() | {VersionTag.MODEL_SHA256: record.sha256, VersionTag.FILES_SHA256: record.files_sha256}
+        assert len(record.sha256) == len(record.files_sha256) == 64
+        assert record.aliases == ("candidate",)
+
+    def test_a_refused_version_gets_no_alias(self, registry: Registry, content: ModelContent) -> None:
+        record = registry.register("tiny", content, run_id=new_run(registry), tags=gate(passed=False), passed=False)
+
+        assert record.aliases == ()
+
+    def test_registering_the_model_of_a_run_again_gives_the_version_it_has(self, registry: Registry, content: ModelContent) -> None:
+        run_id = new_run(registry)
+
+        versions = [registry.register("tiny", content, run_id=run_id, tags=gate(), passed=True).version for _ in range(2)]
+
+        assert versions == ["1", "1"]
+
+    @pytest.mark.parametrize("call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"])
+    def test_whatever_call_breaks_there_is_no_version(
+        self, registry: Registry, content: ModelContent, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        def broken(*args: Any, **named: Any) -> None:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr(registry.client, call, broken)
+
+        with pytest.raises(ServiceError, match="No space left on device"):
+            registry.register("tiny", content, run_id=new_run(registry), tags=gate(), passed=True)
+
+        assert registry.versions("tiny") == []
+
+    def test_when_the_alias_cannot_be_set_the_version_is_whole_and_a_retry_sets_it(
+        self, registry: Registry, content: ModelContent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = new_run(registry)
+        with monkeypatch.context() as patched:
+            patched.setattr(registry.client, "set_registered_model_alias", lambda *a: (_ for _ in ()).throw(OSError("gone")))
+            with pytest.raises(ServiceError):
+                registry.register("tiny", content, run_id=run_id, tags=gate(), passed=True)
+        (left,) = registry.versions("tiny")
+
+        record = registry.register("tiny", content, run_id=run_id, tags=gate(), passed=True)
+
+        assert left.tags == record.tags
+        assert (left.aliases, record.aliases) == ((), ("candidate",))
+
+    def test_pinned_requirements_name_what_the_types_come_from_and_no_path(self) -> None:
+        pins = requirements(["sklearn.tree._tree.Tree", "platform_lib.training.features.DateParts", "sample_model.features.Mine"])
+
+        assert [pin.split("==")[0].split(" @")[0] for pin in pins] == ["numpy", "pandas", "platform-lib", "scikit-learn", "skops"]
+        assert not any("file:" in pin for pin in pins)

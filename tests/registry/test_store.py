@@ -1,0 +1,28 @@
+"""The local store is made once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from platform_lib.registry import Registry
+from platform_lib.registry.store import ensure_database
+
+
+class TestStore:
+    def test_processes_that_start_at_once_make_one_store(self, tmp_path: Path) -> None:
+        uri = f"sqlite:///{(tmp_path / '.mlp' / 'mlflow.db').as_posix()}"
+        code = f"from platform_lib.registry.store import *; ensure_database(database_path({uri!r}))"
+
+        processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
+        errors = [process.communicate()[1].decode() for process in processes]
+
+        assert [process.returncode for process in processes] == [0] * 3, errors
+        assert Registry(uri).names() == []
+        assert not list((tmp_path / ".mlp").glob("*.new*"))
+
+    def test_what_an_interrupted_creation_left_does_not_disturb_the_next(self, tmp_path: Path) -> None:
+        (tmp_path / "mlflow.db.new").write_text("half a database", encoding="utf-8")
+
+        ensure_database(tmp_path / "mlflow.db")
+
+        assert Registry(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}").names() == []

@@ -1,0 +1,81 @@
+"""Who is champion, and who may become it."""
+
+from typing import Any
+
+import pytest
+
+from platform_lib.contract import VersionTag
+from platform_lib.errors import CheckFailed, NotFound
+from platform_lib.registry import Registry
+from tests.registry.conftest import TAGS, bare_version, gate
+
+
+class TestPromote:
+    def test_the_first_champion_has_nothing_before_it(self, registry: Registry) -> None:
+        moved = registry.promote(bare_version(registry, gate()))
+
+        assert (moved.champion.version, moved.before) == ("1", None)
+        assert registry.champion("tiny") is not None
+
+    def test_the_champion_before_becomes_previous(self, registry: Registry) -> None:
+        for _ in range(3):
+            registry.promote(bare_version(registry, gate()))
+
+        assert [registry.resolve(f"tiny@{alias}").version for alias in ("champion", "previous")] == ["3", "2"]
+
+    def test_promoting_the_champion_changes_nothing(self, registry: Registry) -> None:
+        for _ in range(2):
+            registry.promote(bare_version(registry, gate()))
+
+        assert not registry.promote(registry.resolve("tiny/2")).changed
+        assert registry.resolve("tiny@previous").version == "1"
+
+    def test_a_version_that_the_gate_refused_is_not_promoted(self, registry: Registry) -> None:
+        with pytest.raises(CheckFailed, match=r"did not pass the gate: accuracy is 0\.1, below 0\.5"):
+            registry.promote(bare_version(registry, gate(passed=False)))
+
+        assert registry.champion("tiny") is None
+
+    def test_a_version_that_was_never_judged_is_not_promoted(self, registry: Registry) -> None:
+        with pytest.raises(CheckFailed, match="the gate never judged it"):
+            registry.promote(bare_version(registry, TAGS))
+
+    def test_overruling_the_gate_is_tagged(self, registry: Registry) -> None:
+        moved = registry.promote(bare_version(registry, gate(passed=False)), force=True)
+
+        assert moved.champion.tags[VersionTag.FORCED] == "true"
+
+    def test_rollback_swaps_and_a_second_one_swaps_back(self, registry: Registry) -> None:
+        for _ in range(2):
+            registry.promote(bare_version(registry, gate()))
+
+        states = []
+        for _ in range(2):
+            registry.rollback("tiny")
+            states.append([registry.resolve(f"tiny@{alias}").version for alias in ("champion", "previous")])
+
+        assert states == [["1", "2"], ["2", "1"]]
+
+    def test_rollback_without_a_version_before_is_one_sentence(self, registry: Registry) -> None:
+        registry.promote(bare_version(registry, gate()))
+
+        with pytest.raises(NotFound, match=r"tiny has no version to go back to: .* Versions: 1; aliases: champion → 1"):
+            registry.rollback("tiny")
+
+    def test_the_best_ever_promoted_is_of_the_same_metric_data_and_target(self, registry: Registry) -> None:
+        cases: list[tuple[float, dict[str, Any]]] = [
+            (0.8, {}),
+            (0.95, {}),
+            (0.9, {}),
+            (0.99, {"data": "other"}),
+            (0.99, {"metric": "f1_macro"}),
+            (0.99, {"target": "sex"}),
+        ]
+        for score, more in cases:
+            registry.promote(bare_version(registry, gate(score=score, **more)))
+        bare_version(registry, gate(score=1.0))  # passed, but never promoted
+
+        def best(greater: bool) -> float | None:
+            return registry.best_promoted("tiny", metric="accuracy", data="sample", target="species", greater_is_better=greater)
+
+        assert (best(True), best(False)) == (0.95, 0.8)

@@ -1,0 +1,200 @@
+"""The server as people start it: a process of its own on a real local registry, asked while versions change."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from platform_lib.registry import Registry, load_model
+from platform_lib.settings import Project, Settings
+from tests.conftest import copy_of, free_port
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+ROWS: list[dict[str, Any]] = [
+    {"island": "Biscoe", "bill_length_mm": 48.2, "bill_depth_mm": 14.3, "flipper_length_mm": 210, "body_mass_g": 4600, "sex": None, "year": 2009},
+    {"island": "Dream", "bill_length_mm": 45.0, "bill_depth_mm": 17.1, "flipper_length_mm": 195, "body_mass_g": 3700, "sex": "female", "year": 2008},
+    {
+        "island": "Torgersen",
+        "bill_length_mm": None,
+        "bill_depth_mm": 18.7,
+        "flipper_length_mm": 181,
+        "body_mass_g": 3750,
+        "sex": "male",
+        "year": 2007,
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Two versions with different answers; the first is champion."""
+    from platform_lib.training.run import train
+
+    made = copy_of(trained, tmp_path_factory.mktemp("serving") / "project")
+    train(made, Settings(), ["model.params.C=0.01", "gate.delta=1.0"], promote=False)
+    return made
+
+
+@contextmanager
+def serving(project: Project, log: Path, *args: str, module: str = "platform_lib.cli") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`mlp serve` on a free port; answers on /healthz when the block begins, and is ended after it."""
+    port = free_port()
+    command = [sys.executable, "-m", module, *(["serve"] if module.endswith("cli") else []), "--port", str(port), "--poll", "0.05", *args]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with log.open("wb") as output, subprocess.Popen(command, cwd=project.root, stdout=output, stderr=subprocess.STDOUT, env=environment) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: answers(f"{url}/healthz", process, log))
+            yield url, process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(30)
+
+
+def answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, log.read_text(encoding="utf-8")
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def served_version(url: str) -> str | None:
+    version: str | None = httpx.get(f"{url}/model", timeout=10).json()["version"]
+    return version
+
+
+class Callers:
+    """Threads that ask without pause and keep what they got."""
+
+    def __init__(self, url: str, count: int, headers: dict[str, str] | None = None) -> None:
+        self.headers = headers
+        self.url, self.answers, self.failures = url, [], []  # type: tuple[str, list[Any], list[str]]
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=30, headers=self.headers) as client:
+            while not self._stop.is_set():
+                try:
+                    answer = client.post(f"{self.url}/predict", json={"rows": ROWS})
+                    self.answers.append(answer.json()) if answer.status_code == 200 else self.failures.append(answer.text)
+                except httpx.HTTPError as err:
+                    self.failures.append(repr(err))
+
+    def __enter__(self) -> "Callers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+
+def offline(project: Project, version: str) -> tuple[list[Any], list[dict[str, float]]]:
+    model = load_model(version, project)
+    predictions = model.predict({name: [row[name] for row in ROWS] for name in model.contract.features})
+    assert predictions.probabilities is not None
+    return predictions.values.tolist(), [dict(zip(predictions.classes, row, strict=True)) for row in predictions.probabilities.tolist()]
+
+
+def test_promotions_and_a_rollback_under_load_fail_no_request_and_every_answer_is_its_versions(project: Project, tmp_path: Path) -> None:
+    expected = {version: offline(project, version) for version in ("1", "2")}
+    assert expected["1"][1] != expected["2"][1]
+    registry = Registry(f"sqlite:///{project.database.as_posix()}")
+    with serving(project, tmp_path / "log.txt") as (url, _):
+        wait_until(lambda: served_version(url) == "1")
+        with Callers(url, 4) as callers:
+            registry.promote(registry.resolve(f"{project.name}/2"), force=True)
+            wait_until(lambda: served_version(url) == "2")
+            registry.rollback(project.name)
+            wait_until(lambda: served_version(url) == "1")
+            registry.promote(registry.resolve(f"{project.name}/2"), force=True)
+            wait_until(lambda: served_version(url) == "2")
+            registry.rollback(project.name)
+            wait_until(lambda: served_version(url) == "1")
+    assert callers.failures == []
+    seen = {answer["model"]["version"] for answer in callers.answers}
+    assert seen == {"1", "2"}
+    for answer in callers.answers:
+        values, probabilities = expected[answer["model"]["version"]]
+        assert answer["predictions"] == values
+        for row, wanted in zip(answer["probabilities"], probabilities, strict=True):
+            assert row == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can answer")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_it_prints_a_request_that_works_and_ends_in_order(signum: int, project: Project, tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    with serving(project, log) as (url, process):
+        wait_until(lambda: "curl" in log.read_text(encoding="utf-8"))
+        printed = log.read_text(encoding="utf-8")
+        assert f"on {url}, described at {url}/docs" in printed
+        words = shlex.split(re.search(r"^curl .*$", printed, re.MULTILINE).group())  # type: ignore[union-attr]
+        answer = httpx.post(words[2], content=words[-1], headers={"Content-Type": "application/json"})
+        assert answer.json()["predictions"] == ["Adelie"]
+        process.send_signal(signum)
+        assert process.wait(30) == 0
+    assert log.read_text(encoding="utf-8").endswith("The model server has ended.\n")
+
+
+def test_with_nothing_promoted_it_waits_and_says_why(project: Project, tmp_path: Path) -> None:
+    with serving(project, tmp_path / "log.txt", "@canary") as (url, _):
+        wait_until(lambda: "canary" in httpx.get(f"{url}/readyz").text)
+        answer = httpx.get(f"{url}/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["detail"].startswith("sample-model@canary is not served yet: the registry has no sample-model@canary yet")
+
+
+def test_a_pinned_version_stays_whatever_is_promoted(project: Project, tmp_path: Path) -> None:
+    with serving(project, tmp_path / "log.txt", "2") as (url, _):
+        wait_until(lambda: served_version(url) == "2")
+        assert httpx.get(f"{url}/model").json()["alias"] is None
+
+
+MODULES = """
+import sys
+from platform_lib.registry.reference import Reference
+from platform_lib.serving import running
+from platform_lib.serving.app import create_app
+from platform_lib.serving.loader import ModelLoader
+from platform_lib.serving.lookup import open_lookup
+import platform_lib.serving.assembly, platform_lib.serving.batch, uvicorn
+loader = ModelLoader(open_lookup(sys.argv[1]), Reference("sample-model", alias="champion"), package="sample_model")
+loader.look()
+create_app(loader)
+assert loader.current is not None, loader.state
+print(sorted({name.split(".")[0] for name in sys.modules} & {"mlflow", "prefect", "pulumi", "optuna", "hydra", "dvc", "pandera"}))
+"""
+
+
+def test_the_serving_process_holds_none_of_the_heavy_libraries(trained: Project) -> None:
+    uri = f"sqlite:///{trained.database.as_posix()}"
+    done = subprocess.run([sys.executable, "-c", MODULES, uri], capture_output=True, text=True, cwd=trained.root)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_answers_are_json_with_numbers_to_the_last_digit(project: Project, tmp_path: Path) -> None:
+    _, probabilities = offline(project, "1")
+    with serving(project, tmp_path / "log.txt", "1") as (url, _):
+        wait_until(lambda: served_version(url) == "1")
+        for row, wanted in zip(ROWS, probabilities, strict=True):
+            answer = json.loads(httpx.post(f"{url}/predict", json={"rows": [row]}).content)
+            assert answer["probabilities"][0] == pytest.approx(wanted, rel=1e-9)

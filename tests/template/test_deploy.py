@@ -1,0 +1,61 @@
+"""`deploy/` of a generated project: there when it was asked for, and its settings are those that the program reads."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from platform_lib.infra.model_alerts import AlertThresholds
+from platform_lib.infra.model_endpoint import ModelEndpointArgs
+from platform_lib.infra.model_stack import LIMITS, SETTINGS, setting_names
+
+
+@pytest.fixture(scope="module")
+def folder(render: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("deployed")
+    return render(base / "project", deploy_target="kubernetes", project_name="churn-model", repository_owner="Red-Team") / "deploy"
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    schema: dict[str, Any] = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    return schema
+
+
+def test_there_is_a_deployment_only_where_it_was_asked_for(render: Callable[..., Path], tmp_path: Path, folder: Path) -> None:
+    assert not (render(tmp_path / "project") / "deploy").exists()
+    assert sorted(path.name for path in folder.iterdir()) == ["Pulumi.production.yaml", "Pulumi.yaml", "__main__.py"]
+
+
+def test_the_stack_bears_the_name_that_was_given(render: Callable[..., Path], tmp_path: Path) -> None:
+    made = render(tmp_path / "project", deploy_target="kubernetes", platform_stack="staging-eu")
+    assert (made / "deploy" / "Pulumi.staging-eu.yaml").is_file()
+
+
+def test_every_setting_is_typed_described_and_read_by_the_program(folder: Path) -> None:
+    assert settings(folder).keys() == setting_names()
+    assert [name for name, entry in settings(folder).items() if entry.keys() - {"default"} != {"type", "description"}] == []
+    assert [name for name, entry in settings(folder).items() if "default" not in entry] == ["namespace"]
+
+
+def as_text(value: Any) -> str:
+    """Numbers are written as texts where Pulumi has no type for them; what is off is empty."""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_defaults_are_those_of_the_library(folder: Path) -> None:
+    written = {name: as_text(entry.get("default")) for name, entry in settings(folder).items()}
+    for arguments, names in ((ModelEndpointArgs, SETTINGS), (AlertThresholds, LIMITS)):
+        defaults = {field.name: as_text(field.default) for field in dataclasses.fields(arguments)}
+        assert {name: written[name] for name in names if name != "exposure"} == {
+            name: defaults[argument] for name, (argument, _) in names.items() if name != "exposure"
+        }
+    assert written["exposure"] == "public"  # the component is closed unless it is told to open, and the template tells it
+
+
+def test_the_first_settings_are_known_ones_of_this_project(folder: Path) -> None:
+    written = yaml.safe_load((folder / "Pulumi.production.yaml").read_text(encoding="utf-8"))["config"]
+    assert written["churn-model:namespace"] == "team-red-team"
+    assert {name.removeprefix("churn-model:") for name in written} <= setting_names()

@@ -1,0 +1,215 @@
+"""The gate: thresholds, the champion on the same rows, the best ever promoted, and what is said when it refuses."""
+
+import io
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from platform_lib.artifact import Predictions
+from platform_lib.errors import UsageError
+from platform_lib.training.config import GateConfig
+from platform_lib.training.gates import Verdict, judge
+
+ROWS = 1000
+TRUTH = np.array(["yes" if i % 2 else "no" for i in range(ROWS)], dtype=object)
+
+
+def _wrong_on(*rows: range, truth: NDArray[Any] = TRUTH) -> Predictions:
+    """A classifier that errs on the given rows only, and is sure of itself."""
+    values = truth.copy()
+    for part in rows:
+        for row in part:
+            values[row] = "no" if truth[row] == "yes" else "yes"
+    yes = (values == "yes").astype(float)
+    return Predictions(values, np.column_stack([1 - yes, yes]), ("no", "yes"))
+
+
+def _judge(candidate: Predictions, champion: Predictions | None = None, *, best: float | None = None, truth: Any = TRUTH, **gate: Any) -> Verdict:
+    values: dict[str, Any] = {"metric": "accuracy", "delta": 0.01} | gate
+    settings = GateConfig(**values)
+    version = None if champion is None else "7"
+    return judge(settings, truth=truth, candidate=candidate, champion=champion, champion_version=version, best_promoted=best)
+
+
+# Thresholds
+
+
+def test_without_a_champion_a_reached_threshold_passes() -> None:
+    verdict = _judge(_wrong_on(range(100)), thresholds={"accuracy": 0.9})
+    assert (verdict.passed, verdict.reasons, verdict.score, verdict.interval) == (True, [], 0.9, None)
+
+
+def test_a_missed_threshold_refuses_and_says_by_how_much() -> None:
+    verdict = _judge(_wrong_on(range(100)), thresholds={"accuracy": 0.95, "balanced_accuracy": 0.5})
+    assert not verdict.passed
+    assert verdict.reasons == ["accuracy is 0.9000, 0.0500 below its threshold 0.95"]
+    assert verdict.scores == {"accuracy": 0.9, "balanced_accuracy": 0.9}
+
+
+def test_where_lower_is_better_a_threshold_is_a_ceiling() -> None:
+    truth = np.arange(50.0)
+    off_by_two = Predictions(truth + 2, None)
+    assert _judge(off_by_two, truth=truth, metric="mae", thresholds={"mae": 2.0}).passed
+    refused = _judge(off_by_two, truth=truth, metric="mae", thresholds={"mae": 1.5})
+    assert refused.reasons == ["mae is 2.0000, 0.5000 above its threshold 1.5"]
+
+
+def test_a_threshold_holds_against_a_champion_that_is_worse_too() -> None:
+    assert not _judge(_wrong_on(range(100)), _wrong_on(range(300)), thresholds={"accuracy": 0.95}).passed
+
+
+# The champion
+
+
+def test_the_same_model_again_passes_with_an_interval_of_zero_even_on_sixty_rows() -> None:
+    model = _wrong_on(range(7), truth=TRUTH[:60])
+    verdict = _judge(model, model, truth=TRUTH[:60], delta=0.0)
+    assert (verdict.passed, verdict.interval, verdict.score, verdict.champion_score) == (True, (0.0, 0.0), verdict.champion_score, verdict.score)
+
+
+def test_a_better_model_passes_and_a_worse_one_is_refused() -> None:
+    better, worse = _wrong_on(range(50)), _wrong_on(range(150))
+    assert _judge(better, worse).passed
+    verdict = _judge(worse, better)
+    assert not verdict.passed
+    assert verdict.champion_score == 0.95
+    assert verdict.reasons[0].startswith("accuracy is 0.8500 against 0.9500 of the champion, version 7 on the same 1000 rows")
+
+
+def test_the_interval_is_that_of_paired_differences() -> None:
+    """Both err on the same 400 rows; the candidate errs on 20 more. Unpaired, the interval would be five times as wide."""
+    low, high = _judge(_wrong_on(range(420)), _wrong_on(range(400))).interval or (0.0, 0.0)
+    deviation = np.sqrt(0.02 * 0.98 / ROWS)
+    assert [low, high] == pytest.approx([-0.02 - 1.96 * deviation, -0.02 + 1.96 * deviation], abs=0.002)
+
+
+def test_the_lower_end_decides_by_delta_and_not_the_mean_nor_the_upper_end() -> None:
+    candidate, champion = _wrong_on(range(420)), _wrong_on(range(400))
+    low, _ = _judge(candidate, champion).interval or (0.0, 0.0)
+    assert _judge(candidate, champion, delta=-low + 1e-6).passed
+    assert not _judge(candidate, champion, delta=-low - 1e-6).passed
+
+
+def test_a_delta_is_not_widened() -> None:
+    assert not _judge(_wrong_on(range(115)), _wrong_on(range(100)), delta=0.005).passed
+
+
+def test_a_better_model_that_few_rows_cannot_show_is_refused_with_what_would_help() -> None:
+    verdict = _judge(_wrong_on(range(8), truth=TRUTH[:60]), _wrong_on(range(20, 30), truth=TRUTH[:60]), truth=TRUTH[:60])
+    assert verdict.score is not None and verdict.champion_score is not None
+    assert verdict.score > verdict.champion_score
+    assert not verdict.passed
+    assert verdict.reasons[0].endswith("So few rows cannot show that it is no worse: hold out more rows, or allow more with a larger gate.delta")
+
+
+def test_a_clearly_worse_model_is_not_told_to_bring_more_rows() -> None:
+    assert "more rows" not in _judge(_wrong_on(range(300)), _wrong_on(range(100))).reasons[0]
+
+
+def test_where_lower_is_better_the_interval_still_counts_gains_upwards() -> None:
+    truth = np.random.default_rng(0).normal(size=500)
+    near, far = Predictions(truth + 0.1, None), Predictions(truth + 0.5, None)
+    verdict = _judge(near, far, truth=truth, metric="rmse")
+    assert verdict.passed
+    assert list(verdict.interval or ()) == pytest.approx([0.4, 0.4])
+    assert not _judge(far, near, truth=truth, metric="rmse").passed
+
+
+def test_a_verdict_is_the_same_every_time() -> None:
+    candidate, champion = _wrong_on(range(420)), _wrong_on(range(400))
+    assert _judge(candidate, champion) == _judge(candidate, champion)
+
+
+def test_last_bits_of_a_reloaded_champion_do_not_refuse() -> None:
+    yes = np.where(TRUTH == "yes", 0.9, 0.1)
+    values = TRUTH.copy()
+    original = Predictions(values, np.column_stack([1 - yes, yes]), ("no", "yes"))
+    reloaded = Predictions(values, np.column_stack([1 - yes, yes]) + 1e-16 * np.array([1, -1]), ("no", "yes"))
+    assert _judge(original, reloaded, metric="log_loss", delta=0.0).passed
+    assert _judge(reloaded, original, metric="log_loss", delta=0.0).passed
+
+
+# The best ever promoted
+
+
+def test_a_slow_slide_below_the_best_ever_promoted_is_stopped() -> None:
+    champion = candidate = _wrong_on(range(100))
+    verdict = _judge(candidate, champion, best=0.92)
+    assert verdict.reasons == ["accuracy is 0.9000, worse by 0.0200 than the best ever promoted, 0.9200; delta allows 0.01"]
+    assert _judge(candidate, champion, best=0.905).passed
+
+
+def test_where_lower_is_better_the_best_ever_promoted_is_the_lowest() -> None:
+    truth = np.arange(50.0)
+    off_by_two = Predictions(truth + 2, None)
+    assert _judge(off_by_two, truth=truth, metric="mae", best=5.0).passed
+    assert not _judge(off_by_two, truth=truth, metric="mae", best=1.5).passed
+
+
+def test_the_champion_s_score_is_never_the_remembered_one() -> None:
+    """The table has changed: the champion, once at 0.80, is at 0.95 on these rows, and the candidate at 0.85."""
+    verdict = _judge(_wrong_on(range(150)), _wrong_on(range(50)), best=0.80)
+    assert verdict.champion_score == 0.95
+    assert not verdict.passed
+
+
+# What cannot be computed
+
+
+def test_a_metric_that_cannot_be_computed_fails() -> None:
+    labels_only = Predictions(TRUTH.copy(), None, ("no", "yes"))
+    verdict = _judge(labels_only, metric="roc_auc")
+    assert (verdict.passed, verdict.score) == (False, None)
+    assert verdict.reasons[0].startswith("roc_auc cannot be computed: the model gives no probabilities")
+
+
+def test_a_threshold_on_a_metric_that_cannot_be_computed_fails() -> None:
+    labels_only = Predictions(TRUTH.copy(), None, ("no", "yes"))
+    assert not _judge(labels_only, thresholds={"log_loss": 100.0}).passed
+
+
+def test_predictions_that_are_no_numbers_fail() -> None:
+    truth = np.arange(10.0)
+    verdict = _judge(Predictions(np.full(10, np.nan), None), truth=truth, metric="mae", thresholds={"mae": 1e9})
+    assert (verdict.passed, verdict.reasons) == (False, ["mae cannot be computed: 10 predictions are NaN or infinite"])
+
+
+def test_one_class_in_the_hold_out_fails() -> None:
+    one = np.array(["no"] * 40, dtype=object)
+    assert not _judge(_wrong_on(truth=one), truth=one, metric="balanced_accuracy").passed
+
+
+def test_a_champion_of_other_labels_fails_instead_of_losing() -> None:
+    champion = Predictions(np.array([1] * ROWS), None, (0, 1))
+    verdict = _judge(_wrong_on(range(100)), champion)
+    assert not verdict.passed
+    assert verdict.reasons[0].startswith(
+        "the champion, version 7, cannot be compared with: accuracy cannot be computed: the model knows the classes 0, 1"
+    )
+
+
+def test_a_metric_that_most_resamples_leave_undefined_fails() -> None:
+    truth = np.array(["no"] * 60 + ["yes"] + ["maybe"], dtype=object)
+    shares = np.full((62, 3), 1 / 3)
+    model = Predictions(truth.copy(), shares, ("maybe", "no", "yes"))
+    verdict = _judge(model, model, truth=truth, metric="roc_auc")
+    assert verdict.interval is None
+    assert verdict.reasons[0].startswith("roc_auc is undefined in most resamples of the 62 held-out rows")
+
+
+def test_an_unknown_metric_is_wrong_use_and_no_verdict() -> None:
+    with pytest.raises(UsageError, match="'acuracy' is no metric"):
+        _judge(_wrong_on(), metric="acuracy")
+
+
+def test_the_example_of_the_documentation_prints_what_the_page_says() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
+    code, printed = page.split("```python\n")[1].split("```")[0], page.split("```text\n")[1].split("```")[0]
+    out = io.StringIO()
+    with redirect_stdout(out):
+        exec(compile(code, "docs/gate.md", "exec"), {})
+    assert out.getvalue() == printed
