@@ -7,10 +7,10 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock format check test test-fast engines pulumi demo clean
+.PHONY: help setup lock format check test test-fast test-failed engines pulumi demo clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.done ## Make the environment .venv from the pinned requirements
 
@@ -40,6 +40,9 @@ test: check ## Every check and every test
 
 test-fast: setup ## The tests without servers and installs, under a minute
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow"
+
+test-failed: setup ## Once more, one by one, the tests that failed in the run before
+	$(BIN)/python -m pytest -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
 
 demo: setup ## Clone to prediction: the whole loop in a generated project
 	$(BIN)/python scripts/demo.py

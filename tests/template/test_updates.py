@@ -18,7 +18,6 @@ from tests.template.conftest import HOME, NEW, OLD, Upstream, is_shallow
 
 PIN = '"platform-lib[training] @ git+https://github.com/cloud-ml-platform/cloud-ml-platform@{}"'
 SEEDS = ("src", "tests", "conf", "notebooks", "data", ".dvc")
-FIRST_COMMIT = "749934a"  # the first of this repository that holds the template
 
 CopyRelease = Callable[..., Path]
 
@@ -251,8 +250,8 @@ def test_a_project_gets_its_deployment_later(copy_release: CopyRelease, tmp_path
 @pytest.mark.slow
 @pytest.mark.skipif(is_shallow(), reason="this clone is shallow, so the first commit with the template is not in it")
 def test_a_project_from_the_first_commit_with_the_template_updates(upstream: Upstream, copy_release: CopyRelease, tmp_path: Path) -> None:
-    git(REPOSITORY, "cat-file", "-e", f"{FIRST_COMMIT}:copier.yml")
-    folder = copy_release(tmp_path / "project", FIRST_COMMIT, project_name="churn-model")
+    first = git(REPOSITORY, "log", "--diff-filter=A", "--format=%h", "--", "copier.yml").split()[-1]
+    folder = copy_release(tmp_path / "project", first, project_name="churn-model")
     for edit in (uv_add, version_bump, own_tools, code_edited_in_sources):
         edit(folder)
     commit_all(folder, "edits")
