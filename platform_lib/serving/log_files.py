@@ -24,7 +24,10 @@ FIXED = ("request_id", "row", "time", "model", "version", "key_name", "latency_m
 
 REPLACES = b"mlp.replaces"
 """In a merged file's metadata: JSON list of the names of the files that it stands for."""
-_ATTEMPTS = 5
+MERGED = "merged-"
+"""How the name of a merged file begins."""
+ATTEMPTS = 5
+"""How often a reader looks anew when files are merged while it looks."""
 
 _TYPES = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "string": pa.string(), "datetime": pa.string()}
 _TIME = pa.timestamp("us", tz="UTC")
@@ -114,19 +117,30 @@ class LogFolder:
         return target
 
     def files(self, kind: str) -> list[str]:
-        """Paths of the finished files of a kind, oldest first."""
+        """Paths of the finished files of a kind, oldest first; all from before a merge that runs meanwhile, or all from after it.
+
+        Raises:
+            FileNotFoundError: They are merged again and again.
+        """
+        found = self._listed(kind)
+        for _ in range(ATTEMPTS):
+            # A folder is not listed in one moment: a merged file may come behind where the listing is, and go before it what that stands for.
+            before, found = found, self._listed(kind)
+            if before <= found and not any(file.rsplit("/", 1)[1].startswith(MERGED) for file in found - before):
+                return sorted(found)
+        raise FileNotFoundError(f"files in {self.path} are merged again and again")
+
+    def _listed(self, kind: str) -> set[str]:
         infos = self.filesystem.get_file_info(fs.FileSelector(f"{self.path}/{kind}", recursive=True, allow_not_found=True))
-        return sorted(info.path for info in infos if info.type == fs.FileType.File and info.base_name.endswith(".parquet"))
+        return {info.path for info in infos if info.type == fs.FileType.File and info.base_name.endswith(".parquet")}
 
     def schemas(self, files: Sequence[str]) -> dict[str, pa.Schema]:
-        """The schema of each file that is still there: a merge may have taken one away since it was listed."""
-        found = {}
-        for file in files:
-            try:
-                found[file] = pq.read_schema(file, filesystem=self.filesystem)
-            except FileNotFoundError:
-                continue
-        return found
+        """The schema of each file.
+
+        Raises:
+            FileNotFoundError: A merge has taken one away since they were listed, so that others of them may be gone soon: list them anew.
+        """
+        return {file: pq.read_schema(file, filesystem=self.filesystem) for file in files}
 
     def read(self, kind: str, *, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a kind in the order of time, over all versions, each once: a column that a version lacks is null there.
@@ -137,7 +151,7 @@ class LogFolder:
             NotFound: Nothing is logged there.
             ServiceError: The files cannot be read.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 schemas = self.schemas(self.files(kind))
                 if not schemas:

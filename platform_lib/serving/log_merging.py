@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from platform_lib.errors import ServiceError
-from platform_lib.serving.log_files import REPLACES, LogFolder, replaced_files, replaced_names
+from platform_lib.serving.log_files import ATTEMPTS, MERGED, REPLACES, LogFolder, replaced_files, replaced_names
 
 
 def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[int, int]:
@@ -29,17 +29,21 @@ def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[in
         ServiceError: The files cannot be read, written or deleted; no row is lost.
     """
     left_alone = f"date={(today or datetime.now(UTC).date()).isoformat()}"
-    try:
-        files = folder.files(kind)
-        days: dict[str, list[str]] = {}
-        for file in files:
-            days.setdefault(file.rsplit("/", 1)[0], []).append(file)
-        for day, members in days.items():
-            if not day.endswith(left_alone):
-                _merge(folder, day, members)
-        return len(files), len(folder.files(kind))
-    except (OSError, pa.ArrowException) as err:
-        raise ServiceError(f"cannot merge the request log in {folder.path}: {err}. No row is lost; call it again.") from err
+    for attempt in range(ATTEMPTS):
+        try:
+            files = folder.files(kind)
+            days: dict[str, list[str]] = {}
+            for file in files:
+                days.setdefault(file.rsplit("/", 1)[0], []).append(file)
+            for day, members in days.items():
+                if not day.endswith(left_alone):
+                    _merge(folder, day, members)
+            return len(files), len(folder.files(kind))
+        except (OSError, pa.ArrowException) as err:
+            if isinstance(err, FileNotFoundError) and attempt + 1 < ATTEMPTS:
+                continue  # somebody else merges too: what is there now is looked up anew
+            raise ServiceError(f"cannot merge the request log in {folder.path}: {err}. No row is lost; call it again.") from err
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _merge(folder: LogFolder, day: str, files: list[str]) -> None:
@@ -53,7 +57,7 @@ def _merge(folder: LogFolder, day: str, files: list[str]) -> None:
     for schema in members.values():
         names |= replaced_names(schema)
     # Named by what it stands for: two who merge the same at once write the same file.
-    target = f"merged-{hashlib.sha256(' '.join(sorted(names)).encode()).hexdigest()[:32]}.parquet"
+    target = f"{MERGED}{hashlib.sha256(' '.join(sorted(names)).encode()).hexdigest()[:32]}.parquet"
     table = folder.read_files(members).sort_by("time")
     _make_durable(folder, folder.put(table.replace_schema_metadata({REPLACES: json.dumps(sorted(names))}), day, target))
     _delete(folder, set(members))

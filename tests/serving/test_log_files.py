@@ -171,6 +171,50 @@ def test_two_merges_at_once_of_which_one_saw_more_leave_each_row_once(folder: Lo
     assert len(folder.files(PREDICTIONS)) == 1
 
 
+def once_at_the_first_schema(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Let something happen between a listing and the look at the first file of it."""
+    real = pq.read_schema
+
+    def read_schema(file: str, filesystem: Any) -> Any:
+        monkeypatch.setattr(pq, "read_schema", real)
+        happens()
+        return real(file, filesystem=filesystem)
+
+    monkeypatch.setattr(pq, "read_schema", read_schema)
+
+
+def test_a_reader_whose_files_are_merged_after_it_listed_them_looks_anew(folder: LogFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [write(folder, [each], {}, {}) for each in ("a", "b")]
+    kept = Path(files[1]).read_bytes()
+
+    def merge_and_delete_the_first() -> None:
+        compact(folder, PREDICTIONS)
+        Path(files[1]).write_bytes(kept)
+
+    once_at_the_first_schema(monkeypatch, merge_and_delete_the_first)
+    assert ids(folder) == ["a", "b"]
+
+
+def test_a_merge_whose_files_are_merged_after_it_listed_them_doubles_nothing(folder: LogFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [write(folder, [each], {}, {}) for each in ("a", "b")]
+    kept = {file: Path(file).read_bytes() for file in files}
+    compact(folder, PREDICTIONS)
+    (other,) = folder.files(PREDICTIONS)
+    others_bytes = Path(other).read_bytes()
+    Path(other).unlink()
+    for file, content in kept.items():
+        Path(file).write_bytes(content)
+    write(folder, ["c"], {}, {})
+
+    def the_other_merge_deletes_its_first() -> None:
+        Path(other).write_bytes(others_bytes)
+        Path(files[0]).unlink()
+
+    once_at_the_first_schema(monkeypatch, the_other_merge_deletes_its_first)
+    compact(folder, PREDICTIONS)
+    assert ids(folder) == ["a", "b", "c"]
+
+
 @pytest.mark.slow
 def test_writers_readers_and_two_merges_at_once_never_lose_or_double_a_row(folder: LogFolder) -> None:
     written: list[str] = []
