@@ -173,7 +173,7 @@ def _checked(value: Any, name: str, column: Column, row: int) -> Any:
                 )
     if not fits:
         raise UsageError(f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]}.")
-    return value
+    return float(value) if column.type == "number" else value  # whole numbers have more digits than the frame's floats
 
 
 def _is_time(value: str) -> bool:
