@@ -1,6 +1,8 @@
 """Answers of the training process to sample rows, kept in the artifact: whoever loads the model later can prove that it still answers the same."""
 
+import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +11,13 @@ import msgspec
 import numpy as np
 
 from platform_lib.artifact import Predictions, predict
+from platform_lib.check_rows import RowAnswer, answers_each, check_rows
 from platform_lib.contract import ArtifactFile
+from platform_lib.data.rows import Row, rows_of
 from platform_lib.data.sample_rows import sample_rows
 from platform_lib.data.schema import DataContract, columns_from_rows
 from platform_lib.errors import CheckFailed
+from platform_lib.profile import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +26,17 @@ if TYPE_CHECKING:
 MOST_ROWS = 32
 RELATIVE_TOLERANCE = 1e-9
 """How far two numbers may be apart and still be the same answer."""
+
+
+class CheckAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """What was answered to the rows of `check_rows`, which whoever reads this makes again: n answers."""
+
+    example: list[Any]
+    """The row that they were made around, one value a feature."""
+    rows_sha256: str
+    """Of the rows, so that answers are never compared with those to other rows."""
+    answers: list[tuple[Any, list[float] | None] | None]
+    """Label or number and probabilities; None where the pipeline refused the row or answered no number."""
 
 
 class SampleAnswers(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,14 +49,17 @@ class SampleAnswers(msgspec.Struct, frozen=True, kw_only=True):
     probabilities: list[list[float]] | None = None
     """One list a row, in the order of `classes`."""
     classes: list[Any] = []
+    check: CheckAnswers | None = None
+    """None where they were not kept."""
 
 
-def sample_answers(pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract) -> SampleAnswers:
+def sample_answers(pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract, profile: Profile | None = None) -> SampleAnswers:
     """Answer some of the training rows, on the way that serving will answer them.
 
     Args:
         pipeline: Fitted.
         frame: The rows to choose from, from `data.frame.feature_frame`, n ≥ 1.
+        profile: Of the training rows, for honest rows to check on.
     """
     from platform_lib.data.frame import feature_frame
 
@@ -50,7 +69,41 @@ def sample_answers(pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataCo
         return SampleAnswers(rows=[], predictions=[])
     answers = predict(pipeline, feature_frame(columns_from_rows(rows, contract), contract))
     probabilities = None if answers.probabilities is None else answers.probabilities.tolist()
-    return SampleAnswers(rows=rows, predictions=answers.values.tolist(), probabilities=probabilities, classes=list(answers.classes))
+    check = _check_answers(pipeline, rows_of(rows[:1], contract)[0], contract, profile)
+    return SampleAnswers(rows=rows, predictions=answers.values.tolist(), probabilities=probabilities, classes=list(answers.classes), check=check)
+
+
+def _check_answers(pipeline: "Pipeline", example: Row, contract: DataContract, profile: Profile | None) -> CheckAnswers:
+    from platform_lib.data.frame import feature_frame
+
+    rows = check_rows(contract, example, profile)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of rows that are strange on purpose
+        answers = answers_each(lambda columns: predict(pipeline, feature_frame(columns, contract)), rows, contract)
+    kept = [None if answer is None else (answer.value, _listed(answer.probabilities)) for answer in answers]
+    return CheckAnswers(example=list(example), rows_sha256=_sha256(rows), answers=kept)
+
+
+def kept_answers(samples: SampleAnswers, contract: DataContract, profile: Profile | None) -> tuple[list[Row], list[RowAnswer | None]] | None:
+    """Check rows and sample rows, and what the training process answered to each; None where it was not kept, or the rows are made otherwise now."""
+    check = samples.check
+    if check is None:
+        return None
+    rows = check_rows(contract, tuple(check.example), profile)
+    if _sha256(rows) != check.rows_sha256 or len(rows) != len(check.answers):
+        return None
+    answers = [None if answer is None else RowAnswer(answer[0], None if answer[1] is None else tuple(answer[1])) for answer in check.answers]
+    for place, value in enumerate(samples.predictions):
+        answers.append(RowAnswer(value, tuple(samples.probabilities[place]) if samples.probabilities else None))
+    return rows + rows_of(samples.rows, contract), answers
+
+
+def _listed(shares: Sequence[float] | None) -> list[float] | None:
+    return None if shares is None else list(shares)
+
+
+def _sha256(rows: Sequence[Row]) -> str:
+    return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
 
 
 def write_sample_answers(answers: SampleAnswers, folder: Path) -> None:

@@ -20,6 +20,7 @@ RANKS = {
     "trust": 4,
     "artifact": 4,
     "lineage": 5,
+    "check_rows": 5,
     "sample_answers": 5,
     "registry": 6,
     "training": 7,

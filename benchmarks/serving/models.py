@@ -23,7 +23,9 @@ from platform_lib.artifact import file_sha256, predict
 from platform_lib.contract import ArtifactFile
 from platform_lib.data.frame import feature_frame
 from platform_lib.data.schema import Column, DataContract, dump_contract
-from platform_lib.profile import build_profile
+from platform_lib.profile import build_profile, parse_profile
+from platform_lib.registry.model_files import requirements
+from platform_lib.sample_answers import sample_answers, write_sample_answers
 
 ROWS = 2000
 GAPS = 0.1
@@ -84,7 +86,7 @@ def _frame(rows: list[dict[str, Any]], contract: DataContract) -> Any:
 
 
 def write_version(model: BenchmarkModel, folder: Path) -> str:
-    """Write a version's files; returns the SHA-256 of the model file."""
+    """Write a version's files as training does, as far as serving reads them; returns the SHA-256 of the model file."""
     folder.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model.pipeline, folder / ArtifactFile.MODEL)
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(model.contract), encoding="utf-8")
@@ -93,4 +95,6 @@ def write_version(model: BenchmarkModel, folder: Path) -> str:
     (folder / ArtifactFile.PROFILE).write_text(json.dumps(profile), encoding="utf-8")
     example = {"columns": list(model.rows[0]), "data": [list(row.values()) for row in model.rows[:3]]}
     (folder / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
+    write_sample_answers(sample_answers(model.pipeline, frame, model.contract, parse_profile(profile)), folder)
+    (folder / "requirements.txt").write_text("\n".join(requirements([])), encoding="utf-8")
     return file_sha256(folder / ArtifactFile.MODEL)

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platform_lib.artifact import LoadedModel, Predictions, load_artifact, read_profile
+from platform_lib.check_rows import Predict
 from platform_lib.contract import ArtifactFile, VersionTag
+from platform_lib.data.rows import rows_of
 from platform_lib.data.schema import columns_from_rows
 from platform_lib.errors import CheckFailed, PlatformError, ServiceError, UntrustedModel
 from platform_lib.profile import Profile, parse_profile
 from platform_lib.sample_answers import SampleAnswers, first_difference, read_sample_answers
-from platform_lib.serving.answering import answer_rows, answer_table
+from platform_lib.serving.answering import answer_table
 from platform_lib.serving.example import example_row
-from platform_lib.serving.installed import compare_installed
+from platform_lib.serving.fastpath.choice import Choice, answering, choose
+from platform_lib.serving.imports import import_sklearn
+from platform_lib.serving.installed import compare_installed, read_pins
 from platform_lib.serving.lookup import Found
 
 Check = Literal["files", "dependencies", "loading", "example", "parity"]
@@ -41,6 +45,8 @@ class Accepted:
     samples: SampleAnswers | None
     """What the training process answered to real rows; None where it was not kept."""
     profile: Profile | None
+    choice: Choice
+    """Its fast path, if it has one."""
     notes: tuple[str, ...]
     """What differs from training without being a reason to refuse."""
 
@@ -59,6 +65,7 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
         differences = compare_installed(folder, found.tags.get(VersionTag.PYTHON, ""))
         if differences.refused:
             raise Refused("dependencies", f"{'; '.join(differences.refused)}. Install those versions, or train again with what is here.")
+        import_sklearn()
         with _or_refused("loading", folder):
             model = load_artifact(
                 folder,
@@ -75,13 +82,15 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
             samples = read_sample_answers(folder)
     except OSError as err:
         raise ServiceError(f"the files of version {found.version} cannot be read: {err.strerror}.") from err
-    sample = _answer_example(model, example)
+    choice = choose(model, rows_of([example], model.contract)[0], profile, samples, same_libraries=bool(read_pins(folder)) and not differences.noted)
+    predict = answering(model, choice)
+    sample = _answer_example(model, example, predict)
     notes = list(differences.noted)
     if samples is None or not samples.rows:
         notes.append("its artifact holds no answers of the training process, so that they could not be compared")
     else:
-        _check_parity(model, samples)
-    return Accepted(model=model, example=example, sample=sample, samples=samples, profile=profile, notes=tuple(notes))
+        _check_parity(model, samples, predict)
+    return Accepted(model=model, example=example, sample=sample, samples=samples, profile=profile, choice=choice, notes=tuple(notes))
 
 
 @contextmanager
@@ -105,18 +114,18 @@ def _profile(folder: Path) -> Profile | None:
         raise CheckFailed(f"the artifact's {ArtifactFile.PROFILE} cannot be read: {err!s:.200}") from err
 
 
-def _answer_example(model: LoadedModel, example: dict[str, Any]) -> Predictions:
+def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predict) -> Predictions:
     """The first answer makes scikit-learn import and compile what it needs; a model that cannot answer its own example must not serve."""
     try:
-        return answer_rows(model, [example])
+        return answer_table(model, columns_from_rows([example], model.contract), predict)
     except PlatformError as err:
         raise Refused("example", f"version {model.version} fails on its own example: {err}") from err
 
 
-def _check_parity(model: LoadedModel, samples: SampleAnswers) -> None:
+def _check_parity(model: LoadedModel, samples: SampleAnswers, predict: Predict) -> None:
     """All rows in one call, as training asked for them: the sums of another batch may differ in their last bits."""
     try:
-        difference = first_difference(samples, answer_table(model, columns_from_rows(samples.rows, model.contract)))
+        difference = first_difference(samples, answer_table(model, columns_from_rows(samples.rows, model.contract), predict))
     except PlatformError as err:
         difference = str(err)
     if difference is not None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
+from platform_lib.data.rows import Row, columns_of
 from platform_lib.serving.admission import Admission, Limits
 from platform_lib.serving.answering import Answers, ModelFailed, answer_table
-from platform_lib.serving.decoding import Row, columns_of
 from platform_lib.serving.served import ServedModel
 
 _ON_LOOP_S = 0.002

@@ -4,37 +4,16 @@ Whatever it does not take is read the ordinary way (`data.schema.columns_from_ro
 be stricter than that, and what it takes must come out the same.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
-from platform_lib.data.schema import LARGEST_NUMBER, Column, DataContract, columns_from_rows
-
-Row = tuple[Any, ...]
-"""The values of one row, one a feature in the contract's order, as they came; None is missing."""
+from platform_lib.data.rows import Row
+from platform_lib.data.schema import LARGEST_NUMBER, Column, DataContract
 
 _EXACT = 2**53
-"""Whole numbers up to here are floats to the last digit."""
-
-
-def rows_of(given: Sequence[Mapping[str, Any]], contract: DataContract) -> list[Row]:
-    """Check JSON-like rows, strictly.
-
-    Raises:
-        UsageError: As `columns_from_rows`.
-    """
-    return list(zip(*columns_from_rows(given, contract).values(), strict=True))
-
-
-def columns_of(rows: Sequence[Row], features: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """One sequence of n values a feature.
-
-    Args:
-        features: The contract's, in its order.
-    """
-    return dict(zip(features, zip(*rows, strict=True), strict=True))
+"""Whole numbers below it are floats to the last digit; the next one that is not rounds to it."""
 
 
 class RowReader:
@@ -88,7 +67,7 @@ class RowReader:
 
 def _type_of(column: Column) -> Any:
     types: dict[str, Any] = {
-        "integer": Annotated[int, msgspec.Meta(ge=-_EXACT, le=_EXACT)] | Annotated[float, msgspec.Meta(ge=-_EXACT, le=_EXACT)],
+        "integer": Annotated[int, msgspec.Meta(gt=-_EXACT, lt=_EXACT)] | Annotated[float, msgspec.Meta(gt=-_EXACT, lt=_EXACT)],
         "number": Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)],
         "boolean": bool,
         "string": str,

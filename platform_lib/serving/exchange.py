@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from starlette.types import Receive
 
+from platform_lib.data.rows import Row, rows_of
 from platform_lib.errors import UsageError
 from platform_lib.serving.access import Access
 from platform_lib.serving.admission import Admission, Limits, TooLate
@@ -19,7 +20,6 @@ from platform_lib.serving.answering import Answers, ModelFailed
 from platform_lib.serving.batching import Batch, Batcher
 from platform_lib.serving.body import BodyReader
 from platform_lib.serving.canary import Canary
-from platform_lib.serving.decoding import Row, rows_of
 from platform_lib.serving.metrics import ServerMetrics
 from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols.rows import BodyError

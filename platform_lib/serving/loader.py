@@ -8,11 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.acceptance import Refused, accept
-from platform_lib.serving.decoding import columns_of, rows_of
-from platform_lib.serving.fastpath.choice import choose
 from platform_lib.serving.lookup import Found, Lookup
 from platform_lib.serving.pace import measure
 from platform_lib.serving.polling import Poll
@@ -126,7 +125,7 @@ class Follower:
             profile=accepted.profile,
             notes=accepted.notes,
             since=datetime.now(UTC),
-            choice=choose(model, row, accepted.profile, accepted.samples),
+            choice=accepted.choice,
         )
         return replace(served, pace=measure(lambda rows: served.predict(columns_of(rows, served.features)), row))
 

@@ -64,7 +64,7 @@ class LogCounts:
 
 
 class RequestLog:
-    """The server's side of its log. Made once a process; `close` flushes it.
+    """The server's side of its log. Made once a process; `close` flushes it. The writer's process starts with the first row.
 
     Three threads touch it, and each counter has one that writes it: the event loop (`_taken`, `_refused`), the sender (`_sent`, `_lost`) and the
     reader of the writer's accounts (`_written`, `_given_up`). So no request ever waits for a lock.
@@ -80,7 +80,7 @@ class RequestLog:
         self._closing = False
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._encoder = msgspec.msgpack.Encoder()
-        self._writer = self._start_writer()
+        self._writer: subprocess.Popen[bytes] | None = None
         self._sender = Thread(target=self._send_forever, name="request-log", daemon=True)
         self._sender.start()
 
@@ -169,34 +169,43 @@ class RequestLog:
             self._ready.notify()
         self._sender.join(timeout_s)
         self._wake()
-        with contextlib.suppress(OSError, ValueError):
-            assert self._writer.stdin is not None
-            self._writer.stdin.close()
-        try:
-            self._writer.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self._writer.kill()
-            self._writer.wait()
-        self._accounts.join(5)
+        if self._writer is not None:
+            self._end(self._writer, timeout_s)
         if left := self._waiting:
             self._lost += left
             self._on_drop(left)
 
+    def _end(self, writer: "subprocess.Popen[bytes]", timeout_s: float) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            assert writer.stdin is not None
+            writer.stdin.close()
+        try:
+            writer.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            writer.kill()
+            writer.wait()
+        self._accounts.join(5)
+
     def _send_forever(self) -> None:
-        while True:
+        closing = False
+        while not (closing and not self._buffer):
             with self._ready:
-                if not self._closing:
-                    self._ready.wait(self._settings.send_s)
+                self._ready.wait(0.001 if self._closing else self._settings.send_s)
                 closing = self._closing
-            if self._writer.poll() is not None and not closing:
-                self._restart_writer()
+            writer = self._writer
+            if writer is None:
+                if not self._buffer:
+                    continue  # a server that has answered nobody yet starts sooner and smaller without a writer
+                writer = self._writer = self._start_writer()
+            elif writer.poll() is not None:
+                if closing:
+                    return
+                writer = self._writer = self._next_writer(writer.returncode)
             # Rows beyond what the writer may keep stay here, where the policy sees them.
             if self._at_writer < self._settings.buffer_rows:
-                self._send()
-            if closing and (not self._buffer or self._writer.poll() is not None):
-                return
+                self._send(writer)
 
-    def _send(self) -> None:
+    def _send(self, writer: "subprocess.Popen[bytes]") -> None:
         groups: dict[int, tuple[LoggedModel | None, list[Any], int]] = {}
         for _ in range(len(self._buffer)):
             model, record, rows = self._buffer.popleft()
@@ -215,9 +224,9 @@ class RequestLog:
                 continue
             # A writer that died is found dead by the next round, which counts what it had.
             with contextlib.suppress(OSError, ValueError):
-                assert self._writer.stdin is not None
-                self._writer.stdin.write(len(batch).to_bytes(LENGTH_BYTES, "big") + batch)
-                self._writer.stdin.flush()
+                assert writer.stdin is not None
+                writer.stdin.write(len(batch).to_bytes(LENGTH_BYTES, "big") + batch)
+                writer.stdin.flush()
 
     def _batch(self, model: LoggedModel | None, records: list[Any]) -> bytes:
         if model is None:
@@ -246,13 +255,13 @@ class RequestLog:
         self._accounts.start()
         return writer
 
-    def _restart_writer(self) -> None:
+    def _next_writer(self, exit_code: int) -> "subprocess.Popen[bytes]":
         self._accounts.join(1)
         lost = self._at_writer
         self._lost += lost
         self._on_drop(lost)
-        _log.error("the request log's writer died with exit code %s; %s rows are lost, a new one starts", self._writer.returncode, lost)
-        self._writer = self._start_writer()
+        _log.error("the request log's writer died with exit code %s; %s rows are lost, a new one starts", exit_code, lost)
+        return self._start_writer()
 
     def _read_accounts(self, writer: "subprocess.Popen[bytes]") -> None:
         assert writer.stdout is not None

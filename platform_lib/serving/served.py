@@ -1,21 +1,18 @@
 """The version that answers, and what a server says of the versions it knows. `loader` brings them, `exchange` asks them."""
 
-import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from platform_lib.artifact import LoadedModel, Predictions
+from platform_lib.check_rows import Predict
 from platform_lib.profile import Profile
 from platform_lib.sample_answers import SampleAnswers
 from platform_lib.serving.acceptance import Check
 from platform_lib.serving.decoding import RowReader
-from platform_lib.serving.fastpath.choice import NOT_TRIED, Choice
+from platform_lib.serving.fastpath.choice import NOT_TRIED, Choice, answering
 from platform_lib.serving.pace import Pace
 from platform_lib.serving.problems import Problem
-
-log = logging.getLogger("platform_lib.serving")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,19 +42,11 @@ class ServedModel:
     readers: dict[str, RowReader] = field(init=False, repr=False)
     """Decoders of bodies whose rows lie under that key."""
 
-    def predict(self, columns: Mapping[str, Sequence[Any]]) -> Predictions:
-        """Answer checked columns: by the fast path where there is one, else by the pipeline.
-
-        What the fast path refuses, the pipeline has the last word on.
-        """
-        if self.choice.fast is not None:
-            try:
-                return self.choice.fast.predict(columns)
-            except Exception:
-                log.debug("the fast path of version %s refuses rows", self.model.version, exc_info=True)
-        return self.model.predict(columns)
+    predict: Predict = field(init=False, repr=False)
+    """Answers checked columns, by the fast path where there is one."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "predict", answering(self.model, self.choice))
         object.__setattr__(self, "features", self.model.contract.features)
         object.__setattr__(self, "readers", {key: RowReader(self.model.contract, key) for key in ("rows", "dataframe_records")})
 

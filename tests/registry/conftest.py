@@ -10,6 +10,7 @@ import pytest
 from platform_lib.artifact import predict
 from platform_lib.contract import VersionTag
 from platform_lib.data.dataset import load_table
+from platform_lib.profile import build_profile
 from platform_lib.registry import Reference, Registry, VersionRecord, load_model
 from platform_lib.registry.model_files import ModelContent
 from platform_lib.registry.store import ensure_database
@@ -31,12 +32,13 @@ def content(trained: Project) -> ModelContent:
     from platform_lib.data.frame import feature_frame
 
     frame = feature_frame(load_table(project=trained), model.contract).head(20)
+    predictions = predict(model.pipeline, frame)
     return ModelContent(
         pipeline=model.pipeline,
         contract=model.contract,
         example=frame,
-        predictions=predict(model.pipeline, frame),
-        profile={"columns": {}},
+        predictions=predictions,
+        profile=build_profile(frame, predictions, model.contract),
         config_yaml="seed: 0\n",
         package="sample_model",
     )

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.data.schema import Column
 from platform_lib.serving.admission import Limits
 from platform_lib.serving.answering import answer_rows
 from platform_lib.serving.app import create_app
 from platform_lib.serving.canary import Canary, CanaryRule
 from platform_lib.serving.comparison import Agreement, Comparer
-from platform_lib.serving.decoding import columns_of, rows_of
 from platform_lib.serving.fastpath.choice import NOT_TRIED
 from platform_lib.serving.loader import ModelLoader
 from platform_lib.serving.log_files import PREDICTIONS, LogFolder
@@ -202,6 +202,7 @@ def break_it(served: ServedModel) -> None:
     """Put the bug into a version that was taken already."""
     object.__setattr__(served, "model", loaded(failing(), version=served.model.version))
     object.__setattr__(served, "choice", NOT_TRIED)
+    served.__post_init__()
 
 
 def with_canary(lookup: FolderLookup, served: ServedModel, percent: float = 100, rule: CanaryRule | None = None) -> tuple[ModelLoader, Roles]:

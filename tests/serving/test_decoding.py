@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.data.schema import Column, DataContract
 from platform_lib.errors import UsageError
-from platform_lib.serving.decoding import RowReader, columns_of, rows_of
+from platform_lib.serving.decoding import RowReader
 from platform_lib.serving.protocols.rows import BodyError, read_rows
 from tests.serving.models import CLASSIFICATION, rows
 from tests.serving.test_answering import any_rows
@@ -47,6 +48,17 @@ def test_honest_rows_are_taken_with_and_without_target_and_id() -> None:
     told = [{**row, "key": 7, "churned": ["anything"]} for row in honest]
     for some in (honest, told):
         assert READER.read(json.dumps({"rows": some}).encode()) == rows_of(honest, CLASSIFICATION)
+
+
+@pytest.mark.parametrize("number", [2**53, 2**53 + 1, -(2**53) - 1, 2.0**53])
+def test_a_whole_number_that_no_float_holds_is_left_to_the_ordinary_way(number: float) -> None:
+    assert READER.read(json.dumps({"rows": [{**rows(1)[0], "age": number}]}).encode()) is None
+
+
+def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on_either_way() -> None:
+    body = json.dumps({"rows": [{**rows(1)[0], "income": 2**53 + 1}]}).encode()
+    assert READER.read(body) == ordinary(body)
+    assert ordinary(body)[0][CLASSIFICATION.features.index("income")] == 2.0**53
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"rows": [{"score": nan}]}', b'{"row": []}', b"[" * 100_000, b"null"])

@@ -43,13 +43,14 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from platform_lib.check_rows import check_rows
 from platform_lib.data.frame import feature_frame
+from platform_lib.data.rows import rows_of
 from platform_lib.data.schema import Column, DataContract
 from platform_lib.profile import parse_profile
-from platform_lib.serving.decoding import rows_of
 from platform_lib.serving.example import example_row
 from platform_lib.serving.fastpath.choice import choose
-from platform_lib.serving.fastpath.parity import check_rows, difference
+from platform_lib.serving.fastpath.parity import difference
 from platform_lib.serving.fastpath.plan import FastPath, plan
 from platform_lib.training.features import DateParts, standard_features
 from tests.serving.models import CLASSIFICATION, FixedSource, fitted, frame_of, loaded, rows

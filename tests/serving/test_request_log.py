@@ -135,12 +135,25 @@ def test_a_killed_server_loses_no_more_than_what_it_had_not_sent(tmp_path: Path)
     assert len(rows(tmp_path)) == 100
 
 
+def test_the_writer_starts_with_the_first_row(tmp_path: Path) -> None:
+    idle = RequestLog(LogSettings(place=str(tmp_path / "idle"), send_s=0.01))
+    log = RequestLog(LogSettings(place=str(tmp_path / "log"), send_s=0.01))
+    log_one(log, "first")
+    wait_until(lambda: log._writer is not None)
+    assert idle._writer is None
+    idle.close()
+    log.close()
+    assert len(rows(tmp_path / "log")) == 2
+    assert not (tmp_path / "idle").exists()
+
+
 def test_a_killed_writer_is_replaced_and_its_rows_are_counted(tmp_path: Path) -> None:
     drops: list[int] = []
     log = RequestLog(LogSettings(place=str(tmp_path), send_s=0.05, flush_s=60), on_drop=drops.append)
     log_one(log, "lost")
     wait_until(lambda: log._at_writer == 2)
     old = log._writer
+    assert old is not None
     old.kill()
     wait_until(lambda: log._writer is not old)
     log_one(log, "kept")

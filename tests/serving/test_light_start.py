@@ -1,0 +1,134 @@
+"""A version whose steps are all covered is accepted and served without pandas; what the fast path cannot answer still gets the pipeline's answer."""
+
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sklearn.pipeline import Pipeline
+
+from platform_lib.artifact import LoadedModel, Predictions, predict
+from platform_lib.data.frame import feature_frame
+from platform_lib.data.rows import Row, columns_of, rows_of
+from platform_lib.profile import Profile, build_profile, parse_profile
+from platform_lib.registry.model_files import requirements
+from platform_lib.sample_answers import SampleAnswers, kept_answers, read_sample_answers, sample_answers, write_sample_answers
+from platform_lib.serving.example import example_row
+from platform_lib.serving.fastpath.choice import answering, choose
+from platform_lib.serving.fastpath.parity import difference_from
+from tests.conftest import REPOSITORY
+from tests.serving.models import CLASSIFICATION, fitted, frame_of, loaded, rows, write_artifact
+
+EXAMPLE: Row = rows_of([example_row(CLASSIFICATION)], CLASSIFICATION)[0]
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return fitted()
+
+
+@pytest.fixture(scope="module")
+def profile(pipeline: Pipeline) -> Profile:
+    frame = frame_of(rows(200, seed=5), CLASSIFICATION)
+    return parse_profile(build_profile(frame, predict(pipeline, frame), CLASSIFICATION))
+
+
+@pytest.fixture(scope="module")
+def kept(pipeline: Pipeline, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> SampleAnswers:
+    """As they come out of an artifact."""
+    folder = tmp_path_factory.mktemp("artifact")
+    write_sample_answers(sample_answers(pipeline, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION, profile), folder)
+    read = read_sample_answers(folder)
+    assert read is not None
+    return read
+
+
+class Unasked(LoadedModel):
+    """A version whose pipeline refuses to answer."""
+
+    def predict(self, table: Any) -> Predictions:
+        raise AssertionError("the pipeline was asked")
+
+
+def unasked(pipeline: Pipeline) -> LoadedModel:
+    return Unasked(name="people", version="1", pipeline=pipeline, contract=CLASSIFICATION, sha256="0")
+
+
+def test_what_was_kept_is_what_the_pipeline_answers_to_check_rows_and_samples(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+    found = kept_answers(kept, CLASSIFICATION, profile)
+    assert found is not None
+    asked, answers = found
+    assert len(asked) == len(answers) > len(kept.rows)
+    assert difference_from(answers, loaded(pipeline).predict, asked, CLASSIFICATION) is None
+
+
+def test_answers_to_rows_that_are_made_otherwise_now_are_not_compared(profile: Profile, kept: SampleAnswers) -> None:
+    assert kept_answers(msgspec.structs.replace(kept, check=None), CLASSIFICATION, profile) is None
+    assert kept_answers(kept, CLASSIFICATION, None) is None
+    assert kept.check is not None
+    moved = msgspec.structs.replace(kept.check, example=[*kept.check.example[:5], 0.123, *kept.check.example[6:]])
+    assert kept_answers(msgspec.structs.replace(kept, check=moved), CLASSIFICATION, profile) is None
+
+
+def test_with_the_libraries_of_training_the_pipeline_is_not_asked(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+    model = unasked(pipeline)
+    choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)
+    assert choice.fast is not None, choice.reason
+    assert choose(model, EXAMPLE, profile, kept, same_libraries=False).fast is None
+
+
+def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+    assert kept.check is not None
+    (label, shares), *others = kept.check.answers  # type: ignore[misc]
+    forged = msgspec.structs.replace(kept, check=msgspec.structs.replace(kept.check, answers=[(f"not {label}", shares), *others]))
+    assert choose(loaded(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is not None
+    assert choose(unasked(pipeline), EXAMPLE, profile, forged, same_libraries=True).is_mismatch
+
+
+def test_a_version_is_accepted_and_answers_without_pandas(pipeline: Pipeline, profile: Profile, kept: SampleAnswers, tmp_path: Path) -> None:
+    sha256 = write_artifact(tmp_path / "version", pipeline)
+    (tmp_path / "version" / "profile.json").write_bytes(msgspec.json.encode(profile))
+    write_sample_answers(kept, tmp_path / "version")
+    (tmp_path / "version" / "requirements.txt").write_text("\n".join(requirements([])), encoding="utf-8")
+    code = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from platform_lib.serving.acceptance import accept
+        from platform_lib.serving.fastpath.choice import answering
+        from platform_lib.serving.lookup import Found
+
+        folder, sha256 = sys.argv[1:]
+        found = Found(name="people", version="1", tags={"mlp.model_sha256": sha256}, fetch=lambda target: Path(folder))
+        accepted = accept(found, Path(folder), package=None, trusted_types=())
+        assert accepted.choice.fast is not None, accepted.choice.reason
+        columns = {name: [value] for name, value in accepted.example.items()}
+        predict = answering(accepted.model, accepted.choice)
+        light = predict(columns)
+        assert not {"pandas", "pyarrow"} & set(sys.modules), "pandas or pyarrow was imported"
+        heavy = accepted.model.predict(columns)
+        assert "pandas" in sys.modules
+        assert light.values.tolist() == heavy.values.tolist()
+        print("same")
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "version"), sha256], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "same\n", done.stderr
+
+
+def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+    model = loaded(pipeline)
+    choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)
+    assert choice.fast is not None
+
+    def refuses(_block: Any) -> Any:
+        raise ValueError("no")
+
+    refusing = replace(choice, fast=replace(choice.fast, answer=refuses))
+    columns = columns_of([EXAMPLE], CLASSIFICATION.features)
+    expected = predict(pipeline, feature_frame(columns, CLASSIFICATION))
+    assert answering(model, refusing)(columns).values.tolist() == expected.values.tolist()
