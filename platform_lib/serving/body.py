@@ -19,11 +19,12 @@ class BodyReader:
         self._limits = limits
         self._deadlines = Deadlines()
 
-    async def read(self, headers: Mapping[str, str], receive: Receive, media_types: Sequence[str] = JSON_TYPES) -> bytes:
+    async def read(self, headers: Mapping[str, str], source: Receive | bytes, media_types: Sequence[str] = JSON_TYPES) -> bytes:
         """The body, read no further and no longer than the limits.
 
         Args:
             headers: Of the request, names in lower case.
+            source: Gives it, or is it where it is all here.
             media_types: What it may be declared as.
         Raises:
             Problem: 413 too large, 415 not declared as one of `media_types`, 408 too slow, 400 broken off.
@@ -41,9 +42,13 @@ class BodyReader:
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limits.max_body_bytes:
             raise self._too_large()
+        if isinstance(source, bytes):
+            if len(source) > limits.max_body_bytes:
+                raise self._too_large()
+            return source
         task = self._deadlines.begin(limits.body_timeout_s)
         try:
-            return await self._read(receive)
+            return await self._read(source)
         except asyncio.CancelledError:
             if not self._deadlines.is_over(task):
                 raise

@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from platform_lib.serving.exchange import Exchange, Read, Write
 from platform_lib.serving.problems import Problem, bug_problem, problem_response
 from platform_lib.serving.request_id import HEADER_BYTES, request_id_of
+from platform_lib.serving.whole import whole_of
 
 log = logging.getLogger("platform_lib.serving")
 
@@ -34,19 +35,18 @@ class PredictionEndpoint:
         self._exchange, self._protocol, self._media_types, self._form = exchange, protocol, media_types, form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[str, str] = {}
-        given_id = b""
-        for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
-            if name == HEADER_BYTES:
-                given_id = given_id or value
+        headers = HeaderView(scope["headers"])
         told = "request_id" in scope  # by the middleware, which also adds the header
         if not told:
-            scope["request_id"] = request_id_of(given_id)
+            scope["request_id"] = request_id_of(headers.raw.get(HEADER_BYTES, b""))
         request_id: str = scope["request_id"]
+        whole = None if told else whole_of(scope)
         try:
             read, write = self._form(headers, scope.get("path_params", {}))
-            written = await self._exchange.predict(headers, receive, request_id, self._protocol, self._media_types, read, write)
+            body = whole.body() if whole is not None else None
+            written = await self._exchange.predict(
+                headers, receive if body is None else body, request_id, self._protocol, self._media_types, read, write
+            )
         except Problem as problem:
             await self._refuse(problem, scope, receive, send, told=told)
             return
@@ -57,6 +57,8 @@ class PredictionEndpoint:
         answer_headers = [(b"content-length", b"%d" % len(written.body)), (b"content-type", written.media_type), *written.headers]
         if not told:
             answer_headers.append((HEADER_BYTES, request_id.encode()))
+        if whole is not None and whole.answer(b"".join([b"%b: %b\r\n" % header for header in answer_headers]), written.body):
+            return
         await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         await send({"type": "http.response.body", "body": written.body})
 
@@ -65,6 +67,28 @@ class PredictionEndpoint:
         if not told:
             response.headers[HEADER_BYTES.decode()] = scope["request_id"]
         await response(scope, receive, send)
+
+
+class HeaderView(Mapping[str, str]):
+    """A request's headers by their names in lower case, decoded when they are asked for; of several with one name the first."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.raw = dict(headers[::-1])
+
+    def __getitem__(self, name: str) -> str:
+        return self.raw[name.encode("latin-1")].decode("latin-1")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self.raw.get(name.encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
 
 
 class Delegated(Response):

@@ -79,13 +79,20 @@ class Exchange:
         self._logged: dict[str, LoggedModel] = {}
 
     async def predict(
-        self, headers: Mapping[str, str], receive: Receive, request_id: str, protocol: str, media_types: Sequence[str], read: Read, write: Write
+        self,
+        headers: Mapping[str, str],
+        source: Receive | bytes,
+        request_id: str,
+        protocol: str,
+        media_types: Sequence[str],
+        read: Read,
+        write: Write,
     ) -> Written:
         """Answer a prediction request.
 
         Args:
             headers: Of the request, names in lower case.
-            receive: Gives its body.
+            source: Gives its body, or is it.
             protocol: Its name in the metrics.
             media_types: What its bodies may be declared as.
             read: Turns a body into rows, for the model that answers them.
@@ -100,7 +107,7 @@ class Exchange:
             self.metrics.arrived()
         try:
             caller = await self.access.check(headers, "predict")
-            body = await self.bodies.read(headers, receive, media_types)
+            body = await self.bodies.read(headers, source, media_types)
             # Asked once a request, so that a swap never mixes two versions in one answer.
             served = ready_model(self.source)
             if self.request_log:

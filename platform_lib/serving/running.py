@@ -154,6 +154,7 @@ _UVICORN: dict[str, Any] = {
     "access_log": False,
     "log_config": None,
     "server_header": False,
+    "proxy_headers": False,  # nothing here depends on a caller's address
     "timeout_graceful_shutdown": 10,
     "http": "platform_lib.serving.connections:BoundedProtocol",
     "ws": "none",  # nothing here speaks it

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from platform_lib.errors import UsageError
 from platform_lib.serving.logs import trace_fields
+from platform_lib.serving.whole import without_whole
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -102,18 +103,19 @@ class Tracing:
                 status = message["status"]
             await send(message)
 
+        inner = without_whole(scope)
         span_token = _span.set(span)
         fields_token = trace_fields.set({"trace_id": format(context.trace_id, "032x"), "span_id": format(context.span_id, "016x")})
         try:
-            await app(scope, receive, send_and_note)
+            await app(inner, receive, send_and_note)
         finally:
             trace_fields.reset(fields_token)
             _span.reset(span_token)
             # Predictions do not pass the router; their paths have no names in them.
-            if route := getattr(scope.get("route"), "path", None) or ("mlp.protocol" in _attributes(span) and scope["path"]):
+            if route := getattr(inner.get("route"), "path", None) or ("mlp.protocol" in _attributes(span) and scope["path"]):
                 span.update_name(f"{scope['method']} {route}")
                 span.set_attribute("http.route", route)
-            if request_id := scope.get("request_id"):
+            if request_id := inner.get("request_id"):
                 span.set_attribute("mlp.request_id", request_id)
             span.set_attribute("http.response.status_code", status)
             if status >= 500:
