@@ -20,7 +20,8 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200_000)
     requests = parser.parse_args().requests
     columns = {f"number_{place}": [place + 0.125] for place in range(16)} | {f"text_{place}": [f"value {place}"] for place in range(4)}
-    model = LoggedModel("benchmark", "1", "classification", {name: "string" if name.startswith("text") else "number" for name in columns})
+    types = {name: "string" if name.startswith("text") else "number" for name in columns}
+    model = LoggedModel("benchmark", "1", "classification", types, ("no", "yes"))
     with tempfile.TemporaryDirectory() as folder:
         log = RequestLog(LogSettings(place=folder))
         burst_us = []
@@ -28,7 +29,7 @@ def main() -> int:
         for first in range(0, requests, BURST):
             start = time.perf_counter()
             for number in range(first, first + BURST):
-                log.predictions(model, f"request-{number}", "checkout", 1.25, columns, ["yes"], [{"no": 0.25, "yes": 0.75}])
+                log.predictions(model, f"request-{number}", "checkout", 1.25, columns, ["yes"], [[0.25, 0.75]])
             burst_us.append((time.perf_counter() - start) / BURST * 1e6)
             # As between the bursts of real traffic: the sender gets its turn, and the buffer does not run full.
             while log.counts.taken - log.counts.written - log.counts.dropped > 20_000:

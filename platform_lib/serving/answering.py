@@ -64,24 +64,23 @@ class Answers(msgspec.Struct, frozen=True):
     all: Predictions
     values: list[Any]
     """One a row of the batch."""
-    shares: list[dict[str, float]] | None
-    """Probability by class, one mapping a row of the batch."""
+    names: tuple[str, ...]
+    """Of the classes."""
+    shares: list[list[float]] | None
+    """Probabilities in the order of `names`, one list a row of the batch."""
     start: int
     stop: int
 
     @classmethod
     def of(cls, predictions: Predictions) -> "Answers":
         """The answers of a whole batch."""
-        shares = None
-        if predictions.probabilities is not None:
-            names = [class_name(label) for label in predictions.classes]
-            shares = [dict(zip(names, row, strict=True)) for row in predictions.probabilities.tolist()]
+        shares = None if predictions.probabilities is None else predictions.probabilities.tolist()
         values = predictions.values.tolist()
-        return cls(predictions, values, shares, 0, len(values))
+        return cls(predictions, values, tuple(map(class_name, predictions.classes)), shares, 0, len(values))
 
     def part(self, start: int, stop: int) -> "Answers":
         """The answers of one request of the batch."""
-        return Answers(self.all, self.values, self.shares, start, stop)
+        return Answers(self.all, self.values, self.names, self.shares, start, stop)
 
     @property
     def predictions(self) -> Predictions:
@@ -94,5 +93,6 @@ class Answers(msgspec.Struct, frozen=True):
         """`predictions`, and for classifiers `probabilities`."""
         answer: dict[str, Any] = {"predictions": self.values[self.start : self.stop]}
         if self.shares is not None:
-            answer["probabilities"] = self.shares[self.start : self.stop]
+            names = self.names
+            answer["probabilities"] = [dict(zip(names, row, strict=True)) for row in self.shares[self.start : self.stop]]
         return answer

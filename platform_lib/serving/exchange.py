@@ -202,7 +202,7 @@ class Exchange:
                 (waiting.about.request_id, waiting.about.key_name, (now - waiting.about.start) * 1000, len(waiting.rows))
                 for waiting in batch.requests
             ]
-            self.request_log.batch(self._logged_model(served), requests, batch.columns, answers.values, answers.shares)
+            self.request_log.batch(self._logged_model(served, answers), requests, batch.columns, answers.values, answers.shares)
         if self.roles:
             self.roles.compare(batch)
 
@@ -223,12 +223,12 @@ class Exchange:
         bins = self.metrics.bins(served.model.version) if self.metrics else None
         return None if bins is None else bins.counted(columns, values)
 
-    def _logged_model(self, served: ServedModel) -> LoggedModel:
+    def _logged_model(self, served: ServedModel, answers: Answers) -> LoggedModel:
         version = served.model.version
         if version not in self._logged:
             contract = served.model.contract
             columns = {name: contract.columns[name].type for name in contract.features if contract.columns[name].log}
-            self._logged[version] = LoggedModel(served.model.name, version, contract.task, columns)
+            self._logged[version] = LoggedModel(served.model.name, version, contract.task, columns, answers.names)
         return self._logged[version]
 
     def _count(self, protocol: str, served: ServedModel | None, code: int, seconds: float) -> None:

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any, BinaryIO
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from platform_lib.serving.log_files import LABEL_SCHEMA, LABELS, LogFolder, logged_name, prediction_schema
@@ -129,9 +130,12 @@ def prediction_table(batch: dict[str, Any], schema: pa.Schema) -> tuple[pa.Table
     """A batch of answers as a table, column by column; row by row only where something in it does not fit."""
     try:
         columns = prediction_columns(batch)
-        return pa.Table.from_arrays([pa.array(columns[field.name], type=field.type) for field in schema], schema=schema), 0
+        shares = share_maps(batch["classes"], columns.pop("probabilities"))
+        arrays = {field.name: pa.array(columns[field.name], type=field.type) for field in schema if field.name in columns}
+        return pa.Table.from_arrays([arrays.get(field.name, shares) for field in schema], schema=schema), 0
     except _UNFIT:
         columns = prediction_columns(batch)
+        columns["probabilities"] = share_maps(batch["classes"], columns["probabilities"]).to_pylist()
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return fitting_table(rows, schema)
 
@@ -154,9 +158,20 @@ def prediction_columns(batch: dict[str, Any]) -> dict[str, list[Any]]:
             values = columns.get(name, [None] * rows)
             out[names[name]] += [_whole(value) for value in values] if kind == "integer" else values
         out["prediction"] += [str(value) for value in predictions] if is_text else [float(value) for value in predictions]
-        out["probabilities"] += [list(shares.items()) for shares in probabilities] if probabilities else [None] * rows
+        out["probabilities"] += probabilities or [None] * rows
     rows = len(out["row"])
     return out | {"model": [batch["model"]] * rows, "version": [batch["version"]] * rows}
+
+
+def share_maps(classes: list[str], rows: list[list[float] | None]) -> pa.Array:
+    """Probabilities as the log keeps them, a map from class a row; null where there is not one a class."""
+    width = len(classes)
+    given = [row for row in rows if row and len(row) == width]
+    is_null = np.array([not row or len(row) != width for row in rows], dtype=bool)
+    starts = np.concatenate(([0], np.cumsum(np.where(is_null, 0, width)))).astype(np.int32)
+    offsets = pa.array(starts, mask=np.append(is_null, False))
+    keys = pa.array(classes, pa.string()).take(pa.array(np.tile(np.arange(width), len(given))))
+    return pa.MapArray.from_arrays(offsets, keys, pa.array(np.asarray(given, dtype=np.float64).ravel()))
 
 
 def _whole(value: Any) -> Any:

@@ -52,6 +52,8 @@ class LoggedModel:
     task: str
     columns: Mapping[str, str]
     """Contract type per column that may be logged."""
+    classes: tuple[str, ...] = ()
+    """Their names; none for regression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class RequestLog:
         latency_ms: float,
         columns: Mapping[str, Sequence[Any]],
         predictions: Sequence[Any],
-        probabilities: Sequence[Mapping[str, float]] | None,
+        probabilities: Sequence[Sequence[float]] | None,
     ) -> None:
         """Log one answered request of n rows. Columns that the contract keeps out of the log never leave this call."""
         self.batch(model, [(request_id, key_name, latency_ms, len(predictions))], columns, predictions, probabilities)
@@ -117,7 +119,7 @@ class RequestLog:
         requests: Sequence[tuple[str, str, float, int]],
         columns: Mapping[str, Sequence[Any]],
         predictions: Sequence[Any],
-        probabilities: Sequence[Mapping[str, float]] | None,
+        probabilities: Sequence[Sequence[float]] | None,
     ) -> None:
         """Log requests that were answered together, n rows in all. Columns that the contract keeps out of the log never leave this call.
 
@@ -125,7 +127,7 @@ class RequestLog:
             requests: Request id, the key's name, milliseconds and the number of rows of each, in the order of the rows.
             columns: n values a feature.
             predictions: n answers.
-            probabilities: One mapping a row, None for regression.
+            probabilities: One list a row, in the order of the classes; None where the model has none.
         """
         rows = len(predictions)
         if self._is_full(rows):
@@ -238,6 +240,7 @@ class RequestLog:
                 "version": model.version,
                 "task": model.task,
                 "columns": dict(model.columns),
+                "classes": model.classes,
                 "records": records,
             }
         )

@@ -165,8 +165,9 @@ def _infer_form(headers: Mapping[str, str], path: Mapping[str, str]) -> tuple[Re
         if length is not None and not (length.isascii() and length.isdigit()):
             raise Problem(400, f"{LENGTH_HEADER} is {length!r:.40}, expected a number of bytes.")
         features, has_probabilities = served.model.contract.features, served.sample.probabilities is not None
-        wanted = read_infer(body, None if length is None else int(length), features, has_probabilities=has_probabilities)
-        return Asked(rows=wanted.rows, form=wanted)
+        json_length = None if length is None else int(length)
+        wanted = read_infer(body, json_length, features, has_probabilities=has_probabilities, reader=served.tensor_rows)
+        return Asked(rows=wanted.rows, is_checked=wanted.is_checked, form=wanted)
 
     def write(served: ServedModel, asked: Asked, answers: Answers, request_id: str) -> Written:
         body, json_length = infer_answer(served.model.name, served.model.version, asked.form, answers.predictions, request_id)

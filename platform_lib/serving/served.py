@@ -13,6 +13,7 @@ from platform_lib.serving.decoding import RowReader
 from platform_lib.serving.fastpath.choice import NOT_TRIED, Choice, answering
 from platform_lib.serving.pace import Pace
 from platform_lib.serving.problems import Problem
+from platform_lib.serving.protocols.tensor_rows import TensorRows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,7 @@ class ServedModel:
     """The contract's, which would look for them anew each time."""
     readers: dict[str, RowReader] = field(init=False, repr=False)
     """Decoders of bodies whose rows lie under that key."""
+    tensor_rows: TensorRows = field(init=False, repr=False)
 
     predict: Predict = field(init=False, repr=False)
     """Answers checked columns, by the fast path where there is one."""
@@ -49,6 +51,7 @@ class ServedModel:
         object.__setattr__(self, "predict", answering(self.model, self.choice))
         object.__setattr__(self, "features", self.model.contract.features)
         object.__setattr__(self, "readers", {key: RowReader(self.model.contract, key) for key in ("rows", "dataframe_records")})
+        object.__setattr__(self, "tensor_rows", TensorRows(self.model.contract))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,12 +22,12 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow  # each test starts a writer process, a second or so
 
-MODEL = LoggedModel("churn", "3", "classification", {"age": "integer", "city": "string", "time": "number"})
+MODEL = LoggedModel("churn", "3", "classification", {"age": "integer", "city": "string", "time": "number"}, ("no", "yes"))
 
 
 def log_one(log: RequestLog, request_id: str = "r1", model: LoggedModel = MODEL, **columns: list[Any]) -> None:
     table: dict[str, list[Any]] = {**{"age": [31, None], "city": ["Bern", None], "time": [1.5, 2], "secret": ["x", "y"]}, **columns}
-    log.predictions(model, request_id, "checkout", 1.25, table, ["no", "yes"], [{"no": 0.9, "yes": 0.1}, {"no": 0.2, "yes": 0.8}])
+    log.predictions(model, request_id, "checkout", 1.25, table, ["no", "yes"], [[0.9, 0.1], [0.2, 0.8]])
 
 
 def rows(folder: Path, kind: str = PREDICTIONS) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def test_a_row_is_kept_as_it_came_with_its_answer(tmp_path: Path) -> None:
 def test_requests_that_were_answered_together_keep_their_own_ids_and_rows(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(place=str(tmp_path)))
     columns = {"age": (31, 3.0, None), "city": ("Bern", None, "Genf"), "time": (1, 2.5, None)}
-    log.batch(MODEL, [("r1", "a", 1.0, 1), ("r2", "b", 2.0, 2)], columns, ["no", "yes", "no"], [{"no": 0.9}, {"no": 0.2}, {"no": 0.6}])
+    log.batch(MODEL, [("r1", "a", 1.0, 1), ("r2", "b", 2.0, 2)], columns, ["no", "yes", "no"], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     log.close()
     kept = [(row["request_id"], row["row"], row["key_name"], row["latency_ms"], row["age"], row["city"], row["prediction"]) for row in rows(tmp_path)]
     assert kept == [("r1", 0, "a", 1.0, 31, "Bern", "no"), ("r2", 0, "b", 2.0, 3, None, "yes"), ("r2", 1, "b", 2.0, None, "Genf", "no")]
@@ -94,7 +94,7 @@ def test_files_lie_in_folders_of_their_day(tmp_path: Path) -> None:
 def test_versions_with_other_columns_are_read_as_one_table(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(place=str(tmp_path)))
     log_one(log, "old")
-    newer = LoggedModel("churn", "4", "classification", {"age": "number", "plan": "string"})
+    newer = LoggedModel("churn", "4", "classification", {"age": "number", "plan": "string"}, MODEL.classes)
     log_one(log, "new", newer, age=[1.5, 2.5], plan=["a", "b"])
     log.close()
     by_id = {(row["request_id"], row["row"]): row for row in rows(tmp_path)}

@@ -125,7 +125,10 @@ def _about(name: str, programs: Path | None) -> About:
     if name in PEERS:
         peer = PEERS[name]
         return About(name=name, title=peer.title, distribution=distribution, page=peer.page, configured=peer.configured, versions=versions)
-    configured = "`mlp serve` with `--keys`, `--metrics-port` and `--log`, one worker, bodies of `/predict`; the extra `serving` alone is installed"
+    configured = (
+        "`mlp serve` with `--keys`, `--metrics-port` and `--log`, one worker; one row as a body of `/predict`, 100 and 1,000 rows as the tensors of "
+        "`/v2` that MLServer is sent; the extra `serving` alone is installed"
+    )
     return About(name=name, title="ours", distribution=distribution, page="docs/serving.md", configured=configured, versions=versions)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,13 +16,14 @@ import psutil
 from benchmarks.serving.load import closed_loop
 from benchmarks.serving.models import BenchmarkModel
 from benchmarks.serving.own import dropped_rows, serving
-from benchmarks.serving.peers import processes
+from benchmarks.serving.peers import mlserver, processes
 from benchmarks.serving.peers.checking import check, expected
 from benchmarks.serving.peers.peer import Columns, Peer, Row
 from benchmarks.serving.peers.results import OURS, Load, Measured
 
 LONGEST_START_S = 120.0
 FIRST_ROWS = 20
+MANY_ROWS = 100
 LOADS = ((1, 1), (1, 64), (100, 4), (1000, 4))
 """Rows of a request, connections."""
 
@@ -47,6 +49,8 @@ class Target:
     answers: Callable[[Any], list[Any]]
     dropped_rows: Callable[[], float] = lambda: 0.0
     """Rows until now that a request log could not keep."""
+    many: "Target | None" = None
+    """The same server by another form of request, for `MANY_ROWS` and more; None where it has one form for all."""
 
     def ask(self, client: httpx.Client, rows: Sequence[Row]) -> list[Any]:
         """The predictions for rows.
@@ -80,11 +84,18 @@ def our_target(model: BenchmarkModel, programs: Path | None, *arguments: str, co
     """Our server with everything on, started and answering."""
     python = programs / "python" if programs else None
     with TemporaryDirectory() as folder, serving(model, Path(folder), *arguments, core=core, python=python) as running:
-        yield Target(running.url, running.headers, running.process, running.start_s, _rows_body, _predictions, lambda: dropped_rows(running))
+        tensors = f"{running.url.removesuffix('/predict')}/v2/models/{model.name}/infer"
+        named = Target(running.url, running.headers, running.process, running.start_s, _rows_body, _predictions, lambda: dropped_rows(running))
+        yield replace(named, many=replace(named, url=tensors, body=partial(_tensors_body, Columns.of(model)), answers=mlserver.PEER.answers))
 
 
 def _rows_body(rows: Sequence[Row]) -> bytes:
     return json.dumps({"rows": list(rows)}, separators=(",", ":")).encode()
+
+
+def _tensors_body(columns: Columns, rows: Sequence[Row]) -> bytes:
+    """The Open Inference Protocol's, as MLServer is asked: both are asked for predictions alone."""
+    return json.dumps({**mlserver.body(columns, rows), "outputs": [{"name": "prediction"}]}, separators=(",", ":")).encode()
 
 
 def _predictions(answer: Any) -> list[Any]:
@@ -134,7 +145,7 @@ def measure_ours(model: BenchmarkModel, programs: Path | None, plan: Plan) -> Me
 
 def _measure(name: str, target: Target, model: BenchmarkModel, plan: Plan) -> Measured:
     memory_mib = processes.memory_mib(target.process)
-    checked = check(target.ask, model)
+    checks = [check(each.ask, model) for each in (target, target.many) if each is not None]
     loads = [load_on(target, model, rows=rows, connections=connections, plan=plan) for rows, connections in LOADS]
     return Measured(
         server=name,
@@ -142,15 +153,17 @@ def _measure(name: str, target: Target, model: BenchmarkModel, plan: Plan) -> Me
         start_s=target.start_s,
         memory_mib=memory_mib,
         memory_after_mib=processes.memory_mib(target.process),
-        compared=checked.compared,
-        wrong=checked.wrong,
-        example=checked.example,
+        compared=sum(checked.compared for checked in checks),
+        wrong=sum(checked.wrong for checked in checks),
+        example=next((checked.example for checked in checks if checked.example), ""),
         loads=tuple(loads),
     )
 
 
 def load_on(target: Target, model: BenchmarkModel, *, rows: int, connections: int, plan: Plan) -> Load:
     """One load, after a shorter one that is not counted."""
+    if rows >= MANY_ROWS and target.many is not None:
+        target = target.many
     body = target.body((model.rows * (1 + rows // len(model.rows)))[:rows])
     closed_loop(target.url, body, target.headers, connections=connections, seconds=max(1.0, plan.seconds / 2), core=plan.load_core)
     before, dropped = processes.cpu_s(target.process), target.dropped_rows()

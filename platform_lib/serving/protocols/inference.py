@@ -8,8 +8,10 @@ import msgspec
 import numpy as np
 
 from platform_lib.artifact import Predictions, class_name
+from platform_lib.data.rows import Row
 from platform_lib.data.schema import Column, ColumnType, DataContract
 from platform_lib.serving.protocols.rows import BodyError, decode
+from platform_lib.serving.protocols.tensor_rows import RawTensor, TensorRows
 from platform_lib.serving.protocols.tensors import TEXT, array_bytes, text_bytes, values_from_bytes, values_from_json
 
 PREDICTION = "prediction"
@@ -39,7 +41,15 @@ class _InferBody(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
+class _RawBody(msgspec.Struct):
+    inputs: list[RawTensor]
+    id: str | None = None
+    outputs: list[_Output] | None = None
+    parameters: dict[str, Any] = {}
+
+
 _decoder = msgspec.json.Decoder(_InferBody)
+_raw_decoder = msgspec.json.Decoder(_RawBody)
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,23 +57,30 @@ _encoder = msgspec.json.Encoder()
 class InferRequest:
     """What is asked."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]] | Sequence[Row]
+    is_checked: bool = False
+    """Whether they are rows of the contract already, or names and values still to be judged."""
     id: str | None
     """The caller's own; the answer carries it."""
     outputs: dict[str, bool]
     """Names that are wanted, and whether as binary."""
 
 
-def read_infer(body: bytes, json_length: int | None, features: Sequence[str], *, has_probabilities: bool) -> InferRequest:
+def read_infer(
+    body: bytes, json_length: int | None, features: Sequence[str], *, has_probabilities: bool, reader: TensorRows | None = None
+) -> InferRequest:
     """The rows and wishes of a body.
 
     Args:
         json_length: Bytes of JSON before the binary tensors; None where all is JSON.
         features: Names that the columns of one two-dimensional input are for, in this order.
         has_probabilities: Whether the model has that output.
+        reader: Reads what is plainly right; None leaves all to the ordinary way.
     Raises:
         BodyError: Not of the protocol's form, or a tensor that does not fit its shape.
     """
+    if reader is not None and json_length is None and (plain := _plain(body, reader, has_probabilities)) is not None:
+        return plain
     if json_length is not None and not 0 <= json_length <= len(body):
         raise BodyError(f"{LENGTH_HEADER} is {json_length}, but the body has {len(body)} bytes.")
     request: _InferBody = decode(
@@ -71,6 +88,17 @@ def read_infer(body: bytes, json_length: int | None, features: Sequence[str], *,
     )
     values = _tensor_values(request.inputs, b"" if json_length is None else body[json_length:])
     return InferRequest(rows=_rows(request.inputs, values, features), id=request.id, outputs=_wanted(request, has_probabilities))
+
+
+def _plain(body: bytes, reader: TensorRows, has_probabilities: bool) -> InferRequest | None:
+    try:
+        request = _raw_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    rows = reader.read(request.inputs)
+    if rows is None:
+        return None
+    return InferRequest(rows=rows, is_checked=True, id=request.id, outputs=_wanted(request, has_probabilities))
 
 
 def _tensor_values(tensors: list[_Tensor], raw: bytes) -> list[list[Any]]:
@@ -115,7 +143,7 @@ def _rows_of_matrix(tensor: _Tensor, values: list[Any], features: Sequence[str])
     return [dict(zip(features, values[row * width : (row + 1) * width], strict=True)) for row in range(count)]
 
 
-def _wanted(request: _InferBody, has_probabilities: bool) -> dict[str, bool]:
+def _wanted(request: _InferBody | _RawBody, has_probabilities: bool) -> dict[str, bool]:
     binary = request.parameters.get("binary_data_output") is True
     offered = [PREDICTION, PROBABILITIES] if has_probabilities else [PREDICTION]
     if not request.outputs:
