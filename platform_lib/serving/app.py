@@ -25,7 +25,7 @@ from platform_lib.serving.problems import Problem, bug_problem, problem_response
 from platform_lib.serving.request_id import HEADER, RequestIdMiddleware
 from platform_lib.serving.request_log import RequestLog
 from platform_lib.serving.roles import Roles
-from platform_lib.serving.routes import direct_endpoints, inference_routes, prediction_routes
+from platform_lib.serving.routes import direct_endpoints, infer_route, inference_routes, prediction_routes
 from platform_lib.serving.served import Source
 
 log = logging.getLogger("platform_lib.serving")
@@ -35,13 +35,22 @@ class ModelServer(FastAPI):
     """An application some of whose paths are answered without its layers of middleware, which cost more than a prediction."""
 
     direct: dict[str, PredictionEndpoint]
-    """By path, for POST. Their routes answer the same; empty it where middleware has to see every request."""
+    """By path or a route's pattern, for POST. Their routes answer the same; empty it where middleware has to see every request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (endpoint := self.direct.get(scope["path"])) is not None and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["method"] == "POST" and (endpoint := self._endpoint(scope)) is not None:
             await endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> PredictionEndpoint | None:
+        path: str = scope["path"]
+        if path.startswith("/v2/"):
+            if (found := infer_route(path)) is None:
+                return None
+            scope["route"], scope["path_params"] = found
+            path = found[0].path
+        return self.direct.get(path)
 
 
 @asynccontextmanager
@@ -95,7 +104,7 @@ def create_app(
     app.add_middleware(RequestIdMiddleware)
     app.include_router(health_router(exchange))
     app.include_router(prediction_routes(exchange, app.direct))
-    app.include_router(inference_routes(exchange))
+    app.include_router(inference_routes(exchange, app.direct))
     app.include_router(label_routes(exchange))
     app.include_router(docs_routes(lambda: str(app.openapi()["info"]["title"])))
     generic = app.openapi

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -43,11 +44,31 @@ def json_body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+@dataclass(frozen=True, slots=True)
+class InferRoute:
+    """Stands in `scope["route"]` for the application's own route of the same pattern."""
+
+    path: str
+
+
+_INFER, _INFER_VERSION = InferRoute("/v2/models/{name}/infer"), InferRoute("/v2/models/{name}/versions/{version}/infer")
+
+
+def infer_route(path: str) -> tuple[InferRoute, dict[str, str]] | None:
+    """The route of `/v2` that a path of tensors means and its parameters, as the application's router would find them."""
+    match path.split("/"):
+        case ["", "v2", "models", name, "infer"] if name:
+            return _INFER, {"name": name}
+        case ["", "v2", "models", name, "versions", version, "infer"] if name and version:
+            return _INFER_VERSION, {"name": name, "version": version}
+    return None
+
+
 _ROWS, _INVOCATION, _TENSORS = ({"$ref": f"#/components/schemas/{name}"} for name in ("Rows", "Invocation", "Tensors"))
 
 
 def direct_endpoints(exchange: Exchange) -> dict[str, PredictionEndpoint]:
-    """What answers `POST` at the paths of `prediction_routes`."""
+    """What answers `POST` at the paths of `prediction_routes` and `inference_routes`."""
 
     def read_own(body: bytes, served: ServedModel) -> Asked:
         rows = served.readers["rows"].read(body)
@@ -64,7 +85,10 @@ def direct_endpoints(exchange: Exchange) -> dict[str, PredictionEndpoint]:
     def write_mlflow(_served: ServedModel, _asked: Asked, answers: Answers, _request_id: str) -> Written:
         return Written(json_bytes(invocation_answer(answers.predictions)))
 
+    infer = PredictionEndpoint(exchange, "v2", _BINARY_TYPES, _infer_form)
     return {
+        _INFER.path: infer,
+        _INFER_VERSION.path: infer,
         "/predict": PredictionEndpoint(exchange, "rows", JSON_TYPES, no_parameters(read_own, write_own)),
         "/invocations": PredictionEndpoint(exchange, "mlflow", JSON_TYPES, no_parameters(read_mlflow, write_mlflow)),
     }
@@ -104,10 +128,9 @@ def _answer(schema: str) -> dict[str, Any]:
     return {"description": "The answers, one a row.", "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
 
 
-def inference_routes(exchange: Exchange) -> APIRouter:
+def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpoint]) -> APIRouter:
     """The Open Inference Protocol under `/v2`."""
     router = APIRouter(prefix="/v2", tags=["open inference"])
-    endpoint = PredictionEndpoint(exchange, "v2", _BINARY_TYPES, _infer_form)
     missing: dict[int | str, dict[str, Any]] = {404: {**FAILURES[503], "description": "Another model or version is served here."}, 503: FAILURES[503]}
     known: dict[int | str, dict[str, Any]] = {401: FAILURES[401], 403: FAILURES[403]}
 
@@ -152,7 +175,7 @@ def inference_routes(exchange: Exchange) -> APIRouter:
     )
     async def infer(name: str, version: str | None = None) -> Response:
         del name, version  # the endpoint reads them from the path
-        return Delegated(endpoint)
+        return Delegated(endpoints[_INFER.path])
 
     return router
 

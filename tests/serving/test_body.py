@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from platform_lib.data.schema import columns_from_rows
 from platform_lib.serving.admission import Limits
 from platform_lib.serving.app import create_app
 from platform_lib.serving.body import BodyReader
 from platform_lib.serving.problems import Problem
-from tests.serving.models import REGRESSION, FixedSource, fitted, loaded, rows
+from tests.serving.models import CLASSIFICATION, REGRESSION, FixedSource, fitted, loaded, rows
 
 JSON = {"content-type": "application/json"}
 
@@ -91,3 +92,31 @@ def test_a_route_answers_as_the_endpoint_that_goes_around_it(path: str, key: str
         routed = http.post(path, json={key: some}, headers={"X-Request-ID": "r1"})
     assert (direct.status_code, direct.json()) == (routed.status_code, routed.json())
     assert sorted(direct.headers.items()) == sorted(routed.headers.items())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/models/people/infer",
+        "/v2/models/people/versions/1/infer",
+        "/v2/models/people/versions/9/infer",
+        "/v2/models/other/infer",
+        "/v2/models/{name}/infer",
+        "/v2/models//infer",
+        "/v2/models/a%2Fb/infer",
+        "/v2/models/people/versions//infer",
+        "/v2/models/people/infer/",
+        "/v2/models/people",
+        "/v2/{name}",
+    ],
+)
+def test_a_path_of_tensors_means_the_same_around_the_router_and_through_it(path: str) -> None:
+    app = create_app(FixedSource(loaded(fitted())))
+    some = columns_from_rows(rows(2), CLASSIFICATION)
+    body = {"inputs": [{"name": name, "shape": [2], "datatype": "BYTES", "data": values} for name, values in some.items()], "id": "mine"}
+    with TestClient(app) as http:
+        direct = http.post(path, json=body, headers={"X-Request-ID": "r1"})
+        app.direct = {}
+        routed = http.post(path, json=body, headers={"X-Request-ID": "r1"})
+    assert (direct.status_code, direct.json()) == (routed.status_code, routed.json())
+    assert (direct.status_code == 200) == (path in ("/v2/models/people/infer", "/v2/models/people/versions/1/infer"))
