@@ -1,35 +1,46 @@
-"""Import scikit-learn without pandas. It imports pandas (and that pyarrow) where they are installed, 60 MiB that no answer by the fast path needs."""
+"""Import libraries without what they would import besides where it is installed, and what this process has no use for: memory and start-up time."""
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class _NotNow(MetaPathFinder):
-    """Makes one thread's imports of pandas fail, as if it were not installed; other threads may import what they like."""
+class _Absent(MetaPathFinder):
+    """Makes imports of some packages fail, as if they were not installed: those of one thread, or of all."""
 
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
+    def __init__(self, names: Sequence[str], thread: int | None = None) -> None:
+        self._names, self._thread = frozenset(names), thread
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname == "pandas" and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError("pandas is imported when it is needed", name=fullname)
+        if fullname in self._names and self._thread in (None, threading.get_ident()):
+            raise ModuleNotFoundError(f"{fullname} is kept out here (platform_lib.serving.imports)", name=fullname)
         return None
 
 
-def import_sklearn() -> None:
-    """Import scikit-learn as on a machine without pandas. What needs pandas later imports it then: scikit-learn looks for it anew for each frame.
+def keep_out(*names: str) -> None:
+    """Let no import of these packages succeed in this process from now on; what would use them if they were there does without."""
+    sys.meta_path.insert(0, _Absent(names))
 
-    Does nothing where either is imported already.
-    """
-    if "sklearn" in sys.modules or "pandas" in sys.modules:
-        return
-    not_now = _NotNow()
-    sys.meta_path.insert(0, not_now)
+
+@contextmanager
+def without(*names: str) -> Iterator[None]:
+    """As `keep_out`, for this thread and until the block ends. What is imported already stays."""
+    finder = _Absent(names, threading.get_ident())
+    sys.meta_path.insert(0, finder)
     try:
-        import sklearn.base  # noqa: F401
+        yield
     finally:
-        sys.meta_path.remove(not_now)
+        sys.meta_path.remove(finder)
+
+
+def import_sklearn() -> None:
+    """Import scikit-learn without pandas and rich, which it imports to know whether they are there: 65 MiB that no answer by the fast path needs.
+
+    What needs pandas later imports it then: scikit-learn looks for it anew for each frame. rich only draws the progress of fitting.
+    """
+    with without("pandas", "rich"):
+        import sklearn.pipeline  # noqa: F401

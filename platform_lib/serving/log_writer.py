@@ -1,6 +1,7 @@
 """The process that writes a server's request log: batches in on stdin, Parquet out, one line of account a flush on stdout.
 
-It outlives a killed server by one flush: end of input means write what is there, then go. `request_log` starts it and sends the batches.
+It outlives a killed server by one flush: end of input means write what is there, then go. `log_process` is the process, `request_log` starts it and
+sends the batches.
 """
 
 import json
@@ -14,7 +15,6 @@ from threading import Thread
 from typing import Any, BinaryIO
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from platform_lib.serving.log_files import LABEL_SCHEMA, LABELS, LogFolder, logged_name, prediction_schema
@@ -166,12 +166,14 @@ def prediction_columns(batch: dict[str, Any]) -> dict[str, list[Any]]:
 def share_maps(classes: list[str], rows: list[list[float] | None]) -> pa.Array:
     """Probabilities as the log keeps them, a map from class a row; null where there is not one a class."""
     width = len(classes)
-    given = [row for row in rows if row and len(row) == width]
-    is_null = np.array([not row or len(row) != width for row in rows], dtype=bool)
-    starts = np.concatenate(([0], np.cumsum(np.where(is_null, 0, width)))).astype(np.int32)
-    offsets = pa.array(starts, mask=np.append(is_null, False))
-    keys = pa.array(classes, pa.string()).take(pa.array(np.tile(np.arange(width), len(given))))
-    return pa.MapArray.from_arrays(offsets, keys, pa.array(np.asarray(given, dtype=np.float64).ravel()))
+    starts: list[int | None] = []
+    items: list[float] = []
+    for row in rows:
+        is_given = row is not None and len(row) == width > 0
+        starts.append(len(items) if is_given else None)
+        items += row if is_given and row is not None else ()
+    keys = pa.array(list(classes) * (len(items) // width if width else 0), pa.string())
+    return pa.MapArray.from_arrays(pa.array([*starts, len(items)], pa.int32()), keys, pa.array(items, pa.float64()))
 
 
 def _whole(value: Any) -> Any:
@@ -215,7 +217,3 @@ def main() -> None:
                 print(json.dumps(account), flush=True)
             except BrokenPipeError:
                 sys.stdout = None  # type: ignore[assignment]  # the server is gone; go on to write what it sent
-
-
-if __name__ == "__main__":
-    main()

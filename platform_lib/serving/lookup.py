@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-import httpx
+from platform_lib.serving.imports import without
+
+with without("pygments"):  # of httpx's command line, which would bring rich with it
+    import httpx
 
 from platform_lib.contract import ExitCode, VersionTag
 from platform_lib.errors import NotFound, ServiceError

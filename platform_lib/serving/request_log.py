@@ -252,8 +252,9 @@ class RequestLog:
         flags: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)} if os.name == "nt" else {"start_new_session": True}
         )
-        command = [sys.executable, "-m", "platform_lib.serving.log_writer", *map(str, arguments)]
-        writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **flags)
+        command = [sys.executable, "-m", "platform_lib.serving.log_process", *map(str, arguments)]
+        environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", **os.environ}  # Arrow's own holds 6 MiB more
+        writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **flags)
         self._accounts = Thread(target=self._read_accounts, args=(writer,), name="request-log-accounts", daemon=True)
         self._accounts.start()
         return writer

@@ -1,5 +1,6 @@
 """A version whose steps are all covered is accepted and served without pandas; what the fast path cannot answer still gets the pipeline's answer."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -20,6 +21,7 @@ from platform_lib.sample_answers import SampleAnswers, kept_answers, read_sample
 from platform_lib.serving.example import example_row
 from platform_lib.serving.fastpath.choice import answering, choose
 from platform_lib.serving.fastpath.parity import difference_from
+from platform_lib.serving.log_files import PREDICTIONS, LogFolder
 from tests.conftest import REPOSITORY
 from tests.serving.models import CLASSIFICATION, fitted, frame_of, loaded, rows, write_artifact
 
@@ -132,3 +134,29 @@ def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(pipeline: Pi
     columns = columns_of([EXAMPLE], CLASSIFICATION.features)
     expected = predict(pipeline, feature_frame(columns, CLASSIFICATION))
     assert answering(model, refusing)(columns).values.tolist() == expected.values.tolist()
+
+
+def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
+    code = textwrap.dedent("""
+        import io, sys
+        import msgspec
+        from platform_lib.serving import log_process
+
+        batch = {
+            "kind": "predictions", "model": "m", "version": "1", "task": "classification", "classes": ["no", "yes"],
+            "columns": {"age": "integer", "town": "string"},
+            "records": [[0, [["r1", "key", 1.0, 2]], {"age": [31.0, None], "town": ["Bern", None]}, ["no", "yes"], [[0.75, 0.25], [0.5, 0.5]]]],
+        }
+        body = msgspec.msgpack.encode(batch)
+        sys.stdin = io.TextIOWrapper(io.BytesIO(len(body).to_bytes(4, "big") + body))
+        sys.argv = ["writer", sys.argv[1], "10", "100", "100"]
+        log_process.main()
+        assert not {"pandas", "numpy"} & set(sys.modules)
+    """)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, json.loads(done.stdout)["written"]) == (0, 2), done.stderr
+    found = LogFolder.at(str(tmp_path)).read(PREDICTIONS).to_pylist()
+    assert [(row["age"], row["town"], row["prediction"], row["probabilities"]) for row in found] == [
+        (31, "Bern", "no", [("no", 0.75), ("yes", 0.25)]),
+        (None, None, "yes", [("no", 0.5), ("yes", 0.5)]),
+    ]

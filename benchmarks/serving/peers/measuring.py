@@ -138,9 +138,22 @@ def measure_ours(model: BenchmarkModel, programs: Path | None, plan: Plan) -> Me
     """One round of our server."""
     try:
         with our_target(model, programs, core=plan.server_core) as target:
+            _wait_for_log_writer(target.process)
             return _measure(OURS, target, model, plan)
     except (AssertionError, RuntimeError, psutil.NoSuchProcess) as err:
         return Measured(server=OURS, model=model.name, trouble=" ".join(str(err).split())[:400])
+
+
+def _wait_for_log_writer(process: psutil.Process) -> None:
+    """Our first answer starts the log's writer: return when it is there and has imported what it needs, so that its memory counts as well."""
+    deadline, last = time.monotonic() + 30, 0.0
+    while time.monotonic() < deadline:
+        now = processes.memory_mib(process)
+        if process.children() and abs(now - last) < 1:
+            return
+        last = now
+        time.sleep(0.5)
+    raise AssertionError("the log's writer did not start within 30 seconds")
 
 
 def _measure(name: str, target: Target, model: BenchmarkModel, plan: Plan) -> Measured:

@@ -67,7 +67,7 @@ def losses(run: Run) -> str:
             found += _beaten(run, f"{where}, p99 ms", load.p99_ms, ((p, o.p99_ms) for p, o in pairs))
             found += _beaten(run, f"{where}, CPU µs a request", load.cpu_us, ((p, o.cpu_us) for p, o in pairs))
         found += _beaten(run, f"{ours.model}, start s", ours.start_s, ((p, p.start_s) for p in peers))
-        found += _beaten(run, f"{ours.model}, memory MiB at the first answer", ours.memory_mib, ((p, p.memory_mib) for p in peers))
+        found += _beaten(run, f"{ours.model}, memory MiB after the first answer", ours.memory_mib, ((p, p.memory_mib) for p in peers))
         found += _beaten(run, f"{ours.model}, memory MiB after the loads", ours.memory_after_mib, ((p, p.memory_after_mib) for p in peers))
     if not found:
         return "**Where another is better:** in no figure of this run."
@@ -98,7 +98,7 @@ def _taken(run: Run) -> str:
     return (
         f"{run.date}, {run.machine}, load average {run.busy:.1f} before the run; Python {run.python}, {shared} in every environment"
         f"{f' but {_listed(others)}' if others else ''}; {cores}; {run.load}, keep-alive, {run.seconds:g} s a load after a shorter one that is not "
-        f"counted; {rounds}. CPU and memory (PSS) are those of all of a server's processes, our log writer included; memory is that at the first "
+        f"counted; {rounds}. CPU and memory (PSS) are those of all of a server's processes, our log writer included; memory is that after the first "
         "answer → after the loads. Ours has everything on: key, validation, metrics, request log, request ids; the others run as configured below, "
         "without key and request log."
     )
