@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _KEYS_RECHECK_S = 0.2
+_GARBAGE_OBJECTS = 10_000
+"""Objects between two collections: with Python's own number one request of a thousand rows would start several."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +148,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
             # What is loaded by now stays: a collection that walks through all of it would hold requests up for a tenth of a second.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(_GARBAGE_OBJECTS)
             on_ready(served)
 
     lookup = open_lookup(options.tracking_uri)

@@ -10,12 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import msgspec
 
-from platform_lib.data.rows import Row, columns_of
+from platform_lib.data.rows import Rows, columns_of, joined
 from platform_lib.serving.admission import Admission, Limits
 from platform_lib.serving.answering import Answers, ModelFailed, answer_table
 from platform_lib.serving.served import ServedModel
@@ -39,7 +38,7 @@ class Waiting(msgspec.Struct, eq=False):
     """A request that waits for its answer."""
 
     served: ServedModel
-    rows: Sequence[Row]
+    rows: Rows
     write: Callable[[ServedModel, Answers], Any]
     """Turns its answers into the body of its response; called where the model is."""
     future: "asyncio.Future[Any]"
@@ -81,7 +80,7 @@ class Batcher:
         self._slow: deque[Waiting] = deque()
         self._running = 0
 
-    async def submit(self, served: ServedModel, rows: Sequence[Row], write: Callable[[ServedModel, Answers], Any], about: Any = None) -> Any:
+    async def submit(self, served: ServedModel, rows: Rows, write: Callable[[ServedModel, Answers], Any], about: Any = None) -> Any:
         """Answer rows of one request.
 
         Returns:
@@ -211,7 +210,7 @@ def _compute_each(requests: Sequence[Waiting], digest: Digest) -> list[Batch | _
 def _compute(requests: Sequence[Waiting], digest: Digest) -> Batch:
     start = time.perf_counter()
     served = requests[0].served
-    rows = requests[0].rows if len(requests) == 1 else list(chain.from_iterable(waiting.rows for waiting in requests))
+    rows = joined([waiting.rows for waiting in requests])
     columns = columns_of(rows, served.features)
     predictions = answer_table(served.model, columns, served.predict)
     if len(predictions.values) != len(rows):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.types import Receive
 
-from platform_lib.data.rows import Row, rows_of
+from platform_lib.data.rows import Rows, rows_of
 from platform_lib.errors import UsageError
 from platform_lib.serving.access import Access
 from platform_lib.serving.admission import Admission, Limits, TooLate
@@ -38,7 +38,7 @@ _LARGE_BODY_BYTES = 64 * 2**10
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a body asks for."""
 
-    rows: Sequence[Mapping[str, Any]] | Sequence[Row]
+    rows: Sequence[Mapping[str, Any]] | Rows
     is_checked: bool = False
     """Whether they are rows of the contract already, or names and values still to be judged."""
     form: Any = None
@@ -181,7 +181,7 @@ class Exchange:
             log.error("%s", err, exc_info=err.__cause__, extra={"request_id": about.request_id})
             raise Problem(500, str(err)) from err
 
-    def _read(self, served: ServedModel, body: bytes, read: Read) -> tuple[Asked, Sequence[Row]]:
+    def _read(self, served: ServedModel, body: bytes, read: Read) -> tuple[Asked, Rows]:
         asked = read(body, served)
         count = len(asked.rows)
         if count == 0:

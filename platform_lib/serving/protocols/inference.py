@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from platform_lib.artifact import Predictions, class_name
-from platform_lib.data.rows import Row
+from platform_lib.data.rows import Rows
 from platform_lib.data.schema import Column, ColumnType, DataContract
 from platform_lib.serving.protocols.rows import BodyError, decode
 from platform_lib.serving.protocols.tensor_rows import RawTensor, TensorRows
@@ -57,7 +57,7 @@ _encoder = msgspec.json.Encoder()
 class InferRequest:
     """What is asked."""
 
-    rows: Sequence[dict[str, Any]] | Sequence[Row]
+    rows: Sequence[dict[str, Any]] | Rows
     is_checked: bool = False
     """Whether they are rows of the contract already, or names and values still to be judged."""
     id: str | None

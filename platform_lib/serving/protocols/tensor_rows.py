@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from platform_lib.data.rows import Row
+from platform_lib.data.rows import ColumnRows
 from platform_lib.data.schema import LARGEST_NUMBER, Column, DataContract
 from platform_lib.serving.protocols.tensors import DTYPES, TEXT
 
@@ -40,7 +40,7 @@ class TensorRows:
         self._matrix = _list_decoder(columns[0]) if len(types) == 1 else None
         self._nested = _list_decoder(columns[0], nested=True) if len(types) == 1 else None
 
-    def read(self, tensors: Sequence[RawTensor]) -> list[Row] | None:
+    def read(self, tensors: Sequence[RawTensor]) -> ColumnRows | None:
         """The rows, or None where a closer look is needed: always with times, whose texts are not judged here.
 
         Args:
@@ -55,7 +55,7 @@ class TensorRows:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
-    def _of_matrix(self, tensor: RawTensor) -> list[Row] | None:
+    def _of_matrix(self, tensor: RawTensor) -> ColumnRows | None:
         rows, width = tensor.shape
         if self._matrix is None or self._nested is None or width != len(self._features) or not _is_plain(tensor):
             return None
@@ -69,9 +69,9 @@ class TensorRows:
             values = self._matrix.decode(raw)
         if len(values) != rows * width:
             return None
-        return list(zip(*[iter(values)] * width, strict=True))
+        return ColumnRows([values[place::width] for place in range(width)])
 
-    def _of_columns(self, tensors: Sequence[RawTensor]) -> list[Row] | None:
+    def _of_columns(self, tensors: Sequence[RawTensor]) -> ColumnRows | None:
         given = {tensor.name: tensor for tensor in tensors}
         if given.keys() != self._columns.keys() or len(tensors) != len(given):
             return None
@@ -86,7 +86,7 @@ class TensorRows:
             columns.append(values)
         if len({len(values) for values in columns}) != 1:
             return None
-        return list(zip(*columns, strict=True))
+        return ColumnRows(columns)
 
 
 def _is_plain(tensor: RawTensor) -> bool:
