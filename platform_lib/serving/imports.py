@@ -13,10 +13,10 @@ class _Absent(MetaPathFinder):
     """Makes imports of some packages fail, as if they were not installed: those of one thread, or of all."""
 
     def __init__(self, names: Sequence[str], thread: int | None = None) -> None:
-        self._names, self._thread = frozenset(names), thread
+        self.names, self._thread = frozenset(names), thread
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname in self._names and self._thread in (None, threading.get_ident()):
+        if fullname in self.names and self._thread in (None, threading.get_ident()):
             raise ModuleNotFoundError(f"{fullname} is kept out here (platform_lib.serving.imports)", name=fullname)
         return None
 
@@ -34,7 +34,8 @@ def without(*names: str) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        # It stays in the list: another thread's import that walks it just now would leave one out if this one went.
+        finder.names = frozenset()
 
 
 def import_sklearn() -> None:

@@ -160,3 +160,30 @@ def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
         (31, "Bern", "no", [("no", 0.75), ("yes", 0.25)]),
         (None, None, "yes", [("no", 0.5), ("yes", 0.5)]),
     ]
+
+
+def test_what_is_kept_out_is_kept_out_for_this_thread_and_this_block_alone() -> None:
+    code = textwrap.dedent("""
+        import threading
+        from platform_lib.serving.imports import without
+
+        def can_import():
+            try:
+                import wave
+            except ModuleNotFoundError:
+                return False
+            return True
+
+        seen = {}
+        with without("wave"):
+            seen["inside"] = can_import()
+            other = threading.Thread(target=lambda: seen.update(other=can_import()))
+            other.start()
+            other.join()
+        import sys
+        sys.modules.pop("wave", None)
+        seen["after"] = can_import()
+        assert seen == {"inside": False, "other": True, "after": True}, seen
+    """)
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
