@@ -35,6 +35,7 @@ class VersionTag:
     PROMOTED_SCORE: Final = "mlp.promoted_score"  # set by a promotion: JSON of metric, score, data name and target
     FORCED: Final = "mlp.forced"  # set by `mlp promote --force`: the gate had refused this version
     PERCENT: Final = "mlp.percent"  # set by `mlp canary`: the share of requests that the canary answers, 0 to 100
+    CANARY_SINCE: Final = "mlp.canary_since"  # set by `mlp canary`: when the version became the canary, ISO 8601 in UTC
 
 
 class Header:

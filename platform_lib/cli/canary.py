@@ -38,10 +38,14 @@ def command(words: tuple[str, ...], version: str | None, percent: float | None, 
     from platform_lib.registry.reference import Reference
 
     name, action = name_and_action(words, ("finish", "abort"))
+    if action is not None and (version is not None or percent is not None):
+        raise UsageError(f"`mlp canary {action}` takes neither --version nor --percent: it is about the canary that there is.")
     if percent is not None and version is None:
         raise UsageError("--percent needs --version: which version is the canary to be?")
     registry, name = open_model(name)
     if action == "finish":
+        if (canary := roles.find_canary(registry, name)) is not None:
+            role_pages.warn_of_force(canary.record, force=force)
         moved = roles.finish_canary(registry, name, force=force)
         role_pages.finished(moved, as_json=as_json)
     elif action == "abort":

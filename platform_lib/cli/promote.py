@@ -18,22 +18,17 @@ def command(reference: str | None, force: bool, as_json: bool) -> None:
     REFERENCE is NAME, NAME@alias, NAME/7, or just 7; without it the project's candidate. The champion so far becomes `previous`,
     and `mlp rollback` brings it back. Servers that follow the champion change to it by themselves.
     """
+    from platform_lib.cli.role_pages import note_canary, warn_of_force
     from platform_lib.registry.loading import open_registry
     from platform_lib.registry.reference import parse_reference
-    from platform_lib.registry.roles import end_canary, find_canary
+    from platform_lib.registry.roles import end_of_champion
 
     project = find_project()
     registry = open_registry(project, load_settings())
     record = registry.resolve(parse_reference(reference, project.name, default_alias=Alias.CANDIDATE))
-    if force and not record.passed_gate:
-        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "it was never judged"
-        click.echo(f"warning: the gate did not pass version {record.version}: {reasons}. Promoting it because of --force; it is tagged so.", err=True)
+    warn_of_force(record, force=force)
     moved = registry.promote(record, force=force)
-    canary = find_canary(registry, record.name)
-    if canary is not None and canary.record.version == record.version:
-        end_canary(registry, record.name)
-    elif canary is not None:
-        click.echo(f"note: version {canary.record.version} stays the canary; `mlp canary abort` ends it.", err=True)
+    note_canary(end_of_champion(registry, record))
     if as_json:
         click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "changed": moved.changed}))
     elif not moved.changed:

@@ -49,11 +49,26 @@ def ended(record: "VersionRecord", alias: str, *, as_json: bool) -> None:
         click.echo(f"{record.name} version {record.version} is no longer the {alias}. {what} within one poll.")
 
 
+def note_canary(canary: "Canary | None") -> None:
+    """Another version is the canary still, whatever the champion is."""
+    if canary is not None:
+        click.echo(f"note: version {canary.record.version} stays the canary; `mlp canary abort` ends it.", err=True)
+
+
+def warn_of_force(record: "VersionRecord", *, force: bool) -> None:
+    """Say what is overruled before a version is promoted by force."""
+    if force and not record.passed_gate:
+        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "it was never judged"
+        click.echo(f"warning: the gate did not pass version {record.version}: {reasons}. Promoting it because of --force; it is tagged so.", err=True)
+
+
 def finished(moved: "Moved", *, as_json: bool) -> None:
     """The canary was promoted."""
     record = moved.champion
     if as_json:
         click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "canary": None}))
+    elif not moved.changed:
+        click.echo(f"{record.name} version {record.version} was the champion already; it is no longer the canary.")
     else:
         back = f"`mlp rollback` brings version {moved.before} back"
         click.echo(f"{record.name} version {record.version} was the canary and is the champion now; {back}.")
@@ -69,7 +84,7 @@ def canary_status(registry: "Registry", name: str, *, place: str, url: str | Non
     if champion is not None and canary is not None:
         try:
             with working(f"Reading {place}"):
-                compared = _compared(champion, canary.record, place)
+                compared = _compared(champion, canary, place)
         except NotFound as err:
             missing = str(err)
     live = None if url is None else ask_server(url).get("canary")
@@ -139,12 +154,13 @@ def ask_server(url: str) -> dict[str, Any]:
     return said
 
 
-def _compared(champion: "VersionRecord", canary: "VersionRecord", place: str) -> "LogComparison | None":
+def _compared(champion: "VersionRecord", canary: "Canary", place: str) -> "LogComparison | None":
     from platform_lib.serving.log_comparison import compare_logged
     from platform_lib.serving.log_files import LogFolder
 
-    metric = str((canary.verdict or champion.verdict or {}).get("metric") or "accuracy")
-    return compare_logged(LogFolder.at(place), champion.name, champion.version, canary.version, metric=metric)
+    verdict = canary.record.verdict or champion.verdict or {}
+    versions = champion.version, canary.record.version
+    return compare_logged(LogFolder.at(place), champion.name, *versions, metric=verdict.get("metric"), since=canary.since)
 
 
 def _table(compared: "LogComparison") -> None:

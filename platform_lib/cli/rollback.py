@@ -15,14 +15,18 @@ def command(name: str | None, as_json: bool) -> None:
 
     NAME is a model's name; without it the project's. A second rollback undoes the first.
     """
+    from platform_lib.cli.role_pages import note_canary
     from platform_lib.errors import UsageError
     from platform_lib.registry.loading import open_registry
+    from platform_lib.registry.roles import end_of_champion
 
     project = find_project()
     if name is not None and any(sign in name for sign in "@/:"):
         raise UsageError(f"{name!r} names a version, and a rollback goes to the one before: give the model's name only, or `mlp promote {name}`.")
-    moved = open_registry(project, load_settings()).rollback(name or project.name)
+    registry = open_registry(project, load_settings())
+    moved = registry.rollback(name or project.name)
     record = moved.champion
+    note_canary(end_of_champion(registry, record))
     if as_json:
         click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "changed": moved.changed}))
     else:

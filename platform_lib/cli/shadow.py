@@ -18,10 +18,13 @@ def command(words: tuple[str, ...], version: str | None, url: str | None, as_jso
     shadow; the server keeps how often it agrees.
     """
     from platform_lib.cli import role_pages
+    from platform_lib.errors import UsageError
     from platform_lib.registry import roles
     from platform_lib.registry.reference import Reference
 
     name, action = name_and_action(words, ("off",))
+    if action is not None and version is not None:
+        raise UsageError("`mlp shadow off` takes no --version: it is about the shadow that there is.")
     registry, name = open_model(name)
     if action == "off":
         role_pages.ended(roles.end_role(registry, name, Alias.SHADOW), Alias.SHADOW, as_json=as_json)

@@ -1,6 +1,8 @@
 """The parts that a version may play beside the champion: canary, with a share of the requests, and shadow. Promotion is `versions`'s."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from platform_lib.contract import Alias, VersionTag
 from platform_lib.errors import CheckFailed, NotFound, UsageError
@@ -16,6 +18,8 @@ class Canary:
     record: VersionRecord
     percent: float | None
     """None where the tag says no share."""
+    since: datetime | None
+    """When it became the canary, UTC; None where the tag says no time."""
 
 
 def find_role(registry: Registry, name: str, alias: str) -> VersionRecord | None:
@@ -35,7 +39,11 @@ def find_canary(registry: Registry, name: str) -> Canary | None:
         percent = float(record.tags.get(VersionTag.PERCENT, ""))
     except ValueError:
         percent = None
-    return Canary(record=record, percent=percent)
+    try:
+        since = datetime.fromisoformat(record.tags.get(VersionTag.CANARY_SINCE, "")).astimezone(UTC)
+    except ValueError:
+        since = None
+    return Canary(record=record, percent=percent, since=since)
 
 
 def start_canary(registry: Registry, record: VersionRecord, percent: float, *, force: bool = False) -> Canary | None:
@@ -59,12 +67,23 @@ def start_canary(registry: Registry, record: VersionRecord, percent: float, *, f
             "Its answers would be given to callers: overrule the gate with --force, or compare it unheard with `mlp shadow`."
         )
     before = find_canary(registry, record.name)
+    goes_on = before is not None and before.record.version == record.version
+    tags = {VersionTag.PERCENT: f"{percent:g}"}
+    if not goes_on:
+        tags[VersionTag.CANARY_SINCE] = datetime.now(UTC).isoformat(timespec="seconds")
     with speaking(registry.uri):
-        # The share first: no server may see the alias with an older one.
-        registry.client.set_model_version_tag(record.name, record.version, VersionTag.PERCENT, f"{percent:g}")
-        registry.client.set_registered_model_alias(record.name, Alias.CANARY, record.version)
-    if before is not None and before.record.version != record.version:
-        _drop_percent(registry, before.record)
+        try:
+            # The share first: no server may see the alias with an older one.
+            for tag, value in tags.items():
+                registry.client.set_model_version_tag(record.name, record.version, tag, value)
+            registry.client.set_registered_model_alias(record.name, Alias.CANARY, record.version)
+        except Exception:
+            if not goes_on:
+                with suppress(Exception):  # the first failure is the one to tell
+                    _drop_tags(registry, registry.resolve(Reference(record.name, version=record.version)))
+            raise
+    if before is not None and not goes_on:
+        _drop_tags(registry, before.record)
     return before
 
 
@@ -75,8 +94,23 @@ def end_canary(registry: Registry, name: str) -> VersionRecord:
         NotFound: There is no canary.
     """
     record = end_role(registry, name, Alias.CANARY)
-    _drop_percent(registry, record)
+    _drop_tags(registry, record)
     return record
+
+
+def end_of_champion(registry: Registry, champion: VersionRecord) -> Canary | None:
+    """End what a version was beside the champion, now that it is the champion.
+
+    Returns:
+        The canary that there still is: another version.
+    """
+    if (shadow := find_role(registry, champion.name, Alias.SHADOW)) is not None and shadow.version == champion.version:
+        end_role(registry, champion.name, Alias.SHADOW)
+    canary = find_canary(registry, champion.name)
+    if canary is not None and canary.record.version == champion.version:
+        end_canary(registry, champion.name)
+        return None
+    return canary
 
 
 def finish_canary(registry: Registry, name: str, *, force: bool = False) -> Moved:
@@ -90,7 +124,7 @@ def finish_canary(registry: Registry, name: str, *, force: bool = False) -> Move
     if canary is None:
         raise NotFound(_no_role(name, Alias.CANARY))
     moved = registry.promote(canary.record, force=force)
-    end_canary(registry, name)  # after the promotion: until it is seen, the canary keeps its share
+    end_of_champion(registry, moved.champion)  # after the promotion: until it is seen, the canary keeps its share
     return moved
 
 
@@ -127,10 +161,11 @@ def _check_beside_champion(registry: Registry, record: VersionRecord, role: str)
         raise CheckFailed(f"{record.name} version {record.version} is the champion: a {role} is another version beside it.")
 
 
-def _drop_percent(registry: Registry, record: VersionRecord) -> None:
-    if VersionTag.PERCENT in record.tags:
-        with speaking(registry.uri):
-            registry.client.delete_model_version_tag(record.name, record.version, VersionTag.PERCENT)
+def _drop_tags(registry: Registry, record: VersionRecord) -> None:
+    with speaking(registry.uri):
+        for tag in (VersionTag.PERCENT, VersionTag.CANARY_SINCE):
+            if tag in record.tags:
+                registry.client.delete_model_version_tag(record.name, record.version, tag)
 
 
 def _no_role(name: str, alias: str) -> str:

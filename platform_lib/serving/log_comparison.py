@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogComparison:
-    """Champion and canary since the canary's first row."""
+    """Champion and canary since the canary began, or since its first row where it is not known when that was."""
 
     metric: str
     champion: Side
@@ -48,24 +49,28 @@ class LogComparison:
     """What the scores tell, in words."""
 
 
-def compare_logged(folder: LogFolder, model: str, champion: str, canary: str, *, metric: str) -> LogComparison | None:
+def compare_logged(
+    folder: LogFolder, model: str, champion: str, canary: str, *, metric: str | None = None, since: datetime | None = None
+) -> LogComparison | None:
     """Compare two versions from what is logged; None where the canary has answered nothing yet.
 
     Args:
         champion, canary: Their versions.
-        metric: Name of the score.
+        metric: Name of the score; None takes what templates take for the task.
+        since: What is older is left out, UTC; None takes all that the version ever answered.
     Raises:
         NotFound: Nothing is logged there.
         ServiceError: The log cannot be read.
     """
     columns = ["request_id", "row", "time", "model", "version", "latency_ms", "prediction", "probabilities"]
-    table = folder.read(PREDICTIONS, columns=columns)
+    table = folder.read(PREDICTIONS, columns=columns, since=since)
     table = table.filter(pc.equal(table["model"], model))
     ours = table.filter(pc.equal(table["version"], canary))
     if not len(ours):
         return None
+    metric = metric or ("r2" if pa.types.is_floating(ours["prediction"].type) else "balanced_accuracy")
     try:
-        truth = {(row["request_id"], row["row"]): row["label"] for row in folder.read(LABELS).to_pylist()}
+        truth = {(row["request_id"], row["row"]): row["label"] for row in folder.read(LABELS, since=since).to_pylist()}
     except NotFound:
         truth = {}
     theirs = table.filter(pc.and_(pc.equal(table["version"], champion), pc.greater_equal(table["time"], pc.min(ours["time"]))))

@@ -142,22 +142,29 @@ class LogFolder:
         """
         return {file: pq.read_schema(file, filesystem=self.filesystem) for file in files}
 
-    def read(self, kind: str, *, columns: Sequence[str] | None = None) -> pa.Table:
+    def read(self, kind: str, *, columns: Sequence[str] | None = None, since: datetime | None = None) -> pa.Table:
         """All rows of a kind in the order of time, over all versions, each once: a column that a version lacks is null there.
 
         A column that has been retyped is a number where it was whole and other numbers, and text otherwise.
 
+        Args:
+            since: Rows before it are left out, UTC; files of days before it are not read.
         Raises:
-            NotFound: Nothing is logged there.
+            NotFound: Nothing is logged there since then.
             ServiceError: The files cannot be read.
         """
         for _ in range(ATTEMPTS):
             try:
-                schemas = self.schemas(self.files(kind))
+                schemas = self.schemas([file for file in self.files(kind) if since is None or _day(file) >= since.date().isoformat()])
                 if not schemas:
                     raise NotFound(f"no {kind} are logged in {self.path}; a server writes them there when its log is on (`mlp serve --log`).")
                 gone = replaced_files(schemas)
-                return self.read_files({file: schema for file, schema in schemas.items() if file not in gone}, columns).sort_by("time")
+                table = self.read_files({file: schema for file, schema in schemas.items() if file not in gone}, columns)
+                if since is not None:
+                    import pyarrow.compute as pc  # not for the writer, whose memory counts
+
+                    table = table.filter(pc.greater_equal(table["time"], pa.scalar(since, _TIME)))
+                return table.sort_by("time")
             except FileNotFoundError:
                 continue  # merged meanwhile: what is there now is looked up anew
             except (OSError, pa.ArrowException) as err:
@@ -180,6 +187,11 @@ class LogFolder:
                 )
             )
         return pa.concat_tables(parts)
+
+
+def _day(file: str) -> str:
+    """Of the folder that a file lies in, ISO 8601: the day on which it was written, so that no row in it is younger."""
+    return file.rsplit("/", 2)[1].removeprefix("date=")
 
 
 def replaced_files(schemas: Mapping[str, pa.Schema]) -> set[str]:

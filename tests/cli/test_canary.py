@@ -2,10 +2,12 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from platform_lib.registry.loading import open_registry
+from platform_lib.registry.roles import find_canary
 from platform_lib.settings import Project, Settings
 from platform_lib.training.run import train
 from tests.conftest import Called, copy_of, free_port
@@ -76,6 +79,8 @@ def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: M
         (("--version", "9", "--percent", "10"), 2, "has no version 9"),
         (("--version", "2"), 2, "--version needs --percent"),
         (("--percent", "2"), 2, "--percent needs --version"),
+        (("finish", "--version", "2"), 2, "`mlp canary finish` takes neither --version nor --percent"),
+        (("abort", "--percent", "5"), 2, "`mlp canary abort` takes neither --version nor --percent"),
         (("one", "two"), 2, "is not understood"),
         (("sample-model/2",), 2, "is not understood"),
     ],
@@ -109,6 +114,64 @@ def test_promoting_the_canary_by_hand_ends_it_and_another_promotion_leaves_it_an
     assert aliases(project)["canary"] == "2"
     call_mlp(project, "promote", "2")
     assert "canary" not in aliases(project)
+
+
+def tags(project: Project, version: str) -> set[str]:
+    kept = {"mlp.percent", "mlp.canary_since", "mlp.forced"}
+    return kept & set(open_registry(project, Settings()).resolve(f"sample-model/{version}").tags)
+
+
+def test_a_rollback_to_the_canary_ends_it_and_the_shadow_and_another_canary_stays(project: Project, call_mlp: Mlp) -> None:
+    call_mlp(project, "promote", "2")
+    call_mlp(project, "canary", "--version", "1", "--percent", "10")
+    call_mlp(project, "shadow", "--version", "1")
+    assert call_mlp(project, "rollback").err == ""
+    assert {alias: version for alias, version in aliases(project).items() if alias != "candidate"} == {"champion": "1", "previous": "2"}
+    assert tags(project, "1") == set()
+    train(project, Settings(), WEAK, promote=False)
+    call_mlp(project, "canary", "--version", "3", "--percent", "10")
+    assert "note: version 3 stays the canary" in call_mlp(project, "rollback").err
+    assert tags(project, "3") == {"mlp.percent", "mlp.canary_since"}
+
+
+def test_finishing_a_canary_that_was_made_champion_elsewhere_says_so(project: Project, call_mlp: Mlp) -> None:
+    call_mlp(project, "canary", "--version", "2", "--percent", "10")
+    open_registry(project, Settings()).promote(open_registry(project, Settings()).resolve("sample-model/2"))
+    done = call_mlp(project, "canary", "finish")
+    assert done.out == "sample-model version 2 was the champion already; it is no longer the canary.\n"
+    assert "canary" not in aliases(project)
+
+
+def test_finishing_by_force_warns_as_a_promotion_does(project: Project, call_mlp: Mlp) -> None:
+    train(project, Settings(), ("model.params.C=0.00001",))
+    call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force")
+    assert call_mlp(project, "canary", "finish").code == 1
+    done = call_mlp(project, "canary", "finish", "--force")
+    assert done.err.startswith("warning: the gate did not pass version 3: ")
+    assert tags(project, "3") == {"mlp.forced"}
+
+
+def test_another_share_does_not_change_since_when_it_is_the_canary(project: Project, call_mlp: Mlp) -> None:
+    call_mlp(project, "canary", "--version", "2", "--percent", "10")
+    registry = open_registry(project, Settings())
+    registry.client.set_model_version_tag("sample-model", "2", "mlp.canary_since", "2026-01-02T03:04:05+00:00")
+    call_mlp(project, "canary", "--version", "2", "--percent", "20")
+    canary = find_canary(registry, "sample-model")
+    assert canary is not None
+    assert (canary.percent, canary.since) == (20, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_a_store_that_refuses_the_alias_is_left_as_it_was(project: Project, call_mlp: Mlp) -> None:
+    with closing(sqlite3.connect(project.database)) as store:
+        store.execute("CREATE TRIGGER full BEFORE INSERT ON registered_model_aliases BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    assert call_mlp(project, "canary", "--version", "2", "--percent", "10").code != 0
+    assert tags(project, "2") == set()
+    assert "canary" not in aliases(project)
+
+
+def test_shadow_off_takes_no_version(two_versions: Project, call_mlp: Mlp) -> None:
+    done = call_mlp(two_versions, "shadow", "off", "--version", "2")
+    assert (done.code, "takes no --version" in done.err) == (2, True)
 
 
 def test_without_a_canary_it_says_how_to_get_one(two_versions: Project, call_mlp: Mlp) -> None:
