@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from pyarrow import fs
 
 from platform_lib.cli.log import command
-from platform_lib.errors import ServiceError
+from platform_lib.errors import NotFound, ServiceError
 from platform_lib.serving.log_files import LABEL_SCHEMA, LABELS, PREDICTIONS, LogFolder, prediction_schema
 from platform_lib.serving.log_merging import compact
 
@@ -40,6 +40,20 @@ def folder(tmp_path: Path) -> LogFolder:
 
 def ids(folder: LogFolder) -> list[str]:
     return sorted(row["request_id"] for row in folder.read(PREDICTIONS).to_pylist())
+
+
+def test_what_is_read_since_a_time_lacks_older_rows_and_opens_no_older_days_files(folder: LogFolder) -> None:
+    yesterdays = write(folder, ["old"], {}, {}, day=4)
+    write(folder, ["before"], {}, {"time": DAY.replace(day=5, hour=0)}, day=5)
+    write(folder, ["at", "after"], {}, {}, day=5)
+    since = DAY.replace(day=5)
+    assert sorted(folder.read(PREDICTIONS, since=since, columns=["request_id", "time"])["request_id"].to_pylist()) == ["after", "at"]
+    Path(yesterdays).write_bytes(b"broken")
+    assert len(folder.read(PREDICTIONS, since=since)) == 2
+    with pytest.raises(ServiceError):
+        folder.read(PREDICTIONS)
+    with pytest.raises(NotFound):
+        folder.read(PREDICTIONS, since=DAY.replace(day=6))
 
 
 VERSIONS: dict[str, tuple[list[tuple[dict[str, str], dict[str, Any]]], list[Any]]] = {
