@@ -25,7 +25,7 @@ mirrors, size, storage = config.mirrors, config.size, config.storage_class
 outputs = shared_outputs(config)
 cluster = Cluster("cluster", ClusterArgs(kubeconfig=config.kubeconfig or None, context=config.context))
 on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
-foundation = Foundation("platform", FoundationArgs(mirrors=mirrors), on_cluster)
+foundation = Foundation("platform", FoundationArgs(mirrors=mirrors, teams=config.teams), on_cluster)
 spaces = foundation.namespaces
 ingress_space = spaces[naming.INGRESS_NAMESPACE]
 after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[foundation]))

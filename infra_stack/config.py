@@ -1,7 +1,7 @@
 """The settings of a stack as one typed value. Keys, descriptions and defaults stand in Pulumi.yaml and nowhere else."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 import pulumi
@@ -9,7 +9,7 @@ import pulumi
 from platform_lib.contract import SharedOutputs
 from platform_lib.infra.database import DATABASES, checked_url
 from platform_lib.infra.mirrors import Mirrors
-from platform_lib.infra.naming import UI_HOSTS, checked_domain, team_namespace
+from platform_lib.infra.naming import UI_HOSTS, checked_domain, host, prefect_api_url, prefect_host, team_namespace
 from platform_lib.infra.object_store import ObjectStoreArgs, checked_uri
 from platform_lib.infra.sizing import SIZES, Size
 from platform_lib.infra.team import Quota, TeamArgs
@@ -17,7 +17,15 @@ from platform_lib.infra.team_names import checked_models
 
 SecretText: TypeAlias = pulumi.Output[str] | None
 """None where the key is empty."""
-SECRET_KEYS = ("oidc_client_secret", "mlflow_database_url", "prefect_database_url", "s3_access_key_id", "s3_secret_access_key", "alerts")
+SECRET_KEYS = (
+    "oidc_client_secret",
+    "mlflow_database_url",
+    "prefect_database_url",
+    "s3_access_key_id",
+    "s3_secret_access_key",
+    "alerts",
+    "team_prefect_database_urls",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +51,7 @@ class StackConfig:
     ui_groups: tuple[str, ...]
     mlflow_database_url: SecretText
     prefect_database_url: SecretText
+    team_prefect_database_urls: Mapping[str, pulumi.Output[str]]
     database_port: int
     artifacts_uri: str
     request_log_uri: str
@@ -83,6 +92,12 @@ class StackConfig:
             raise ValueError("ui_groups is set, but oidc_issuer is not: without an issuer there is one built-in account and no groups.")
         if (self.mlflow_database_url is None) != (self.prefect_database_url is None):
             raise ValueError("mlflow_database_url and prefect_database_url belong together: set both, or neither for a Postgres in the cluster.")
+        wanted = self.teams if self.prefect_database_url is not None else ()
+        if set(self.team_prefect_database_urls) != set(wanted):
+            raise ValueError(
+                f"team_prefect_database_urls names {', '.join(sorted(self.team_prefect_database_urls)) or 'no team'}: "
+                f"with prefect_database_url give TEAM=URL for each of {', '.join(wanted) or 'no team'}, a database of its own; without it none."
+            )
         checked_uri("artifacts_uri", self.artifacts_uri)
         checked_uri("request_log_uri", self.request_log_uri)
         self._check_teams()
@@ -126,7 +141,14 @@ class StackConfig:
         """Team → what it gets."""
         ci, models = pairs("team_ci_groups", self.team_ci_groups), self.models
         return {
-            team: TeamArgs(team=team, outputs=outputs, models=models[team], people_groups=groups, ci_groups=ci.get(team, []), quota=self.quota)
+            team: TeamArgs(
+                team=team,
+                outputs=team_outputs(outputs, team),
+                models=models[team],
+                people_groups=groups,
+                ci_groups=ci.get(team, []),
+                quota=self.quota,
+            )
             for team, groups in self.groups.items()
         }
 
@@ -155,7 +177,9 @@ class StackConfig:
     def database_urls(self) -> dict[str, pulumi.Output[str]]:
         """Of databases elsewhere; empty for a Postgres in the cluster."""
         urls = {"mlflow": self.mlflow_database_url, "prefect": self.prefect_database_url}
-        return {name: url.apply(_checked_url(name)) for name, url in urls.items() if url is not None and name in DATABASES}
+        return {name: url.apply(_checked_url(name)) for name, url in urls.items() if url is not None and name in DATABASES} | {
+            prefect_host(team): url for team, url in self.team_prefect_database_urls.items()
+        }
 
 
 def load_config() -> StackConfig:
@@ -169,7 +193,9 @@ def load_config() -> StackConfig:
     values: dict[str, Any] = {}
     try:
         for field in fields(StackConfig):
-            if field.name in SECRET_KEYS:
+            if field.name == "team_prefect_database_urls":
+                values[field.name] = _secret_urls(config, field.name)
+            elif field.name in SECRET_KEYS:
                 values[field.name] = _secret(config, field.name)
             elif field.type == tuple[str, ...]:
                 values[field.name] = tuple(str(item) for item in config.require_object(field.name))
@@ -189,6 +215,22 @@ def _secret(config: pulumi.Config, key: str) -> SecretText:
     return config.require_secret(key)
 
 
+def _secret_urls(config: pulumi.Config, key: str) -> dict[str, pulumi.Output[str]]:
+    entries = config.require_object(key)
+    if not entries:
+        return {}
+    _secret(config, key)
+    made: dict[str, pulumi.Output[str]] = {}
+    places = set()
+    for entry in entries:
+        team, _, url = str(entry).partition("=")
+        places.add(url.split("@")[-1].split("?")[0])
+        made[team] = pulumi.Output.secret(checked_url(f"{key}, of {team if '/' not in team else 'an entry without TEAM='},", url))
+    if len(places) < len(entries):
+        raise ValueError(f"{key} names one team or one database twice: give each team a database of its own.")
+    return made
+
+
 def pairs(key: str, entries: tuple[str, ...]) -> dict[str, list[str]]:
     """`("red=churn", "red=fraud")` as `{"red": ["churn", "fraud"]}`.
 
@@ -202,6 +244,11 @@ def pairs(key: str, entries: tuple[str, ...]) -> dict[str, list[str]]:
             raise ValueError(f"{key} has {entry!r}: write NAME=VALUE, once for every value.")
         made.setdefault(name, []).append(value)
     return made
+
+
+def team_outputs(outputs: SharedOutputs, team: str) -> SharedOutputs:
+    """The outputs as one team reads them: Prefect is its own."""
+    return replace(outputs, prefect_api_url=prefect_api_url(team), prefect_ui_url=f"https://{host(prefect_host(team), outputs.domain)}")
 
 
 def _checked_url(name: str) -> Callable[[str], str]:

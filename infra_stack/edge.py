@@ -22,6 +22,12 @@ SERVICES = {  # host → (namespace, Service, port)
 }
 
 
+def services(teams: Sequence[str]) -> dict[str, tuple[str, str, int]]:
+    """Host → (namespace, Service, port): the platform's user interfaces, and each team's own Prefect."""
+    own = {naming.prefect_host(team): (naming.prefect_namespace(team), "prefect-server", int(Port.PREFECT)) for team in teams}
+    return {**SERVICES, **own}
+
+
 def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions) -> Ingress:
     """Traefik, and the certificate for every host."""
     size, mirrors = config.size, config.mirrors
@@ -33,6 +39,7 @@ def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.Resou
         acme_server=config.acme_server,
         size=size,
         mirrors=mirrors,
+        teams=config.teams,
     )
     EdgeTls("edge-tls", tls, opts)
     edge = IngressArgs(namespace=space, service_type=config.service_type, trusted_proxies=config.trusted_proxies, size=size, mirrors=mirrors)
@@ -75,15 +82,17 @@ def open_user_interfaces(
         )
         Login("login", login, opts)
     else:
-        places = [spaces[namespace] for namespace, _, _ in SERVICES.values()]
+        # A team's by its text: a list's index would move other teams' Secrets when a team comes or goes.
+        places = [*(spaces[namespace] for namespace, _, _ in SERVICES.values()), *map(naming.prefect_namespace, config.teams)]
         built_in = Credential(
             "login",
             CredentialArgs(username=BUILT_IN_USER, secret_name=BUILT_IN_SECRET, namespaces=places, type="kubernetes.io/basic-auth"),
             opts,
         )
-    groups = pairs("ui_groups", config.ui_groups)
+    own = {naming.prefect_host(team): [*groups, *config.admin_groups] for team, groups in config.groups.items()}
+    groups = {**pairs("ui_groups", config.ui_groups), **own}
     routes = {}
-    for name, (namespace, service, port) in SERVICES.items():
+    for name, (namespace, service, port) in services(config.teams).items():
         args = UiRouteArgs(
             namespace=spaces[namespace],
             host=naming.host(name, config.domain),

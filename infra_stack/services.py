@@ -1,4 +1,4 @@
-"""The services that hold the teams' work: Postgres, the bucket, MLflow and Prefect."""
+"""The services that hold the teams' work: Postgres, the bucket, MLflow, and a Prefect for each team besides the stack's own."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,19 +26,21 @@ def make_services(
     Args:
         config: The stack's settings.
         spaces: Namespaces of the platform.
-        teams: By name; each gets credentials for MLflow and a work pool of Prefect.
+        teams: By name; each gets credentials for MLflow and a Prefect of its own.
         after: Provider, and what has to be there before: namespaces and the definitions of monitors.
     Returns:
         Host → user and password that the service asks of its edge.
     """
     mlflow_space, prefect_space = spaces[naming.MLFLOW_NAMESPACE], spaces[naming.PREFECT_NAMESPACE]
+    own = {naming.prefect_host(team): spaces[naming.prefect_namespace(team)] for team in teams}
     common: dict[str, Any] = {"size": config.size, "mirrors": config.mirrors}
     database = Database(
         "database",
         DatabaseArgs(
             urls=config.database_urls,
             namespace=spaces[naming.DATABASE_NAMESPACE],
-            secret_namespaces={"mlflow": mlflow_space, "prefect": prefect_space},
+            secret_namespaces={"mlflow": mlflow_space, "prefect": prefect_space, **own},
+            further=list(own),
             storage_class=config.storage_class,
             **common,
         ),
@@ -69,8 +71,21 @@ def make_services(
         database_secret=database.secrets["prefect"],
         database_port=config.database_port,
         database_namespace=database.namespace,
-        team_namespaces={name: team.namespace for name, team in teams.items()},
         **common,
     )
     prefect = PrefectServer("prefect", prefect_args, after)
-    return {"mlflow": (EDGE_USER, edge.password), "prefect": (PREFECT_USER, prefect.password)}
+    logins = {"mlflow": (EDGE_USER, edge.password), "prefect": (PREFECT_USER, prefect.password)}
+    for name, team in teams.items():
+        host = naming.prefect_host(name)
+        own_args = PrefectServerArgs(
+            ui_host=naming.host(host, config.domain),
+            namespace=naming.prefect_namespace(name),
+            database_secret=database.secrets[host],
+            database_port=config.database_port,
+            database_namespace=database.namespace,
+            former_name="prefect",
+            team_namespaces={name: team.namespace},
+            **common,
+        )
+        logins[host] = (PREFECT_USER, PrefectServer(f"{host}-server", own_args, after).password)
+    return logins

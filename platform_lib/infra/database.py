@@ -1,6 +1,6 @@
 """The platform's Postgres: a cluster of CloudNativePG in Kubernetes, or databases elsewhere by their URLs. Backups are `docs/platform`'s."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,14 +32,16 @@ class DatabaseArgs:
     namespace: pulumi.Input[str] = DATABASE_NAMESPACE
     secret_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Database → namespace of the service that connects; it gets a Secret there with the key `uri`."""
+    further: Sequence[str] = ()
+    """Databases besides `DATABASES`, with an owner of the same name that makes its own database at its first start."""
     size: Size = "small"
     storage_class: str = ""
     """Empty is the cluster's default."""
     mirrors: Mirrors = field(default_factory=Mirrors)
 
     def __post_init__(self) -> None:
-        if self.urls and set(self.urls) != set(DATABASES):
-            raise ValueError(f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join(DATABASES)}, or none.")
+        if self.urls and set(self.urls) != {*DATABASES, *self.further}:
+            raise ValueError(f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join([*DATABASES, *self.further])}, or none.")
         for name, url in self.urls.items():
             if isinstance(url, str):
                 checked_url(f"{name}_database_url", url)
@@ -116,7 +118,7 @@ class Database(pulumi.ComponentResource):
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
-            for database in DATABASES
+            for database in (*DATABASES, *args.further)
         }
         cluster = k8s.apiextensions.CustomResource(
             name,
@@ -157,6 +159,10 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
         },
         "managed": {
             "roles": [{"name": name, "ensure": "present", "login": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}} for name in others]
+            + [
+                {"name": name, "ensure": "present", "login": True, "createdb": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}}
+                for name in args.further
+            ]
         },
         "enableSuperuserAccess": False,
         "storage": storage,

@@ -1,5 +1,6 @@
 """Certificates of the edge: cert-manager, the issuer, one certificate for all hosts, and the TLS that Traefik speaks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.labels import labels
 from platform_lib.infra.mirrors import Mirrors
-from platform_lib.infra.naming import CLUSTER_ISSUER, LOGIN_HOST, MODELS_HOST, UI_HOSTS, host
+from platform_lib.infra.naming import CLUSTER_ISSUER, LOGIN_HOST, MODELS_HOST, UI_HOSTS, host, prefect_host
 from platform_lib.infra.sizing import Size, resources
 from platform_lib.infra.versions import CHARTS
 
@@ -36,6 +37,8 @@ class EdgeTlsArgs:
     acme_server: str = "https://acme-v02.api.letsencrypt.org/directory"
     size: Size = "small"
     mirrors: Mirrors = field(default_factory=Mirrors)
+    teams: Sequence[str] = ()
+    """Each has the host of its own Prefect."""
 
     def __post_init__(self) -> None:
         if self.issuer not in ("self-signed", "acme"):
@@ -88,7 +91,7 @@ class EdgeTls(pulumi.ComponentResource):
             issuer = self._issuer(f"{name}-issuer", CLUSTER_ISSUER, {"ca": {"secretName": "edge-authority"}}, [authority])
         else:
             issuer = self._issuer(f"{name}-issuer", CLUSTER_ISSUER, {"acme": acme_spec(args)}, after)
-        self.hosts = [host(service, args.domain) for service in (*UI_HOSTS, LOGIN_HOST, MODELS_HOST)]
+        self.hosts = [host(service, args.domain) for service in (*UI_HOSTS, LOGIN_HOST, MODELS_HOST, *map(prefect_host, args.teams))]
         k8s.apiextensions.CustomResource(
             name,
             api_version="cert-manager.io/v1",

@@ -1,5 +1,6 @@
 """The platform's namespaces: who may run what in them, and the closed network that every service opens for itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from platform_lib.infra.naming import (
     MLFLOW_NAMESPACE,
     PLATFORM_NAMESPACES,
     PREFECT_NAMESPACE,
+    prefect_namespace,
 )
 
 CLOSED: Final = (AUTH_NAMESPACE, MLFLOW_NAMESPACE, PREFECT_NAMESPACE)
@@ -26,6 +28,12 @@ class FoundationArgs:
     """What all namespaces share."""
 
     mirrors: Mirrors = field(default_factory=Mirrors)
+    teams: Sequence[str] = ()
+    """Each gets a closed namespace for its own Prefect."""
+
+    def __post_init__(self) -> None:
+        for team in self.teams:
+            prefect_namespace(team)
 
 
 class Foundation(pulumi.ComponentResource):
@@ -36,7 +44,8 @@ class Foundation(pulumi.ComponentResource):
     def __init__(self, name: str, args: FoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Foundation", name, None, opts)
         self.namespaces = {}
-        for namespace in PLATFORM_NAMESPACES:
+        own = tuple(prefect_namespace(team) for team in args.teams)
+        for namespace in (*PLATFORM_NAMESPACES, *own):
             made = k8s.core.v1.Namespace(
                 f"{name}-{namespace}",
                 metadata={
@@ -54,7 +63,7 @@ class Foundation(pulumi.ComponentResource):
                     data={"ca.crt": args.mirrors.ca_bundle},
                     opts=pulumi.ResourceOptions(parent=self),
                 )
-            if namespace in CLOSED:
+            if namespace in (*CLOSED, *own):
                 k8s.networking.v1.NetworkPolicy(
                     f"{name}-{namespace}-closed",
                     metadata={"name": "closed", "namespace": made.metadata["name"], "labels": labels("closed", "network")},

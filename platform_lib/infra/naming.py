@@ -26,6 +26,8 @@ PLATFORM_NAMESPACES: Final = (
     MONITORING_NAMESPACE,
     DATABASE_NAMESPACE,
 )
+TEAM_PREFECTS: Final = f"{PREFECT_NAMESPACE}-.+"
+"""Namespaces of the teams' own Prefects, as a pattern of PromQL: a team more changes no alert and no dashboard."""
 TEAM_PREFIX: Final = "team-"
 CLUSTER_ISSUER: Final = "platform"
 
@@ -50,6 +52,31 @@ def team_namespace(team: str) -> str:
     if not _TEAM.fullmatch(team):
         raise ValueError(f"the team name is {team!r}: use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn.")
     return f"{TEAM_PREFIX}{team}"
+
+
+def prefect_namespace(team: str) -> str:
+    """Where a team's own Prefect runs.
+
+    Raises:
+        ValueError: As `team_namespace`.
+    """
+    team_namespace(team)
+    return f"{PREFECT_NAMESPACE}-{team}"
+
+
+def is_platform_namespace(name: str) -> bool:
+    """Whether a namespace is the platform's own; that of a team's own Prefect is."""
+    return name in PLATFORM_NAMESPACES or name.startswith(f"{PREFECT_NAMESPACE}-")
+
+
+def prefect_host(team: str) -> str:
+    """Host name, before the domain, of a team's own Prefect."""
+    return f"prefect-{team}"
+
+
+def prefect_api_url(team: str) -> str:
+    """Of a team's own Prefect, inside the cluster."""
+    return f"http://prefect-server.{prefect_namespace(team)}:{Port.PREFECT}/api"
 
 
 def host(service: str, domain: str) -> str:

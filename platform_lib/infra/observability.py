@@ -15,7 +15,7 @@ from platform_lib.infra.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.labels import NAMESPACE_NAME, labels
 from platform_lib.infra.mirrors import CA_CONFIG_MAP, Mirrors
 from platform_lib.infra.monitoring_values import monitoring_values
-from platform_lib.infra.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, PLATFORM_NAMESPACES
+from platform_lib.infra.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, PLATFORM_NAMESPACES, TEAM_PREFECTS
 from platform_lib.infra.platform_alerts import platform_rules
 from platform_lib.infra.platform_dashboard import platform_dashboard
 from platform_lib.infra.sizing import SIZES, Size, storage_gib
@@ -143,7 +143,8 @@ class Observability(pulumi.ComponentResource):
 
     def _watch_the_platform(self) -> None:
         after = self._child(depends_on=[self.release])
-        self._custom("PrometheusRule", "rules", {"groups": platform_rules(PLATFORM_NAMESPACES)}, after)
+        watched = (*PLATFORM_NAMESPACES, TEAM_PREFECTS)
+        self._custom("PrometheusRule", "rules", {"groups": platform_rules(watched)}, after)
         for app, (namespace, port) in self._args.scraped.items():
             spec = {
                 "selector": {"matchLabels": {"app.kubernetes.io/name": app}},
@@ -154,7 +155,7 @@ class Observability(pulumi.ComponentResource):
         meta = self._meta()
         meta["labels"] = {**meta["labels"], "grafana_dashboard": "1"}
         meta["annotations"] = {"grafana_folder": "Platform"}
-        board = {"mlp-platform.json": platform_dashboard(PLATFORM_NAMESPACES)}
+        board = {"mlp-platform.json": platform_dashboard(watched)}
         k8s.core.v1.ConfigMap(f"{self._name}-dashboard", metadata=meta, data=board, opts=self._child())
 
     def _custom(self, kind: str, role: str, spec: dict[str, Any], opts: pulumi.ResourceOptions) -> None:

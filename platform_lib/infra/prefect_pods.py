@@ -36,7 +36,7 @@ def worker_name(team: str) -> str:
 def server_template(
     *, image: Any, ui_host: str, database_secret: Any, service_account: Any, size: Resources, proxy: dict[str, str]
 ) -> dict[str, Any]:
-    """The server's pod: an init container brings the schema up to date, then API, pages and background services run in one process.
+    """The server's pod: init containers make the database and its schema, then API, pages and background services run in one process.
 
     One process, because events go from the API to the background services in memory: apart they would need a Redis between them, and without it
     no task run would be recorded and no automation would act.
@@ -59,6 +59,8 @@ def server_template(
     }
     env = service_pod.environment(values, secrets)
     mounts = {"tmp": "/tmp", "ui": _UI}
+    code = (files("platform_lib.infra") / "in_image" / "prefect_database.py").read_text(encoding="utf-8")
+    database = service_pod.container("database", image, ["python", "-c", code], env, mounts, size)
     migrate = service_pod.container("migrate", image, ["prefect", "server", "database", "upgrade", "-y"], env, mounts, size)
     server = service_pod.container(
         SERVER,
@@ -71,7 +73,9 @@ def server_template(
         **service_pod.probes("/api/health", ready_path="/api/ready"),
     )
     volumes: dict[str, Any] = {"tmp": {"emptyDir": {"sizeLimit": "1Gi"}}, "ui": {"emptyDir": {"sizeLimit": "256Mi"}}}
-    return service_pod.pod_template(SERVER_LABELS, SERVER_SELECTOR, [server], volumes, service_account=service_account, init_containers=[migrate])
+    return service_pod.pod_template(
+        SERVER_LABELS, SERVER_SELECTOR, [server], volumes, service_account=service_account, init_containers=[database, migrate]
+    )
 
 
 def worker_files(template: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""The shared Prefect as a Pulumi component: server, and a work pool with its Kubernetes worker for every team.
+"""A Prefect as a Pulumi component: server, and a work pool with its Kubernetes worker for every team that shares it.
 
 What runs inside is `prefect_pods`'s, the Job of a run `prefect_job`'s; the database, the route and the login are other components'.
-Prefect itself knows no teams: who holds its auth string may start runs in every pool.
+Prefect itself knows no teams: who holds its auth string may start runs in every pool. So the stack makes one for each team.
 """
 
 from collections.abc import Mapping
@@ -38,6 +38,8 @@ class PrefectServerArgs:
     team_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Team → its namespace. Each gets a work pool of the team's name, whose runs are Jobs in that namespace."""
     namespace: str = naming.PREFECT_NAMESPACE
+    former_name: str = ""
+    """Component that had these teams' workers before: their objects are taken over, so that an upgrade deletes none that is in use."""
     ingress_namespace: str = naming.INGRESS_NAMESPACE
     monitoring_namespace: str = naming.MONITORING_NAMESPACE
     mlflow_url: str = naming.MLFLOW_URL
@@ -61,7 +63,7 @@ class PrefectServerArgs:
 
 
 class PrefectServer(pulumi.ComponentResource):
-    """The shared Prefect. Machines reach it at `url` with the auth string of the Secret `prefect-auth`."""
+    """One Prefect. Machines reach it at `url` with the auth string of the Secret `prefect-auth`."""
 
     url: pulumi.Output[str]
     """Of the API, inside the cluster; ends with `/api`."""
@@ -82,17 +84,23 @@ class PrefectServer(pulumi.ComponentResource):
         if args.has_service_monitor:
             self._monitor(name, auth)
         for team, namespace in args.team_namespaces.items():
-            self._auth_secret(f"{name}-{team}-auth", namespace, password.result)
+            self._auth_secret(f"{name}-{team}-team-auth", namespace, password.result, self._was(f"{team}-auth"))
             self._worker(f"{name}-{team}", team, namespace, server)
         self.register_outputs({"url": self.url, "service_name": self.service_name, "password": self.password})
+
+    def _was(self, former: str, opts: pulumi.ResourceOptions | None = None) -> pulumi.ResourceOptions:
+        aliases = [pulumi.Alias(name=f"{self._args.former_name}-{former}")] if self._args.former_name else []
+        return pulumi.ResourceOptions.merge(opts or self._child, pulumi.ResourceOptions(aliases=aliases))
 
     def _metadata(self, name: str | None, *, namespace: pulumi.Input[str] | None = None, of: str = prefect_pods.SERVER) -> k8s.meta.v1.ObjectMetaArgs:
         part = "server" if of == prefect_pods.SERVER else "worker"
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace if namespace is None else namespace, labels=labels(of, part))
 
-    def _auth_secret(self, name: str, namespace: pulumi.Input[str], password: pulumi.Output[str]) -> k8s.core.v1.Secret:
+    def _auth_secret(
+        self, name: str, namespace: pulumi.Input[str], password: pulumi.Output[str], opts: pulumi.ResourceOptions | None = None
+    ) -> k8s.core.v1.Secret:
         data = {PREFECT_AUTH_KEY: pulumi.Output.concat(f"{USER}:", password), "username": USER, "password": password}
-        return k8s.core.v1.Secret(name, metadata=self._metadata(PREFECT_AUTH_SECRET, namespace=namespace), string_data=data, opts=self._child)
+        return k8s.core.v1.Secret(name, metadata=self._metadata(PREFECT_AUTH_SECRET, namespace=namespace), string_data=data, opts=opts or self._child)
 
     def _server(self, name: str) -> tuple[k8s.apps.v1.Deployment, k8s.core.v1.Service]:
         args, child, metadata = self._args, self._child, self._metadata(prefect_pods.SERVER)
@@ -137,19 +145,19 @@ class PrefectServer(pulumi.ComponentResource):
         )
 
     def _worker(self, name: str, team: str, namespace: pulumi.Input[str], server: k8s.apps.v1.Deployment) -> None:
-        args, child, worker = self._args, self._child, prefect_pods.worker_name(team)
+        args, worker, child = self._args, prefect_pods.worker_name(team), self._was(f"{team}-worker")
         here, there = self._metadata(worker, of=worker), self._metadata(worker, namespace=namespace, of=worker)
         api_url = f"http://{prefect_pods.SERVER}.{args.namespace}:{int(Port.PREFECT)}/api"
         files = pulumi.Output.from_input(namespace).apply(
             lambda text: prefect_pods.worker_files(base_job_template(text, mlflow_url=args.mlflow_url, prefect_api_url=api_url))
         )
-        code = k8s.core.v1.ConfigMap(f"{name}-code", metadata=self._metadata(None, of=worker), data=files, opts=child)
+        code = k8s.core.v1.ConfigMap(f"{name}-code", metadata=self._metadata(None, of=worker), data=files, opts=self._was(f"{team}-code"))
         account = k8s.core.v1.ServiceAccount(f"{name}-worker", metadata=here, automount_service_account_token=False, opts=child)
         k8s.core.v1.ServiceAccount(
             f"{name}-train",
             metadata=self._metadata(SERVICE_ACCOUNT, namespace=namespace, of=worker),
             automount_service_account_token=False,
-            opts=child,
+            opts=self._was(f"{team}-train"),
         )
         rules = [
             {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},

@@ -10,7 +10,7 @@ import pulumi_kubernetes as k8s
 from platform_lib.contract import OUTPUTS_CONFIG_MAP, TEAM_CREDENTIALS_SECRET, Port, SharedOutputs
 from platform_lib.infra.foundation import closed_spec, in_namespace, ports, to_dns, to_outside
 from platform_lib.infra.labels import TEAM, labels, pod_security
-from platform_lib.infra.naming import MLFLOW_NAMESPACE, PREFECT_NAMESPACE, team_namespace
+from platform_lib.infra.naming import MLFLOW_NAMESPACE, prefect_namespace, team_namespace
 from platform_lib.infra.secret_store import Credential, CredentialArgs
 from platform_lib.infra.shared_outputs import outputs_data
 from platform_lib.infra.team_access import deployer_rules, people_rules, tunnel_rules
@@ -83,7 +83,7 @@ class Team(pulumi.ComponentResource):
         self.namespace = namespace.metadata["name"]
         k8s.core.v1.ResourceQuota(f"{name}-quota", metadata=self._meta("team"), spec={"hard": quota_hard(args.quota)}, opts=self._child())
         k8s.core.v1.LimitRange(f"{name}-limits", metadata=self._meta("team"), spec={"limits": container_limits()}, opts=self._child())
-        for role, spec in network_specs(args.outside_ports).items():
+        for role, spec in network_specs(args.team, args.outside_ports).items():
             k8s.networking.v1.NetworkPolicy(f"{name}-{role}", metadata=self._meta(role), spec=spec, opts=self._child())
         k8s.core.v1.ConfigMap(f"{name}-outputs", metadata=self._meta(OUTPUTS_CONFIG_MAP), data=outputs_data(args.outputs), opts=self._child())
         self._roles()
@@ -108,8 +108,8 @@ class Team(pulumi.ComponentResource):
         # The outputs alone, so that a role that reads nothing else can be bound to them.
         reads = [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [OUTPUTS_CONFIG_MAP], "verbs": ["get"]}]
         self._bind("outputs", reads, [*people, *deployers])
-        for service in (MLFLOW_NAMESPACE, PREFECT_NAMESPACE):
-            self._bind(f"tunnel-{service}", tunnel_rules(), [*people, *deployers], namespace=service)
+        for service, space in (("mlflow", MLFLOW_NAMESPACE), ("prefect", prefect_namespace(args.team))):
+            self._bind(f"tunnel-mlp-{service}", tunnel_rules(), [*people, *deployers], namespace=space)
 
     def _bind(self, role: str, rules: list[dict[str, Any]], subjects: list[dict[str, Any]], namespace: str = "") -> None:
         meta = self._meta(f"team-{self._args.team}" if namespace else role)
@@ -155,12 +155,12 @@ def container_limits() -> list[dict[str, Any]]:
     ]
 
 
-def network_specs(outside_ports: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """Role → NetworkPolicy: everything is closed, then names, MLflow and Prefect are asked; training reaches its data outside."""
+def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Role → NetworkPolicy: everything is closed, then names, MLflow and the team's own Prefect are asked; training reaches its data outside."""
     asks = [
         to_dns(),
         {"to": [in_namespace(MLFLOW_NAMESPACE)], "ports": ports(int(Port.MLFLOW))},
-        {"to": [in_namespace(PREFECT_NAMESPACE)], "ports": ports(int(Port.PREFECT))},
+        {"to": [in_namespace(prefect_namespace(team))], "ports": ports(int(Port.PREFECT))},
     ]
     made: dict[str, dict[str, Any]] = {
         "closed": closed_spec(),

@@ -1,5 +1,6 @@
 """The shared stack's program, run with the settings of its example stacks as the CLI would give them."""
 
+import json
 import runpy
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,13 @@ FOLDER = REPOSITORY / "infra_stack"
 PROJECT = "infra-stack"
 EXAMPLES = ("local", "team")
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def prefect_urls(*teams: str) -> str:
+    """Databases elsewhere of the teams' own Prefects."""
+    return json.dumps([f"{team}=postgresql://prefect-{team}:db-secret@db.example.com:5432/prefect-{team}?sslmode=require" for team in teams])
+
+
 # What an example needs besides its file: a person sets these with --secret.
 SECRETS: Mapping[str, Mapping[str, str]] = {
     "local": {},
@@ -20,6 +28,7 @@ SECRETS: Mapping[str, Mapping[str, str]] = {
         "oidc_client_secret": "issuer-secret",
         "mlflow_database_url": "postgresql://mlflow:db-secret@db.example.com:5432/mlflow?sslmode=require",
         "prefect_database_url": "postgresql://prefect:db-secret@db.example.com:5432/prefect?sslmode=require",
+        "team_prefect_database_urls": prefect_urls("churn", "fraud"),
         "s3_access_key_id": "key-secret",
         "s3_secret_access_key": "store-secret",
         "alerts": "https://hooks.slack.com/services/T/B/alert-secret",

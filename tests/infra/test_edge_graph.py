@@ -82,7 +82,9 @@ def test_traefik_speaks_https_only_with_headers_on_every_answer(local: Graph) ->
 
 def test_one_certificate_holds_every_host(team: Graph) -> None:
     certificate = find(team, "Certificate", "edge-certificate", "mlp-ingress").inputs["spec"]
-    assert certificate["dnsNames"] == [f"{name}.ml.example.com" for name in ("mlflow", "prefect", "grafana", "auth", "models")]
+    assert certificate["dnsNames"] == [
+        f"{name}.ml.example.com" for name in ("mlflow", "prefect", "grafana", "auth", "models", "prefect-churn", "prefect-fraud")
+    ]
     [issuer] = team.kubernetes("ClusterIssuer")
     assert issuer.inputs["spec"]["acme"]["email"] == "platform@example.com"
 

@@ -10,7 +10,7 @@ import pytest
 from platform_lib.contract import OUTPUTS_CONFIG_MAP
 from tests.infra.harness.engine import EngineError, StackState, Steps
 from tests.infra.harness.simulator import Cloud
-from tests.infra.stacks import EXAMPLES, PROJECT, SECRETS, program, settings
+from tests.infra.stacks import EXAMPLES, PROJECT, SECRETS, prefect_urls, program, settings
 
 pytestmark = pytest.mark.slow
 
@@ -76,11 +76,11 @@ def test_a_failure_in_the_middle_loses_nothing_and_the_next_up_finishes() -> Non
 def test_a_team_more_touches_no_other_team_and_no_data() -> None:
     stack = Shared("team")
     stack.up()
-    more = stack.up(teams=["churn", "fraud", "new"])
+    more = stack.up(teams=["churn", "fraud", "new"], team_prefect_database_urls=prefect_urls("churn", "fraud", "new"))
     assert set(more.values()) <= {"create", "update", "replace"}
     touched = {name for step, name in names(more) if step != "create"}
-    # MLflow is told the new team's hash, and both networks let its namespace in; nothing else is touched.
-    assert touched == {"mlflow", "mlflow-access", "prefect"}
+    # MLflow is told the new team's hash and lets its namespace in; its Prefect gets a host in the certificate.
+    assert touched == {"mlflow", "mlflow-access", "edge-tls"}
     assert not [name for _, name in names(more) if "churn" in name or "fraud" in name]
 
 
@@ -88,7 +88,7 @@ def test_a_team_less_is_refused_while_its_namespace_is_protected() -> None:
     stack = Shared("team")
     stack.up()
     with pytest.raises(EngineError, match="protected: team-fraud"):
-        stack.up(teams=["churn"], team_models=[], team_groups=[], team_ci_groups=[], ui_groups=[])
+        stack.up(teams=["churn"], team_prefect_database_urls=prefect_urls("churn"), team_models=[], team_groups=[], team_ci_groups=[], ui_groups=[])
 
 
 def model_stack(shared: str) -> Callable[[], None]:

@@ -22,7 +22,7 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "small login": ("team", {"size": "small", "ui_groups": []}),
     "own Postgres, bucket without keys": (
         "team",
-        {"mlflow_database_url": "", "prefect_database_url": "", "s3_access_key_id": "", "s3_secret_access_key": ""},
+        {"mlflow_database_url": "", "prefect_database_url": "", "team_prefect_database_urls": [], "s3_access_key_id": "", "s3_secret_access_key": ""},
     ),
 }
 
@@ -70,8 +70,15 @@ def test_the_outputs_are_published_twice_and_read_back(name: str) -> None:
     graph = run_stack(name)
     maps = {r.namespace: r.inputs["data"] for r in graph.kubernetes("ConfigMap") if r.inputs["metadata"].get("name") == OUTPUTS_CONFIG_MAP}
     assert "mlp-ingress" in maps and [namespace for namespace in maps if namespace.startswith("team-")]
-    for data in maps.values():
-        assert {key: str(value) for key, value in graph.outputs.items()} == data
+    for namespace, data in maps.items():
+        own = {}
+        if namespace.startswith("team-"):
+            prefect = namespace.replace("team-", "prefect-", 1)
+            own = {
+                "prefect_api_url": f"http://prefect-server.mlp-{prefect}:4200/api",
+                "prefect_ui_url": f"https://{prefect}.{graph.outputs['domain']}",
+            }
+        assert {key: str(value) for key, value in graph.outputs.items()} | own == data
         read_outputs(data)
 
 

@@ -118,6 +118,12 @@ def test_an_interface_that_opens_beside_its_page_is_found(certificate: tuple[Pat
     assert found[0] == "MLflow opens without a login: /api/2.0/mlflow/experiments/search?max_results=1 → 200."
 
 
+def test_a_teams_prefect_that_opens_without_a_login_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+    with edge(certificate) as (outputs, port), edge(certificate, uis=half_open) as (red, _):
+        findings = look_from_outside(outputs, team_prefects={"red": red.prefect_ui_url}, authority=authority.certificate, http_port=port)
+        assert [text.partition(":")[0] for text in wrong(list(findings))] == ["Prefect of red opens without a login"]
+
+
 def test_a_models_host_that_answers_everything_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate, models=everything) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
@@ -275,6 +281,7 @@ def test_the_whole_check_on_a_cluster(
     platform.kubectl("delete", "crd", "certificates.cert-manager.io", "--ignore-not-found")  # of another test's charts
     with edge(certificate) as (outputs, port), answering(Alertmanager(SLACK)) as alertmanager:
         publish(platform, outputs)
+        publish(platform, outputs, "team-red")
         forwards = {
             "mlp-monitoring/svc/kube-prometheus-stack-prometheus:9090": int(prometheus.rpartition(":")[2]),
             "mlp-monitoring/svc/kube-prometheus-stack-alertmanager:9093": alertmanager,
@@ -289,6 +296,7 @@ def test_the_whole_check_on_a_cluster(
         assert ("ok", "mlp-check-test keeps each team's routes to its own.") in seen
         assert ("ok", "1 team namespaces have quota, limits and Pod Security.") in seen
         assert ("ok", "1 services were looked at.") in seen
+        assert any(level == "ok" and text.startswith("Prefect of red asks for a login") for level, text in seen)
         assert any(level == "ok" and text.startswith("Kubernetes v1.") for level, text in seen)
         problems = sorted(text for level, text in seen if level == "problem")
         assert [text.partition(" (")[0] for text in problems] == ["Prometheus cannot scrape gone", "cert-manager's kinds are not there."]
@@ -312,11 +320,11 @@ def test_the_whole_check_on_a_cluster(
         assert "team-red lacks resourcequotas, limitranges." in found
 
 
-def publish(lab: Lab, outputs: SharedOutputs) -> None:
+def publish(lab: Lab, outputs: SharedOutputs, where: str = "mlp-ingress") -> None:
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "platform-outputs", "namespace": "mlp-ingress"},
+        "metadata": {"name": "platform-outputs", "namespace": where},
         "data": outputs_data(outputs),
     }
     lab.kubectl("apply", "-f", "-", text=json.dumps(manifest))

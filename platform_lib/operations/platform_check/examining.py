@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from platform_lib.errors import PlatformError, ServiceError
-from platform_lib.infra.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE
+from platform_lib.infra.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, TEAM_PREFIX
 from platform_lib.operations.kubectl import Kubectl, Target, forwarded
 from platform_lib.operations.platform_check.alerts import look_at_alertmanager, look_at_prometheus
 from platform_lib.operations.platform_check.finding import Finding, ok, problem
@@ -48,4 +48,20 @@ def examine_platform(
     except (PlatformError, httpx.HTTPError, KeyError, TypeError, ValueError) as err:
         yield problem("alerts", f"Prometheus or Alertmanager does not answer: {err}", "`kubectl -n mlp-monitoring get pods`.")
     if outside:
-        yield from look_from_outside(outputs, authority=authority, http_port=http_port)
+        yield from look_from_outside(outputs, team_prefects=_team_prefects(kubectl), authority=authority, http_port=http_port)
+
+
+def _team_prefects(kubectl: Kubectl) -> dict[str, str]:
+    """Team → what its outputs say of its Prefect's pages; without the teams whose outputs cannot be read, which `look_inside` tells."""
+    found = {}
+    try:
+        names = [item["metadata"]["name"] for item in kubectl.get("namespaces")["items"]]
+    except PlatformError:
+        return {}
+    for name in names:
+        if name.startswith(TEAM_PREFIX):
+            try:
+                found[name.removeprefix(TEAM_PREFIX)] = find_outputs(kubectl, name).prefect_ui_url
+            except PlatformError:
+                continue
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from platform_lib.errors import NotFound, ServiceError
-from platform_lib.infra.naming import PLATFORM, PLATFORM_NAMESPACES, TEAM_PREFIX
+from platform_lib.infra.naming import PLATFORM, PLATFORM_NAMESPACES, TEAM_PREFIX, is_platform_namespace
 from platform_lib.infra.versions import CHARTS
 from platform_lib.operations.kubectl import Kubectl
 from platform_lib.operations.platform_check.finding import Finding, note, ok, problem
@@ -41,7 +41,7 @@ def _services(kubectl: Kubectl) -> Iterator[Finding]:
     for kind, ready in (("deployments", "availableReplicas"), ("statefulsets", "readyReplicas")):
         for item in kubectl.get(kind)["items"]:
             where = item["metadata"]["namespace"]
-            if where not in PLATFORM_NAMESPACES:
+            if not is_platform_namespace(where):
                 continue
             name, wanted = item["metadata"]["name"], item["spec"].get("replicas", 1)
             there = item.get("status", {}).get(ready, 0)
@@ -77,7 +77,7 @@ def _certificates(kubectl: Kubectl) -> Iterator[Finding]:
 def _policies(kubectl: Kubectl) -> Iterator[Finding]:
     guarded = {item["metadata"]["namespace"] for item in kubectl.get("networkpolicies")["items"]}
     names = [item["metadata"]["name"] for item in kubectl.get("namespaces")["items"]]
-    ours = [name for name in names if name in PLATFORM_NAMESPACES or name.startswith(TEAM_PREFIX)]
+    ours = [name for name in names if is_platform_namespace(name) or name.startswith(TEAM_PREFIX)]
     for name in ours:
         if name not in guarded:
             yield problem("network", f"{name} has no NetworkPolicy.", "`pulumi up` of the shared stack makes them.")

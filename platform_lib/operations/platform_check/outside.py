@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,15 +19,19 @@ _LOGIN = (301, 302, 303, 307, 401, 403)
 _UI_PATHS = ("", "api/2.0/mlflow/experiments/search?max_results=1", "api/flows/count", "api/dashboards/home", "graphql", "metrics", "%61pi/health")
 
 
-def look_from_outside(outputs: SharedOutputs, *, authority: Path | None = None, http_port: int = 80) -> Iterator[Finding]:
+def look_from_outside(
+    outputs: SharedOutputs, *, team_prefects: Mapping[str, str] | None = None, authority: Path | None = None, http_port: int = 80
+) -> Iterator[Finding]:
     """Ask every host of the platform.
 
     Args:
+        team_prefects: Team → address of its own Prefect's pages.
         authority: Who signed the certificates, when no public authority did.
         http_port: Where plain HTTP is answered, for the way to https.
     """
     context = ssl.create_default_context(cafile=str(authority) if authority else None)
     uis = {"MLflow": outputs.mlflow_ui_url, "Prefect": outputs.prefect_ui_url, "Grafana": outputs.grafana_url}
+    uis |= {f"Prefect of {team}": url for team, url in (team_prefects or {}).items()}
     models = f"https://{outputs.models_host}"
     for name, url in {**uis, "models": models}.items():
         yield _certificate(name, url, context)

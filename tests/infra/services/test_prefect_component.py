@@ -31,7 +31,7 @@ def test_the_auth_string_is_in_secrets_alone_and_there_wherever_a_machine_asks(g
     written = {urn.rsplit("::", 1)[1] for urn, text in graph.strings() if PREFECT_PASSWORD in text}
 
     assert holders == {"mlp-prefect", "team-alpha", "team-beta"}
-    assert written == {"prefect-auth", "prefect-alpha-auth", "prefect-beta-auth"}
+    assert written == {"prefect-auth", "prefect-alpha-team-auth", "prefect-beta-team-auth"}
     assert graph.secret_outputs == set()
 
 

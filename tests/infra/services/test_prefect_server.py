@@ -16,6 +16,7 @@ import pytest
 
 from tests.infra.services.containers import Pod, place
 from tests.infra.services.platform import PREFECT_AUTH, basic, prefect_graph
+from tests.infra.services.postgres import Postgres
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("platform-services")]
 
@@ -45,6 +46,21 @@ def test_only_who_has_the_auth_string_is_answered(api: httpx.Client) -> None:
     assert httpx.get(f"{api.base_url}version", headers={"Authorization": basic("edge", "guessed")}).status_code == 401
     assert httpx.get(f"{api.base_url}metrics").status_code == 401
     assert "# HELP" in api.get("/metrics").text
+
+
+def test_an_owner_makes_its_database_once_and_for_itself_alone(postgres: Postgres, tmp_path: Path) -> None:
+    postgres.run("psql", "postgres", "-qc", 'create role "prefect-red" login createdb', "-c", 'create role "prefect-blue" login createdb')
+    address = f"postgresql+asyncpg://prefect-red@127.0.0.1:{postgres.port}/prefect-red?ssl=disable"
+    graph = prefect_graph()
+    secrets = {("prefect-database", "asyncpg_uri"): address, ("prefect-auth", "auth-string"): PREFECT_AUTH}
+    pod = place(graph, graph.one("kubernetes:apps/v1:Deployment", "prefect"), tmp_path / "red", secrets=secrets, ports=[4200])
+    pod.run("database")
+    pod.run("database")
+
+    question = (
+        "select has_database_privilege('prefect-red', 'prefect-red', 'connect'), has_database_privilege('prefect-blue', 'prefect-red', 'connect')"
+    )
+    assert postgres.run("psql", "postgres", "-Atc", question).strip() == "t|f"
 
 
 def test_a_teams_pool_is_made_kept_and_mended(api: httpx.Client, worker_pod: Pod) -> None:
