@@ -117,7 +117,7 @@ class TestRecord:
         record = open_registry(trained, Settings()).resolve("sample-model@champion")
 
         named = {value for name, value in vars(VersionTag).items() if name.isupper()}
-        expected = named - {VersionTag.FLOW_RUN, VersionTag.NEW_BASELINE, VersionTag.FORCED, VersionTag.PERCENT}
+        expected = named - {VersionTag.FLOW_RUN, VersionTag.NEW_BASELINE, VersionTag.FORCED, VersionTag.PERCENT, VersionTag.CANARY_SINCE}
         assert {tag for tag in record.tags if tag in named} == expected
         assert json.loads(record.tags[VersionTag.PROMOTED_SCORE])["target"] == "species"
 
