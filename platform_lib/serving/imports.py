@@ -43,5 +43,7 @@ def import_sklearn() -> None:
 
     What needs pandas later imports it then: scikit-learn looks for it anew for each frame. rich only draws the progress of fitting.
     """
+    if "sklearn.pipeline" in sys.modules:
+        return  # asked for each version that is loaded
     with without("pandas", "rich"):
         import sklearn.pipeline  # noqa: F401

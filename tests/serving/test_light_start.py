@@ -187,3 +187,17 @@ def test_what_is_kept_out_is_kept_out_for_this_thread_and_this_block_alone() -> 
     """)
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_loading_one_version_after_another_leaves_the_import_system_as_it_is() -> None:
+    code = textwrap.dedent("""
+        import sys
+        from platform_lib.serving.imports import import_sklearn
+
+        import_sklearn()
+        finders = len(sys.meta_path)
+        import_sklearn()
+        assert len(sys.meta_path) == finders, sys.meta_path
+    """)
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
