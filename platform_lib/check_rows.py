@@ -4,7 +4,9 @@ Honest rows are drawn from the reference profile; edge rows are all missing, unk
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +93,14 @@ class RowAnswer:
 
     value: Any
     probabilities: tuple[float, ...] | None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings while check rows are answered: they are strange on purpose."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def answers_each(predict: Predict, rows: Sequence[Row], contract: DataContract) -> list[RowAnswer | None]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import msgspec
 import numpy as np
 
 from platform_lib.artifact import Predictions, predict
-from platform_lib.check_rows import RowAnswer, answers_each, check_rows
+from platform_lib.check_rows import RowAnswer, answers_each, check_rows, quiet
 from platform_lib.contract import ArtifactFile
 from platform_lib.data.rows import Row, rows_of
 from platform_lib.data.sample_rows import sample_rows
@@ -77,8 +76,7 @@ def _check_answers(pipeline: "Pipeline", example: Row, contract: DataContract, p
     from platform_lib.data.frame import feature_frame
 
     rows = check_rows(contract, example, profile)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of rows that are strange on purpose
+    with quiet():
         answers = answers_each(lambda columns: predict(pipeline, feature_frame(columns, contract)), rows, contract)
     kept = [None if answer is None else (answer.value, _listed(answer.probabilities)) for answer in answers]
     return CheckAnswers(example=list(example), rows_sha256=_sha256(rows), answers=kept)

@@ -11,11 +11,10 @@ from platform_lib.artifact import LoadedModel, Predictions, load_artifact, read_
 from platform_lib.check_rows import Predict
 from platform_lib.contract import ArtifactFile, VersionTag
 from platform_lib.data.rows import rows_of
-from platform_lib.data.schema import columns_from_rows
 from platform_lib.errors import CheckFailed, PlatformError, ServiceError, UntrustedModel
 from platform_lib.profile import Profile, parse_profile
 from platform_lib.sample_answers import SampleAnswers, first_difference, read_sample_answers
-from platform_lib.serving.answering import answer_table
+from platform_lib.serving.answering import answer_rows
 from platform_lib.serving.example import example_row
 from platform_lib.serving.fastpath.choice import Choice, answering, choose
 from platform_lib.serving.imports import import_sklearn
@@ -117,7 +116,7 @@ def _profile(folder: Path) -> Profile | None:
 def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predict) -> Predictions:
     """The first answer makes scikit-learn import and compile what it needs; a model that cannot answer its own example must not serve."""
     try:
-        return answer_table(model, columns_from_rows([example], model.contract), predict)
+        return answer_rows(model, [example], predict)
     except PlatformError as err:
         raise Refused("example", f"version {model.version} fails on its own example: {err}") from err
 
@@ -125,7 +124,7 @@ def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predic
 def _check_parity(model: LoadedModel, samples: SampleAnswers, predict: Predict) -> None:
     """All rows in one call, as training asked for them: the sums of another batch may differ in their last bits."""
     try:
-        difference = first_difference(samples, answer_table(model, columns_from_rows(samples.rows, model.contract), predict))
+        difference = first_difference(samples, answer_rows(model, samples.rows, predict))
     except PlatformError as err:
         difference = str(err)
     if difference is not None:

@@ -18,16 +18,17 @@ class ModelFailed(PlatformError):
     exit_code = ExitCode.SERVICE
 
 
-def answer_rows(model: LoadedModel, rows: Sequence[Mapping[str, Any]]) -> Predictions:
+def answer_rows(model: LoadedModel, rows: Sequence[Mapping[str, Any]], predict: Callable[[Any], Predictions] | None = None) -> Predictions:
     """Answer JSON-like rows.
 
     Args:
         rows: n ≥ 1 mappings from column to value.
+        predict: Another way to the model's answers than its own.
     Raises:
         UsageError: A row does not fit the contract; names row, column and value.
         ModelFailed: The model raised, or answered with something that is no number.
     """
-    return answer_table(model, columns_from_rows(rows, model.contract))
+    return answer_table(model, columns_from_rows(rows, model.contract), predict)
 
 
 def answer_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predictions] | None = None) -> Predictions:

@@ -4,16 +4,25 @@ Whatever it does not take is read the ordinary way (`data.schema.columns_from_ro
 be stricter than that, and what it takes must come out the same.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
 from platform_lib.data.rows import Row
-from platform_lib.data.schema import LARGEST_NUMBER, Column, DataContract
+from platform_lib.data.schema import LARGEST_NUMBER, Column, ColumnType, DataContract
 
 _EXACT = 2**53
 """Whole numbers below it are floats to the last digit; the next one that is not rounds to it."""
+PLAIN: Mapping[ColumnType, Any] = {
+    "integer": Annotated[int, msgspec.Meta(gt=-_EXACT, lt=_EXACT)],
+    "number": Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)],
+    "boolean": bool,
+    "string": str,
+    "datetime": str,
+}
+"""What a decoder takes for a value that is plainly right."""
 
 
 class RowReader:
@@ -66,11 +75,7 @@ class RowReader:
 
 
 def _type_of(column: Column) -> Any:
-    types: dict[str, Any] = {
-        "integer": Annotated[int, msgspec.Meta(gt=-_EXACT, lt=_EXACT)] | Annotated[float, msgspec.Meta(gt=-_EXACT, lt=_EXACT)],
-        "number": Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)],
-        "boolean": bool,
-        "string": str,
-        "datetime": str,
-    }
-    return types[column.type] | None if column.nullable else types[column.type]
+    kind = PLAIN[column.type]
+    if column.type == "integer":
+        kind |= Annotated[float, msgspec.Meta(gt=-_EXACT, lt=_EXACT)]
+    return kind | None if column.nullable else kind

@@ -167,16 +167,26 @@ def test_a_row_that_came_late_is_merged_the_next_time(folder: LogFolder) -> None
     assert len(folder.files(PREDICTIONS)) == 1
 
 
-def test_two_merges_at_once_of_which_one_saw_more_leave_each_row_once(folder: LogFolder, tmp_path: Path) -> None:
+def before_a_slow_merge(folder: LogFolder) -> tuple[list[str], str, bytes]:
+    """Files of the rows a, b and c; another merge has seen the first two alone, and its file is still to come.
+
+    Returns:
+        The paths of a and b, and path and content of that file.
+    """
     files = [write(folder, [each], {}, {}) for each in ("a", "b")]
     kept = {file: Path(file).read_bytes() for file in files}
     compact(folder, PREDICTIONS)
-    (first,) = folder.files(PREDICTIONS)
-    first_bytes = Path(first).read_bytes()
-    Path(first).unlink()
-    for file, content in kept.items():
-        Path(file).write_bytes(content)
+    (merged,) = folder.files(PREDICTIONS)
+    content = Path(merged).read_bytes()
+    Path(merged).unlink()
+    for file, bytes_ in kept.items():
+        Path(file).write_bytes(bytes_)
     write(folder, ["c"], {}, {})
+    return files, merged, content
+
+
+def test_two_merges_at_once_of_which_one_saw_more_leave_each_row_once(folder: LogFolder, tmp_path: Path) -> None:
+    _, first, first_bytes = before_a_slow_merge(folder)
     compact(folder, PREDICTIONS)
     Path(first).write_bytes(first_bytes)  # the slower of the two comes to its end
     assert ids(folder) == ["a", "b", "c"]
@@ -210,15 +220,7 @@ def test_a_reader_whose_files_are_merged_after_it_listed_them_looks_anew(folder:
 
 
 def test_a_merge_whose_files_are_merged_after_it_listed_them_doubles_nothing(folder: LogFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [write(folder, [each], {}, {}) for each in ("a", "b")]
-    kept = {file: Path(file).read_bytes() for file in files}
-    compact(folder, PREDICTIONS)
-    (other,) = folder.files(PREDICTIONS)
-    others_bytes = Path(other).read_bytes()
-    Path(other).unlink()
-    for file, content in kept.items():
-        Path(file).write_bytes(content)
-    write(folder, ["c"], {}, {})
+    files, other, others_bytes = before_a_slow_merge(folder)
 
     def the_other_merge_deletes_its_first() -> None:
         Path(other).write_bytes(others_bytes)

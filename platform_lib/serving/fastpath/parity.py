@@ -4,13 +4,9 @@ The rows are those of `check_rows`. Everything is asked once as a batch and once
 """
 
 import math
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import numpy as np
-
-from platform_lib.check_rows import Predict, RowAnswer, answers_each
+from platform_lib.check_rows import Predict, RowAnswer, answers_each, quiet
 from platform_lib.data.rows import Row
 from platform_lib.data.schema import DataContract
 
@@ -22,14 +18,14 @@ _ROUNDING = 1e-14
 
 def difference(ordinary: Predict, fast: Predict, rows: Sequence[Row], contract: DataContract) -> str | None:
     """Where the two differ first, None where they agree on everything."""
-    with _quiet():
+    with quiet():
         expected = answers_each(ordinary, rows, contract)
     return difference_from(expected, fast, rows, contract)
 
 
 def difference_from(expected: Sequence[RowAnswer | None], fast: Predict, rows: Sequence[Row], contract: DataContract) -> str | None:
     """Where the fast one differs first from the n answers that are expected to n rows, None where it agrees on everything."""
-    with _quiet():
+    with quiet():
         for number, row in enumerate(rows):
             given = answers_each(fast, [row], contract)[0]
             if found := _differ(expected[number], given):
@@ -40,14 +36,6 @@ def difference_from(expected: Sequence[RowAnswer | None], fast: Predict, rows: S
             if found := _differ(answer, given):
                 return f"all rows of the check at once: {found}"
     return None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Edge rows are strange on purpose."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _differ(expected: RowAnswer | None, given: RowAnswer | None) -> str | None:

@@ -34,18 +34,18 @@ class _Output(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
-class _InferBody(msgspec.Struct):
+class _Wishes(msgspec.Struct, kw_only=True):
+    id: str | None = None
+    outputs: list[_Output] | None = None
+    parameters: dict[str, Any] = {}
+
+
+class _InferBody(_Wishes, kw_only=True):
     inputs: list[_Tensor]
-    id: str | None = None
-    outputs: list[_Output] | None = None
-    parameters: dict[str, Any] = {}
 
 
-class _RawBody(msgspec.Struct):
+class _RawBody(_Wishes, kw_only=True):
     inputs: list[RawTensor]
-    id: str | None = None
-    outputs: list[_Output] | None = None
-    parameters: dict[str, Any] = {}
 
 
 _decoder = msgspec.json.Decoder(_InferBody)
@@ -143,7 +143,7 @@ def _rows_of_matrix(tensor: _Tensor, values: list[Any], features: Sequence[str])
     return [dict(zip(features, values[row * width : (row + 1) * width], strict=True)) for row in range(count)]
 
 
-def _wanted(request: _InferBody | _RawBody, has_probabilities: bool) -> dict[str, bool]:
+def _wanted(request: _Wishes, has_probabilities: bool) -> dict[str, bool]:
     binary = request.parameters.get("binary_data_output") is True
     offered = [PREDICTION, PROBABILITIES] if has_probabilities else [PREDICTION]
     if not request.outputs:

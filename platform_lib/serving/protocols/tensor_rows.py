@@ -6,15 +6,14 @@ As with `decoding`, it may only be stricter than the ordinary way, and what it t
 import math
 from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from platform_lib.data.rows import ColumnRows
-from platform_lib.data.schema import LARGEST_NUMBER, Column, DataContract
+from platform_lib.data.schema import Column, DataContract
+from platform_lib.serving.decoding import PLAIN
 from platform_lib.serving.protocols.tensors import DTYPES, TEXT
-
-_EXACT = 2**53
 
 
 class RawTensor(msgspec.Struct):
@@ -94,12 +93,5 @@ def _is_plain(tensor: RawTensor) -> bool:
 
 
 def _list_decoder(column: Column, *, nested: bool = False) -> msgspec.json.Decoder[Any]:
-    types: dict[str, Any] = {
-        "integer": Annotated[int, msgspec.Meta(gt=-_EXACT, lt=_EXACT)],
-        "number": Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)],
-        "boolean": bool,
-        "string": str,
-        "datetime": str,
-    }
-    kind = types[column.type] | None if column.nullable else types[column.type]
+    kind = PLAIN[column.type] | None if column.nullable else PLAIN[column.type]
     return msgspec.json.Decoder(list[list[kind]] if nested else list[kind])  # type: ignore[valid-type]
