@@ -15,13 +15,13 @@ import yaml
 from platform_lib.settings import find_project
 from tests.conftest import REPOSITORY
 
-OUTSIDE = "a folder has to lie outside the repository, so start with ../, ~/, / or a drive."
-SIGNS = "use a folder without quotes, commas, # and outer spaces."
-S3 = "an S3 address is s3://bucket/folder, without spaces, quotes, commas and #."
-TAKEN = "which Python, a package or a folder of the project has already: add a word, such as {}-model."
-FORM = "use 1-40 lowercase letters, digits and single dashes between them, starting with a letter, such as churn-model."
-OWNER = "a GitHub name has 1-39 letters, digits and single dashes, such as my-team; or leave it empty."
-STACK = "use 1-40 lowercase letters, digits and single dashes between them, starting with a letter, such as production."
+OUTSIDE = "the folder must be outside the repository: start with ../, ~/, / or a drive letter."
+SIGNS = "use a folder without quotes, commas, # or spaces at the ends."
+S3 = "an S3 address has the form s3://bucket/folder, without spaces, quotes, commas or #."
+TAKEN = "a name that Python, a package or a folder of the project already uses: add a word, such as {}-model."
+FORM = "use 1-40 lowercase letters, digits and single dashes, starting with a letter and not ending with a dash, such as churn-model."
+OWNER = "use a GitHub name of 1-39 letters, digits and single dashes, such as my-team, or leave it empty."
+STACK = "use 1-40 lowercase letters, digits and single dashes, starting with a letter and not ending with a dash, such as production."
 
 REFUSED = [
     ("project_name", "Churn", f"project_name is 'Churn': {FORM}"),
@@ -36,13 +36,13 @@ REFUSED = [
         for name in ("class", "test", "src", "numpy", "platform-lib", "concurrent", "py-compile", "con")
     ),
     ("description", " ", "description is empty: say in one sentence what the model is for."),
-    ("description", "bell\a", "description has a control character in it: use letters, digits and signs only."),
-    ("description", "x" * 301, "description has 301 characters: use at most 300, the README has room for more."),
+    ("description", "bell\a", "description contains a control character: use printable characters only."),
+    ("description", "x" * 301, "description has 301 characters: use at most 300; the README has room for more."),
     (
         "dvc_remote",
         "gs://bucket/x",
-        "dvc_remote is 'gs://bucket/x': give a folder such as ../my-model-dvc-storage, or s3://bucket/folder; "
-        "other stores need a DVC plugin, so take a folder now and change .dvc/config afterwards.",
+        "dvc_remote is 'gs://bucket/x': give a folder such as ../my-model-dvc-storage, or s3://bucket/folder. "
+        "Other stores need a DVC plugin: choose a folder now and edit .dvc/config later.",
     ),
     ("dvc_remote", "s3://B", f"dvc_remote is 's3://B': {S3}"),
     ("dvc_remote", "s3://bucket/a b", f"dvc_remote is 's3://bucket/a b': {S3}"),
@@ -72,7 +72,7 @@ def test_an_answer_that_does_not_fit_is_refused_in_a_whole_sentence(
 
 def test_iris_with_regression_is_refused(render: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match="data_source is 'iris', which has classes to predict, but task is 'regression': choose sample or own, or task"
+        ValueError, match="data_source is 'iris', which is for classification, but task is 'regression': choose sample or own, or set"
     ):
         render(tmp_path / "project", data_source="iris", task="regression")
 
