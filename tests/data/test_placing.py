@@ -215,5 +215,5 @@ def test_the_contract_explains_itself_and_is_read_back(bare: Project, write: Cal
     import_file(bare, write(TABLE), target="y")
 
     text = (bare.conf_dir / "data" / "table.yaml").read_text(encoding="utf-8")
-    assert text.startswith("# What the table data/table.parquet holds: written by `mlp data import`")
+    assert text.startswith("# The columns of data/table.parquet. Written by `mlp data import`")
     assert yaml.safe_load(text)["columns"] == {"a": {"type": "integer", "min": 1, "max": 4}, "y": {"type": "string", "allowed": ["p", "q"]}}

@@ -21,7 +21,7 @@ OLD, NEW = "v0.1.0", "v0.2.0"
 # What v0.1.0 had in the place of today's text, in files of each class; nothing is released yet, so the past is made.
 PAST = [
     ("template/README.md.jinja", "Made with [Cloud ML Platform]", "Built with [Cloud ML Platform]"),
-    ("template/README.md.jinja", "| `make docs` | `mlp --help` | every command |\n", ""),
+    ("template/README.md.jinja", "| `make docs` | `mlp --help` | list every command |\n", ""),
     ("template/Makefile.jinja", "## Format the code", "## Tidy the code"),
     ("template/pyproject.toml.jinja", '    "ipykernel>=6.29",\n    "mypy>=1.13",\n', '    "mypy>=1.12",\n'),
     (
