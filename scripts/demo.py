@@ -1,7 +1,8 @@
-"""`make demo`: from a clone to predictions, with the commands a user would type, each printed before it runs.
+"""`make demo`: from a clone to predictions, with the commands that a user would type, each printed before it runs.
 
-It generates a project under build/demo, trains on the sample, serves and predicts; imports a larger table under DVC; starts the local platform;
-shows that the gate refuses a worse model and that a promotion and a rollback change the answers of the running server.
+It generates a project under build/demo, trains on the sample table, serves the model and predicts. It then imports a
+larger table under DVC, starts the local platform, and shows that the gate refuses a worse model and that a promotion and
+a rollback change the predictions of the running server.
 """
 
 import argparse
@@ -33,12 +34,12 @@ PENGUIN = {
 
 
 class DemoFailed(Exception):
-    """A step did not do what the demo promises."""
+    """A step did not do what the demo shows."""
 
 
 @dataclass
 class Clock:
-    """Seconds per part, for the table at the end."""
+    """Records the seconds of each part, for the table at the end."""
 
     parts: list[tuple[str, float]] = field(default_factory=list)
 
@@ -55,7 +56,7 @@ class Clock:
 
 @dataclass
 class Shell:
-    """Runs commands in the generated project and shows them."""
+    """Runs commands in the generated project and prints them."""
 
     project: Path
     runner: str
@@ -67,12 +68,12 @@ class Shell:
         return env | {"PATH": f"{tools}{os.pathsep}{env.get('PATH', '')}"}
 
     def __call__(self, *words: str, expect: int = 0, folder: Path | None = None) -> str:
-        """Run, echo what it prints, and return its standard output; another exit code than `expect` ends the demo."""
+        """Run a command, print and return its standard output; an exit code other than `expect` ends the demo."""
         print(f"\n$ {shlex.join(words)}", flush=True)
         done = subprocess.run(words, cwd=folder or self.project, env=self.environment(), stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout, end="", flush=True)
         if done.returncode != expect:
-            raise DemoFailed(f"`{shlex.join(words)}` exited {done.returncode}, expected {expect}.")
+            raise DemoFailed(f"`{shlex.join(words)}` exited with code {done.returncode}, expected {expect}.")
         return done.stdout
 
     def mlp(self, *words: str, expect: int = 0) -> str:
@@ -80,7 +81,7 @@ class Shell:
 
     @contextmanager
     def background(self, *words: str) -> Iterator[None]:
-        """Run a server for the length of a block."""
+        """Run a server while the block runs."""
         print(f"\n$ {shlex.join(words)} &", flush=True)
         flags: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)} if os.name == "nt" else {"start_new_session": True}
@@ -108,7 +109,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 120)
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise DemoFailed(f"waited {timeout_s:.0f} s in vain for {what}.")
+            raise DemoFailed(f"waited {timeout_s:.0f} s for {what}, without success.")
         time.sleep(0.1)
 
 
@@ -128,7 +129,7 @@ def is_ready(url: str) -> bool:
 
 
 def predict(url: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Ask the running server, showing the request as one would type it."""
+    """Request predictions from the running server, and print the request as a user would type it."""
     shown = json.dumps({"rows": rows})
     print(f"\n$ curl -s {url}/predict -H 'Content-Type: application/json' -d '{shown if len(shown) < 400 else shown[:360] + ' …'}'", flush=True)
     answer: dict[str, Any] = get_json(f"{url}/predict", {"rows": rows})
@@ -142,7 +143,7 @@ def served_version(url: str) -> str:
 
 
 def first_loop(shell: Shell, clock: Clock) -> None:
-    """Sample → trained → served → predicted, with no other server."""
+    """Train on the sample table, serve and predict, without any other server."""
     with clock.part("train on the sample"):
         shell.mlp("train")
     port = free_port()
@@ -150,11 +151,11 @@ def first_loop(shell: Shell, clock: Clock) -> None:
     with clock.part("serve and predict"), shell.background(shell.runner, "run", "mlp", "serve", "--port", str(port)):
         wait_until(lambda: is_ready(url), "the model server")
         if predict(url, [PENGUIN])["predictions"] != ["Gentoo"]:
-            raise DemoFailed("the sample's model no longer takes a Gentoo for a Gentoo.")
+            raise DemoFailed("the model trained on the sample no longer predicts Gentoo for a Gentoo penguin.")
 
 
 def write_digits(path: Path) -> list[dict[str, Any]]:
-    """The larger table: 1,797 handwritten digits of 8 × 8 pixels, as they come with scikit-learn. Returns a few rows to ask about."""
+    """Write the larger table: scikit-learn's 1,797 handwritten digits of 8 × 8 pixels. Returns 60 rows to predict."""
     from sklearn.datasets import load_digits
 
     images = load_digits(as_frame=True)
@@ -175,7 +176,7 @@ def larger_table(shell: Shell, clock: Clock) -> list[dict[str, Any]]:
 
 
 def platform_loop(shell: Shell, clock: Clock, rows: list[dict[str, Any]]) -> None:
-    """A first model, a worse and a better one, through Prefect and MLflow, while the server answers."""
+    """Train a first model, a worse one and a better one through Prefect and MLflow while the server runs."""
     with clock.part("start the local platform"):
         shell.mlp("up", "--auto-ports")
     state = json.loads((shell.project / ".mlp" / "platform.json").read_text(encoding="utf-8"))
@@ -187,8 +188,8 @@ def platform_loop(shell: Shell, clock: Clock, rows: list[dict[str, Any]]) -> Non
     with clock.part("a worse model is refused"):
         shell.mlp("train", "model=forest", "model.params.max_depth=1", "model.params.n_estimators=2", expect=1)
         if predict(url, rows)["predictions"] != before or served_version(url) != first:
-            raise DemoFailed("the answers changed although the gate refused the model.")
-        print("\nRefused, and the server still answers with version", first)
+            raise DemoFailed("the predictions changed although the gate refused the model.")
+        print(f"\nThe gate refused the model; the server still serves version {first}.")
     with clock.part("a better model is promoted"):
         shell.mlp("train", "model=logistic", "model.params.C=0.01", "--no-promote")
         shell.mlp("promote")
@@ -196,22 +197,22 @@ def platform_loop(shell: Shell, clock: Clock, rows: list[dict[str, Any]]) -> Non
         after = predict(url, rows)["predictions"]
         changed = sum(a != b for a, b in zip(before, after, strict=True))
         if not changed:
-            raise DemoFailed("the promoted model gives the very answers of the one before.")
-        print(f"\nVersion {second} serves; {changed} of {len(rows)} answers changed.")
+            raise DemoFailed("the promoted model gives the same predictions as the previous one.")
+        print(f"\nThe server now serves version {second}; {changed} of {len(rows)} predictions changed.")
     with clock.part("roll back"):
         shell.mlp("rollback")
         wait_for_new_version(url, not_version=second, columns=set(rows[0]))
         if predict(url, rows)["predictions"] != before:
-            raise DemoFailed("after the rollback the answers are not those of before.")
-        print("\nThe answers are exactly those of before.")
-    with clock.part("what is there"):
+            raise DemoFailed("after the rollback the predictions differ from the earlier ones.")
+        print("\nThe predictions are exactly the same as before the promotion.")
+    with clock.part("look at the result"):
         shell.mlp("models")
         shell.mlp("lineage")
         shell.mlp("status")
 
 
 def wait_for_new_version(url: str, *, not_version: str | None, columns: set[str]) -> str:
-    """Wait until the server has taken up a version that knows the table's columns."""
+    """Wait until the server has loaded a version that has the table's columns."""
 
     def taken_up() -> bool:
         try:
@@ -230,27 +231,28 @@ def goodbye(shell: Shell, clock: Clock) -> None:
     for name, seconds in clock.parts:
         print(f"  {seconds:6.1f}  {name}")
     total = sum(seconds for _, seconds in clock.parts)
-    setup = clock.seconds("make its environment")
+    setup = clock.seconds("create its environment")
     loop = clock.seconds("generate a project", "train on the sample", "serve and predict")
-    print(f"  {total:6.1f}  in all; {setup:.1f} of it the installation. Generate → first served prediction: {loop:.1f} s without the installation.")
+    print(f"  {total:6.1f}  in total, {setup:.1f} of it for the installation")
+    print(f"From generating the project to the first served prediction: {loop:.1f} s, without the installation.")
     print(f"""
 What is where:
   {project}              the generated project, a git repository of its own
-  {project}/src          features, model and pipeline: yours to change
+  {project}/src          features, model and pipeline, for you to change
   {project}/conf         configuration and data contracts
-  {project}/.mlp         runs, models and server state (not in git)
+  {project}/.mlp         runs, models and the state of the local platform (not in git)
 
-Try next, in that folder:
-  {shell.runner} run mlp data import YOUR.csv --target COLUMN     your own table
-  {shell.runner} run mlp sweep model=logistic,forest               a search
-  {shell.runner} run mlp up                                        MLflow, Prefect and the model server, on their usual ports
-  {shell.runner} run jupyter lab notebooks/explore.ipynb           after adding jupyterlab
+Next steps, in that folder:
+  {shell.runner} run mlp data import YOUR.csv --target COLUMN      import your own table
+  {shell.runner} run mlp sweep model=logistic,forest               search hyperparameters
+  {shell.runner} run mlp up                                        start MLflow, Prefect and the model server on their default ports
+  {shell.runner} run jupyter lab notebooks/explore.ipynb           explore in a notebook (first add jupyterlab)
 """)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "demo", help="emptied first (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "demo", help="deleted first (default: %(default)s)")
     parser.add_argument("--package-manager", choices=["uv", "pdm"], default="uv")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
@@ -262,7 +264,7 @@ def main() -> None:
         with clock.part("generate a project"):
             answers = ["--data", "project_name=demo-model", "--data", f"package_manager={options.package_manager}"]
             shell("copier", "copy", "--defaults", "--quiet", "--vcs-ref", "HEAD", *answers, str(REPOSITORY), str(shell.project), folder=folder)
-        with clock.part("make its environment"):
+        with clock.part("create its environment"):
             shell("make", "setup")
         first_loop(shell, clock)
         rows = larger_table(shell, clock)
@@ -276,7 +278,7 @@ def main() -> None:
 
 
 def stop_earlier(project: Path) -> None:
-    """An interrupted demo may have left its platform running."""
+    """Stop the platform that an interrupted demo may have left running."""
     if (project / ".mlp" / "platform.json").is_file():
         Shell(project, "uv").mlp("down")
 

@@ -133,4 +133,4 @@ def test_the_demo_runs_through(tmp_path: Path) -> None:
         timeout=900,
     )
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "The answers are exactly those of before." in done.stdout
+    assert "The predictions are exactly the same as before the promotion." in done.stdout
