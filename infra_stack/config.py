@@ -209,17 +209,20 @@ def load_config() -> StackConfig:
 def _secret(config: pulumi.Config, key: str) -> SecretText:
     if not config.get(key):
         return None
-    full = f"{config.name}:{key}"
-    if not pulumi.runtime.is_config_secret(full):
-        raise ValueError(f"{key} is written in plain text: `pulumi config set --secret {key}` encrypts it (and change it, if the file was shared).")
+    _refuse_plain_text(config, key, key)
     return config.require_secret(key)
+
+
+def _refuse_plain_text(config: pulumi.Config, key: str, typed: str) -> None:
+    if not pulumi.runtime.is_config_secret(f"{config.name}:{key}"):
+        raise ValueError(f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it (and change it, if the file was shared).")
 
 
 def _secret_urls(config: pulumi.Config, key: str) -> dict[str, pulumi.Output[str]]:
     entries = config.require_object(key)
     if not entries:
         return {}
-    _secret(config, key)
+    _refuse_plain_text(config, key, f"--path '{key}[0]'")
     made: dict[str, pulumi.Output[str]] = {}
     places = set()
     for entry in entries:

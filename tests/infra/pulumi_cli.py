@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.engines import find_engine
+from tests.engines import need_engine
 
-needs_pulumi = pytest.mark.skipif(
-    # The one engine that may be missing where all must be there: it has its own download, and is long to build.
-    find_engine("pulumi") is None,
-    reason="pulumi is not on this machine (https://www.pulumi.com/docs/install/, or make pulumi)",
-)
-
-needs_kubernetes_provider = pytest.mark.skipif(
-    find_engine("pulumi-resource-kubernetes") is None,
-    reason="pulumi-resource-kubernetes is not on this machine (pulumi plugin install resource kubernetes, or make pulumi)",
-)
+needs_pulumi = pytest.mark.usefixtures("pulumi_engine")
+needs_kubernetes_provider = pytest.mark.usefixtures("kubernetes_provider_engine")
 
 
 def pulumi_path(folder: Path) -> str:
@@ -28,9 +20,7 @@ def pulumi_path(folder: Path) -> str:
     Args:
         folder: Where a program may be put.
     """
-    found = find_engine("pulumi")
-    assert found is not None
-    places = [str(found.parent), os.environ.get("PATH", "")]
+    places = [str(need_engine("pulumi", "make pulumi").parent), os.environ.get("PATH", "")]
     if shutil.which("pulumi-language-python", path=os.pathsep.join(places)) is None:
         folder.mkdir(parents=True, exist_ok=True)
         host = folder / "pulumi-language-python"

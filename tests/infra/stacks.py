@@ -1,7 +1,8 @@
 """The shared stack's program, run with the settings of its example stacks as the CLI would give them."""
 
-import json
+import re
 import runpy
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,13 +17,13 @@ EXAMPLES = ("local", "team")
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
-def prefect_urls(*teams: str) -> str:
+def prefect_urls(*teams: str) -> list[str]:
     """Databases elsewhere of the teams' own Prefects."""
-    return json.dumps([f"{team}=postgresql://prefect-{team}:db-secret@db.example.com:5432/prefect-{team}?sslmode=require" for team in teams])
+    return [f"{team}=postgresql://prefect-{team}:db-secret@db.example.com:5432/prefect-{team}?sslmode=require" for team in teams]
 
 
 # What an example needs besides its file: a person sets these with --secret.
-SECRETS: Mapping[str, Mapping[str, str]] = {
+SECRETS: Mapping[str, Mapping[str, Any]] = {
     "local": {},
     "team": {
         "oidc_client_secret": "issuer-secret",
@@ -59,6 +60,12 @@ def settings(name: str, **changes: Any) -> dict[str, Any]:
     """Defaults of Pulumi.yaml, the example's own values, its secrets, then changes; as keys with their namespace."""
     defaults = {key: entry["default"] for key, entry in project_file()["config"].items() if "default" in entry}
     return {f"{PROJECT}:{key}": value for key, value in {**defaults, **example(name), **SECRETS[name], **changes}.items()}
+
+
+def documented_secrets() -> list[list[str]]:
+    """Arguments of each `pulumi …` command that the documentation gives for the secrets of the team example."""
+    text = (REPOSITORY / "docs/platform/README.md").read_text(encoding="utf-8")
+    return [shlex.split(line) for line in re.findall(r"^pulumi (config set --secret .*)$", text, re.MULTILINE)]
 
 
 def program() -> Callable[[], None]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.infra.harness.graph import Graph, Resource
-from tests.infra.stacks import run_stack
+from tests.infra.stacks import SECRETS, prefect_urls, run_stack
 
 OWN: dict[str, Any] = {"mlflow_database_url": "", "prefect_database_url": "", "team_prefect_database_urls": []}
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
@@ -96,6 +96,16 @@ def test_a_server_connects_to_the_database_of_its_own_namespace(team: Graph) -> 
         for container in server.inputs["spec"]["template"]["spec"]["containers"]:
             [entry] = [one for one in container["env"] if one["name"] == "PREFECT_SERVER_DATABASE_CONNECTION_URL"]
             assert entry["valueFrom"]["secretKeyRef"]["name"].startswith(f"database-prefect-{name}-uri-")
+
+
+def test_databases_elsewhere_in_plain_text_are_refused_with_the_command_that_encrypts_a_list() -> None:
+    plain: dict[str, Any] = dict.fromkeys(SECRETS["team"], "") | {
+        "oidc_issuer": "",
+        "ui_groups": [],
+        "team_prefect_database_urls": prefect_urls("churn"),
+    }
+    with pytest.raises(Exception, match=r"`pulumi config set --secret --path 'team_prefect_database_urls\[0\]'` encrypts it"):
+        run_stack("team", plain_secrets=True, **plain)
 
 
 @pytest.mark.parametrize(

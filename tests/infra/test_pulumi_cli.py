@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.infra.pulumi_cli import needs_kubernetes_provider, needs_pulumi, pulumi_environment, pulumi_path
-from tests.infra.stacks import FOLDER, PROJECT, SECRETS, example
+from tests.infra.stacks import FOLDER, PROJECT, documented_secrets, example
 from tests.k8slab.lab import Lab
 
 pytestmark = [
@@ -38,7 +38,7 @@ def simulated(*packages: str) -> Iterator[str]:
 
 
 def make_stack(folder: Path, name: str, providers: str, kubeconfig: str, **changes: Any) -> Any:
-    """The shared stack as it lies in the repository, with the settings of an example, its state in a folder."""
+    """The shared stack of the repository with the settings of an example, its state in a folder; secrets are set by the documented commands."""
     from pulumi import automation as auto
 
     work = folder / "infra_stack"
@@ -52,8 +52,10 @@ def make_stack(folder: Path, name: str, providers: str, kubeconfig: str, **chang
         "PYTHONPATH": str(REPOSITORY),
     }
     made = auto.create_or_select_stack(name, work_dir=str(work), opts=auto.LocalWorkspaceOptions(env_vars=environment))
-    for key, value in (example(name) | dict(SECRETS[name]) | changes).items():
+    for key, value in (example(name) | changes).items():
         _set(made, auto, key, value)
+    for arguments in documented_secrets() if name == "team" else ():
+        made.workspace.pulumi_command.run([*arguments, "--stack", name], str(work), environment)
     return made
 
 
@@ -76,12 +78,11 @@ def stack(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 
 def _set(stack: Any, auto: Any, key: str, value: Any) -> None:
-    secret = key in SECRETS[stack.name]
     if isinstance(value, list):
         for index, item in enumerate(value):
             stack.set_config(f"{PROJECT}:{key}[{index}]", auto.ConfigValue(item), path=True)
     else:
-        stack.set_config(f"{PROJECT}:{key}", auto.ConfigValue(str(value).lower() if isinstance(value, bool) else str(value), secret=secret))
+        stack.set_config(f"{PROJECT}:{key}", auto.ConfigValue(str(value).lower() if isinstance(value, bool) else str(value)))
 
 
 def changed(result: Any) -> dict[str, int]:

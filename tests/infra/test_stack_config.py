@@ -7,7 +7,7 @@ import pytest
 
 from infra_stack.config import SECRET_KEYS, StackConfig
 from tests.conftest import REPOSITORY
-from tests.infra.stacks import EXAMPLES, PROJECT, example, project_file, run_stack
+from tests.infra.stacks import EXAMPLES, PROJECT, SECRETS, documented_secrets, example, project_file, run_stack
 
 KEYS: dict[str, Any] = project_file()["config"]
 PYTHON_TYPES = {"string": (str,), "integer": (int,), "boolean": (bool,), "array": (list,)}
@@ -86,3 +86,13 @@ def test_a_wrong_url_is_said_without_its_password() -> None:
 
 def test_the_project_is_called_what_its_settings_are() -> None:
     assert project_file()["name"] == PROJECT
+
+
+def test_the_documented_commands_set_every_secret_of_the_team_example_and_lists_by_path() -> None:
+    commands = documented_secrets()
+    typed = [arguments[-2].partition("[")[0] for arguments in commands]
+
+    assert set(typed) == set(SECRETS["team"]) == set(SECRET_KEYS)
+    for arguments in commands:
+        key, bracket, _ = arguments[-2].partition("[")
+        assert ("--path" in arguments) == (bracket == "[") == (project_file()["config"][key]["type"] == "array"), arguments
