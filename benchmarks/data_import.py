@@ -1,4 +1,4 @@
-"""Seconds and peak memory of `mlp data import` on a made table: the whole command as a process, DVC included."""
+"""Measure the time and peak memory of `mlp data import` on a generated table, as a whole process with DVC."""
 
 import argparse
 import contextlib
@@ -23,7 +23,7 @@ PROJECT_FILES = {
 
 
 def make_table(rows: int, columns: int, seed: int) -> pa.Table:
-    """Per five columns: a number with gaps, a whole number, a category, a time, a text of many values; the first is an id, the last the target."""
+    """Make a table: an id, then cycles of number with gaps, integer, category, time and text, then the target."""
     random = np.random.default_rng(seed)
     table: dict[str, object] = {"row_id": np.arange(rows)}
     for number in range(columns - 2):
@@ -45,7 +45,10 @@ def make_table(rows: int, columns: int, seed: int) -> pa.Table:
 
 
 def measured(command: list[str], folder: Path) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds, and peak resident memory in MiB, sampled every 20 ms over the process and its children."""
+    """Run a command; return its wall seconds, CPU seconds and peak resident memory in MiB.
+
+    Memory is sampled every 20 ms, over the process and its children.
+    """
     start, peak, processor_s = time.perf_counter(), 0, 0.0
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = psutil.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)

@@ -1,4 +1,7 @@
-"""Fuzz the whole API with schemathesis, every check on, against a real server with keys: `python -m benchmarks.fuzz_api --examples 200`."""
+"""Fuzz the whole API of a real server with schemathesis, with every check and with keys.
+
+python -m benchmarks.fuzz_api --examples 200
+"""
 
 import argparse
 import subprocess
@@ -18,7 +21,7 @@ CONFIGURATION = Path(__file__).parents[1] / "tests" / "serving" / "schemathesis.
 
 
 def fuzz(folder: Path, examples: int, seed: int) -> subprocess.CompletedProcess[str]:
-    """Send `examples` bodies an operation and more that schemathesis finds worth a try; exit code 0 when no check found anything."""
+    """Send `examples` bodies per operation, plus the cases that schemathesis adds; exit code 0 if no check fails."""
     key = new_key(folder / "keys.yaml", "fuzzer", ["predict", "labels", "admin"])
     log = RequestLog(LogSettings(place=str(folder / "log")))
     app = create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(folder / "keys.yaml")), request_log=log)
@@ -32,8 +35,8 @@ def fuzz(folder: Path, examples: int, seed: int) -> subprocess.CompletedProcess[
 
 
 def main() -> int:
-    """Print what schemathesis says in the end."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the summary of schemathesis."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

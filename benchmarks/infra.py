@@ -1,10 +1,11 @@
-"""Seconds that the two Pulumi programs take to import, and the shared stack's whole resource graph to be made.
+"""Measure the imports of the two Pulumi programs and the building of the shared stack's resource graph.
 
     python -m benchmarks.infra [--apply]
 
-An import is a process of its own, as `pulumi up` starts one, with bytecode compiled. The graph is made in this process without Pulumi's tool;
-the first one imports what the SDK loads lazily, the others are warm. With --apply each example also goes to a real API server (tests/k8slab),
-charts included, then once more without a change, and is destroyed.
+Each import runs in its own process, as under `pulumi up`, with compiled bytecode. The graph is built in this process,
+without the Pulumi CLI. The first build imports what the SDK loads lazily; the others are warm. With --apply, each
+example is also applied to a real API server (tests/k8slab) with its charts, applied again without changes, and
+destroyed.
 """
 
 import argparse
@@ -33,13 +34,13 @@ RUNS = 5
 
 
 def import_statements(program: Path) -> str:
-    """The program's imports and nothing else: what follows needs an engine."""
+    """Return only the program's imports, because the rest needs an engine."""
     body = ast.parse(program.read_text(encoding="utf-8")).body
     return "\n".join(ast.unparse(statement) for statement in body if isinstance(statement, ast.Import | ast.ImportFrom))
 
 
 def import_seconds(program: Path) -> float:
-    """Seconds of a process that imports what the program imports."""
+    """Time a process that imports what the program imports."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", import_statements(program)], check=True, cwd=REPOSITORY, env=environment)
@@ -53,7 +54,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def apply_examples() -> None:
-    """Print how long each example takes on a real API server: graph and apply together, as `pulumi up` does."""
+    """Time each example on a real API server: building the graph and applying it, as `pulumi up` does."""
     with tempfile.TemporaryDirectory() as folder, Lab() as lab:
         mirror = Path(folder) / "mirror"
         mirror.mkdir()
@@ -66,13 +67,13 @@ def apply_examples() -> None:
 
             created, again = seconds(up), seconds(up)
             gone = seconds(partial(stack.destroy, lift_protection=True))
-            print(f"apply of {example:13} {created:.1f} s, without a change {again:.1f} s, destroy {gone:.1f} s, one run")
+            print(f"apply of {example:13} {created:.1f} s, without changes {again:.1f} s, destroy {gone:.1f} s, one run")
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--apply", action="store_true", help="take the examples to a real API server too (needs the engines)")
+    parser.add_argument("--apply", action="store_true", help="also apply the examples to a real API server (needs the engines)")
     wants_apply = parser.parse_args().apply
     for name, program in PROGRAMS.items():
         import_seconds(program)  # writes the bytecode

@@ -1,4 +1,4 @@
-"""Print how long logging and registering a model takes once MLflow is imported: `python benchmarks/log_model.py [repeats]`."""
+"""Measure logging and registering a model after MLflow is imported: `python benchmarks/log_model.py [repeats]`."""
 
 import json
 import statistics
@@ -12,7 +12,7 @@ import pandas as pd
 
 
 def main() -> None:
-    """Register a forest of 100 trees over 20 columns several times into a fresh local store."""
+    """Register a forest of 100 trees over 20 columns several times in a fresh local store."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import make_pipeline
@@ -52,8 +52,8 @@ def main() -> None:
             started = time.perf_counter()
             registry.register("benchmark", content, run_id=run.info.run_id, tags={VersionTag.GATE: json.dumps({"passed": True})}, passed=True)
             seconds.append(time.perf_counter() - started)
-    print(f"log and register a model, the first: {seconds[0]:.2f} s")
-    print(f"log and register a model, of {repeats}: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s")
+    print(f"log and register a model, first time: {seconds[0]:.2f} s")
+    print(f"log and register a model, {repeats} times: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Seconds from `copier copy` to the first served prediction: without servers, and with the local platform started on the way; installation apart."""
+"""Measure the time from `copier copy` to the first served prediction, without the installation.
+
+Once without servers, and once with the local platform started on the way.
+"""
 
 import argparse
 import json

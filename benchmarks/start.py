@@ -1,4 +1,4 @@
-"""Seconds of `mlp --help` and of `copier copy`, each the median of several whole processes."""
+"""Measure `mlp --help` and `copier copy`, each as the median of several whole processes."""
 
 import shutil
 import statistics

@@ -1,6 +1,8 @@
-"""Start canaries, change their share, finish and abort them under load: no request may fail, and each answer must be that of the version it names.
+"""Start, change, finish and abort canaries under load.
 
-python -m benchmarks.serving.canary         # 10 canaries under 32 connections
+No request may fail, and each response must be that of the version that it names.
+
+    python -m benchmarks.serving.canary         # 10 canaries under 32 connections
 """
 
 import argparse
@@ -19,7 +21,7 @@ CANARIES, SETTLED_S = 10, 1.0
 
 
 async def try_one(registered: Registered, seen: Seen, number: int, switches: list[tuple[float, float]], shares: list[float]) -> None:
-    """One canary's life: 10 %, 50 %, then champion or gone."""
+    """Run one canary: 10 %, 50 %, then promote or abort it."""
     champion = registered.registry.champion(NAME)
     assert champion is not None
     other = registered.versions[(int(champion.version) + number % 2) % VERSIONS]
@@ -46,7 +48,7 @@ async def try_one(registered: Registered, seen: Seen, number: int, switches: lis
         await switch(lambda: roles.end_canary(registered.registry, NAME), lambda: True)
     else:
         await switch(lambda: roles.finish_canary(registered.registry, NAME), lambda: seen.last_version == other.version)
-    await asyncio.sleep(SETTLED_S)  # until every trace of it is taken up
+    await asyncio.sleep(SETTLED_S)  # until all workers have seen the change
 
 
 async def measure(registered: Registered, url: str, connections: int, canaries: int) -> tuple[Seen, list[tuple[float, float]], list[float]]:
@@ -78,8 +80,8 @@ def main() -> int:
     around = [seconds for start, seconds in seen.latencies if any(begin <= start + seconds and start <= end for begin, end in switches)]
     between = [seconds for start, seconds in seen.latencies if all(start + seconds < begin or start > end for begin, end in switches)]
     print(f"{given.canaries} canaries, {len(switches)} switches, {given.connections} connections, {seen.requests} requests")
-    print(f"failed: {len(seen.failures)}; wrong answers: {len(seen.wrong)}; versions that answered: {dict(sorted(seen.versions.items()))}")
-    print(f"the canary's share differs from what was asked for by at most {max(map(abs, shares)):.1%}")
+    print(f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}")
+    print(f"the canary's share differs from the requested one by at most {max(map(abs, shares)):.1%}")
     print(f"around switches:  {percentiles(around)}")
     print(f"between switches: {percentiles(between)}")
     for line in [*seen.failures[:5], *seen.wrong[:5]]:

@@ -1,4 +1,4 @@
-"""One kept-alive HTTP connection that costs the machine little, so that what is measured is the server."""
+"""A cheap keep-alive HTTP connection, so that the benchmark measures the server and not the client."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 
 class Connection:
-    """Asks, again and again; opens anew when the server closes."""
+    """Sends request after request, and reconnects when the server closes the connection."""
 
     def __init__(self, url: str, timeout_s: float = 60.0) -> None:
         """Prepare.
 
         Args:
             url: `http://host:port`.
-            timeout_s: For a whole answer; a longer one raises `TimeoutError`.
+            timeout_s: For a whole response; one that takes longer raises `TimeoutError`.
         """
         parts = urlsplit(url)
         self._host, self._port, self._timeout_s = str(parts.hostname), int(parts.port or 80), timeout_s
@@ -28,7 +28,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._writer is not None:
             self._writer.close()
         self._reader = self._writer = None
@@ -37,9 +37,9 @@ class Connection:
         """Send one request.
 
         Returns:
-            Status and body of the answer.
+            Status and body of the response.
         Raises:
-            TimeoutError: No whole answer came in time.
+            TimeoutError: The response was not complete in time.
             OSError, asyncio.IncompleteReadError: The connection broke.
         """
         async with asyncio.timeout(self._timeout_s):

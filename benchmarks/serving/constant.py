@@ -1,4 +1,4 @@
-"""The least that an answer can cost on this HTTP server: a constant one, by raw ASGI."""
+"""A raw ASGI application with a constant response: the least that a response can cost on this HTTP server."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ BODY = b'{"predictions":["setosa"]}'
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer anything with the same bytes."""
+    """Answer every request with the same bytes."""
     if scope["type"] != "http":
         return
     await receive()

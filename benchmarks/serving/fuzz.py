@@ -1,6 +1,6 @@
-"""Send broken bodies to every protocol: no 500, no hang, no growth of memory.
+"""Send broken bodies to every protocol and check for 500s, hangs and memory growth.
 
-python -m benchmarks.serving.fuzz           # 10,000 bodies a protocol
+python -m benchmarks.serving.fuzz           # 10,000 bodies per protocol
 """
 
 import argparse
@@ -22,7 +22,7 @@ from benchmarks.serving.registered import CONTRACT, NAME, register_versions, row
 CONNECTIONS = 4
 HANG_S = 30.0
 GROWTH_MIB = 16.0
-"""More than this between the first round and the last is a leak; the allocator's own ups and downs stay below."""
+"""More growth than this between the first and the last round is a leak; the allocator's own variation is smaller."""
 _DATATYPES = {"string": "BYTES", "datetime": "BYTES", "boolean": "BOOL", "integer": "INT64", "number": "FP64"}
 
 Request = tuple[bytes, dict[str, str]]
@@ -30,17 +30,17 @@ Request = tuple[bytes, dict[str, str]]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one protocol's bodies."""
+    """Results of one protocol's bodies."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     hangs: int = 0
     broken: int = 0
-    """Connections that ended without an answer."""
+    """Connections that ended without a response."""
     bad: list[str] = field(default_factory=list)
 
 
 def odd_value(dice: random.Random, depth: int = 0) -> Any:
-    """Any JSON value that a caller might get wrong."""
+    """Return a random JSON value that a caller might send by mistake."""
     simple: list[Any] = [None, True, False, 0, -1, 2**63, -(2**70), 10**400, 1e308, float("nan"), float("inf"), 0.5, "", "Bern", "12", "2026-11-25"]
     simple += ["\ud800", "\x00", "ü" * 100, "9" * 5000, [], {}, "2026-02-30T00:00:00", "0001-01-01T00:00:00+14:00", "true"]
     if depth > 3 or dice.random() < 0.7:
@@ -51,7 +51,7 @@ def odd_value(dice: random.Random, depth: int = 0) -> Any:
 
 
 def spoil(value: Any, dice: random.Random) -> Any:
-    """Replace, remove or double something somewhere in a valid body."""
+    """Replace, remove or duplicate something somewhere in a valid body."""
     if dice.random() < 0.15 or not isinstance(value, dict | list) or not value:
         return odd_value(dice)
     if isinstance(value, dict):
@@ -71,7 +71,7 @@ def spoil(value: Any, dice: random.Random) -> Any:
 
 
 def spoil_bytes(body: bytes, dice: random.Random) -> bytes:
-    """Cut, flip or repeat bytes, so that it is no JSON any more, or another one."""
+    """Cut, flip or repeat bytes, so that the body is no longer the same JSON, or no JSON at all."""
     what = dice.randrange(5)
     if what == 0:
         return body[: dice.randrange(len(body) + 1)]
@@ -151,7 +151,7 @@ async def send(url: str, path: str, make: Callable[[random.Random], Request], co
                 status, answer = await connection.post(path, body, headers)
             except TimeoutError:
                 outcome.hangs += 1
-                outcome.bad.append(f"no answer within {HANG_S:g} s to {body[:200]!r}")
+                outcome.bad.append(f"no response within {HANG_S:g} s to {body[:200]!r}")
                 connection.close()
                 continue
             except (OSError, asyncio.IncompleteReadError) as err:
@@ -173,8 +173,8 @@ async def attack(url: str, protocol: str, count: int, seed: int) -> Outcome:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bodies", type=int, default=10_000, help="a protocol")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bodies", type=int, default=10_000, help="per protocol")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     is_sound = True
@@ -183,17 +183,17 @@ def main() -> int:
         registered = register_versions(folder, 1)
         with serving(registered, folder, "--poll", "5", "--metrics-port", "0") as (url, process):
             memory = psutil.Process(process.pid).memory_info
-            for protocol in PROTOCOLS:  # what is allocated once must not be taken for growth
+            for protocol in PROTOCOLS:  # what is allocated only once must not count as growth
                 asyncio.run(attack(url, protocol, options.bodies // 5, options.seed + 1))
             before = memory().rss / 2**20
             for protocol in PROTOCOLS:
                 outcome = asyncio.run(attack(url, protocol, options.bodies, options.seed + 2))
-                print(f"{protocol}: {sum(outcome.statuses.values())} answers {dict(sorted(outcome.statuses.items()))}, hangs {outcome.hangs}")
+                print(f"{protocol}: {sum(outcome.statuses.values())} responses {dict(sorted(outcome.statuses.items()))}, hangs {outcome.hangs}")
                 for line in outcome.bad[:5]:
                     print(f"  {line}")
                 is_sound = is_sound and not outcome.bad
             after = memory().rss / 2**20
-            print(f"memory of the server (RSS): {before:.1f} MiB before, {after:.1f} MiB after")
+            print(f"server memory (RSS): {before:.1f} MiB before, {after:.1f} MiB after")
     return 0 if is_sound and after - before < GROWTH_MIB else 1
 
 

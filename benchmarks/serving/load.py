@@ -1,5 +1,7 @@
-"""Put a bounded load on a prediction server from a process of its own: closed loop with wrk (or a small client where there is no wrk), open loop
-with the small client, which sends by the clock whatever the server does and counts a request's time from when it was due.
+"""Put a bounded load on a prediction server, from a separate process.
+
+The closed loop uses wrk, or a small client if wrk is not installed. The open loop uses the small client: it sends at
+a fixed rate, whatever the server does, and measures a request's latency from the time when it was due.
 
     python -m benchmarks.serving.load closed URL BODY_FILE --connections 64 --seconds 5
     python -m benchmarks.serving.load open URL BODY_FILE --rate 500 --seconds 5
@@ -24,30 +26,30 @@ LONGEST_S = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadResult:
-    """What a load saw. Times in milliseconds."""
+    """Result of a load. Times in milliseconds."""
 
     seconds: float
     statuses: dict[str, int]
-    """Answers by status; `error` counts those that did not come."""
+    """Responses by status; `error` counts requests without a response."""
     p50_ms: float
     p99_ms: float
     max_ms: float
     refused_p99_ms: float = 0.0
-    """Of answers 503 alone; the others above are of answers 200 alone, where both are told apart (open loop)."""
+    """Of 503 responses only. In the open loop, the times above are of 200 responses only."""
 
     @property
     def per_second(self) -> float:
-        """Answers 200 a second."""
+        """200 responses per second."""
         return self.statuses.get("200", 0) / self.seconds
 
 
 def closed_loop(url: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float, core: int | None = None) -> LoadResult:
-    """Each connection asks again as soon as it has its answer."""
+    """Run a closed loop: each connection sends its next request as soon as it has a response."""
     return _run(["closed", url, "--connections", str(connections), "--seconds", str(seconds)], body, headers, core)
 
 
 def open_loop(url: str, body: bytes, headers: dict[str, str], *, rate: float, seconds: float, core: int | None = None) -> LoadResult:
-    """`rate` requests a second, evenly."""
+    """Run an open loop: `rate` requests per second, evenly spaced."""
     return _run(["open", url, "--rate", str(rate), "--seconds", str(seconds)], body, headers, core)
 
 
@@ -135,7 +137,7 @@ class _Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self) -> str:
-        """The answer's status, `error` where none came."""
+        """Send one request; return the status of the response, or `error` if there was none."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port)
@@ -175,7 +177,7 @@ async def _open(url: str, body: bytes, headers: dict[str, str], rate: float, sec
     tasks: set[asyncio.Task[None]] = set()
 
     async def one(due: float) -> None:
-        if not idle:  # as many open requests as a bounded load may have: the server is far behind
+        if not idle:  # the bound on open requests is reached: the server is far behind
             tally.add("unsent", 0.0)
             return
         connection = idle.pop()
@@ -206,9 +208,9 @@ def main() -> None:
     parser.add_argument("body", type=Path)
     parser.add_argument("--header", action="append", default=[], help="Name: value")
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=100.0, help="requests a second, open loop")
+    parser.add_argument("--rate", type=float, default=100.0, help="requests per second, open loop")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--core", type=int, help="run on this core alone")
+    parser.add_argument("--core", type=int, help="run on this core only")
     given = parser.parse_args()
     if given.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {given.core})

@@ -1,4 +1,4 @@
-"""What the request log costs a request on the hot path, and whether an orderly stop loses anything.
+"""Measure what the request log costs per request, and check that a graceful shutdown loses nothing.
 
 python -m benchmarks.serving.log_cost       # 200,000 requests of one row and 20 columns, in bursts
 """
@@ -16,7 +16,7 @@ LIMIT_US = 20.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=200_000)
     requests = parser.parse_args().requests
     columns = {f"number_{place}": [place + 0.125] for place in range(16)} | {f"text_{place}": [f"value {place}"] for place in range(4)}
@@ -31,7 +31,7 @@ def main() -> int:
             for number in range(first, first + BURST):
                 log.predictions(model, f"request-{number}", "checkout", 1.25, columns, ["yes"], [[0.25, 0.75]])
             burst_us.append((time.perf_counter() - start) / BURST * 1e6)
-            # As between the bursts of real traffic: the sender gets its turn, and the buffer does not run full.
+            # As between bursts of real traffic: the sender gets its turn, and the buffer does not fill up.
             while log.counts.taken - log.counts.written - log.counts.dropped > 20_000:
                 time.sleep(0.02)
         start = time.perf_counter()
@@ -40,8 +40,8 @@ def main() -> int:
         cpu_us = (time.process_time() - cpu_before) / len(burst_us) / BURST * 1e6
         counts, kept = log.counts, len(LogFolder.at(folder).read(PREDICTIONS))
     print(f"{counts.taken} requests: {statistics.median(burst_us):.1f} µs each on the hot path (median of {len(burst_us)} bursts of {BURST})")
-    print(f"{cpu_us:.1f} µs of the server's CPU each, its sending thread included; the writer is a process of its own")
-    print(f"orderly stop after {stop_s:.1f} s: {counts.written} written, {counts.dropped} dropped, {kept} rows found in the files")
+    print(f"{cpu_us:.1f} µs of the server's CPU each, including its sending thread; the writer is a separate process")
+    print(f"graceful shutdown took {stop_s:.1f} s: {counts.written} written, {counts.dropped} dropped, {kept} rows found in the files")
     return 0 if counts.taken == counts.written == kept and statistics.median(burst_us) <= LIMIT_US else 1
 
 

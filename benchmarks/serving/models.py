@@ -1,7 +1,8 @@
-"""The two models of the serving benchmark, as registered versions are: fitted pipeline, contract and profile. Small, made in a second or two.
+"""The two models of the serving benchmarks, with what a registered version has: fitted pipeline, contract and profile.
 
-iris: 4 numbers, StandardScaler and LogisticRegression. mixed: 14 numbers (4 with gaps), 2 whole numbers and 4 texts with gaps, ColumnTransformer
-(impute, scale, one-hot) and HistGradientBoosting of 100 iterations.
+Both are small and take a second or two to make. iris: 4 numbers, StandardScaler and LogisticRegression. mixed: 14
+numbers (4 with missing values), 2 integers and 4 strings with missing values; ColumnTransformer (impute, scale,
+one-hot) and HistGradientBoosting of 100 iterations.
 """
 
 import json
@@ -33,17 +34,17 @@ GAPS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkModel:
-    """A fitted model and rows to ask it."""
+    """A fitted model, and rows to predict."""
 
     name: str
     pipeline: Pipeline
     contract: DataContract
     rows: list[dict[str, Any]]
-    """As callers send them; the model was fitted on these."""
+    """As callers send them; the model was fitted on them."""
 
 
 def iris() -> BenchmarkModel:
-    """Four numbers."""
+    """Make the model `iris`: four numeric columns."""
     data = load_iris()
     names = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
     columns = {name: Column(type="number") for name in names}
@@ -56,7 +57,7 @@ def iris() -> BenchmarkModel:
 
 
 def mixed() -> BenchmarkModel:
-    """Twenty columns of three kinds, with gaps."""
+    """Make the model `mixed`: twenty columns of three types, with missing values."""
     random = np.random.default_rng(0)
     numbers = [f"n{place}" for place in range(14)]
     wholes, texts = ["w0", "w1"], [f"t{place}" for place in range(4)]
@@ -86,7 +87,7 @@ def _frame(rows: list[dict[str, Any]], contract: DataContract) -> Any:
 
 
 def write_version(model: BenchmarkModel, folder: Path) -> str:
-    """Write a version's files as training does, as far as serving reads them; returns the SHA-256 of the model file."""
+    """Write the files of a version that serving reads, as training does; return the SHA-256 of the model file."""
     folder.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model.pipeline, folder / ArtifactFile.MODEL)
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(model.contract), encoding="utf-8")

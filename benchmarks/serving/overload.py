@@ -1,9 +1,10 @@
-"""Ask a server three times as much as it can do and print what becomes of it.
+"""Send a server three times the load that it can handle.
 
     python -m benchmarks.serving.overload
 
-The model takes 20 ms a row and four are answered at a time, so 200 rows a second are what there is. First a closed loop finds that, then an open loop
-sends three times as many, by the clock. Printed: answers a second, their share of the capacity, how fast the others were refused, and memory.
+The model takes 20 ms per row and four rows run concurrently, so the capacity is 200 rows per second. A closed loop
+measures the capacity, then an open loop sends three times as many requests at a fixed rate. The output: responses per
+second, their share of the capacity, how fast the other requests were refused, and memory.
 """
 
 import argparse
@@ -33,7 +34,7 @@ CONTRACT = DataContract(name="slow", path="slow.csv", task="regression", target=
 
 
 class SlowModel(LoadedModel):
-    """Answers x, slowly."""
+    """Predicts x, slowly."""
 
     def predict(self, table: Mapping[str, Sequence[Any]]) -> Predictions:
         """Sleep for each row."""
@@ -43,7 +44,7 @@ class SlowModel(LoadedModel):
 
 
 def create_slow_app() -> Any:
-    """What uvicorn serves: the real application around the slow model."""
+    """Create the real application around the slow model, for uvicorn."""
     from platform_lib.serving.app import create_app
     from platform_lib.serving.pace import Pace
     from platform_lib.serving.served import LoaderState, ServedModel
@@ -62,7 +63,7 @@ def create_slow_app() -> Any:
 
 @contextmanager
 def slow_server() -> Iterator[tuple[str, psutil.Process]]:
-    """A process with the slow application; its address and itself."""
+    """Run the slow application as a process; yield its address and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -83,7 +84,7 @@ def slow_server() -> Iterator[tuple[str, psutil.Process]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
+    parser.add_argument("--seconds", type=float, default=10.0, help="duration of each load")
     given = parser.parse_args()
     core = 1 if (os.cpu_count() or 1) > 1 and hasattr(os, "sched_setaffinity") else None
     body = json.dumps({"rows": [{"x": 1.5}]}).encode()
@@ -92,11 +93,13 @@ def main() -> None:
         before = process.memory_info().rss / 2**20
         result = open_loop(url, body, {}, rate=TIMES * capacity, seconds=given.seconds, core=core)
         after = process.memory_info().rss / 2**20
-        # What was still waiting when the last request was sent is answered after it, and is none of the goodput.
+        # Requests still queued when the last one was sent are answered later and are not part of the goodput.
         answered = result.statuses.get("200", 0) / (result.seconds + result.max_ms / 1000)
-        print(f"capacity {capacity:.0f} answers/s; sent {TIMES * capacity:.0f}/s for {result.seconds:.1f} s: {result.statuses}")
-        print(f"goodput {answered:.0f} answers/s, {answered / capacity:.0%} of the capacity; p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms")
-        print(f"refusals: p99 after {result.refused_p99_ms:.1f} ms; memory {before:.0f} -> {after:.0f} MiB RSS")
+        print(f"capacity {capacity:.0f} responses/s; sent {TIMES * capacity:.0f}/s for {result.seconds:.1f} s: {result.statuses}")
+        print(
+            f"goodput {answered:.0f} responses/s, {answered / capacity:.0%} of the capacity; p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms"
+        )
+        print(f"refusals: p99 {result.refused_p99_ms:.1f} ms; memory {before:.0f} -> {after:.0f} MiB RSS")
 
 
 if __name__ == "__main__":

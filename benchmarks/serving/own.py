@@ -1,10 +1,11 @@
-"""Serve the benchmark's two models with everything on (key, validation, metrics, request log, request ids) and print what an answer costs.
+"""Measure our server with everything on: API key, validation, metrics, request log, request ids.
 
     python -m benchmarks.serving.own                # requests/s, p50, p99, CPU per request, memory, start
     python -m benchmarks.serving.own --only iris --seconds 3
 
-The server runs on one core and the load on another, where there are two. It is `mlp serve` as users start it, on a registry that speaks MLflow's
-REST API. First comes what a constant answer costs on the same HTTP server: what is above that is ours.
+If the machine has two cores, the server runs on one and the load generator on the other. The server is `mlp serve` as
+users start it, with a registry that speaks MLflow's REST API. The first figure is a constant response on the same
+HTTP server: the rest is our own cost.
 """
 
 import argparse
@@ -48,12 +49,12 @@ class Running:
     metrics_url: str
     process: psutil.Process
     start_s: float
-    """From the command to the first answered prediction."""
+    """From the command to the first prediction."""
 
 
 @contextmanager
 def registry(name: str, folder: Path, sha256: str) -> Iterator[str]:
-    """A registry with one champion whose files lie in a folder; its address."""
+    """Run a registry with one champion, whose files are in `folder`; yield its address."""
     version = {
         "name": name,
         "version": "1",
@@ -83,7 +84,7 @@ def registry(name: str, folder: Path, sha256: str) -> Iterator[str]:
 
 @contextmanager
 def serving(model: BenchmarkModel, folder: Path, *arguments: str, core: int | None, python: Path | None = None) -> Iterator[Running]:
-    """`mlp serve` with everything on, by the interpreter of another environment where one is given; ended after the block."""
+    """Run `mlp serve` with everything on until the block ends, with `python` of another environment if given."""
     sha256 = write_version(model, folder / "version")
     keys = folder / "keys.yaml"
     key = new_key(keys, "load", ["predict"])
@@ -114,7 +115,7 @@ def serving(model: BenchmarkModel, folder: Path, *arguments: str, core: int | No
 
 @contextmanager
 def constant(core: int | None) -> Iterator[Running]:
-    """The same HTTP server with a constant answer."""
+    """Run the same HTTP server with a constant response."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -143,12 +144,12 @@ def _first_answer(url: str, model: BenchmarkModel, headers: dict[str, str]) -> N
             answer = httpx.post(url, json={"rows": model.rows[:20]}, headers=headers)
             if answer.status_code == 200:
                 expected = model.pipeline.predict(_features(model)).tolist()
-                assert answer.json()["predictions"] == expected, "the answers are not the model's"
+                assert answer.json()["predictions"] == expected, "the predictions are not the model's"
                 return
         except httpx.HTTPError:
             pass
         time.sleep(0.01)
-    raise AssertionError("no answer within 120 seconds")
+    raise AssertionError("no prediction within 120 seconds")
 
 
 def _features(model: BenchmarkModel) -> Any:
@@ -158,25 +159,25 @@ def _features(model: BenchmarkModel) -> Any:
 
 
 def cpu_s(process: psutil.Process) -> float:
-    """CPU seconds of a process until now, without its children's."""
+    """CPU seconds of a process so far, without its children's."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 def memory_mib(process: psutil.Process) -> tuple[float, float]:
-    """Resident and proportional memory of a process, without its log writer's."""
+    """Resident and proportional memory of a process in MiB, without its log writer's."""
     full = process.memory_full_info()
     return full.rss / 2**20, full.pss / 2**20
 
 
 def dropped_rows(running: Running) -> float:
-    """Rows that the request log could not keep."""
+    """Rows that the request log has dropped so far."""
     lines = httpx.get(running.metrics_url).text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("mlp_log_dropped_total"))
 
 
 def measure(running: Running, model: BenchmarkModel, *, rows: int, connections: int, seconds: float, core: int | None) -> tuple[LoadResult, float]:
-    """A load's result, and CPU microseconds of the server per answered request."""
+    """Run a load; return its result and the server's CPU microseconds per answered request."""
     body = json.dumps({"rows": (model.rows * (1 + rows // len(model.rows)))[:rows]}).encode()
     closed_loop(running.url, body, running.headers, connections=connections, seconds=1, core=core)
     before = cpu_s(running.process)
@@ -187,17 +188,17 @@ def measure(running: Running, model: BenchmarkModel, *, rows: int, connections: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=list(MODELS), help="one model")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
-    parser.add_argument("--loads", default="1x1,1x64,100x4,1000x4", help="rows x connections, comma between")
+    parser.add_argument("--only", choices=list(MODELS), help="only this model")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each load")
+    parser.add_argument("--loads", default="1x1,1x64,100x4,1000x4", help="rows x connections, comma-separated")
     given = parser.parse_args()
     two = (os.cpu_count() or 1) > 1 and hasattr(os, "sched_setaffinity")
     server_core, load_core = (SERVER_CORE, LOAD_CORE) if two else (None, None)
     with constant(server_core) as running:
         for connections in (1, 64):
             result, cpu_us = measure(running, iris(), rows=1, connections=connections, seconds=given.seconds, core=load_core)
-            print(f"a constant answer at {connections} connections: {result.per_second:,.0f} requests/s, {cpu_us:.0f} us of CPU each")
-    print(f"{'model':6} {'rows':>5} {'conn':>5} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}  answers, rows that the log dropped")
+            print(f"constant response at {connections} connections: {result.per_second:,.0f} requests/s, {cpu_us:.0f} us of CPU each")
+    print(f"{'model':6} {'rows':>5} {'conn':>5} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}  responses, rows dropped by the log")
     for name in [given.only] if given.only else MODELS:
         model = MODELS[name]()
         with tempfile.TemporaryDirectory() as folder, serving(model, Path(folder), core=server_core) as running:

@@ -1,4 +1,4 @@
-"""A local registry with real versions, and `mlp serve` as a process on it: what the lifecycle benchmarks share."""
+"""A local registry with real versions, and `mlp serve` on it: shared by the lifecycle benchmarks."""
 
 import json
 import os
@@ -45,7 +45,7 @@ CONTRACT = DataContract(
 
 
 def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Rows as callers send them."""
+    """Make random rows, as callers send them."""
     random = np.random.default_rng(seed)
     return [
         {
@@ -61,7 +61,7 @@ def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A store and its versions, the first of them champion."""
+    """A store and its versions; the first one is the champion."""
 
     uri: str
     registry: Registry
@@ -70,12 +70,12 @@ class Registered:
     """By version."""
 
     def answer(self, version: str, some: list[dict[str, Any]]) -> Predictions:
-        """What a version answers offline."""
+        """Predict offline with a version."""
         return predict(self.pipelines[version], _frame(some))
 
 
 def register_versions(folder: Path, count: int) -> Registered:
-    """Fit and register so many versions that answer differently."""
+    """Fit and register `count` versions whose predictions differ."""
     uri = f"sqlite:///{(folder / '.mlp' / 'mlflow.db').as_posix()}"
     registry = Registry(uri)
     gate = json.dumps({"passed": True, "reasons": []})
@@ -110,7 +110,7 @@ def _frame(some: list[dict[str, Any]]) -> Any:
 
 @contextmanager
 def serving(registered: Registered, folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run `mlp serve` on the champion until the block ends; yields its address once it is ready, and its process."""
+    """Run `mlp serve` on the champion until the block ends; yield its address and its process once it is ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -131,15 +131,15 @@ def serving(registered: Registered, folder: Path, *arguments: str) -> Iterator[t
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 180.0) -> None:
-    """Return when the condition holds.
+    """Wait until a condition holds.
 
     Raises:
-        SystemExit: It did not within the timeout.
+        SystemExit: It did not hold within the timeout.
     """
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit(f"waited {timeout_s:g} s for {what} in vain")
+            raise SystemExit(f"{what} was not ready within {timeout_s:g} s")
         time.sleep(0.02)
 
 

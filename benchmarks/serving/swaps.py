@@ -1,6 +1,8 @@
-"""Promote and roll back under load: no request may fail, and each answer must be the one of the version that it names.
+"""Promote and roll back under load.
 
-python -m benchmarks.serving.swaps          # 20 promotions and 5 rollbacks under 32 connections
+No request may fail, and each response must be that of the version that it names.
+
+    python -m benchmarks.serving.swaps          # 20 promotions and 5 rollbacks under 32 connections
 """
 
 import argparse
@@ -20,32 +22,32 @@ from benchmarks.serving.registered import NAME, Registered, register_versions, r
 
 PROMOTIONS, ROLLBACKS, VERSIONS, BODIES = 20, 5, 5, 16
 AFTER_S = 0.25
-"""What follows a swap by so long is still counted as around it."""
+"""Requests up to this long after a swap count as around it."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the callers got."""
+    """Everything that the callers saw."""
 
     requests: int = 0
     failures: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     latencies: list[tuple[float, float]] = field(default_factory=list)
-    """When it was sent, and how long it took, in seconds."""
+    """When each request was sent, and how long it took, in seconds."""
     versions: dict[str, int] = field(default_factory=dict)
     last_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request and what each version answers to it."""
+    """A request, and the expected response of each version."""
 
     content: bytes
     answers: dict[str, dict[str, Any]]
 
 
 def make_bodies(registered: Registered) -> list[Body]:
-    """Requests of one to four rows."""
+    """Make requests of one to four rows."""
     made = []
     for number in range(BODIES):
         some = rows(1 + number % 4, seed=1000 + number)
@@ -60,7 +62,7 @@ def make_bodies(registered: Registered) -> list[Body]:
 
 
 async def call(url: str, bodies: Sequence[Body], seen: Seen, stop: asyncio.Event, first: int) -> None:
-    """Ask without pause on one connection."""
+    """Send requests without pause on one connection."""
     number = first
     async with Connection(url) as connection:
         while not stop.is_set():
@@ -82,7 +84,7 @@ async def call(url: str, bodies: Sequence[Body], seen: Seen, stop: asyncio.Event
 
 
 def judge(answer: dict[str, Any], body: Body, seen: Seen) -> None:
-    """Compare an answer with what the version that it names answers offline."""
+    """Compare a response with the offline predictions of the version that it names."""
     version = answer["model"]["version"]
     seen.last_version = version
     seen.versions[version] = seen.versions.get(version, 0) + 1
@@ -96,7 +98,7 @@ def judge(answer: dict[str, Any], body: Body, seen: Seen) -> None:
 
 
 async def move(registered: Registered, seen: Seen) -> list[tuple[float, float, float]]:
-    """Promote and roll back, each when the one before is taken up; returns when each was asked for, seen and over."""
+    """Promote and roll back, one after the other; return when each change was requested, seen first and over."""
     swaps = []
     every = PROMOTIONS // ROLLBACKS
     champion = 0
@@ -140,11 +142,11 @@ def percentiles(seconds: Sequence[float]) -> str:
         return "none"
     cuts = statistics.quantiles(seconds, n=1000, method="inclusive")
     p50, p99, p999 = (cuts[place - 1] * 1000 for place in (500, 990, 999))
-    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, longest {max(seconds) * 1000:.1f} ms ({len(seconds)} requests)"
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, maximum {max(seconds) * 1000:.1f} ms ({len(seconds)} requests)"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=32)
     connections = parser.parse_args().connections
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
@@ -155,8 +157,8 @@ def main() -> int:
     around = [seconds for start, seconds in seen.latencies if any(begin <= start + seconds and start <= end for begin, _, end in swaps)]
     between = [seconds for start, seconds in seen.latencies if all(start + seconds < begin or start > end for begin, _, end in swaps)]
     print(f"{PROMOTIONS} promotions and {ROLLBACKS} rollbacks, {connections} connections, {seen.requests} requests")
-    print(f"failed: {len(seen.failures)}; wrong answers: {len(seen.wrong)}; versions that answered: {dict(sorted(seen.versions.items()))}")
-    print(f"from promotion to first new answer: median {statistics.median(shown - begin for begin, shown, _ in swaps):.2f} s")
+    print(f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}")
+    print(f"from promotion to the first response of the new version: median {statistics.median(shown - begin for begin, shown, _ in swaps):.2f} s")
     print(f"around swaps:  {percentiles(around)}")
     print(f"between swaps: {percentiles(between)}")
     for line in [*seen.failures[:5], *seen.wrong[:5]]:

@@ -79,7 +79,7 @@ def test_what_a_peer_does_better_is_named_and_nothing_else() -> None:
         "- iris, 1x64, requests/s: Other 12,000; ours 10,000.",
         "- iris, 1x64, p50 ms: Mlserver 1.5; ours 2.5.",
         "- iris, 1x64, p99 ms: Mlserver 3.0; ours 5.0.",
-        "- iris, 1x64, CPU µs a request: Other 83.3; ours 100.",
+        "- iris, 1x64, CPU µs per request: Other 83.3; ours 100.",
         "- iris, memory MiB after the first answer: Mlserver 200; ours 250.",
         "- iris, memory MiB after the loads: Mlserver 200; ours 250.",
     ]
@@ -100,7 +100,7 @@ def test_rounds_become_medians_and_one_that_failed_is_not_hidden() -> None:
 def test_the_section_replaces_what_stands_between_its_marks() -> None:
     page = f"before\n{command.BEGIN}old\n{command.END}after\n"
     assert command.with_section(page, "new\n") == f"before\n{command.BEGIN}\nnew\n\n{command.END}after\n"
-    with pytest.raises(ValueError, match="put them where the section shall stand"):
+    with pytest.raises(ValueError, match="add them where the section belongs"):
         command.with_section("no marks", "new\n")
 
 
@@ -130,7 +130,7 @@ def test_a_server_that_cannot_be_installed_is_named_with_the_reason(tmp_path: Pa
     monkeypatch.setattr(environments, "REQUIREMENTS", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     taken = command.measure(["mlserver"], ["iris"], seconds=1, rounds=1, file=None)
-    assert re.search(r"\| iris \| MLServer, .* not measured: its environment could not be made: .*nowhere", report.table(taken))
+    assert re.search(r"\| iris \| MLServer, .* not measured: its environment could not be created: .*nowhere", report.table(taken))
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
-"""Measure other model servers beside ours: the same two models, the same loads, one run, one table.
+"""Compare our model server with others: the same two models, the same loads, one run, one table.
 
-`peer` says what a server is described by; each file named after a server describes one; `environments` installs them, `processes` starts and stops
-them, `checking` compares their answers, `measuring` puts the loads on them, `results` keeps what came out, `report` and `plot` show it.
+`peer` defines how a server is described, and each file named after a server describes one. `environments` installs
+the servers, `processes` starts and stops them, `checking` compares their predictions, `measuring` runs the loads,
+`results` stores the figures, `report` and `plot` show them.
 """

@@ -1,12 +1,13 @@
-"""Measure our model server and its peers in one run and print one table.
+"""Measure our model server and its peers in one run, and print one table.
 
-    python -m benchmarks.serving.peers                                # all servers, both models; environments are made at the first run
+    python -m benchmarks.serving.peers             # all servers, both models; the first run creates the environments
     python -m benchmarks.serving.peers --only mlserver --only ours --seconds 1 --rounds 1
-    python -m benchmarks.serving.peers --docs                         # then docs/data/peers.json, the plot and docs/performance.md are written
-    python -m benchmarks.serving.peers --from docs/data/peers.json --docs   # write them from a saved run
-    python -m benchmarks.serving.peers --lock                         # pin the peers' newest versions anew
+    python -m benchmarks.serving.peers --docs      # also write docs/data/peers.json, the plot and docs/performance.md
+    python -m benchmarks.serving.peers --from docs/data/peers.json --docs      # write them from a saved run
+    python -m benchmarks.serving.peers --lock      # pin the newest versions of the peers
 
-Every round starts every server in turn, so that what else the machine does meets them alike; figures are medians over the rounds.
+Each round starts every server in turn, so that other work on the machine affects all alike. Figures are medians over
+the rounds.
 """
 
 import argparse
@@ -35,7 +36,7 @@ BEGIN, END = "<!-- written by `python -m benchmarks.serving.peers --docs` -->\n"
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that the server at work is ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that the running server is stopped too
     if given.lock:
         environments.lock(list(PEERS.values()))
         return
@@ -52,20 +53,20 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=[OURS, *PEERS], help="this server; may be given again")
-    parser.add_argument("--model", action="append", choices=list(MODELS), help="this model; may be given again")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
-    parser.add_argument("--rounds", type=int, default=3, help="each starts every server")
-    parser.add_argument("--json", type=Path, help="save the run in this file, after each round")
-    parser.add_argument("--from", type=Path, dest="saved", help="show this saved run instead of measuring")
+    parser.add_argument("--only", action="append", choices=[OURS, *PEERS], help="only this server; can be repeated")
+    parser.add_argument("--model", action="append", choices=list(MODELS), help="only this model; can be repeated")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of each load")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; each starts every server")
+    parser.add_argument("--json", type=Path, help="save the run in this file after each round")
+    parser.add_argument("--from", type=Path, dest="saved", help="show this saved run instead of measuring one")
     parser.add_argument("--plot", type=Path, help="draw the run into this SVG file")
-    parser.add_argument("--docs", action="store_true", help="write data, plot and section of docs/performance.md")
-    parser.add_argument("--lock", action="store_true", help="resolve the pinned requirements anew, and nothing else")
+    parser.add_argument("--docs", action="store_true", help="write the data, the plot and the section of docs/performance.md")
+    parser.add_argument("--lock", action="store_true", help="only resolve and pin the requirements again")
     return parser.parse_args()
 
 
 def measure(servers: list[str], models: list[str], seconds: float, rounds: int, file: Path | None) -> Run:
-    """Take a run; it is saved after each round, so that one that is stopped leaves what it has."""
+    """Run all rounds; save after each, so that an interrupted run keeps what it has."""
     busy = os.getloadavg()[0]
     programs, missing = _installed(servers)
     fitted = {name: MODELS[name]() for name in models}
@@ -104,7 +105,7 @@ def measure(servers: list[str], models: list[str], seconds: float, rounds: int, 
 
 def _measure(server: str, model: BenchmarkModel, programs: dict[str, Path], missing: dict[str, str], plan: Plan) -> Measured:
     if server in missing:
-        return Measured(server=server, model=model.name, trouble=f"its environment could not be made: {missing[server]}")
+        return Measured(server=server, model=model.name, trouble=f"its environment could not be created: {missing[server]}")
     return measure_ours(model, programs[server], plan) if server == OURS else measure_peer(PEERS[server], model, programs[server], plan)
 
 
@@ -126,8 +127,8 @@ def _about(name: str, programs: Path | None) -> About:
         peer = PEERS[name]
         return About(name=name, title=peer.title, distribution=distribution, page=peer.page, configured=peer.configured, versions=versions)
     configured = (
-        "`mlp serve` with `--keys`, `--metrics-port` and `--log`, one worker; one row as a body of `/predict`, 100 and 1,000 rows as the tensors of "
-        "`/v2` that MLServer is sent; the extra `serving` alone is installed"
+        "`mlp serve` with `--keys`, `--metrics-port` and `--log`, one worker; one row as a `/predict` body, 100 and 1,000 rows as the same "
+        "`/v2` tensors that MLServer receives; only the extra `serving` is installed"
     )
     return About(name=name, title="ours", distribution=distribution, page="docs/serving.md", configured=configured, versions=versions)
 
@@ -141,15 +142,15 @@ def _machine() -> str:
 
 
 def with_section(page: str, section: str) -> str:
-    """The page with what stands between its two marks replaced.
+    """Replace the part of a page between its two marks.
 
     Raises:
-        ValueError: The page has no such marks.
+        ValueError: The page does not have the marks.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page lacks one of the lines {BEGIN.strip()!r} and {END.strip()!r}: put them where the section shall stand.")
+        raise ValueError(f"the page lacks one of the lines {BEGIN.strip()!r} and {END.strip()!r}: add them where the section belongs.")
     return f"{before}{BEGIN}\n{section}\n{END}{after}"
 
 

@@ -1,10 +1,10 @@
-"""BentoML with adaptive batching. The program is `apps/bentoml_app.py`."""
+"""BentoML with adaptive batching; its program is `apps/bentoml_app.py`."""
 
 from benchmarks.serving.peers.peer import Peer, Stage, Start
 
 
 def start(stage: Stage) -> Start:
-    """`bentoml serve MODULE:Service`."""
+    """Start it with `bentoml serve MODULE:Service`."""
     command = [str(stage.programs / "bentoml"), "serve", "bentoml_app:Predictions", "--host", "127.0.0.1", "--port", str(stage.port), "--quiet"]
     home = stage.folder / "bentoml"
     home.mkdir()

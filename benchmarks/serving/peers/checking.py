@@ -1,4 +1,7 @@
-"""Compare a server's answers with the pipeline's own, row by row and in batches, many at the same time: batching must not mix rows up."""
+"""Compare a server's predictions with the pipeline's own.
+
+Row by row and in batches, with many concurrent requests: batching must not mix up rows.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,31 +16,31 @@ from platform_lib.data.frame import feature_frame
 
 SINGLE_ROWS = 150
 TOGETHER = (7, 64, 500)
-"""Rows of the requests with more than one."""
+"""Sizes of the requests with more than one row."""
 AT_ONCE = 16
 
 Ask = Callable[[httpx.Client, Sequence[Row]], list[Any]]
-"""Sends rows to a server and gives its predictions."""
+"""Sends rows to a server and returns its predictions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How many predictions were compared, and how many were wrong."""
+    """Number of predictions compared, and number of wrong ones."""
 
     compared: int
     wrong: int
     example: str = ""
-    """The first wrong one."""
+    """The first wrong prediction."""
 
 
 def expected(model: BenchmarkModel, rows: Sequence[Row]) -> list[Any]:
-    """What `model.predict` answers."""
+    """Predict with the pipeline itself."""
     frame = feature_frame({name: [row[name] for row in rows] for name in model.contract.features}, model.contract)
     return list(model.pipeline.predict(frame).tolist())
 
 
 def rows_to_check(model: BenchmarkModel) -> list[list[Row]]:
-    """Requests: many of one row, a few of more, and rows in which all that may be missing is missing."""
+    """Make requests: many of one row, some of more rows, and rows in which every nullable value is missing."""
     features = {name: model.contract.columns[name] for name in model.contract.features}
     bare = [{name: None if column.nullable else row[name] for name, column in features.items()} for row in model.rows[:3]]
     single = [[row] for row in [*bare, *model.rows][:SINGLE_ROWS]]
@@ -45,7 +48,7 @@ def rows_to_check(model: BenchmarkModel) -> list[list[Row]]:
 
 
 def check(ask: Ask, model: BenchmarkModel) -> Checked:
-    """Ask for all of `rows_to_check`, several at a time."""
+    """Send all of `rows_to_check`, several at a time, and compare the predictions."""
     requests = rows_to_check(model)
     truths = iter(expected(model, [row for rows in requests for row in rows]))
     compared = wrong = 0
@@ -61,7 +64,7 @@ def check(ask: Ask, model: BenchmarkModel) -> Checked:
                 different = [(row, a, t) for row, a, t in zip(rows, answered, truth, strict=False) if a != str(t)]
             wrong += len(different)
             if different and not example:
-                example = "{} was answered {}, the pipeline says {}".format(*different[0])
+                example = "for {} it predicts {}, the pipeline says {}".format(*different[0])
     return Checked(compared, wrong, example)
 
 

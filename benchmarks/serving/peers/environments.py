@@ -1,6 +1,7 @@
-"""One environment per server, made by uv from its pinned requirements and kept in the user's cache folder under the requirements' hash.
+"""One environment per server, created by uv from pinned requirements.
 
-Files are copied, not linked: the proportional memory of a server would otherwise be shared with whoever runs the same files, such as this benchmark.
+It is kept in the user's cache folder, under a hash of the requirements. Files are copied, not linked: otherwise a
+server would share its proportional memory with other processes that run the same files, such as this benchmark.
 """
 
 import hashlib
@@ -19,18 +20,18 @@ REQUIREMENTS = Path(__file__).parent / "requirements"
 REPOSITORY = Path(__file__).resolve().parents[3]
 OURS = "ours"
 SHARED = ("joblib", "numpy", "pandas", "scikit-learn", "scipy")
-"""What a fitted pipeline consists of: the same versions wherever a server allows them."""
+"""Packages that a fitted pipeline consists of: every server gets the same versions if it allows them."""
 
 
 class NotInstalled(Exception):
-    """An environment could not be made; says why."""
+    """An environment could not be created; the message says why."""
 
 
 def programs(name: str) -> Path:
-    """Folder of the executables of a server's environment, which is made where it is not there.
+    """Return the folder with the executables of a server's environment; create the environment if necessary.
 
     Raises:
-        NotInstalled: With uv's last words.
+        NotInstalled: uv failed; the message is its last line.
     """
     requirements = REQUIREMENTS / f"{name}.txt"
     library = ["--editable", str(REPOSITORY)] if name == OURS else []
@@ -47,7 +48,7 @@ def programs(name: str) -> Path:
 
 
 def versions(name: str, folder: Path) -> dict[str, str]:
-    """Versions of Python, the shared packages and a server's own distribution, as its environment has them."""
+    """Return the versions of Python, the shared packages and a server's own distribution in its environment."""
     names = [*SHARED, *([name] if name else [])]
     program = (
         "import sys, json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in sys.argv[1:]} | {'python': sys.version.split()[0]}))"
@@ -57,7 +58,7 @@ def versions(name: str, folder: Path) -> dict[str, str]:
 
 
 def lock(peers: list[Peer]) -> None:
-    """Pin anew what each server's users would install today, with the shared packages at this environment's versions."""
+    """Pin what each server's users would install today, with the shared packages at this environment's versions."""
     shared = [f"{name}=={importlib.metadata.version(name)}" for name in SHARED]
     for peer in peers:
         _compile(peer.name, "-", "\n".join([*shared, *peer.packages]))

@@ -1,4 +1,4 @@
-"""Start one server with one model, wait for its first right answer, check its answers, put the loads on it, and say what it used."""
+"""Start one server with one model, check its predictions, run the loads, and measure what it uses."""
 
 import json
 import time
@@ -30,7 +30,7 @@ LOADS = ((1, 1), (1, 64), (100, 4), (1000, 4))
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long a load is, and on which cores server and load run (None: wherever the system puts them)."""
+    """Duration of each load, and the cores of server and load generator (None: any core)."""
 
     seconds: float
     server_core: int | None
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server that has given its first right answer."""
+    """A server that has returned its first correct prediction."""
 
     url: str
     headers: dict[str, str]
@@ -48,12 +48,12 @@ class Target:
     body: Callable[[Sequence[Row]], bytes]
     answers: Callable[[Any], list[Any]]
     dropped_rows: Callable[[], float] = lambda: 0.0
-    """Rows until now that a request log could not keep."""
+    """Rows that a request log has dropped so far."""
     many: "Target | None" = None
-    """The same server by another form of request, for `MANY_ROWS` and more; None where it has one form for all."""
+    """The same server with another form of request, for `MANY_ROWS` or more; None if it uses one form for all."""
 
     def ask(self, client: httpx.Client, rows: Sequence[Row]) -> list[Any]:
-        """The predictions for rows.
+        """Request predictions for rows.
 
         Raises:
             httpx.HTTPStatusError: The server answered with an error.
@@ -65,10 +65,10 @@ class Target:
 
 @contextmanager
 def peer_target(peer: Peer, model: BenchmarkModel, programs: Path, *, core: int | None) -> Iterator[Target]:
-    """A peer, started and answering.
+    """Start a peer and wait for its first correct prediction.
 
     Raises:
-        Failed: It ended, or gave no right answer in time.
+        Failed: It ended, or returned no correct prediction in time.
     """
     columns = Columns.of(model)
     with processes.started(peer, model, programs, core=core) as server:
@@ -81,7 +81,7 @@ def peer_target(peer: Peer, model: BenchmarkModel, programs: Path, *, core: int 
 
 @contextmanager
 def our_target(model: BenchmarkModel, programs: Path | None, *arguments: str, core: int | None) -> Iterator[Target]:
-    """Our server with everything on, started and answering."""
+    """Start our server with everything on, and wait for its first prediction."""
     python = programs / "python" if programs else None
     with TemporaryDirectory() as folder, serving(model, Path(folder), *arguments, core=core, python=python) as running:
         tensors = f"{running.url.removesuffix('/predict')}/v2/models/{model.name}/infer"
@@ -94,7 +94,7 @@ def _rows_body(rows: Sequence[Row]) -> bytes:
 
 
 def _tensors_body(columns: Columns, rows: Sequence[Row]) -> bytes:
-    """The Open Inference Protocol's, as MLServer is asked: both are asked for predictions alone."""
+    """Make the request that MLServer receives too (Open Inference Protocol); both return only predictions."""
     return json.dumps({**mlserver.body(columns, rows), "outputs": [{"name": "prediction"}]}, separators=(",", ":")).encode()
 
 
@@ -114,19 +114,19 @@ def _wait_for_right_answer(target: Target, model: BenchmarkModel, server: proces
                 answers = [str(value) for value in target.ask(client, rows)]
                 if answers == truth:
                     return
-                raise processes.Failed(f"its first answer is {answers}, the pipeline's {truth}")
+                raise processes.Failed(f"its first prediction is {answers}, the pipeline's is {truth}")
             except httpx.HTTPStatusError as err:
                 last = f"{err.response.status_code} {err.response.text[:200]}"
             except httpx.HTTPError as err:
                 last = type(err).__name__
             except (KeyError, IndexError, TypeError, ValueError) as err:
-                raise processes.Failed(f"its answer cannot be read: {type(err).__name__}: {err}") from err
+                raise processes.Failed(f"its response cannot be read: {type(err).__name__}: {err}") from err
             time.sleep(0.02)
-    raise processes.Failed(f"no right answer within {LONGEST_START_S:.0f} s, last {last}; {server.said()}")
+    raise processes.Failed(f"no correct prediction within {LONGEST_START_S:.0f} s, last {last}; {server.said()}")
 
 
 def measure_peer(peer: Peer, model: BenchmarkModel, programs: Path, plan: Plan) -> Measured:
-    """One round of a peer; what goes wrong is told in the result."""
+    """Measure one round of a peer; the result reports what went wrong."""
     try:
         with peer_target(peer, model, programs, core=plan.server_core) as target:
             return _measure(peer.name, target, model, plan)
@@ -135,7 +135,7 @@ def measure_peer(peer: Peer, model: BenchmarkModel, programs: Path, plan: Plan) 
 
 
 def measure_ours(model: BenchmarkModel, programs: Path | None, plan: Plan) -> Measured:
-    """One round of our server."""
+    """Measure one round of our server."""
     try:
         with our_target(model, programs, core=plan.server_core) as target:
             _wait_for_log_writer(target.process)
@@ -145,7 +145,7 @@ def measure_ours(model: BenchmarkModel, programs: Path | None, plan: Plan) -> Me
 
 
 def _wait_for_log_writer(process: psutil.Process) -> None:
-    """Our first answer starts the log's writer: return when it is there and has imported what it needs, so that its memory counts as well."""
+    """Wait until the log writer, which the first prediction starts, has imported its modules: its memory counts too."""
     deadline, last = time.monotonic() + 30, 0.0
     while time.monotonic() < deadline:
         now = processes.memory_mib(process)
@@ -153,7 +153,7 @@ def _wait_for_log_writer(process: psutil.Process) -> None:
             return
         last = now
         time.sleep(0.5)
-    raise AssertionError("the log's writer did not start within 30 seconds")
+    raise AssertionError("the log writer did not start within 30 seconds")
 
 
 def _measure(name: str, target: Target, model: BenchmarkModel, plan: Plan) -> Measured:
@@ -174,7 +174,7 @@ def _measure(name: str, target: Target, model: BenchmarkModel, plan: Plan) -> Me
 
 
 def load_on(target: Target, model: BenchmarkModel, *, rows: int, connections: int, plan: Plan) -> Load:
-    """One load, after a shorter one that is not counted."""
+    """Run one load, after a shorter warm-up that is not counted."""
     if rows >= MANY_ROWS and target.many is not None:
         target = target.many
     body = target.body((model.rows * (1 + rows // len(model.rows)))[:rows])

@@ -1,4 +1,7 @@
-"""`mlflow models serve`: MLflow's own model server. The model is saved by `apps/mlflow_model.py` with a signature, as MLflow recommends."""
+"""`mlflow models serve`, MLflow's own model server.
+
+`apps/mlflow_model.py` saves the model with a signature, as MLflow recommends.
+"""
 
 import subprocess
 
@@ -7,7 +10,7 @@ from benchmarks.serving.peers.processes import Failed
 
 
 def start(stage: Stage) -> Start:
-    """One uvicorn worker in the environment at hand; saving the model is not part of the start."""
+    """Start one uvicorn worker in the present environment; the start time does not include saving the model."""
     saved = subprocess.run([str(stage.programs / "python"), "mlflow_model.py"], cwd=stage.folder, capture_output=True, text=True)
     if saved.returncode:
         raise Failed(f"the model could not be saved: {saved.stderr.strip().splitlines()[-1]}")
@@ -22,7 +25,7 @@ PEER = Peer(
     distribution="mlflow",
     packages=("mlflow",),
     page="MLflow: Deploy MLflow Model as a Local Inference Server; Model Signatures and Input Examples",
-    configured="`mlflow models serve --env-manager local --workers 1` (uvicorn), model with a signature, bodies `dataframe_split`; no batching",
+    configured="`mlflow models serve --env-manager local --workers 1` (uvicorn), model with a signature, `dataframe_split` bodies, no batching",
     start=start,
     body=lambda columns, rows: {"dataframe_split": {"columns": list(columns.names), "data": [list(row.values()) for row in rows]}},
     answers=lambda answer: list(answer["predictions"]),

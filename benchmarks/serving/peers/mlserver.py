@@ -1,4 +1,4 @@
-"""MLServer with its scikit-learn runtime and adaptive batching. It needs no program of ours."""
+"""MLServer with its scikit-learn runtime and adaptive batching; it needs no program of ours."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from benchmarks.serving.peers.peer import Columns, Peer, Row, Stage, Start
 
 
 def start(stage: Stage) -> Start:
-    """`mlserver start FOLDER` with settings.json and model-settings.json."""
+    """Start it with `mlserver start FOLDER`, settings.json and model-settings.json."""
     settings = {"host": "127.0.0.1", "http_port": stage.port, "grpc_port": 0, "metrics_port": 0, "parallel_workers": 0, "debug": False}
     model = {
         "name": stage.name,
@@ -23,7 +23,7 @@ def start(stage: Stage) -> Start:
 
 
 def body(columns: Columns, rows: Sequence[Row]) -> Any:
-    """One tensor for plain numbers (content type np, the runtime's own), one input a column for a frame (content type pd)."""
+    """Make a request: one tensor for plain numbers (content type np), one input per column otherwise (pd)."""
     if columns.plain:
         data = [value for row in rows for value in row.values()]
         return {"inputs": [{"name": "rows", "shape": [len(rows), len(columns.names)], "datatype": "FP64", "data": data}]}
@@ -45,7 +45,7 @@ PEER = Peer(
     page="MLServer: Adaptive Batching; Parallel Inference; Content Types (and Codecs); SKLearn runtime",
     configured="`mlserver start`, scikit-learn runtime, "
     "`max_batch_size` 64, `max_batch_time` 0.1 ms (the best of 0.1, 1 and 5), "
-    "inference in the main process (`parallel_workers` 0); iris as one tensor, mixed as a column each",
+    "inference in the main process (`parallel_workers` 0); iris as one tensor, mixed as one tensor per column",
     start=start,
     body=body,
     answers=lambda answer: list(answer["outputs"][0]["data"]),

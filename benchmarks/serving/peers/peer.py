@@ -1,4 +1,4 @@
-"""What describes a server under comparison: how it is started, and what its requests and answers look like. Starting it is left to `processes`."""
+"""Description of a server under comparison: how to start it, and its requests and responses."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,17 +13,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What a server is told about the model beside the fitted pipeline."""
+    """What a server learns about the model in addition to the fitted pipeline."""
 
     names: tuple[str, ...]
     texts: tuple[str, ...]
     wholes: tuple[str, ...]
     plain: bool
-    """Numbers without gaps alone: rows travel as lists of numbers where the server's own examples do so."""
+    """Only numbers, none missing: rows are sent as lists of numbers if the server's own examples do so."""
 
     @classmethod
     def of(cls, model: BenchmarkModel) -> "Columns":
-        """Read from the model's contract."""
+        """Read the columns from the model's contract."""
         features = {name: model.contract.columns[name] for name in model.contract.features}
         texts = tuple(name for name, column in features.items() if column.type == "string")
         wholes = tuple(name for name, column in features.items() if column.type == "integer")
@@ -31,7 +31,7 @@ class Columns:
         return cls(tuple(features), texts, wholes, plain)
 
     def as_json(self) -> str:
-        """As the servers' own programs read it."""
+        """Return the JSON that the programs in `apps/` read."""
         return json.dumps({"names": self.names, "texts": self.texts, "wholes": self.wholes, "plain": self.plain})
 
 
@@ -40,18 +40,18 @@ class Stage:
     """Where a server is started."""
 
     folder: Path
-    """Its working folder: holds `model.joblib`, `columns.json` and the programs of `apps/`."""
+    """Its working folder, with `model.joblib`, `columns.json` and the programs of `apps/`."""
     programs: Path
-    """Folder of the executables of its environment."""
+    """The folder with the executables of its environment."""
     port: int
     name: str
-    """Of the model."""
+    """Name of the model."""
     columns: Columns
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a server is started: a command, environment variables, and the path that predicts."""
+    """How to start a server: a command, the path of its prediction endpoint, and environment variables."""
 
     command: list[str]
     path: str
@@ -59,7 +59,7 @@ class Start:
 
 
 def rows_body(columns: Columns, rows: Sequence[Row]) -> Any:
-    """`{"rows": …}`: lists of numbers for a plain model, objects otherwise."""
+    """Make `{"rows": …}`, with lists of numbers for a plain model and objects otherwise."""
     return {"rows": [list(row.values()) for row in rows] if columns.plain else list(rows)}
 
 
@@ -68,18 +68,18 @@ class Peer:
     """One server under comparison."""
 
     name: str
-    """As in `--only`, and of its requirements file."""
+    """Its value for `--only`, and the name of its requirements file."""
     title: str
     distribution: str
-    """Whose version stands beside the title."""
+    """The distribution whose version the report shows."""
     packages: tuple[str, ...]
-    """What its users install; the requirements file pins it and all below it."""
+    """What its users install; the requirements file pins these and their dependencies."""
     page: str
-    """The pages of its documentation that the configuration follows."""
+    """Pages of its documentation that the configuration follows."""
     configured: str
-    """How it is configured, in a sentence."""
+    """Its configuration, in one sentence."""
     start: Callable[[Stage], Start]
     body: Callable[[Columns, Sequence[Row]], Any] = rows_body
-    """A request for these rows, before it becomes JSON."""
+    """Makes the body of a request for rows, before it is encoded as JSON."""
     answers: Callable[[Any], list[Any]]
-    """The predictions in a decoded answer."""
+    """Takes the predictions from a decoded response."""

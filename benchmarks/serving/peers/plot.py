@@ -1,4 +1,7 @@
-"""Draw a run: requests/s and p99 of one row at 64 connections, a panel a model. SVG without background, colours for light and dark."""
+"""Draw a run: requests/s and p99 of one row at 64 connections, as an SVG with two panels per model.
+
+The SVG has no background, and its colours suit light and dark pages.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ COLUMNS = (("per_second", "requests/s, more is better"), ("p99_ms", "p99 in ms, 
 
 
 def draw(run: Run, file: Path) -> None:
-    """Write the picture."""
+    """Draw a run and write the SVG file."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -29,7 +32,7 @@ def draw(run: Run, file: Path) -> None:
     with rc_context(style):
         figure = Figure(figsize=(9, 0.6 + 2.5 * len(models)), layout="constrained")
         FigureCanvasSVG(figure)
-        figure.suptitle("One row a request, 64 connections, one core for the server", color=INK, fontsize=10)
+        figure.suptitle("One row per request, 64 connections, one core for the server", color=INK, fontsize=10)
         for place, model in enumerate(models):
             loads = [(about.title, about.name, entry.load(LOAD)) for about in run.servers if (entry := run.of(about.name, model))]
             shown = [(title, name, load) for title, name, load in loads if load and load.per_second]

@@ -1,4 +1,4 @@
-"""Start a server on one core and a free port of this machine, know what all its processes use, and end them by their ids."""
+"""Start a server on one core and a free port, measure all its processes, and stop them by their ids."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ QUIET = {
 
 
 class Failed(Exception):
-    """A server ended, or did not answer rightly; says why."""
+    """A server ended, or did not predict correctly; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Server:
     url: str
     process: psutil.Process
     begun: float
-    """When the command was given, by `time.perf_counter`."""
+    """When the command was started, by `time.perf_counter`."""
     said: Callable[[], str]
-    """The last line it wrote."""
+    """Returns the last line that it printed."""
 
 
 @contextmanager
 def started(peer: Peer, model: BenchmarkModel, programs: Path, *, core: int | None) -> Iterator[Server]:
-    """Start a server; all its processes are ended after the block.
+    """Start a server, and stop all its processes after the block.
 
     Raises:
         Failed: It cannot be prepared.
@@ -75,14 +75,14 @@ def started(peer: Peer, model: BenchmarkModel, programs: Path, *, core: int | No
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
+    """Find a port that no process listens on now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
-    """A process and all that descend from it and still run."""
+    """Return a process and its running descendants."""
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -90,7 +90,7 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def cpu_s(process: psutil.Process) -> float:
-    """CPU seconds of a server's processes until now, those that have ended included."""
+    """CPU seconds of all processes of a server so far, including those that have ended."""
     total = 0.0
     for member in family(process):
         try:
@@ -102,7 +102,7 @@ def cpu_s(process: psutil.Process) -> float:
 
 
 def memory_mib(process: psutil.Process) -> float:
-    """Proportional memory (PSS) of all of a server's processes together."""
+    """Proportional memory (PSS) of all processes of a server together, in MiB."""
     total = 0
     for member in family(process):
         try:
@@ -113,7 +113,7 @@ def memory_mib(process: psutil.Process) -> float:
 
 
 def end(process: psutil.Process, *, patience_s: float = 20) -> None:
-    """Ask the first process to end, and end what is left of its family after `patience_s`."""
+    """Terminate the first process, and kill what is left of its family after `patience_s`."""
     members = family(process)
     try:
         process.terminate()
@@ -130,4 +130,4 @@ def end(process: psutil.Process, *, patience_s: float = 20) -> None:
 
 def _last_line(output: Path) -> str:
     lines = [line.strip() for line in output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it wrote nothing"
+    return lines[-1][:300] if lines else "it printed nothing"

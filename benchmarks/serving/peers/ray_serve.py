@@ -1,10 +1,13 @@
-"""Ray Serve with `@serve.batch`. The program is `apps/ray_serve_app.py`. Ray's own ports (not the one that predicts) listen on every address."""
+"""Ray Serve with `@serve.batch`; its program is `apps/ray_serve_app.py`.
+
+Ray's own ports listen on every address; the port that serves predictions does not.
+"""
 
 from benchmarks.serving.peers.peer import Peer, Stage, Start
 
 
 def start(stage: Stage) -> Start:
-    """A Ray of one node on this machine's own address, started by the program; it needs a short path for its sockets."""
+    """Start the program, which starts a one-node Ray cluster; Ray needs a short path for its sockets."""
     return Start([str(stage.programs / "python"), "ray_serve_app.py", str(stage.port)], "/", {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"})
 
 

@@ -1,26 +1,29 @@
-"""Show a run as Markdown: what was measured, where we are slower, how each server was configured. No figure is typed by hand."""
+"""Render a run as Markdown: the figures, where our server is slower, and each configuration.
+
+No figure is typed by hand.
+"""
 
 from collections.abc import Iterable
 
 from benchmarks.serving.peers.results import OURS, About, Load, Measured, Run
 
 CLOSED_LOOP = (
-    "The load is a closed loop: a connection asks again only when it has its answer, so a slow server is asked less often, its p99 leaves out the "
-    "requests that would have queued, and 64 connections are never more than 64 requests at once. `python -m benchmarks.serving.overload` sends by "
-    "the clock instead. Each load sends the same body again and again; no server was configured to cache. A load lasts seconds: what hours do to "
-    "memory is not seen."
+    "The load is a closed loop: a connection sends its next request only after the previous response. So a slow server receives fewer requests, "
+    "its p99 leaves out the requests that would have queued, and 64 connections never mean more than 64 concurrent requests. "
+    "`python -m benchmarks.serving.overload` sends at a fixed rate instead. Each load repeats the same body; no server was configured to cache. "
+    "A load lasts seconds, so the run does not show how memory develops over hours."
 )
 
 
 def section(run: Run) -> str:
-    """The section of docs/performance.md, without its heading."""
+    """Return the section of docs/performance.md, without its heading."""
     parts = [_taken(run), summary(run), losses(run), table(run), *([_scaling(run)] if run.scaling else []), configured(run), CLOSED_LOOP]
     return "\n\n".join(parts) + "\n"
 
 
 def table(run: Run) -> str:
-    """Every figure of the run: a line per model, server and load."""
-    head = ["model", "server", "rows x conn.", "requests/s", "p50 ms", "p99 ms", "CPU µs", "memory MiB", "start s", "answers wrong / checked"]
+    """Return every figure of the run: one line per model, server and load."""
+    head = ["model", "server", "rows x conn.", "requests/s", "p50 ms", "p99 ms", "CPU µs per request", "memory MiB", "start s", "wrong / checked"]
     lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
     for entry in run.measured:
         name = _title(run, entry.server)
@@ -34,13 +37,13 @@ def table(run: Run) -> str:
 
 def _figures(load: Load) -> list[str]:
     failed = f" ({load.failed} failed)" if load.failed else ""
-    unlogged = f" ({load.unlogged:.0%} of the rows not logged)" if load.unlogged >= 0.005 else ""
+    unlogged = f" ({load.unlogged:.0%} of rows not logged)" if load.unlogged >= 0.005 else ""
     return [f"{_rate(load.per_second)}{failed}{unlogged}", f"{load.p50_ms:.2f}", f"{load.p99_ms:.2f}", f"{load.cpu_us:,.0f}"]
 
 
 def summary(run: Run) -> str:
-    """Ours beside the best peer of each load."""
-    head = ["model", "rows x conn.", "ours, requests/s", "best peer", "its requests/s", "ours / best", "ours, p99 ms", "its p99 ms"]
+    """Return our server beside the best peer of each load."""
+    head = ["model", "rows x conn.", "ours, requests/s", "best peer", "peer, requests/s", "ours / peer", "ours, p99 ms", "peer, p99 ms"]
     lines = [head, ["---", "---:", "---:", "---", "---:", "---:", "---:", "---:"]]
     for ours in _all(run, OURS):
         for load in ours.loads:
@@ -55,7 +58,7 @@ def summary(run: Run) -> str:
 
 
 def losses(run: Run) -> str:
-    """Each figure of ours that a peer beats."""
+    """List each of our figures that a peer beats."""
     found: list[str] = []
     for ours in _all(run, OURS):
         peers = _peers(run, ours.model)
@@ -65,13 +68,13 @@ def losses(run: Run) -> str:
             found += _beaten(run, f"{where}, requests/s", load.per_second, ((p, o.per_second) for p, o in pairs), larger=True)
             found += _beaten(run, f"{where}, p50 ms", load.p50_ms, ((p, o.p50_ms) for p, o in pairs))
             found += _beaten(run, f"{where}, p99 ms", load.p99_ms, ((p, o.p99_ms) for p, o in pairs))
-            found += _beaten(run, f"{where}, CPU µs a request", load.cpu_us, ((p, o.cpu_us) for p, o in pairs))
+            found += _beaten(run, f"{where}, CPU µs per request", load.cpu_us, ((p, o.cpu_us) for p, o in pairs))
         found += _beaten(run, f"{ours.model}, start s", ours.start_s, ((p, p.start_s) for p in peers))
         found += _beaten(run, f"{ours.model}, memory MiB after the first answer", ours.memory_mib, ((p, p.memory_mib) for p in peers))
         found += _beaten(run, f"{ours.model}, memory MiB after the loads", ours.memory_after_mib, ((p, p.memory_after_mib) for p in peers))
     if not found:
-        return "**Where another is better:** in no figure of this run."
-    return "\n".join(["**Where another is better:**", "", *(f"- {line}" for line in found)])
+        return "**Where another server is better:** in none of this run's figures."
+    return "\n".join(["**Where another server is better:**", "", *(f"- {line}" for line in found)])
 
 
 def _beaten(run: Run, what: str, ours: float, others: Iterable[tuple[Measured, float]], *, larger: bool = False) -> list[str]:
@@ -83,8 +86,8 @@ def _beaten(run: Run, what: str, ours: float, others: Iterable[tuple[Measured, f
 
 
 def configured(run: Run) -> str:
-    """How each server ran, and by which page of its documentation."""
-    lines = [["server", "version", "configured", "by these pages"], ["---"] * 4]
+    """Return how each server was configured, and which pages of its documentation that follows."""
+    lines = [["server", "version", "configuration", "documentation that it follows"], ["---"] * 4]
     lines += [[about.title, about.versions.get(about.distribution, ""), about.configured, about.page] for about in run.servers]
     return _markdown(lines)
 
@@ -93,24 +96,24 @@ def _taken(run: Run) -> str:
     ours = next((about.versions for about in run.servers if about.name == OURS), {})
     shared = ", ".join(f"{name} {ours[name]}" for name in ("scikit-learn", "numpy", "pandas") if name in ours)
     others = [f"{about.title}: {wrong}" for about in run.servers if (wrong := _differing(about, ours))]
-    cores = "the server with all its processes on one core and the load on the other" if run.pinned else "server and load not pinned to cores"
+    cores = "the server with all its processes on one core, the load generator on the other" if run.pinned else "no process pinned to a core"
     rounds = f"medians of {run.rounds} rounds, each of which starts every server in turn" if run.rounds > 1 else "one round"
     return (
         f"{run.date}, {run.machine}, load average {run.busy:.1f} before the run; Python {run.python}, {shared} in every environment"
-        f"{f' but {_listed(others)}' if others else ''}; {cores}; {run.load}, keep-alive, {run.seconds:g} s a load after a shorter one that is not "
-        f"counted; {rounds}. CPU and memory (PSS) are those of all of a server's processes, our log writer included; memory is that after the first "
-        "answer → after the loads. Ours has everything on: key, validation, metrics, request log, request ids; the others run as configured below, "
-        "without key and request log."
+        f"{f' but {_listed(others)}' if others else ''}; {cores}; {run.load}, keep-alive, {run.seconds:g} s per load after a shorter warm-up "
+        f"that is not counted; {rounds}. CPU and memory (PSS) cover all processes of a server, including our log writer. Memory is shown after the "
+        "first response → after the loads. Our server runs with everything on: API key, validation, metrics, request log, request ids. The others "
+        "run as configured below, without API key and request log."
     )
 
 
 def _scaling(run: Run) -> str:
     return "\n".join(
-        f"**Two workers** ({each.model}, {each.rows} rows, {each.connections} connections): {_rate(each.two_per_second)} requests/s against "
-        f"{_rate(each.one_per_second)} with one, {each.two_per_second / each.one_per_second:.2f} times; {each.two_cpu_us:,.0f} and "
-        f"{each.one_cpu_us:,.0f} µs of CPU a request. Server and load shared two cores in both cases, as this machine has no third: the load "
-        f"generator took {each.load_share:.0%} of both as two workers answered, which a core of its own would give back. Where both CPU figures "
-        "differ much, other work on the machine disturbed one of them."
+        f"**Two workers** ({each.model}, {each.rows} rows, {each.connections} connections): {_rate(each.two_per_second)} requests/s, against "
+        f"{_rate(each.one_per_second)} with one worker: {each.two_per_second / each.one_per_second:.2f} times as many; {each.two_cpu_us:,.0f} and "
+        f"{each.one_cpu_us:,.0f} µs of CPU per request. Server and load generator shared two cores in both cases, because this machine has no "
+        f"third. With two workers, the load generator took {each.load_share:.0%} of both cores; with a core of its own, it would leave that to the "
+        "server. If the two CPU figures differ much, other work on the machine disturbed one of them."
         for each in run.scaling
         if each.one_per_second
     )
@@ -130,7 +133,7 @@ def _all(run: Run, server: str) -> list[Measured]:
 
 
 def _peers(run: Run, model: str) -> list[Measured]:
-    """Peers with right answers: a wrong answer wins nothing."""
+    """Peers without a wrong prediction: a fast wrong one does not count."""
     return [entry for entry in run.measured if entry.server != OURS and entry.model == model and not entry.trouble and not entry.wrong]
 
 

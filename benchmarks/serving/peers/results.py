@@ -1,4 +1,4 @@
-"""What a run found out, as it is kept in a JSON file. Taking it is left to `measuring`, showing it to `report` and `plot`."""
+"""The results of a run, and their JSON file."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ OURS = "ours"
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What one load on one server showed; medians where there were several rounds."""
+    """Results of one load on one server; medians if there were several rounds."""
 
     rows: int
     connections: int
@@ -18,27 +18,27 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float
     p99_ms: float
     cpu_us: float
-    """Of all of the server's processes, per answered request."""
+    """CPU of all processes of the server, per answered request."""
     failed: int = 0
-    """Requests that were not answered with 200."""
+    """Requests without a 200 response."""
     unlogged: float = 0.0
-    """Share of the answered rows that our request log dropped."""
+    """Share of the predicted rows that our request log dropped."""
 
     @property
     def name(self) -> str:
-        """Rows x connections."""
+        """Return `ROWSxCONNECTIONS`."""
         return f"{self.rows}x{self.connections}"
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """One server with one model."""
+    """Results of one server with one model."""
 
     server: str
     model: str
     start_s: float = 0.0
-    """From the command to the first right answer."""
+    """From the command to the first correct prediction."""
     memory_mib: float = 0.0
-    """PSS of all processes after the first answer."""
+    """PSS of all processes after the first prediction."""
     memory_after_mib: float = 0.0
     """The same after the loads."""
     compared: int = 0
@@ -46,15 +46,15 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     example: str = ""
     loads: tuple[Load, ...] = ()
     trouble: str = ""
-    """Why there is nothing to show."""
+    """Why the server could not be measured; empty if it was."""
 
     def load(self, name: str) -> Load | None:
-        """The load of this name."""
+        """Find the load with this name."""
         return next((load for load in self.loads if load.name == name), None)
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """A server in words."""
+    """A server's name, version and configuration."""
 
     name: str
     title: str
@@ -65,7 +65,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scaling(msgspec.Struct, frozen=True, kw_only=True):
-    """Two workers against one, both cores free for server and load alike."""
+    """Two workers compared with one, with server and load generator on both cores."""
 
     model: str
     rows: int
@@ -75,11 +75,11 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True):
     one_cpu_us: float
     two_cpu_us: float
     load_share: float
-    """CPU that the load generator took of both cores while two workers answered."""
+    """Share of both cores that the load generator used with two workers."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the benchmark."""
+    """All results of one run of the benchmark."""
 
     date: str
     machine: str
@@ -89,20 +89,20 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     rounds: int
     busy: float
-    """Load average of the last minute before the run: 0 is an idle machine."""
+    """Load average of the last minute before the run; 0 is an idle machine."""
     pinned: bool
-    """The server on one core and the load on another."""
+    """Whether the server ran on one core and the load generator on another."""
     servers: tuple[About, ...]
     measured: tuple[Measured, ...]
     scaling: tuple[Scaling, ...] = ()
 
     def of(self, server: str, model: str) -> Measured | None:
-        """What was measured of a server with a model."""
+        """Find the results of a server with a model."""
         return next((entry for entry in self.measured if (entry.server, entry.model) == (server, model)), None)
 
 
 def combine(rounds: Iterable[Measured]) -> Measured:
-    """Several rounds of one server with one model as one: medians, and the sum of what was checked; a round in trouble is the answer."""
+    """Combine the rounds of one server and model: medians, and sums of checks. A failed round becomes the result."""
     every = list(rounds)
     if bad := next((entry for entry in every if entry.trouble), None):
         return bad
@@ -124,11 +124,11 @@ def combine(rounds: Iterable[Measured]) -> Measured:
 
 
 def save(run: Run, file: Path) -> None:
-    """Write a run as JSON."""
+    """Write a run to a JSON file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
 
 
 def read(file: Path) -> Run:
-    """Read a run that `save` wrote."""
+    """Read a run that `save` has written."""
     return msgspec.json.decode(file.read_bytes(), type=Run)

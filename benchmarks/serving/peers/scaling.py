@@ -1,7 +1,8 @@
-"""Our server with two workers against one, on a machine of two cores.
+"""Compare two workers of our server with one, on a machine with two cores.
 
-There is no third core for the load, so server and load share both, for one worker as for two. The request is chosen so that the load generator needs
-little: 100 rows of the mixed model. What it takes all the same is measured, and makes the ratio smaller than it would be with a core of its own.
+The load generator has no core of its own, so it shares both cores with the server in both cases. The request (100
+rows of the mixed model) is chosen so that the load generator needs little CPU. What it uses is measured; it makes the
+ratio smaller than it would be with a third core.
 """
 
 import resource
@@ -15,7 +16,7 @@ ROWS, CONNECTIONS = 100, 16
 
 
 def two_workers(model: BenchmarkModel, programs: Path, seconds: float) -> Scaling:
-    """Measure one worker, then two."""
+    """Measure one worker, then two workers."""
     one, _ = _with_workers(1, model, programs, seconds)
     two, load_share = _with_workers(2, model, programs, seconds)
     return Scaling(
@@ -39,6 +40,6 @@ def _with_workers(workers: int, model: BenchmarkModel, programs: Path, seconds: 
 
 
 def _children_cpu_s() -> float:
-    """Of processes that have ended and were waited for: load generators, not the running server."""
+    """CPU seconds of child processes that have ended: the load generators, not the running server."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

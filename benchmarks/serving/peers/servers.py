@@ -1,4 +1,4 @@
-"""All servers under comparison, in the order of the table."""
+"""All servers under comparison, in the order of the report."""
 
 from benchmarks.serving.peers import bentoml, litserve, mlflow_serve, mlserver, naive_fastapi, ray_serve
 from benchmarks.serving.peers.peer import Peer

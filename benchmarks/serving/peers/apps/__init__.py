@@ -1,1 +1,1 @@
-"""Programs that run in the peers' environments, from a folder of their own: they import nothing of this repository."""
+"""Programs that run in the peers' environments, from a separate folder, without importing this repository."""

@@ -1,4 +1,4 @@
-"""The BentoML program: one service with one API that takes rows, which BentoML puts together with those of other requests."""
+"""BentoML program: a service with one API that takes rows, which BentoML batches across requests."""
 
 from typing import Any
 

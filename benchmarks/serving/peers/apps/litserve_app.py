@@ -1,4 +1,4 @@
-"""The LitServe program: requests of any number of rows are put together, predicted at once and split again."""
+"""LitServe program: batch requests of any number of rows, predict once, and split the result."""
 
 import sys
 from typing import Any

@@ -12,5 +12,5 @@ columns = json.loads(Path("columns.json").read_text())
 kinds = {name: "string" if name in columns["texts"] else "long" if name in columns["wholes"] else "double" for name in columns["names"]}
 inputs = Schema([ColSpec(kind, name, required=columns["plain"] or kind == "long") for name, kind in kinds.items()])
 signature = ModelSignature(inputs, Schema([ColSpec("string")]))
-# Its newer default, skops, wants a list of trusted types for gradient boosting; how the file was written does not matter once it is loaded.
+# The newer default, skops, needs a list of trusted types for gradient boosting. The format does not affect prediction.
 mlflow.sklearn.save_model(joblib.load("model.joblib"), "model", signature=signature, serialization_format="cloudpickle")

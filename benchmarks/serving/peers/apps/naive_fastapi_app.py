@@ -1,4 +1,4 @@
-"""The plain FastAPI program: what a row is, a frame of the rows, `predict`."""
+"""Plain FastAPI program: a pydantic row, a frame of the rows, `predict`."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """One prediction a row."""
+    """One prediction per row."""
 
     predictions: list[str]
 
@@ -34,7 +34,7 @@ model = joblib.load("model.joblib")
 
 @app.post("/predict")
 def predict(request: Request) -> Answer:
-    """A missing text has to be NaN, as in training: None would be an unknown category."""
+    """Predict. A missing string must be NaN, as in training: None would be an unknown category."""
     frame = pd.DataFrame([row.model_dump() for row in request.rows])  # type: ignore[attr-defined]
     if not columns["plain"]:
         frame = frame.fillna(np.nan)

@@ -1,4 +1,4 @@
-"""The Ray Serve program: one deployment whose batch method answers for all requests that wait."""
+"""Ray Serve program: one deployment with a batch method for all waiting requests."""
 
 import os
 import signal

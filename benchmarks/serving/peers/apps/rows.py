@@ -1,4 +1,4 @@
-"""Rows of a request as what the pipeline was fitted on; used by the programs that are free in how they do it, so each does it fast."""
+"""Convert the rows of a request to the pipeline's input, fast; for the programs that may choose how to do it."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ columns = json.loads(Path("columns.json").read_text())
 
 
 def features(rows: list[Any]) -> Any:
-    """Shape (n, columns): an array of a plain model's numbers, otherwise a frame, made column by column; a missing text is NaN as in training."""
+    """Return an array for a plain model, shape (n, columns), else a frame; missing strings are NaN."""
     if columns["plain"]:
         return np.asarray(rows, dtype=np.float64)
     table: dict[str, Any] = {}
