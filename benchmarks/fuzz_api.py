@@ -10,12 +10,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from platform_lib.serving.access import Access
-from platform_lib.serving.app import create_app
-from platform_lib.serving.keys import KeyRing, new_key
-from platform_lib.serving.request_log import LogSettings, RequestLog
+from platform_lib.serving.auth.access import Access
+from platform_lib.serving.auth.api_keys import KeyRing, new_key
+from platform_lib.serving.http.app import create_app
+from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
 from tests.serving.live import live
-from tests.serving.models import FixedSource, fitted, loaded
+from tests.serving.sample_models import FixedSource, fitted, loaded
 
 CONFIGURATION = Path(__file__).parents[1] / "tests" / "serving" / "schemathesis.toml"
 

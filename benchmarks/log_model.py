@@ -18,9 +18,9 @@ def main() -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from platform_lib.artifact import predict
-    from platform_lib.contract import VersionTag
-    from platform_lib.data.schema import Column, DataContract
+    from platform_lib.data.contract import Column, DataContract
+    from platform_lib.model.artifact import predict
+    from platform_lib.names import VersionTag
     from platform_lib.registry.model_files import ModelContent
     from platform_lib.registry.versions import Registry
 

@@ -9,16 +9,16 @@ from infra_stack.config import load_config
 from infra_stack.edge import make_edge, open_user_interfaces
 from infra_stack.outputs import shared_outputs
 from infra_stack.services import make_services
-from platform_lib.contract import OUTPUTS_CONFIG_MAP
-from platform_lib.infra import naming
-from platform_lib.infra.cluster import Cluster, ClusterArgs
-from platform_lib.infra.foundation import Foundation, FoundationArgs
-from platform_lib.infra.labels import labels
-from platform_lib.infra.observability import Observability, ObservabilityArgs
-from platform_lib.infra.request_scaling import RequestScaling, RequestScalingArgs
-from platform_lib.infra.route_admission import RouteAdmission, RouteAdmissionArgs
-from platform_lib.infra.shared_outputs import outputs_data
-from platform_lib.infra.team import Team
+from platform_lib.infra.base import naming
+from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.outputs import outputs_data
+from platform_lib.infra.kubernetes.cluster import Cluster, ClusterArgs
+from platform_lib.infra.kubernetes.namespaces import Foundation, FoundationArgs
+from platform_lib.infra.monitoring.keda import RequestScaling, RequestScalingArgs
+from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
+from platform_lib.infra.team.route_admission import RouteAdmission, RouteAdmissionArgs
+from platform_lib.infra.team.team import Team
+from platform_lib.names import OUTPUTS_CONFIG_MAP
 
 config = load_config()
 mirrors, size, storage = config.mirrors, config.size, config.storage_class

@@ -6,14 +6,14 @@ from typing import Any, Literal, TypeAlias
 
 import pulumi
 
-from platform_lib.contract import SharedOutputs
-from platform_lib.infra.database import DATABASES, checked_url
-from platform_lib.infra.mirrors import Mirrors
-from platform_lib.infra.naming import UI_HOSTS, checked_domain, host, prefect_api_url, prefect_host, team_namespace
-from platform_lib.infra.object_store import ObjectStoreArgs, checked_uri
-from platform_lib.infra.sizing import SIZES, Size
-from platform_lib.infra.team import Quota, TeamArgs
-from platform_lib.infra.team_names import checked_models
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.naming import UI_HOSTS, checked_domain, host, prefect_api_url, prefect_host, team_namespace
+from platform_lib.infra.base.sizing import SIZES, Size
+from platform_lib.infra.storage.database import DATABASES, checked_url
+from platform_lib.infra.storage.object_store import ObjectStoreArgs, checked_uri
+from platform_lib.infra.team.model_names import checked_models
+from platform_lib.infra.team.team import Quota, TeamArgs
+from platform_lib.names import SharedOutputs
 
 SecretText: TypeAlias = pulumi.Output[str] | None
 """None where the key is empty."""

@@ -6,14 +6,14 @@ from typing import Any
 import pulumi
 
 from infra_stack.config import StackConfig, pairs
-from platform_lib.contract import Port
-from platform_lib.infra import naming
-from platform_lib.infra.edge_tls import EdgeTls, EdgeTlsArgs
-from platform_lib.infra.ingress import Ingress, IngressArgs
-from platform_lib.infra.login import Login, LoginArgs
-from platform_lib.infra.observability import GRAFANA_SERVICE
-from platform_lib.infra.secret_store import Credential, CredentialArgs
-from platform_lib.infra.ui_route import BUILT_IN_SECRET, BUILT_IN_USER, UiRoute, UiRouteArgs
+from platform_lib.infra.base import naming
+from platform_lib.infra.edge.ingress import Ingress, IngressArgs
+from platform_lib.infra.edge.login import Login, LoginArgs
+from platform_lib.infra.edge.tls import EdgeTls, EdgeTlsArgs
+from platform_lib.infra.edge.ui_route import BUILT_IN_SECRET, BUILT_IN_USER, UiRoute, UiRouteArgs
+from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
+from platform_lib.infra.monitoring.observability import GRAFANA_SERVICE
+from platform_lib.names import Port
 
 SERVICES = {  # host → (namespace, Service, port)
     "mlflow": (naming.MLFLOW_NAMESPACE, "mlflow", int(Port.MLFLOW)),

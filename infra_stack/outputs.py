@@ -1,9 +1,9 @@
 """What the stack tells others: names and addresses, worked out from the settings alone, so that a preview knows them too."""
 
 from infra_stack.config import StackConfig
-from platform_lib.contract import SharedOutputs
-from platform_lib.infra import naming
-from platform_lib.infra.object_store import checked_uri
+from platform_lib.infra.base import naming
+from platform_lib.infra.storage.object_store import checked_uri
+from platform_lib.names import SharedOutputs
 
 
 def shared_outputs(config: StackConfig) -> SharedOutputs:

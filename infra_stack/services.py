@@ -6,14 +6,14 @@ from typing import Any
 import pulumi
 
 from infra_stack.config import StackConfig
-from platform_lib.infra import naming
-from platform_lib.infra.database import Database, DatabaseArgs
-from platform_lib.infra.mlflow_server import MlflowServer, MlflowServerArgs
-from platform_lib.infra.object_store import ObjectStore
-from platform_lib.infra.prefect_server import USER as PREFECT_USER
-from platform_lib.infra.prefect_server import PrefectServer, PrefectServerArgs
-from platform_lib.infra.secret_store import Credential, CredentialArgs
-from platform_lib.infra.team import Team
+from platform_lib.infra.base import naming
+from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
+from platform_lib.infra.mlflow.server import MlflowServer, MlflowServerArgs
+from platform_lib.infra.prefect.server import USER as PREFECT_USER
+from platform_lib.infra.prefect.server import PrefectServer, PrefectServerArgs
+from platform_lib.infra.storage.database import Database, DatabaseArgs
+from platform_lib.infra.storage.object_store import ObjectStore
+from platform_lib.infra.team.team import Team
 
 EDGE_USER = "edge"
 

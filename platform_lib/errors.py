@@ -1,6 +1,6 @@
 """The errors a caller may catch. Each message says what was given, what was expected and what to do; each kind carries its exit code."""
 
-from platform_lib.contract import ExitCode
+from platform_lib.names import ExitCode
 
 
 class PlatformError(Exception):

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from platform_lib.contract import VersionTag
-from platform_lib.data.schema import DataContract
+from platform_lib.data.contract import DataContract
 from platform_lib.errors import CheckFailed
+from platform_lib.names import VersionTag
 from platform_lib.settings import LOCK_FILES, Project
 
 DIRTY_FILES_TAG = "mlp.dirty_files"
@@ -67,7 +67,7 @@ def collect(project: Project, contract: DataContract, config_yaml: str, flow_run
     Raises:
         CheckFailed: There is no commit, no data hash or no lock: the version could never be made again.
     """
-    from platform_lib.data.versioning import data_hash
+    from platform_lib.data.dvc import data_hash
 
     commit, changed = source(project)
     if project.lock_file is None:

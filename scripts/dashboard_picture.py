@@ -22,9 +22,9 @@ import httpx
 import matplotlib as mpl
 import yaml
 
-from platform_lib.infra.dashboards import Panel
-from platform_lib.infra.model_dashboard import model_panels
-from platform_lib.serving.keys import new_key
+from platform_lib.infra.model.dashboard import model_panels
+from platform_lib.infra.monitoring.dashboards import Panel
+from platform_lib.serving.auth.api_keys import new_key
 from platform_lib.settings import Project, Settings, find_project
 from platform_lib.training.run import train
 

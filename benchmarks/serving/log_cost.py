@@ -8,8 +8,8 @@ import statistics
 import tempfile
 import time
 
-from platform_lib.serving.log_files import PREDICTIONS, LogFolder
-from platform_lib.serving.request_log import LoggedModel, LogSettings, RequestLog
+from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
+from platform_lib.serving.request_log.recorder import LoggedModel, LogSettings, RequestLog
 
 BURST = 5_000
 LIMIT_US = 20.0

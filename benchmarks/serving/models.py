@@ -20,13 +20,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from platform_lib.artifact import file_sha256, predict
-from platform_lib.contract import ArtifactFile
+from platform_lib.data.contract import Column, DataContract, dump_contract
 from platform_lib.data.frame import feature_frame
-from platform_lib.data.schema import Column, DataContract, dump_contract
-from platform_lib.profile import build_profile, parse_profile
+from platform_lib.model.artifact import file_sha256, predict
+from platform_lib.model.profile import build_profile, parse_profile
+from platform_lib.model.reference_answers import sample_answers, write_sample_answers
+from platform_lib.names import ArtifactFile
 from platform_lib.registry.model_files import requirements
-from platform_lib.sample_answers import sample_answers, write_sample_answers
 
 ROWS = 2000
 GAPS = 0.1

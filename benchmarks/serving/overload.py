@@ -25,8 +25,8 @@ import numpy as np
 import psutil
 
 from benchmarks.serving.load import closed_loop, open_loop
-from platform_lib.artifact import LoadedModel, Predictions
-from platform_lib.data.schema import Column, DataContract
+from platform_lib.data.contract import Column, DataContract
+from platform_lib.model.artifact import LoadedModel, Predictions
 
 ROW_S = 0.02
 TIMES = 3
@@ -45,9 +45,9 @@ class SlowModel(LoadedModel):
 
 def create_slow_app() -> Any:
     """Create the real application around the slow model, for uvicorn."""
-    from platform_lib.serving.app import create_app
-    from platform_lib.serving.pace import Pace
-    from platform_lib.serving.served import LoaderState, ServedModel
+    from platform_lib.serving.http.app import create_app
+    from platform_lib.serving.models.served_model import LoaderState, ServedModel
+    from platform_lib.serving.models.service_time import Pace
 
     model = SlowModel(name="slow", version="1", pipeline=None, contract=CONTRACT, sha256="")
     example = {"x": 1.0}

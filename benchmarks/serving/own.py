@@ -30,8 +30,8 @@ import psutil
 
 from benchmarks.serving.load import LoadResult, closed_loop
 from benchmarks.serving.models import BenchmarkModel, iris, mixed, write_version
-from platform_lib.contract import VersionTag
-from platform_lib.serving.keys import new_key
+from platform_lib.names import VersionTag
+from platform_lib.serving.auth.api_keys import new_key
 
 SERVER_CORE, LOAD_CORE = 0, 1
 MODELS: dict[str, Callable[[], BenchmarkModel]] = {"iris": iris, "mixed": mixed}

@@ -17,11 +17,11 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from platform_lib.artifact import Predictions, predict
-from platform_lib.contract import VersionTag
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
-from platform_lib.data.schema import Column, DataContract
-from platform_lib.profile import build_profile
+from platform_lib.model.artifact import Predictions, predict
+from platform_lib.model.profile import build_profile
+from platform_lib.names import VersionTag
 from platform_lib.registry.model_files import ModelContent
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.versions import Registry

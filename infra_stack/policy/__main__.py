@@ -2,6 +2,6 @@
 
 from pulumi_policy import PolicyPack
 
-from platform_lib.infra.policy_pack import pack_policies
+from platform_lib.infra.policy.pack import pack_policies
 
 PolicyPack(name="cloud-ml-platform", policies=pack_policies())

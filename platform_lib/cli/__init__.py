@@ -6,35 +6,35 @@ import sys
 
 import click
 
-from platform_lib.contract import ExitCode
 from platform_lib.errors import PlatformError
+from platform_lib.names import ExitCode
 
 # name -> (module that defines `command`, help line). The help line stands here so that `mlp --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "data": ("platform_lib.cli.data", "Import, check, push and pull tables."),
-    "train": ("platform_lib.cli.train", "Train, evaluate, gate and register a model."),
-    "sweep": ("platform_lib.cli.sweep", "Search hyper-parameters with inner cross-validation."),
-    "models": ("platform_lib.cli.models", "List, show and compare registered versions."),
-    "promote": ("platform_lib.cli.promote", "Make a version that passed the gate the champion."),
-    "rollback": ("platform_lib.cli.rollback", "Give the champion's place back to the version before."),
-    "canary": ("platform_lib.cli.canary", "Try a version on a share of the requests."),
-    "shadow": ("platform_lib.cli.shadow", "Let a version answer in the background, unheard."),
-    "predict": ("platform_lib.cli.predict", "Predict a table from a file into a file."),
-    "serve": ("platform_lib.cli.serve", "Serve a model over HTTP."),
-    "keys": ("platform_lib.cli.keys", "Make, list and revoke API keys of the model server."),
-    "lineage": ("platform_lib.cli.lineage", "Say what a model came from."),
-    "reproduce": ("platform_lib.cli.reproduce", "Train a version again from its record and compare."),
-    "log": ("platform_lib.cli.log", "Show and tidy the request log of the model server."),
-    "image": ("platform_lib.cli.image", "Write what the Dockerfile needs to build an image."),
-    "up": ("platform_lib.cli.up", "Start the local platform: MLflow, Prefect, model server, schedule runner."),
-    "down": ("platform_lib.cli.down", "Stop the local platform."),
-    "status": ("platform_lib.cli.status", "Say what of the local platform runs, and where."),
-    "schedule": ("platform_lib.cli.schedule", "Train on a schedule through the local platform."),
-    "deploy": ("platform_lib.cli.deploy", "Put the model server on the team's platform, try it, go back when it fails."),
-    "tunnel": ("platform_lib.cli.tunnel", "Run a command with the platform's MLflow and Prefect."),
-    "platform": ("platform_lib.cli.platform", "Check a running platform, and upgrade its definitions."),
-    "check": ("platform_lib.cli.check", "Is this project sound?"),
-    "doctor": ("platform_lib.cli.doctor", "Is this machine able to run it?"),
+    "data": ("platform_lib.cli.project.data", "Import, check, push and pull tables."),
+    "train": ("platform_lib.cli.training.train", "Train, evaluate, gate and register a model."),
+    "sweep": ("platform_lib.cli.training.sweep", "Search hyper-parameters with inner cross-validation."),
+    "models": ("platform_lib.cli.models.models", "List, show and compare registered versions."),
+    "promote": ("platform_lib.cli.models.promote", "Make a version that passed the gate the champion."),
+    "rollback": ("platform_lib.cli.models.rollback", "Give the champion's place back to the version before."),
+    "canary": ("platform_lib.cli.models.canary", "Try a version on a share of the requests."),
+    "shadow": ("platform_lib.cli.models.shadow", "Let a version answer in the background, unheard."),
+    "predict": ("platform_lib.cli.serving.predict", "Predict a table from a file into a file."),
+    "serve": ("platform_lib.cli.serving.serve", "Serve a model over HTTP."),
+    "keys": ("platform_lib.cli.serving.keys", "Make, list and revoke API keys of the model server."),
+    "lineage": ("platform_lib.cli.training.lineage", "Say what a model came from."),
+    "reproduce": ("platform_lib.cli.training.reproduce", "Train a version again from its record and compare."),
+    "log": ("platform_lib.cli.serving.log", "Show and tidy the request log of the model server."),
+    "image": ("platform_lib.cli.project.image", "Write what the Dockerfile needs to build an image."),
+    "up": ("platform_lib.cli.platform.up", "Start the local platform: MLflow, Prefect, model server, schedule runner."),
+    "down": ("platform_lib.cli.platform.down", "Stop the local platform."),
+    "status": ("platform_lib.cli.platform.status", "Say what of the local platform runs, and where."),
+    "schedule": ("platform_lib.cli.training.schedule", "Train on a schedule through the local platform."),
+    "deploy": ("platform_lib.cli.platform.deploy", "Put the model server on the team's platform, try it, go back when it fails."),
+    "tunnel": ("platform_lib.cli.platform.tunnel", "Run a command with the platform's MLflow and Prefect."),
+    "platform": ("platform_lib.cli.platform.platform", "Check a running platform, and upgrade its definitions."),
+    "check": ("platform_lib.cli.project.check", "Is this project sound?"),
+    "doctor": ("platform_lib.cli.project.doctor", "Is this machine able to run it?"),
 }
 
 

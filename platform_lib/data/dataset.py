@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from platform_lib.data.schema import DataContract, read_contract
+from platform_lib.data.contract import DataContract, read_contract
 from platform_lib.errors import NotFound, UsageError
 from platform_lib.settings import Project, find_project
 
@@ -25,7 +25,7 @@ def read_table(path: Path) -> "pd.DataFrame":
     Raises:
         UsageError: There is no such file, or it is not a table.
     """
-    from platform_lib.data.reading import read_raw
+    from platform_lib.data.files.reading import read_raw
 
     table: pd.DataFrame = read_raw(path).table.to_pandas()
     return table

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from platform_lib.data.schema import Column, DataContract
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.times import utc
 from platform_lib.errors import CheckFailed, UsageError
 

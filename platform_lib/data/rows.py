@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from platform_lib.data.schema import DataContract, columns_from_rows
+from platform_lib.data.contract import DataContract, columns_from_rows
 
 Row = tuple[Any, ...]
 """The values of one row, one a feature in the contract's order, as they came; None is missing."""

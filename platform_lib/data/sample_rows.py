@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.data.schema import Column, DataContract
+from platform_lib.data.contract import Column, DataContract
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import convert
-from platform_lib.data.schema import Column, DataContract
 from platform_lib.errors import UsageError
 
 SplitMethod = Literal["hash", "group", "time"]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from platform_lib.local_platform import ports, processes
 from platform_lib.local_platform.services import define
-from platform_lib.local_platform.starting import Outcome, Progress, bring_up
+from platform_lib.local_platform.shutdown import take_down
+from platform_lib.local_platform.startup import Outcome, Progress, bring_up
 from platform_lib.local_platform.state import PlatformState
-from platform_lib.local_platform.stopping import take_down
 from platform_lib.settings import Project
 
 

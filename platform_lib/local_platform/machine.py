@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from platform_lib.contract import Port
+from platform_lib.names import Port
 from platform_lib.settings import Project
 
 OLDEST_PYTHON = (3, 11)

@@ -8,10 +8,10 @@ from contextlib import ExitStack, suppress
 
 import psutil
 
-from platform_lib.contract import Port
 from platform_lib.errors import ServiceError, UsageError
 from platform_lib.local_platform.processes import MARKER
 from platform_lib.local_platform.service import HOST
+from platform_lib.names import Port
 
 # Nobody opens the runner's address, it only answers whether it is well: any free port does.
 USUAL: Mapping[str, int] = {"mlflow": Port.MLFLOW, "prefect": Port.PREFECT, "models": Port.MODEL_SERVER, "runner": 0}

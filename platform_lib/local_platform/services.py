@@ -67,7 +67,7 @@ def _models(port: int, mlflow_url: str) -> Service:
 def _runner(project: Project, port: int, mlflow_url: str, prefect_url: str) -> Service:
     return Service(
         name="runner",
-        command=_python("platform_lib.training.runner", "--project", str(project.root), "--wait", f"{START_TIMEOUT_S:.0f}"),
+        command=_python("platform_lib.training.prefect.runner", "--project", str(project.root), "--wait", f"{START_TIMEOUT_S:.0f}"),
         env=_prefect_home(project)
         | {
             "MLFLOW_TRACKING_URI": mlflow_url,

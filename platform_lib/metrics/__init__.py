@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.artifact import Predictions
 from platform_lib.errors import UsageError
 from platform_lib.metrics import classification, regression
 from platform_lib.metrics.weighting import MetricUndefined, Weighted, draw_weights
+from platform_lib.model.artifact import Predictions
 
 _ERROR_ROWS = 10_000
 

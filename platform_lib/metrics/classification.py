@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from platform_lib.artifact import Predictions
 from platform_lib.metrics.weighting import MetricUndefined, Weighted, Weights, mean_of
+from platform_lib.model.artifact import Predictions
 
 
 @dataclass(frozen=True, slots=True)

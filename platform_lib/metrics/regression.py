@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.artifact import Predictions
 from platform_lib.metrics.weighting import MetricUndefined, Weighted, Weights, mean_of
+from platform_lib.model.artifact import Predictions
 
 
 def _numbers(truth: NDArray[Any], predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

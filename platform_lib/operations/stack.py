@@ -92,7 +92,7 @@ def _project_name(folder: Path) -> str:
 @contextmanager
 def _image(image: str) -> Iterator[None]:
     """The program runs in this process, so it reads this environment."""
-    from platform_lib.infra.model_stack import IMAGE_VARIABLE
+    from platform_lib.infra.model.stack import IMAGE_VARIABLE
 
     before = os.environ.get(IMAGE_VARIABLE)
     os.environ[IMAGE_VARIABLE] = image

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from platform_lib.contract import OUTPUTS_CONFIG_MAP, PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, TEAM_CREDENTIALS_SECRET, SharedOutputs
 from platform_lib.errors import NotFound, PlatformError, ServiceError, UsageError
-from platform_lib.infra.shared_outputs import read_outputs
+from platform_lib.infra.base.outputs import read_outputs
+from platform_lib.names import OUTPUTS_CONFIG_MAP, PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, TEAM_CREDENTIALS_SECRET, SharedOutputs
 from platform_lib.operations.kubectl import Kubectl, Target, forwarded
 
 _ANSWERS_WITHIN_S = 60.0

@@ -1,6 +1,6 @@
 """From a reference to a model that answers: the call of notebooks, batch prediction and the gate. `artifact` checks and opens the files."""
 
-from platform_lib.artifact import LoadedModel, load_artifact
+from platform_lib.model.artifact import LoadedModel, load_artifact
 from platform_lib.registry.reference import VersionRecord, parse_reference
 from platform_lib.registry.versions import Registry
 from platform_lib.settings import Project, Settings, find_project, load_settings, tracking_uri

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from platform_lib.artifact import Predictions, file_sha256, files_sha256
-from platform_lib.contract import PREDICTION_COLUMN, ArtifactFile, VersionTag
-from platform_lib.data.schema import DataContract, dump_contract
-from platform_lib.profile import parse_profile
-from platform_lib.sample_answers import sample_answers, write_sample_answers
+from platform_lib.data.contract import DataContract, dump_contract
+from platform_lib.model.artifact import Predictions, file_sha256, files_sha256
+from platform_lib.model.profile import parse_profile
+from platform_lib.model.reference_answers import sample_answers, write_sample_answers
+from platform_lib.names import PREDICTION_COLUMN, ArtifactFile, VersionTag
 
 if TYPE_CHECKING:
     from mlflow.models import Model, ModelSignature
@@ -57,7 +57,7 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
     import mlflow.sklearn
     import skops.io
 
-    from platform_lib.trust import check_types
+    from platform_lib.model.trust import check_types
 
     draft = folder.with_name(f"{folder.name}.skops")
     skops.io.dump(content.pipeline, draft)

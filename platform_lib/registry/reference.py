@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from platform_lib.contract import Alias, VersionTag
 from platform_lib.errors import UsageError
+from platform_lib.names import Alias, VersionTag
 
 _FORMS = "NAME, NAME@alias, NAME/7, models:/NAME@alias or models:/NAME/7"
 

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platform_lib.contract import Alias
+from platform_lib.names import Alias
 from platform_lib.registry.client import as_current_store, speaking
 from platform_lib.registry.model_files import ModelContent, write_model
 

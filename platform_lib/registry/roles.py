@@ -4,8 +4,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from platform_lib.contract import Alias, VersionTag
 from platform_lib.errors import CheckFailed, NotFound, UsageError
+from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.client import speaking
 from platform_lib.registry.reference import Reference, VersionRecord
 from platform_lib.registry.versions import Moved, Registry

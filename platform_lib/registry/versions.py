@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from platform_lib.contract import Alias, VersionTag
 from platform_lib.errors import CheckFailed, NotFound
+from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.client import connect, is_missing, speaking
 from platform_lib.registry.files import fetch_artifacts
 from platform_lib.registry.reference import Reference, VersionRecord, parse_reference

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from platform_lib.data.rows import Rows, columns_of, joined
-from platform_lib.serving.admission import Admission, Limits
-from platform_lib.serving.answering import Answers, ModelFailed, answer_table
-from platform_lib.serving.served import ServedModel
+from platform_lib.serving.limits import Admission, Limits
+from platform_lib.serving.models.served_model import ServedModel
+from platform_lib.serving.predictor import Answers, ModelFailed, answer_table
 
 _ON_LOOP_S = 0.002
 """What is expected to take longer goes to a thread, a hop that costs about 0.15 ms."""

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from platform_lib.artifact import Predictions, predict
 from platform_lib.metrics import METRICS, score, standard_error, take
 from platform_lib.metrics.classification import confusion_counts, encode_labels
 from platform_lib.metrics.weighting import MetricUndefined
-from platform_lib.training.config import TrainConfig
+from platform_lib.model.artifact import Predictions, predict
+from platform_lib.training.config.schema import TrainConfig
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

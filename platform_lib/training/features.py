@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from platform_lib.data.schema import DataContract
+from platform_lib.data.contract import DataContract
 from platform_lib.errors import UsageError
-from platform_lib.training.config import TrainConfig
+from platform_lib.training.config.schema import TrainConfig
 
 if TYPE_CHECKING:  # a server loads this module with a model, and may never need a frame
     import pandas as pd

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.artifact import Predictions
 from platform_lib.metrics import metric_named, score, weighted_score
 from platform_lib.metrics.weighting import MetricUndefined, draw_weights
-from platform_lib.training.config import GateConfig
+from platform_lib.model.artifact import Predictions
+from platform_lib.training.config.schema import GateConfig
 
 _SEED = 20_261_123
 _ROUNDING = 1e-12  # a reloaded champion may differ from itself in the last bits; with delta 0 that must not refuse

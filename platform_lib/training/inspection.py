@@ -6,9 +6,9 @@ from typing import Any
 import yaml
 
 from platform_lib import lineage
-from platform_lib.contract import ArtifactFile
-from platform_lib.data.schema import DataContract, read_contract
+from platform_lib.data.contract import DataContract, read_contract
 from platform_lib.lineage import Lineage
+from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.versions import Registry
 from platform_lib.training.tracking import read_evaluation

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from platform_lib import lineage
-from platform_lib.contract import ArtifactFile
-from platform_lib.data.schema import DataContract, read_contract
+from platform_lib.data.contract import DataContract, read_contract
 from platform_lib.errors import CheckFailed, NotFound, PlatformError, ServiceError, UsageError
 from platform_lib.lineage import Lineage
+from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.versions import Registry
 from platform_lib.settings import Project, find_project
@@ -154,7 +154,7 @@ def _clone(project: Project, commit: str, scratch: Path) -> Project:
 
 def _bring_data(project: Project, clone: Project, contract: DataContract, wanted: str) -> None:
     """Put the table of the recorded hash into the clone: from the commit, from here, from DVC's cache or its remote."""
-    from platform_lib.data.versioning import file_md5, pull
+    from platform_lib.data.dvc import file_md5, pull
 
     target = clone.root / contract.path
     here = project.root / contract.path
@@ -199,7 +199,17 @@ def _retrain(clone: Project, config: Path, scratch: Path) -> dict[str, float]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     # Steps of the user's own that log to MLflow write where they disturb nobody.
     env |= {"MLFLOW_TRACKING_URI": f"sqlite:///{(scratch / 'unused.db').as_posix()}", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = [sys.executable, "-m", "platform_lib.training.retraining", "--project", str(clone.root), "--config", str(config), "--out", str(answer)]
+    command = [
+        sys.executable,
+        "-m",
+        "platform_lib.training.reproduce_child",
+        "--project",
+        str(clone.root),
+        "--config",
+        str(config),
+        "--out",
+        str(answer),
+    ]
     done = subprocess.run(
         command, cwd=clone.root, env=env, capture_output=True, text=True, encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL
     )

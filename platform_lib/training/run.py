@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from platform_lib import lineage
-from platform_lib.contract import VersionTag
 from platform_lib.errors import CheckFailed, UntrustedModel
 from platform_lib.lineage import Lineage
+from platform_lib.names import VersionTag
 from platform_lib.registry.loading import load_record, open_registry
 from platform_lib.registry.versions import Registry
 from platform_lib.settings import Project, Settings, is_local_registry
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from platform_lib.training.config import TrainConfig
+    from platform_lib.training.config.schema import TrainConfig
     from platform_lib.training.evaluation import Evaluation
     from platform_lib.training.gates import Verdict
 
@@ -85,7 +85,7 @@ def prepare(project: Project, settings: Settings, request: Request, flow_run: st
         CheckFailed: No commit, data hash or lock; or a dirty tree on a shared registry.
         ServiceError: The registry does not answer.
     """
-    from platform_lib.training.configuration import compose
+    from platform_lib.training.config.compose import compose
 
     composed = compose(project, list(request.overrides))
     origin = lineage.collect(project, composed.config.data, composed.resolved_yaml, flow_run)
@@ -204,8 +204,8 @@ def _register(
 ) -> TrainingResult:
     import msgspec
 
-    from platform_lib.artifact import predict
-    from platform_lib.profile import build_profile
+    from platform_lib.model.artifact import predict
+    from platform_lib.model.profile import build_profile
     from platform_lib.registry.model_files import ModelContent
 
     name = plan.project.name

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from platform_lib.artifact import LoadedModel, predict
 from platform_lib.data.frame import feature_frame, target_values
 from platform_lib.data.splits import holdout_mask
 from platform_lib.errors import CheckFailed, PlatformError, UsageError
-from platform_lib.training.config import TrainConfig
+from platform_lib.model.artifact import LoadedModel, predict
+from platform_lib.training.config.schema import TrainConfig
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from platform_lib.contract import ArtifactFile, VersionTag
 from platform_lib.errors import PlatformError, ServiceError
 from platform_lib.lineage import DIRTY_FILES_TAG
+from platform_lib.names import ArtifactFile, VersionTag
 from platform_lib.registry.client import as_current_store, speaking
 from platform_lib.registry.store import ARTIFACTS
 

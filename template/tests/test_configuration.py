@@ -2,7 +2,7 @@
 
 import pytest
 from platform_lib.settings import Project, find_project
-from platform_lib.training.configuration import compose
+from platform_lib.training.config.compose import compose
 
 CHOICES = sorted(f"{file.parent.name}={file.stem}" for file in find_project().conf_dir.glob("*/*.yaml"))
 # What a choice leaves open for the command line.

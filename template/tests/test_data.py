@@ -2,7 +2,7 @@
 
 import pandas as pd
 from platform_lib.data.frame import target_values
-from platform_lib.training.config import TrainConfig
+from platform_lib.training.config.schema import TrainConfig
 
 
 def test_the_table_fits_its_contract(table: pd.DataFrame, config: TrainConfig) -> None:

@@ -5,7 +5,7 @@ Settings belong into Pulumi.<stack>.yaml, keys into keys.yaml (`mlp keys`). `mlp
 
 from pathlib import Path
 
-from platform_lib.infra.model_stack import deploy_model
+from platform_lib.infra.model.stack import deploy_model
 from platform_lib.settings import find_project
 
 FOLDER = Path(__file__).resolve().parent

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from platform_lib.data.importing import ImportPlan, ImportRequest, plan_import
-from platform_lib.data.placing import place, require_place
+from platform_lib.data.imports.plan import ImportPlan, ImportRequest, plan_import
+from platform_lib.data.imports.staging import place, require_place
 from platform_lib.settings import Project
 
 TRAIN = """\

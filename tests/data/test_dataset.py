@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from platform_lib import load_table
+from platform_lib.data.contract import read_contract
 from platform_lib.data.dataset import find_contract, load_dataset, read_table, selected_name
-from platform_lib.data.schema import read_contract
-from platform_lib.data.versioning import data_hash
+from platform_lib.data.dvc import data_hash
 from platform_lib.errors import NotFound, UsageError
 from platform_lib.settings import Project
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from platform_lib.data.contract import Column, ColumnType, DataContract
 from platform_lib.data.frame import feature_frame, target_values, typed_table, typed_values
-from platform_lib.data.schema import Column, ColumnType, DataContract
 from platform_lib.errors import CheckFailed, UsageError
 
 NAN = float("nan")

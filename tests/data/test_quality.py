@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.quality import check_table, findings
-from platform_lib.data.schema import Column, DataContract
 from platform_lib.errors import CheckFailed
 
 CONTRACT = DataContract(

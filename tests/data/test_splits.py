@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platform_lib.data.schema import Column, ColumnType, DataContract
+from platform_lib.data.contract import Column, ColumnType, DataContract
 from platform_lib.data.splits import holdout_mask, row_hashes
 from platform_lib.errors import UsageError
 

@@ -14,10 +14,10 @@ import copier
 import httpx
 import pytest
 
-from platform_lib.contract import VersionTag
+from platform_lib.names import VersionTag
 from platform_lib.registry import Registry
-from platform_lib.serving.keys import new_key
-from platform_lib.serving.log_files import PREDICTIONS, LogFolder
+from platform_lib.serving.auth.api_keys import new_key
+from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from platform_lib.settings import Project, find_project
 from tests.conftest import REPOSITORY, commit_all, free_port
 from tests.image.engine import Container, Image, base_python, builder, container

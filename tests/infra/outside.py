@@ -13,7 +13,7 @@ import httpx
 import yaml
 
 from platform_lib.settings import Project
-from tests.infra.edge import Edge
+from tests.infra.edge_lab import Edge
 from tests.k8slab.network import Network
 
 DOMAIN = "ml.example.com"

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from platform_lib.contract import OUTPUTS_CONFIG_MAP
+from platform_lib.names import OUTPUTS_CONFIG_MAP
 from tests.infra.harness.graph import Call, Graph, run_program
 
 

@@ -1,6 +1,6 @@
 """A shared stack's outputs as tests of model stacks have them."""
 
-from platform_lib.contract import SharedOutputs
+from platform_lib.names import SharedOutputs
 
 SHARED = SharedOutputs(
     platform="ml",

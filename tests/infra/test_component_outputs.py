@@ -11,7 +11,7 @@ import pulumi_kubernetes as k8s
 import pytest
 
 import platform_lib.infra
-from platform_lib.infra.model_endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
 from tests.infra.harness.graph import run_program
 from tests.infra.shared import SHARED
 from tests.infra.stacks import EXAMPLES, run_stack
@@ -21,7 +21,7 @@ Registered = tuple[pulumi.ComponentResource, Mapping[str, Any]]
 
 def component_classes() -> set[type[pulumi.ComponentResource]]:
     """Every component of `platform_lib.infra`, wherever it stands."""
-    modules = [importlib.import_module(f"platform_lib.infra.{found.name}") for found in pkgutil.iter_modules(platform_lib.infra.__path__)]
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(platform_lib.infra.__path__, "platform_lib.infra.")]
     classes = {member for module in modules for _, member in inspect.getmembers(module, inspect.isclass)}
     return {member for member in classes if issubclass(member, pulumi.ComponentResource) and member.__module__.startswith("platform_lib.")}
 

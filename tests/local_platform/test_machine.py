@@ -12,7 +12,7 @@ import pytest
 
 from platform_lib.local_platform import machine
 from platform_lib.local_platform.machine import Finding
-from platform_lib.local_platform.starting import bring_up
+from platform_lib.local_platform.startup import bring_up
 from platform_lib.local_platform.state import PlatformState
 from platform_lib.settings import Project
 from tests.local_platform.conftest import MakeService

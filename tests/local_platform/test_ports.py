@@ -9,7 +9,7 @@ import pytest
 
 from platform_lib.errors import ServiceError, UsageError
 from platform_lib.local_platform import ports
-from platform_lib.local_platform.starting import bring_up
+from platform_lib.local_platform.startup import bring_up
 from platform_lib.local_platform.state import PlatformState
 from tests.local_platform.conftest import MakeService
 

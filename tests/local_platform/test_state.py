@@ -8,7 +8,7 @@ import pytest
 
 from platform_lib.errors import UsageError
 from platform_lib.local_platform.processes import stop
-from platform_lib.local_platform.starting import bring_up
+from platform_lib.local_platform.startup import bring_up
 from platform_lib.local_platform.state import PlatformState
 from platform_lib.settings import Project, local_service_url
 from tests.local_platform.conftest import MakeService

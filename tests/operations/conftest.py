@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from platform_lib.infra.shared_outputs import outputs_data
+from platform_lib.infra.base.outputs import outputs_data
 from tests.engines import need_engine
 from tests.infra.shared import SHARED
 from tests.k8slab.lab import Lab

@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from platform_lib.errors import CheckFailed
-from platform_lib.infra.model_endpoint import ModelEndpoint, ModelEndpointArgs
-from platform_lib.infra.model_pod import server_command
+from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.pod import server_command
 from platform_lib.operations.smoke import smoke_test
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.roles import start_canary
-from platform_lib.serving.keys import new_key
+from platform_lib.serving.auth.api_keys import new_key
 from platform_lib.settings import Project, Settings
 from platform_lib.training.run import train
 from tests.conftest import copy_of, free_port, server
@@ -217,7 +217,7 @@ def test_the_list_of_what_does_not_run_here_holds_nothing_that_nobody_asks_for(e
 
 
 def test_no_alert_of_a_sound_server_fires_and_each_can_be_judged(served: Served, asked: str) -> None:
-    from platform_lib.infra.model_alerts import AlertThresholds, model_rules
+    from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 
     [group] = model_rules(served.name, NAMESPACE, thresholds=AlertThresholds())
     assert [rule["alert"] for rule in group["rules"] if ask(asked, rule["expr"])] == []

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from platform_lib.contract import SharedOutputs
-from platform_lib.infra.alert_routing import alertmanager_config
-from platform_lib.infra.platform_alerts import platform_rules
-from platform_lib.infra.shared_outputs import outputs_data
+from platform_lib.infra.base.outputs import outputs_data
+from platform_lib.infra.monitoring.alert_routing import alertmanager_config
+from platform_lib.infra.monitoring.platform_alerts import platform_rules
+from platform_lib.names import SharedOutputs
 from platform_lib.operations.platform_check.alerts import look_at_alertmanager, look_at_prometheus
+from platform_lib.operations.platform_check.edge import look_from_outside
 from platform_lib.operations.platform_check.finding import Finding
-from platform_lib.operations.platform_check.outside import look_from_outside
 from tests.conftest import Called, free_port, server
 from tests.infra.certificates import Authority
+from tests.infra.monitoring.test_alerts import NAMESPACES
 from tests.infra.shared import SHARED
-from tests.infra.test_alerts import NAMESPACES
 from tests.k8slab.lab import Lab
 from tests.operations.conftest import namespace
 from tests.operations.servers import Answer, answering
@@ -60,7 +60,7 @@ Answers = Callable[[str, str, Mapping[str, str]], Answer]
 @pytest.fixture(autouse=True)
 def _short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' authority issues for a day, which would be too short for a platform."""
-    monkeypatch.setattr("platform_lib.operations.platform_check.outside._DAYS_LEFT", 0)
+    monkeypatch.setattr("platform_lib.operations.platform_check.edge._DAYS_LEFT", 0)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authorit
 
 
 def test_a_certificate_that_ends_soon_is_a_problem(certificate: tuple[Path, Path], authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform_lib.operations.platform_check.outside._DAYS_LEFT", 14)
+    monkeypatch.setattr("platform_lib.operations.platform_check.edge._DAYS_LEFT", 14)
     with edge(certificate) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
     assert [text.split(":")[0] for text in found] == ["MLflow", "Prefect", "Grafana", "models"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from platform_lib.artifact import predict
-from platform_lib.contract import VersionTag
 from platform_lib.data.dataset import load_table
-from platform_lib.profile import build_profile
+from platform_lib.model.artifact import predict
+from platform_lib.model.profile import build_profile
+from platform_lib.names import VersionTag
 from platform_lib.registry import Reference, Registry, VersionRecord, load_model
 from platform_lib.registry.model_files import ModelContent
 from platform_lib.registry.store import ensure_database

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from platform_lib.contract import ArtifactFile
 from platform_lib.data.dataset import load_table
 from platform_lib.errors import ServiceError, UntrustedModel
+from platform_lib.names import ArtifactFile
 from platform_lib.registry import load_model, open_registry
 from platform_lib.registry.loading import load_record
 from platform_lib.settings import Project, Settings

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from platform_lib.contract import VersionTag
 from platform_lib.errors import ServiceError
+from platform_lib.names import VersionTag
 from platform_lib.registry import Registry
 from platform_lib.registry.model_files import ModelContent, requirements
 from tests.registry.conftest import gate, new_run

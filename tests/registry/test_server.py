@@ -9,9 +9,9 @@ import msgspec
 import psutil
 import pytest
 
-from platform_lib.contract import VersionTag
+from platform_lib.data.contract import dump_contract, read_contract
 from platform_lib.data.dataset import load_table
-from platform_lib.data.schema import dump_contract, read_contract
+from platform_lib.names import VersionTag
 from platform_lib.registry import Registry, load_model, open_registry
 from platform_lib.registry.loading import load_record
 from platform_lib.registry.model_files import ModelContent

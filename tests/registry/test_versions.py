@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from platform_lib.contract import VersionTag
 from platform_lib.errors import CheckFailed, NotFound
+from platform_lib.names import VersionTag
 from platform_lib.registry import Registry
 from tests.registry.conftest import TAGS, bare_version, gate
 

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import numpy as np
 
-from platform_lib.artifact import predict
-from platform_lib.contract import VersionTag
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
-from platform_lib.data.schema import Column, DataContract
+from platform_lib.model.artifact import predict
+from platform_lib.names import VersionTag
 from platform_lib.registry.model_files import ModelContent
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.store import ensure_database

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from platform_lib.serving.running import _UVICORN, open_listener
+from platform_lib.serving.server import _UVICORN, open_listener
 
 
 @contextmanager

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from platform_lib.serving.admission import Admission, Limits
-from platform_lib.serving.answering import Answers, ModelFailed
 from platform_lib.serving.batching import Batch, Batcher
-from platform_lib.serving.pace import Pace, measure
+from platform_lib.serving.limits import Admission, Limits
+from platform_lib.serving.models.served_model import ServedModel
+from platform_lib.serving.models.service_time import Pace, measure
+from platform_lib.serving.predictor import Answers, ModelFailed
 from platform_lib.serving.problems import Problem
-from platform_lib.serving.served import ServedModel
-from tests.serving.models import REGRESSION, FixedSource, loaded
-from tests.serving.test_app import Broken
+from tests.serving.http.test_app import Broken
+from tests.serving.sample_models import REGRESSION, FixedSource, loaded
 
 ROW = (30, 1.0, True, "Bern", None, 0.5, "a")
 QUICK = 0.000_01

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from platform_lib.serving.keys import new_key
-from platform_lib.serving.log_files import PREDICTIONS, LogFolder
+from platform_lib.serving.auth.api_keys import new_key
+from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from tests.conftest import free_port
 from tests.serving.faulty import ANSWERS_NAN, NAME, RAISES, TAKES_A_MINUTE, Moods, MoodServer, moods, open_files, serving
 from tests.waiting import wait_until
@@ -283,8 +283,8 @@ def test_an_s3_that_refuses_is_reported_and_what_it_never_took_is_counted(status
     threading.Thread(target=store.serve_forever, args=(0.01,), daemon=True).start()
     code = (
         "import json, time\n"
-        "from platform_lib.serving.request_log import LogSettings, RequestLog\n"
-        "from tests.serving.test_request_log import log_one\n"
+        "from platform_lib.serving.request_log.recorder import LogSettings, RequestLog\n"
+        "from tests.serving.request_log.test_recorder import log_one\n"
         "log = RequestLog(LogSettings(place='s3://bucket/logs', send_s=0.05, flush_s=0.1))\n"
         "log_one(log)\n"
         "while log.problem is None: time.sleep(0.05)\n"
@@ -305,11 +305,11 @@ def test_an_s3_that_refuses_is_reported_and_what_it_never_took_is_counted(status
 
 def test_a_clock_that_jumps_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is injected: rows carry its time, but nothing waits by it and no two files have one name."""
-    from platform_lib.serving.request_log import LogSettings, RequestLog
-    from tests.serving.test_request_log import log_one
+    from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
+    from tests.serving.request_log.test_recorder import log_one
 
     clock = [time.time_ns()]
-    monkeypatch.setattr("platform_lib.serving.request_log.time.time_ns", lambda: clock[0])
+    monkeypatch.setattr("platform_lib.serving.request_log.recorder.time.time_ns", lambda: clock[0])
     log = RequestLog(LogSettings(place=str(tmp_path), send_s=0.02, flush_s=0.05))
     for number, jump_s in enumerate([0, -86_400, 172_800, -3_600, 0]):
         clock[0] += jump_s * 10**9

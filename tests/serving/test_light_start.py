@@ -12,18 +12,18 @@ import msgspec
 import pytest
 from sklearn.pipeline import Pipeline
 
-from platform_lib.artifact import LoadedModel, Predictions, predict
 from platform_lib.data.frame import feature_frame
 from platform_lib.data.rows import Row, columns_of, rows_of
-from platform_lib.profile import Profile, build_profile, parse_profile
+from platform_lib.model.artifact import LoadedModel, Predictions, predict
+from platform_lib.model.profile import Profile, build_profile, parse_profile
+from platform_lib.model.reference_answers import SampleAnswers, kept_answers, read_sample_answers, sample_answers, write_sample_answers
 from platform_lib.registry.model_files import requirements
-from platform_lib.sample_answers import SampleAnswers, kept_answers, read_sample_answers, sample_answers, write_sample_answers
-from platform_lib.serving.example import example_row
-from platform_lib.serving.fastpath.choice import answering, choose
 from platform_lib.serving.fastpath.parity import difference_from
-from platform_lib.serving.log_files import PREDICTIONS, LogFolder
+from platform_lib.serving.fastpath.selection import answering, choose
+from platform_lib.serving.models.example import example_row
+from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from tests.conftest import REPOSITORY
-from tests.serving.models import CLASSIFICATION, fitted, frame_of, loaded, rows, write_artifact
+from tests.serving.sample_models import CLASSIFICATION, fitted, frame_of, loaded, rows, write_artifact
 
 EXAMPLE: Row = rows_of([example_row(CLASSIFICATION)], CLASSIFICATION)[0]
 
@@ -99,9 +99,9 @@ def test_a_version_is_accepted_and_answers_without_pandas(pipeline: Pipeline, pr
     code = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from platform_lib.serving.acceptance import accept
-        from platform_lib.serving.fastpath.choice import answering
-        from platform_lib.serving.lookup import Found
+        from platform_lib.serving.models.validation import accept
+        from platform_lib.serving.fastpath.selection import answering
+        from platform_lib.serving.models.registry_client import Found
 
         folder, sha256 = sys.argv[1:]
         found = Found(name="people", version="1", tags={"mlp.model_sha256": sha256}, fetch=lambda target: Path(folder))
@@ -140,7 +140,7 @@ def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
     code = textwrap.dedent("""
         import io, sys
         import msgspec
-        from platform_lib.serving import log_process
+        from platform_lib.serving.request_log import __main__ as log_process
 
         batch = {
             "kind": "predictions", "model": "m", "version": "1", "task": "classification", "classes": ["no", "yes"],
@@ -165,7 +165,7 @@ def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
 def test_what_is_kept_out_is_kept_out_for_this_thread_and_this_block_alone() -> None:
     code = textwrap.dedent("""
         import threading
-        from platform_lib.serving.imports import without
+        from platform_lib.serving.light_imports import without
 
         def can_import():
             try:
@@ -192,7 +192,7 @@ def test_what_is_kept_out_is_kept_out_for_this_thread_and_this_block_alone() -> 
 def test_loading_one_version_after_another_leaves_the_import_system_as_it_is() -> None:
     code = textwrap.dedent("""
         import sys
-        from platform_lib.serving.imports import import_sklearn
+        from platform_lib.serving.light_imports import import_sklearn
 
         import_sklearn()
         finders = len(sys.meta_path)

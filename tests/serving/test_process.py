@@ -173,10 +173,10 @@ MODULES = """
 import sys
 from platform_lib.registry.reference import Reference
 from platform_lib.serving import running
-from platform_lib.serving.app import create_app
-from platform_lib.serving.loader import ModelLoader
-from platform_lib.serving.lookup import open_lookup
-import platform_lib.serving.assembly, platform_lib.serving.batch, uvicorn
+from platform_lib.serving.http.app import create_app
+from platform_lib.serving.models.loader import ModelLoader
+from platform_lib.serving.models.registry_client import open_lookup
+import platform_lib.serving.worker, platform_lib.serving.predict_file, uvicorn
 loader = ModelLoader(open_lookup(sys.argv[1]), Reference("sample-model", alias="champion"), package="sample_model")
 loader.look()
 create_app(loader)

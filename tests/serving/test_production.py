@@ -13,8 +13,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from platform_lib.serving.keys import new_key
-from platform_lib.serving.log_files import LABELS, PREDICTIONS, LogFolder
+from platform_lib.serving.auth.api_keys import new_key
+from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder
 from platform_lib.settings import Project
 from tests.conftest import copy_of, free_port
 from tests.waiting import wait_until

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from platform_lib.infra.model_alerts import AlertThresholds
-from platform_lib.infra.model_endpoint import ModelEndpointArgs
-from platform_lib.infra.model_stack import LIMITS, SETTINGS, setting_names
+from platform_lib.infra.model.alerts import AlertThresholds
+from platform_lib.infra.model.endpoint import ModelEndpointArgs
+from platform_lib.infra.model.stack import LIMITS, SETTINGS, setting_names
 
 
 @pytest.fixture(scope="module")

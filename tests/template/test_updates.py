@@ -11,7 +11,7 @@ import pytest
 import tomlkit
 import yaml
 
-from platform_lib.cli.work_tree import check_work_tree
+from platform_lib.project_checks.work_tree import check_work_tree
 from platform_lib.settings import find_project
 from tests.conftest import REPOSITORY, commit_all, git
 from tests.template.conftest import HOME, NEW, OLD, Upstream, is_shallow

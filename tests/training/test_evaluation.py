@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from platform_lib.artifact import Predictions
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
-from platform_lib.data.schema import Column, DataContract
-from platform_lib.training.config import GateConfig, ModelConfig, TrainConfig
+from platform_lib.model.artifact import Predictions
+from platform_lib.training.config.schema import GateConfig, ModelConfig, TrainConfig
 from platform_lib.training.evaluation import Evaluation, SliceResult, measure, slice_values
 
 COLUMNS = {

@@ -10,13 +10,13 @@ import skops.io
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from platform_lib.artifact import predict
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
-from platform_lib.data.schema import Column, DataContract
 from platform_lib.errors import UsageError
-from platform_lib.training.config import GateConfig, ModelConfig, TrainConfig
+from platform_lib.model.artifact import predict
+from platform_lib.model.trust.check import check_types
+from platform_lib.training.config.schema import GateConfig, ModelConfig, TrainConfig
 from platform_lib.training.features import DateParts, compose_pipeline, standard_features
-from platform_lib.trust.check import check_types
 
 COLUMNS = {
     "amount": Column(type="number", nullable=True),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from platform_lib.artifact import Predictions
 from platform_lib.errors import UsageError
-from platform_lib.training.config import GateConfig
+from platform_lib.model.artifact import Predictions
+from platform_lib.training.config.schema import GateConfig
 from platform_lib.training.gates import Verdict, judge
 
 ROWS = 1000

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from platform_lib.contract import VersionTag
 from platform_lib.errors import CheckFailed, UsageError
+from platform_lib.names import VersionTag
 from platform_lib.registry import Registry, open_registry
 from platform_lib.settings import Project, Settings
 from platform_lib.training.run import Request, prepare, train

@@ -12,13 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from platform_lib.artifact import LoadedModel
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
-from platform_lib.data.schema import Column, DataContract
 from platform_lib.errors import CheckFailed, UsageError
+from platform_lib.model.artifact import LoadedModel
 from platform_lib.settings import Project
-from platform_lib.training.config import GateConfig, ModelConfig, SplitConfig, TrainConfig
-from platform_lib.training.retraining import untracked_steps
+from platform_lib.training.config.schema import GateConfig, ModelConfig, SplitConfig, TrainConfig
+from platform_lib.training.reproduce_child import untracked_steps
 from platform_lib.training.steps import Split, evaluate_held_out, fit_pipeline, judge_candidate, split_rows
 
 CONTRACT = DataContract(
@@ -205,7 +205,7 @@ class TestGate:
 
 
 def test_the_generated_pipeline_composes_the_six_steps_in_order(tmp_path: Path, generate: Callable[..., Project]) -> None:
-    from platform_lib.training.configuration import compose
+    from platform_lib.training.config.compose import compose
     from platform_lib.training.steps import Steps
     from platform_lib.user_code import import_user_module
 

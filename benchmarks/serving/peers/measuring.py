@@ -16,7 +16,8 @@ import psutil
 from benchmarks.serving.load import closed_loop
 from benchmarks.serving.models import BenchmarkModel
 from benchmarks.serving.own import dropped_rows, serving
-from benchmarks.serving.peers import mlserver, processes
+from benchmarks.serving.peers import processes
+from benchmarks.serving.peers.adapters import mlserver
 from benchmarks.serving.peers.checking import check, expected
 from benchmarks.serving.peers.peer import Columns, Peer, Row
 from benchmarks.serving.peers.results import OURS, Load, Measured

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.data.schema import DataContract
+from platform_lib.data.contract import DataContract
 from platform_lib.data.times import utc
 
 Kind = Literal["table", "numbers", "texts", "times"]

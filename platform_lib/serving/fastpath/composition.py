@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from platform_lib.data.schema import DataContract
-from platform_lib.serving.fastpath import dates, discretisers, encoders, imputers, polynomials, scalers, selection
+from platform_lib.data.contract import DataContract
 from platform_lib.serving.fastpath.blocks import Kind, NotCovered, Run, Step, TransformerFamily, class_path, number_places
+from platform_lib.serving.fastpath.families import dates, discretisers, encoders, feature_selection, imputers, polynomials, scalers
 
 _FAMILIES: TransformerFamily = {
-    name: make for family in (scalers, imputers, encoders, discretisers, polynomials, selection, dates) for name, make in family.TRANSFORMERS.items()
+    name: make
+    for family in (scalers, imputers, encoders, discretisers, polynomials, feature_selection, dates)
+    for name, make in family.TRANSFORMERS.items()
 }
 _KINDS: Mapping[str, Kind] = {"integer": "numbers", "number": "numbers", "boolean": "numbers", "string": "texts", "datetime": "times"}
 

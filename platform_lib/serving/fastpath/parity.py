@@ -6,9 +6,9 @@ The rows are those of `check_rows`. Everything is asked once as a batch and once
 import math
 from collections.abc import Sequence
 
-from platform_lib.check_rows import Predict, RowAnswer, answers_each, quiet
+from platform_lib.data.contract import DataContract
 from platform_lib.data.rows import Row
-from platform_lib.data.schema import DataContract
+from platform_lib.model.probe_rows import Predict, RowAnswer, answers_each, quiet
 
 TOLERANCE = 1e-9
 _SMALLEST = 1e-300

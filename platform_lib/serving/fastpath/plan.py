@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from platform_lib.artifact import Predictions
-from platform_lib.data.schema import DataContract
-from platform_lib.serving.fastpath import boosting, forests, linear, neighbours
+from platform_lib.data.contract import DataContract
+from platform_lib.model.artifact import Predictions
 from platform_lib.serving.fastpath.blocks import Answer, EstimatorFamily, NotCovered, Numbers, Run, Table, class_path, number_places
 from platform_lib.serving.fastpath.composition import Composer
-from platform_lib.serving.fastpath.thresholds import THRESHOLDED, thresholded
+from platform_lib.serving.fastpath.families import boosting, forests, linear, neighbours
+from platform_lib.serving.fastpath.families.thresholds import THRESHOLDED, thresholded
 
 _FAMILIES: EstimatorFamily = {name: make for family in (linear, forests, boosting, neighbours) for name, make in family.ESTIMATORS.items()}
 

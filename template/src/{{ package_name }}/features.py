@@ -1,6 +1,6 @@
 """How the table's columns become numbers. Yours to change."""
 
-from platform_lib.training.config import TrainConfig
+from platform_lib.training.config.schema import TrainConfig
 from platform_lib.training.features import standard_features
 from sklearn.base import TransformerMixin
 

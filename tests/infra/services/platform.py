@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pulumi
 
-from platform_lib.infra.mlflow_server import MlflowServer, MlflowServerArgs
-from platform_lib.infra.prefect_server import PrefectServer, PrefectServerArgs
+from platform_lib.infra.mlflow.server import MlflowServer, MlflowServerArgs
+from platform_lib.infra.prefect.server import PrefectServer, PrefectServerArgs
 from tests.infra.harness.graph import Call, Fake, Graph, run_program
 
 PASSWORDS = {"alpha": "alpha-password", "beta": "beta-password"}

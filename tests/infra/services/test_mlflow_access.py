@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from platform_lib.infra.in_image import mlflow_rules
+from platform_lib.infra.mlflow.in_image import mlflow_rules
 from tests.infra.services.containers import Pod
 from tests.infra.services.platform import ADMINS, EDGE_PASSWORD, Mlflow, basic, sha256
 from tests.infra.services.surface import ATTEMPTS, GRAPHQL, NOBODYS, Attempt, Target

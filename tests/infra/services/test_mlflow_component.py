@@ -14,7 +14,7 @@ import certifi
 import pytest
 
 from platform_lib.errors import UsageError
-from platform_lib.infra.mirrors import Mirrors
+from platform_lib.infra.base.mirrors import Mirrors
 from tests.conftest import REPOSITORY
 from tests.infra.harness.graph import Graph
 from tests.infra.services.platform import METRICS_PASSWORD, mlflow_args, mlflow_graph, sha256
@@ -125,7 +125,9 @@ def test_the_authorities_of_the_platform_stand_beside_the_public_ones(tmp_path: 
     own.write_text(public[public.index("-----BEGIN") : public.index("-----END")] + "-----END CERTIFICATE-----\n", encoding="utf-8")
     program = f"import mlflow_access; mlflow_access.trust({str(own)!r}, {str(together)!r})"
     subprocess.run(
-        [sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY / "platform_lib" / "infra" / "in_image")}
+        [sys.executable, "-c", program],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "platform_lib" / "infra" / "mlflow" / "in_image")},
     )
 
     text = together.read_text(encoding="utf-8")

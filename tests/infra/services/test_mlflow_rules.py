@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from platform_lib.infra.in_image.mlflow_rules import AccessFile, Caller, identify, may_use_route, parse_access
+from platform_lib.infra.mlflow.in_image.mlflow_rules import AccessFile, Caller, identify, may_use_route, parse_access
 from tests.infra.services.platform import sha256
 
 ACCESS = {

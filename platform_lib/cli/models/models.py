@@ -1,0 +1,151 @@
+"""`mlp models`: list, show and compare registered versions. Reads the registry; `training.tracking` finds a version's evaluation."""
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from platform_lib.names import Alias, VersionTag
+from platform_lib.settings import find_project, load_settings
+
+if TYPE_CHECKING:
+    from platform_lib.registry.reference import VersionRecord
+    from platform_lib.registry.versions import Registry
+
+
+@click.group(invoke_without_command=True, epilog="Example: mlp models diff @champion @candidate")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List the project's versions; `show` one, or `diff` two."""
+    if context.invoked_subcommand is not None:
+        return
+    registry, name = _open()
+    with _reading():
+        records = registry.versions(name)
+    if as_json:
+        click.echo(json.dumps([_summary(record) for record in records], indent=2, ensure_ascii=False))
+    elif not records:
+        click.echo(f"{registry.uri} holds no version of {name} yet. `mlp train` makes the first.")
+    else:
+        _list(records)
+
+
+@command.command(epilog="Example: mlp models show sample-model/7")
+@click.argument("reference", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show(reference: str | None, as_json: bool) -> None:
+    """Show one version: metrics, errors, slices, the gate's reasons, contract, lineage.
+
+    REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; without it the project's champion.
+    """
+    from platform_lib.cli.models.model_pages import as_dict, page
+    from platform_lib.training.inspection import inspect_version
+
+    registry, name = _open()
+    with _reading():
+        version = inspect_version(registry, _resolve(registry, reference, name))
+    if as_json:
+        click.echo(json.dumps(as_dict(version), indent=2, ensure_ascii=False))
+    else:
+        page(version)
+
+
+@command.command(epilog="Example: mlp models diff 6 7")
+@click.argument("one")
+@click.argument("other")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def diff(one: str, other: str, as_json: bool) -> None:
+    """Compare two versions: metrics, configuration, lineage.
+
+    ONE and OTHER are NAME, NAME@alias, NAME/7, @alias or 7.
+    """
+    from platform_lib.cli.models.model_pages import difference_page
+    from platform_lib.training.inspection import differences, inspect_version
+
+    registry, name = _open()
+    with _reading():
+        first, second = (inspect_version(registry, _resolve(registry, text, name)) for text in (one, other))
+    found = differences(first, second)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), indent=2, ensure_ascii=False))
+    else:
+        difference_page(found)
+
+
+def _open() -> "tuple[Registry, str]":
+    from platform_lib.registry.loading import open_registry
+
+    project = find_project()
+    with _reading():
+        return open_registry(project, load_settings()), project.name
+
+
+def _reading() -> Any:
+    from platform_lib.cli.console import working
+
+    return working("Reading the registry")
+
+
+def _resolve(registry: "Registry", reference: str | None, name: str) -> "VersionRecord":
+    from platform_lib.registry.reference import parse_reference
+
+    return registry.resolve(parse_reference(reference, name))
+
+
+def _summary(record: "VersionRecord") -> dict[str, Any]:
+    from platform_lib import lineage
+
+    return {
+        "name": record.name,
+        "version": record.version,
+        "aliases": list(record.aliases),
+        "gate": record.verdict,
+        "metrics": record.metrics,
+        "lineage": dataclasses.asdict(lineage.from_tags(record.tags)),
+        "run_id": record.run_id,
+        "created_at": record.created_at.isoformat(),
+    }
+
+
+def _list(records: "list[VersionRecord]") -> None:
+    from platform_lib import lineage
+    from platform_lib.cli.console import stdout
+    from platform_lib.cli.rendering import moment, number, short, show, table
+
+    metrics = _main_metrics(records)
+    shown = table(
+        "version", "aliases", "gate", *metrics, "commit", "data", "trained", numeric=("version", *metrics), fixed=("commit", "data", "gate")
+    )
+    dirty = False
+    for record in records:
+        origin = lineage.from_tags(record.tags)
+        dirty |= origin.dirty
+        word = "–" if record.verdict is None else "passed" if record.passed_gate else "refused"
+        shown.add_row(
+            record.version,
+            " ".join(_alias(record, alias) for alias in record.aliases) or "–",
+            word,
+            *(number(record.metrics.get(metric)) for metric in metrics),
+            short(origin.git_commit) + ("+" if origin.dirty else ""),
+            short(origin.data_hash),
+            moment(record.created_at),
+        )
+    console = stdout()
+    show(console, shown)
+    if dirty:
+        console.print("\n+ trained with uncommitted changes; such a version cannot be reproduced.")
+
+
+def _alias(record: "VersionRecord", alias: str) -> str:
+    """An alias; a canary's with its share."""
+    percent = record.tags.get(VersionTag.PERCENT)
+    return f"{alias} {percent} %" if alias == Alias.CANARY and percent else alias
+
+
+def _main_metrics(records: "list[VersionRecord]") -> list[str]:
+    """The gate's metrics of the newest versions, and one more where there is only one: at most two fit beside the rest."""
+    gated = [str((record.verdict or {}).get("metric")) for record in records if record.verdict]
+    others = [name for record in records for name in record.metrics]
+    return list(dict.fromkeys([*gated, *others]))[:2]

@@ -1,0 +1,38 @@
+"""`mlp promote`: make a version the champion. The registry moves the aliases."""
+
+import json
+
+import click
+
+from platform_lib.names import Alias
+from platform_lib.settings import find_project, load_settings
+
+
+@click.command(epilog="Example: mlp promote sample-model/7")
+@click.argument("reference", required=False)
+@click.option("--force", is_flag=True, help="Promote although the gate refused it; the version is tagged so.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(reference: str | None, force: bool, as_json: bool) -> None:
+    """Make a version the champion: the one that serves.
+
+    REFERENCE is NAME, NAME@alias, NAME/7, or just 7; without it the project's candidate. The champion so far becomes `previous`,
+    and `mlp rollback` brings it back. Servers that follow the champion change to it by themselves.
+    """
+    from platform_lib.cli.models.rollout_pages import note_canary, warn_of_force
+    from platform_lib.registry.loading import open_registry
+    from platform_lib.registry.reference import parse_reference
+    from platform_lib.registry.roles import end_of_champion
+
+    project = find_project()
+    registry = open_registry(project, load_settings())
+    record = registry.resolve(parse_reference(reference, project.name, default_alias=Alias.CANDIDATE))
+    warn_of_force(record, force=force)
+    moved = registry.promote(record, force=force)
+    note_canary(end_of_champion(registry, record))
+    if as_json:
+        click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "changed": moved.changed}))
+    elif not moved.changed:
+        click.echo(f"{record.name} version {record.version} is the champion already.")
+    else:
+        back = f"; version {moved.before} is previous, and `mlp rollback` brings it back" if moved.before else ""
+        click.echo(f"{record.name} version {record.version} is the champion now{back}.")

@@ -1,0 +1,208 @@
+"""What `mlp canary` and `mlp shadow` print. `registry.roles` moves aliases, `serving.log_comparison` reads the log, the server is asked over HTTP."""
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from platform_lib.errors import NotFound, ServiceError
+from platform_lib.names import Alias
+
+if TYPE_CHECKING:
+    from platform_lib.registry.reference import VersionRecord
+    from platform_lib.registry.roles import Canary
+    from platform_lib.registry.versions import Moved, Registry
+    from platform_lib.serving.request_log.comparison import LogComparison, Side
+
+_SOON = "Servers that follow the champion take it up within one poll (2 seconds by default)."
+
+
+def canary_started(record: "VersionRecord", percent: float, before: "Canary | None", *, as_json: bool) -> None:
+    """A version is the canary from now on."""
+    until_now = None if before is None else before.record.version
+    if as_json:
+        click.echo(json.dumps({"name": record.name, "canary": record.version, "percent": percent, "before": until_now}))
+        return
+    same = until_now == record.version
+    instead = f" in the place of version {until_now}" if until_now and not same else ""
+    click.echo(f"{record.name} version {record.version} {'stays' if same else 'is'} the canary{instead}, with {percent:g} % of the requests. {_SOON}")
+    if not record.passed_gate:
+        click.echo("warning: the gate did not pass it.", err=True)
+
+
+def shadow_started(record: "VersionRecord", *, as_json: bool) -> None:
+    """A version is the shadow from now on."""
+    if as_json:
+        click.echo(json.dumps({"name": record.name, "shadow": record.version}))
+    else:
+        click.echo(f"{record.name} version {record.version} is the shadow: it answers in the background and nobody hears it. {_SOON}")
+
+
+def ended(record: "VersionRecord", alias: str, *, as_json: bool) -> None:
+    """A version has its part no more."""
+    if as_json:
+        click.echo(json.dumps({"name": record.name, alias: None, "before": record.version}))
+    else:
+        what = "The champion answers everybody again" if alias == Alias.CANARY else "It answers no more"
+        click.echo(f"{record.name} version {record.version} is no longer the {alias}. {what} within one poll.")
+
+
+def note_canary(canary: "Canary | None") -> None:
+    """Another version is the canary still, whatever the champion is."""
+    if canary is not None:
+        click.echo(f"note: version {canary.record.version} stays the canary; `mlp canary abort` ends it.", err=True)
+
+
+def warn_of_force(record: "VersionRecord", *, force: bool) -> None:
+    """Say what is overruled before a version is promoted by force."""
+    if force and not record.passed_gate:
+        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "it was never judged"
+        click.echo(f"warning: the gate did not pass version {record.version}: {reasons}. Promoting it because of --force; it is tagged so.", err=True)
+
+
+def finished(moved: "Moved", *, as_json: bool) -> None:
+    """The canary was promoted."""
+    record = moved.champion
+    if as_json:
+        click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "canary": None}))
+    elif not moved.changed:
+        click.echo(f"{record.name} version {record.version} was the champion already; it is no longer the canary.")
+    else:
+        back = f"`mlp rollback` brings version {moved.before} back"
+        click.echo(f"{record.name} version {record.version} was the canary and is the champion now; {back}.")
+
+
+def canary_status(registry: "Registry", name: str, *, place: str, url: str | None, as_json: bool) -> None:
+    """Champion and canary side by side."""
+    from platform_lib.cli.console import working
+    from platform_lib.registry.roles import find_canary
+
+    champion, canary = registry.champion(name), find_canary(registry, name)
+    compared, missing = None, None
+    if champion is not None and canary is not None:
+        try:
+            with working(f"Reading {place}"):
+                compared = _compared(champion, canary, place)
+        except NotFound as err:
+            missing = str(err)
+    live = None if url is None else ask_server(url).get("canary")
+    if as_json:
+        said = {
+            "name": name,
+            "champion": champion.version if champion else None,
+            "canary": canary.record.version if canary else None,
+            "percent": canary.percent if canary else None,
+            "logged": asdict(compared) if compared else None,
+            "server": live,
+        }
+        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        return
+    if canary is None:
+        click.echo(f"{name} has no canary. `mlp canary --version V --percent P` makes one.")
+        return
+    share = "no share that can be read" if canary.percent is None else f"{canary.percent:g} % of the requests"
+    click.echo(f"{name} version {canary.record.version} is the canary, with {share}.")
+    if compared is not None:
+        _table(compared)
+        click.echo(compared.verdict)
+    else:
+        click.echo(missing or f"{place} holds no answer of the canary yet.")
+    if url is not None:
+        _live(url, live)
+
+
+def shadow_status(registry: "Registry", name: str, *, url: str | None, as_json: bool) -> None:
+    """Which version is the shadow, and how far it agrees."""
+    from platform_lib.registry.roles import find_role
+
+    record = find_role(registry, name, Alias.SHADOW)
+    live = None if url is None else ask_server(url).get("shadow")
+    if as_json:
+        click.echo(json.dumps({"name": name, "shadow": record.version if record else None, "server": live}, indent=2))
+        return
+    if record is None:
+        click.echo(f"{name} has no shadow. `mlp shadow --version V` makes one.")
+        return
+    click.echo(f"{name} version {record.version} is the shadow.")
+    if url is None:
+        click.echo("Name a server with --url to see how far it agrees with the champion.")
+    else:
+        _live(url, live)
+
+
+def ask_server(url: str) -> dict[str, Any]:
+    """What a server says of itself to admins.
+
+    Raises:
+        ServiceError: It does not answer, or the key in MLP_API_KEY is not an admin's.
+    """
+    import httpx
+
+    key = os.environ.get("MLP_API_KEY")
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/model", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10)
+        answer.raise_for_status()
+        said: dict[str, Any] = answer.json()
+    except httpx.HTTPStatusError as err:
+        raise ServiceError(f"{url}/model answers {err.response.status_code}: is MLP_API_KEY a key of that server?") from err
+    except (httpx.HTTPError, ValueError) as err:
+        raise ServiceError(f"{url}/model does not answer as a model server does ({type(err).__name__}).") from err
+    if "canary" not in said:
+        raise ServiceError(f"{url}/model tells only admins of canary and shadow: the key in MLP_API_KEY needs the scope admin.")
+    return said
+
+
+def _compared(champion: "VersionRecord", canary: "Canary", place: str) -> "LogComparison | None":
+    from platform_lib.serving.request_log.comparison import compare_logged
+    from platform_lib.serving.request_log.files import LogFolder
+
+    verdict = canary.record.verdict or champion.verdict or {}
+    versions = champion.version, canary.record.version
+    return compare_logged(LogFolder.at(place), champion.name, *versions, metric=verdict.get("metric"), since=canary.since)
+
+
+def _table(compared: "LogComparison") -> None:
+    from platform_lib.cli.console import stdout
+    from platform_lib.cli.rendering import number, show, table
+
+    sides = (compared.champion, compared.canary)
+    heads = tuple(f"{alias} {side.version}" for alias, side in zip((Alias.CHAMPION, Alias.CANARY), sides, strict=True))
+    all_requests = sum(side.requests for side in sides)
+    shown = table("since the canary's first answer", *heads, numeric=heads)
+    shown.add_row("requests", *(f"{side.requests:,}" for side in sides))
+    shown.add_row("share", *(f"{side.requests / all_requests:.1%}" for side in sides))
+    shown.add_row("rows", *(f"{side.rows:,}" for side in sides))
+    shown.add_row("p50 ms", *(number(side.p50_ms) for side in sides))
+    shown.add_row("p99 ms", *(number(side.p99_ms) for side in sides))
+    for name in dict.fromkeys(name for side in sides for name in side.predicted):
+        label = "mean prediction" if name == "mean" and len(compared.champion.predicted) <= 1 else f"predicted {name}"
+        shown.add_row(label, *(_share(side, name) for side in sides))
+    shown.add_row("labels", *(f"{side.labels:,}" for side in sides))
+    shown.add_row(compared.metric, *(number(side.score) + (f" ± {side.error:.4f}" if side.error is not None else "") for side in sides))
+    show(stdout(), shown)
+
+
+def _share(side: "Side", name: str) -> str:
+    from platform_lib.cli.rendering import number
+
+    value = side.predicted.get(name)
+    if value is None:
+        return "–"
+    return number(value) if name == "mean" else f"{value:.1%}"
+
+
+def _live(url: str, said: dict[str, Any] | None) -> None:
+    if said is None:
+        click.echo(f"{url} has none loaded: it has not looked yet, is pinned, or serves this version as champion.")
+        return
+    why = f": {said['reason']}" if said.get("reason") else ""
+    click.echo(f"{url}: {said['state'].replace('_', ' ')}{why}")
+    if "compared" not in said:
+        return
+    if "requests" in said:
+        click.echo(f"  {said['requests']:,} requests, {said['failures']:,} of them failed and answered by the champion")
+    share = f" ({said['disagreements'] / said['compared']:.1%})" if said["compared"] else ""
+    mean = "" if said["mean_difference"] is None else f"; mean difference {said['mean_difference']:.4g}"
+    click.echo(f"  {said['compared']:,} rows put to both versions, {said['disagreements']:,} answered otherwise{share}{mean}")

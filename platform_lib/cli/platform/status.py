@@ -1,0 +1,77 @@
+"""`mlp status`: what of the local platform runs, and which model it serves. `local_platform.report` finds out."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from platform_lib.names import ExitCode
+from platform_lib.settings import find_project
+
+if TYPE_CHECKING:
+    from platform_lib.local_platform.status import PlatformReport, ServiceReport
+    from platform_lib.settings import Project
+
+
+@click.command(epilog="Example: mlp status --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> int:
+    """Show the services of the local platform, the model served and the registry's champion.
+
+    Exit code 0 when all of them are up, else 1.
+    """
+    from platform_lib.local_platform.status import examine
+
+    project = find_project()
+    report = examine(project)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(report).decode())
+    else:
+        _show(project, report)
+    return ExitCode.OK if report.is_up else ExitCode.REFUSED
+
+
+def _show(project: "Project", report: "PlatformReport") -> None:
+    from datetime import UTC, datetime
+
+    from platform_lib.cli.console import stdout
+    from platform_lib.cli.rendering import moment, table
+
+    shown = table("service", "state", "address", "pid", "memory", "since", numeric=("pid", "memory"), fixed=("state", "address", "since"))
+    for service in report.services:
+        shown.add_row(
+            service.name,
+            service.state,
+            service.url or "–",
+            str(service.pid or "–"),
+            "–" if service.memory_mb is None else f"{service.memory_mb:.0f} MB",
+            "–" if service.since is None else moment(datetime.fromtimestamp(service.since, UTC)),
+        )
+    console = stdout()
+    console.print(shown)
+    for line in (*_about_the_model(project, report), *_what_to_do(report.services)):
+        console.print(line)
+
+
+def _about_the_model(project: "Project", report: "PlatformReport") -> list[str]:
+    states = {service.name: service.state for service in report.services}
+    lines = []
+    if states["models"] == "up":
+        lines.append(f"Served: {project.name} version {report.served}" if report.served else f"Served: nothing yet ({report.not_served_because})")
+    if states["mlflow"] == "up":
+        lines.append(f"Champion: {project.name} version {report.champion}" if report.champion else "Champion: none yet; `mlp train` makes one")
+    return lines
+
+
+def _what_to_do(services: "list[ServiceReport]") -> list[str]:
+    if all(service.state == "not started" for service in services):
+        return ["Nothing is started: `mlp up` does it."]
+    lines = [f"{service.name} is dead; its log is {service.log}. `mlp up` starts it again." for service in services if service.state == "dead"]
+    lines += [
+        f"{service.name} runs but does not answer; its log is {service.log}. If that lasts: `mlp down`, then `mlp up`."
+        for service in services
+        if service.state == "not answering"
+    ]
+    lines += [f"{service.name} is not started: `mlp up` does it." for service in services if service.state == "not started"]
+    return lines

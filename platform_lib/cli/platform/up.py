@@ -1,0 +1,104 @@
+"""`mlp up`: start the local platform and print where it is. `local_platform` does the work."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from platform_lib.settings import find_project, load_settings
+
+if TYPE_CHECKING:
+    from platform_lib.local_platform.startup import Outcome, Progress
+
+_PORT = click.IntRange(1, 65535)
+
+
+@click.command(epilog="Example: mlp up --auto-ports")
+@click.option("--mlflow-port", type=_PORT, help="Port of MLflow (usually 5000).")
+@click.option("--prefect-port", type=_PORT, help="Port of Prefect (usually 4200).")
+@click.option("--model-port", type=_PORT, help="Port of the model server (usually 8000).")
+@click.option("--auto-ports", is_flag=True, help="Let the system choose free ports instead of the usual ones.")
+def command(mlflow_port: int | None, prefect_port: int | None, model_port: int | None, auto_ports: bool) -> None:
+    """Start MLflow, Prefect, the model server and the schedule runner.
+
+    They listen on this machine only, keep their state in .mlp/ and their logs in .mlp/logs/, and run until `mlp down`. What runs already is
+    left alone, what died is started again.
+    """
+    from platform_lib.local_platform.lifecycle import up
+
+    project = find_project()
+    given = {"mlflow": mlflow_port, "prefect": prefect_port, "models": model_port}
+    requested = {name: port for name, port in given.items() if port is not None}
+    with _ended_like_ctrl_c(), _progress() as progress:
+        outcome = up(project, requested_ports=requested, auto_ports=auto_ports, progress=progress)
+    _say_what_happened(outcome)
+    for name, record in outcome.records.items():
+        if name != "runner":  # its address has no page to open
+            click.echo(f"{_TITLES.get(name, name):<18}{record.url}")
+    _say_what_overrides()
+
+
+_TITLES = {"mlflow": "MLflow", "prefect": "Prefect", "models": "model server"}
+
+
+def _say_what_happened(outcome: "Outcome") -> None:
+    from platform_lib.cli.console import stderr
+
+    say = stderr().print
+    if not outcome.started:
+        say("The platform is up already:")
+        return
+    if outcome.revived:
+        say(f"Had died and was started again: {', '.join(outcome.revived)}.")
+    if outcome.changed:
+        say(f"Started anew, since its command or settings changed: {', '.join(outcome.changed)}.")
+    say("The platform is up; `mlp down` stops it.")
+
+
+def _say_what_overrides() -> None:
+    from platform_lib.cli.console import stderr
+
+    settings = load_settings()
+    for variable, value in (("MLFLOW_TRACKING_URI", settings.tracking_uri), ("PREFECT_API_URL", settings.prefect_api_url)):
+        if value:
+            stderr().print(f"Note: {variable} is set, so `mlp` goes on using {value} and not the server started here.")
+
+
+@contextmanager
+def _progress() -> Iterator["Progress"]:
+    from platform_lib.cli.console import stderr
+    from platform_lib.local_platform.startup import Progress
+
+    console = stderr()
+
+    def is_up(name: str, seconds: float) -> None:
+        console.print(f"{name} is up after {seconds:.1f} s")
+
+    if not console.is_terminal:
+        yield Progress(up=is_up)
+        return
+    with console.status("Looking around") as status:
+
+        def waiting(names: Sequence[str], seconds: float) -> None:
+            status.update(f"Starting {', '.join(names)} ({seconds:.0f} s)")
+
+        yield Progress(waiting=waiting, up=is_up)
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """A CI system that ends a job, or a terminal that is closed, leaves nothing half-started either."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), interrupt) for name in names if hasattr(signal, name)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

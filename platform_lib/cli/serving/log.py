@@ -1,0 +1,55 @@
+"""`mlp log`: look at what a model server logged, and merge its small files."""
+
+import click
+
+_PLACE = click.argument("place", default=".mlp/log")
+
+
+@click.group(epilog="Example: mlp log show s3://bucket/log --last 20")
+def command() -> None:
+    """Read and tidy the request log of the model server.
+
+    PLACE is a folder or s3://bucket/prefix.  [default: .mlp/log]
+    """
+
+
+@command.command(epilog="Example: mlp log show --last 5\n\nExample: mlp log show --labels --out labels.parquet")
+@_PLACE
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="How many of the latest rows to print.")
+@click.option("--labels", is_flag=True, help="Late truth instead of predictions.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write all rows into this Parquet file instead of printing.")
+def show(place: str, last: int, labels: bool, out: str | None) -> None:
+    """Print the latest rows, one JSON object a line, or write all rows into a file."""
+    import json
+
+    from platform_lib.cli.console import working
+    from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder
+
+    with working(f"reading {place}"):
+        table = LogFolder.at(place).read(LABELS if labels else PREDICTIONS)
+    if out is not None:
+        import pyarrow.parquet as pq
+
+        pq.write_table(table, out)
+        click.echo(f"{len(table)} rows are in {out}.", err=True)
+        return
+    for row in table.slice(max(0, len(table) - last)).to_pylist():
+        row["time"] = row["time"].isoformat()
+        if isinstance(row.get("probabilities"), list):
+            row["probabilities"] = dict(row["probabilities"])
+        click.echo(json.dumps(row, ensure_ascii=False))
+
+
+@command.command(epilog="Example: mlp log compact s3://bucket/log")
+@_PLACE
+def compact(place: str) -> None:
+    """Merge each finished day's files into one; today is left alone."""
+    from platform_lib.cli.console import working
+    from platform_lib.serving.request_log import compaction
+    from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder
+
+    folder = LogFolder.at(place)
+    for kind in (PREDICTIONS, LABELS):
+        with working(f"merging {kind} in {place}"):
+            before, after = compaction.compact(folder, kind)
+        click.echo(f"{kind}: {before} files before, {after} after.")

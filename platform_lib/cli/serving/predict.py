@@ -1,0 +1,61 @@
+"""`mlp predict`: from a table file to a table file with answers. The work is `serving.batch`'s."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from platform_lib.settings import find_project
+
+
+@click.command(epilog="Example: mlp predict customers.csv --out predictions.parquet --model my-model@champion")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write: .csv, .tsv or .parquet.")
+@click.option("--model", "reference", metavar="REF", help="NAME@alias, @alias or a version number; the project's champion if left away.")
+def command(file: Path, out: Path, reference: str | None) -> None:
+    """Predict a table from a file into a file.
+
+    FILE is CSV or Parquet. Its columns are written as they are, with `prediction` and, for classes, one `probability_<class>` each beside them.
+    A row that does not fit the model's data contract is named, and nothing is written.
+    """
+    project = find_project()
+    from platform_lib.data.files.reading import checked_suffix
+
+    checked_suffix(file)
+    from platform_lib.cli.console import stderr, working
+    from platform_lib.registry import load_model
+    from platform_lib.serving.predict_file import check_output, predict_file
+
+    check_output(out)
+    with working("Loading the model"):
+        model = load_model(reference, project)
+    with _progress() as progress:
+        result = predict_file(model, file, out, progress=progress)
+    click.echo(f"{result.rows} rows predicted by {model.name} version {model.version}: {out}")
+    stderr().print(f"Added: {', '.join(result.columns)}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int | None], None]]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from platform_lib.cli.console import stderr
+
+    console = stderr()
+    if not console.is_terminal:
+        # One line a million rows: enough to see in a log that it moves.
+        steps = [0]
+
+        def note(done: int, total: int | None) -> None:
+            if done // 1_000_000 > steps[0]:
+                steps[0] = done // 1_000_000
+                console.print(f"{done} rows done{f' of {total}' if total else ''}")
+
+        yield note
+        return
+    with Progress(
+        TextColumn("Predicting"), BarColumn(), TextColumn("{task.completed} rows"), TimeRemainingColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task("predict", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

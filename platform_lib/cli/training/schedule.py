@@ -1,0 +1,158 @@
+"""`mlp schedule`: train on a schedule, or through the platform at once. `training.schedule` keeps it, the platform's runner follows it."""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from platform_lib.errors import ServiceError, UsageError
+from platform_lib.settings import find_project, load_settings, local_service_url, prefect_api_url
+
+if TYPE_CHECKING:
+    from platform_lib.settings import Project
+    from platform_lib.training.prefect.schedule import Schedule, Triggered
+
+_SHOWN_TIMES = 3
+
+
+@click.command(epilog='Example: mlp schedule "0 3 * * 1" --timezone Europe/Berlin model=forest')
+@click.argument("words", nargs=-1, metavar='["CRON"] [OVERRIDES]...')
+@click.option("--timezone", help="IANA name, such as Europe/Berlin; default: this machine's.")
+@click.option("--now", is_flag=True, help="Start a training on the platform at once.")
+@click.option("--clear", is_flag=True, help="Take the schedule away.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(words: tuple[str, ...], timezone: str | None, now: bool, clear: bool, as_json: bool) -> None:
+    """Train on a schedule, with OVERRIDES as for `mlp train`; without arguments, show the schedule.
+
+    CRON is five fields in quotes: minute, hour, day of the month, month, weekday. The runner that `mlp up` starts follows it as long as it runs.
+    """
+    cron, overrides = split_words(words)
+    if clear and (cron or overrides or now):
+        raise UsageError("--clear takes the schedule away: give it alone.")
+    if cron is None and (timezone or (overrides and not now)):
+        raise UsageError('a time zone or overrides without a schedule: give one, as in `mlp schedule "0 3 * * 1" model=forest`, or --now.')
+    project = find_project()
+    settings = load_settings()
+    api_url = prefect_api_url(project, settings)
+    if now and api_url is None:
+        raise ServiceError("--now needs the local platform: start it with `mlp up`, then ask again.")
+    if now and not settings.prefect_api_url and local_service_url(project, "runner") is None:
+        raise ServiceError("--now needs the platform's runner, which is not up: `mlp up` starts it again.")
+    if clear:
+        _clear(project, as_json)
+        return
+    schedule = _set(project, cron, timezone, overrides) if cron else _read(project)
+    triggered = _trigger(project, api_url, overrides, takes_schedules=not (cron or overrides)) if now and api_url else None
+    times = _next_times(schedule) if schedule else []
+    if as_json:
+        click.echo(json.dumps(_as_dict(schedule, times, triggered), ensure_ascii=False))
+        return
+    _show(project, schedule, times, was_set=cron is not None)
+    if triggered:
+        click.echo(f"A training was started: {triggered.url}")
+
+
+def split_words(words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """Tell the schedule from the overrides, which have an equals sign or a Hydra prefix.
+
+    Raises:
+        UsageError: The fields of the schedule came one by one, as without quotes.
+    """
+    if not words or _is_override(words[0]):
+        first, rest = None, tuple(words)
+    else:
+        first, rest = words[0], tuple(words[1:])
+    if wrong := [word for word in rest if not _is_override(word)]:
+        raise UsageError(
+            f"{wrong[0]!r} is neither a schedule nor an override such as model=forest; write the schedule's five fields in one pair of quotes."
+        )
+    return first, rest
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word or word.startswith(("+", "~"))
+
+
+def _clear(project: "Project", as_json: bool) -> None:
+    from platform_lib.training.prefect.schedule import clear_schedule
+
+    had_one = clear_schedule(project)
+    if as_json:
+        click.echo(json.dumps(_as_dict(None, [], None)))
+    else:
+        click.echo("The schedule is taken away." if had_one else "There was no schedule.")
+
+
+def _set(project: "Project", cron: str, timezone: str | None, overrides: tuple[str, ...]) -> "Schedule":
+    from platform_lib.cli.console import working
+    from platform_lib.training.config.compose import compose
+    from platform_lib.training.prefect.schedule import set_schedule
+
+    with working("Checking the schedule and its overrides"):
+        compose(project, overrides)  # a slip of the pen must be found now and not at three in the morning
+        return set_schedule(project, cron, timezone or machine_timezone(), overrides)
+
+
+def _read(project: "Project") -> "Schedule | None":
+    from platform_lib.training.prefect.schedule import read_schedule
+
+    return read_schedule(project)
+
+
+def _trigger(project: "Project", api_url: str, overrides: tuple[str, ...], *, takes_schedules: bool) -> "Triggered":
+    from platform_lib.training.config.compose import compose
+    from platform_lib.training.prefect.schedule import trigger_now
+
+    compose(project, overrides)
+    return trigger_now(project, api_url, None if takes_schedules else overrides)
+
+
+def machine_timezone(environ: dict[str, str] | None = None, link: Path = Path("/etc/localtime")) -> str:
+    """This machine's time zone by its IANA name; UTC where the system does not give one, as Windows does not."""
+    named = (os.environ if environ is None else environ).get("TZ", "").lstrip(":")
+    if named and not named.startswith("/"):
+        return named
+    _, found, name = link.resolve().as_posix().partition("/zoneinfo/")
+    return name if found else "UTC"
+
+
+def _next_times(schedule: "Schedule") -> list[datetime]:
+    import asyncio
+
+    from platform_lib.cli.console import working
+    from platform_lib.registry.client import quiet_third_parties
+
+    quiet_third_parties()
+    with working("Working out the next times"):
+        from prefect.server.schemas.schedules import CronSchedule
+
+        return list(asyncio.run(CronSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(_SHOWN_TIMES)))
+
+
+def _as_dict(schedule: "Schedule | None", times: Sequence[datetime], triggered: "Triggered | None") -> dict[str, Any]:
+    return {
+        "cron": schedule.cron if schedule else None,
+        "timezone": schedule.timezone if schedule else None,
+        "overrides": list(schedule.overrides) if schedule else [],
+        "next": [time.isoformat() for time in times],
+        "flow_run_id": triggered.flow_run_id if triggered else None,
+        "url": triggered.url if triggered else None,
+    }
+
+
+def _show(project: "Project", schedule: "Schedule | None", times: Sequence[datetime], *, was_set: bool) -> None:
+    from platform_lib.cli.console import stderr
+
+    if schedule is None:
+        click.echo(f'{project.name} has no schedule. `mlp schedule "0 3 * * 1"` trains it on Mondays at 3.')
+        return
+    options = f" with {' '.join(schedule.overrides)}" if schedule.overrides else ""
+    click.echo(f"{project.name} {'will train' if was_set else 'trains'} at {schedule.cron!r} ({schedule.timezone}){options}. Next:")
+    for time in times:
+        click.echo(f"  {time:%a %Y-%m-%d %H:%M %Z}")
+    if local_service_url(project, "runner") is None:
+        stderr().print("The platform is not up: the schedule is stored, and trainings start only while `mlp up` runs.")

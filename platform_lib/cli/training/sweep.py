@@ -1,0 +1,127 @@
+"""`mlp sweep`: search hyper-parameters and say what trains the best. The search is `training.tuning`'s, its record `training.sweep`'s."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from platform_lib.settings import find_project, load_settings
+
+if TYPE_CHECKING:
+    from platform_lib.training.search.search import SearchResult, Trial
+
+INTERRUPTED = 130
+_SHOWN = 10
+_ENDS = {
+    "exhausted": "every value of the space was tried",
+    "timeout": "the time was up",
+    "interrupt": "stopped",
+}
+
+
+@click.command(epilog="Example: mlp sweep model=logistic,forest --trials 40")
+@click.argument("overrides", nargs=-1)
+@click.option("--trials", type=click.IntRange(1), metavar="N", help="How many tries at most; default: search.trials of conf/search.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), metavar="S", help="Start no more tries after so many seconds.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Worker processes; default: one a core.")
+@click.option("--train", "train_best", is_flag=True, help="Train, gate and register the best at the end, as `mlp train` does.")
+@click.pass_context
+def command(ctx: click.Context, overrides: tuple[str, ...], trials: int | None, timeout_s: float | None, jobs: int | None, train_best: bool) -> None:
+    """Search the ranges of conf/search by cross-validation on the training rows.
+
+    OVERRIDES are those of `mlp train`; a comma list over the choices of a group, such as model=logistic,forest, is searched too. The held-out
+    rows are never looked at. The same seed gives the same result for any --jobs, unless --timeout or Ctrl-C ends the search early.
+    """
+    from platform_lib.cli.console import stderr, working
+
+    project, settings = find_project(), load_settings()
+    with working("Composing the configuration"):
+        from joblib import cpu_count
+
+        from platform_lib.training.search.search import candidates
+        from platform_lib.training.search.tracked_search import run_sweep
+
+        tried = candidates(project, overrides)
+    search = tried[0].config.search
+    count = search.trials if trials is None else trials
+    limit_s = search.timeout_s if timeout_s is None else timeout_s
+    metric = tried[0].config.gate.metric
+    with _progress(count, metric) as on_trial:
+        result, run_id = run_sweep(project, settings, tried, trials=count, timeout_s=limit_s, jobs=jobs or cpu_count(), on_trial=on_trial)
+    if result.ended in _ENDS:
+        stderr().print(f"Ended after {len(result.trials)} tries: {_ENDS[result.ended]}.")
+    if result.best is not None:
+        _show(result, run_id)
+    if result.ended == "interrupt":
+        ctx.exit(INTERRUPTED)
+    if train_best and result.best is not None:
+        from platform_lib.cli.training.train import command as train
+
+        ctx.exit(train.main(args=list(result.best.overrides), standalone_mode=False) or 0)
+
+
+@contextmanager
+def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
+    """Show the tries as they end: a bar on a terminal, a line each where piped."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from platform_lib.cli.console import stderr
+    from platform_lib.training.search.search import ranked
+
+    console = stderr()
+    done: list[Trial] = []
+
+    def line(trial: "Trial") -> str:
+        what = " ".join([*trial.choices.values(), *(f"{name}={_text(value)}" for name, value in trial.params.items())])
+        return (
+            f"try {trial.number:>3}: {metric} {trial.mean:.4f} ± {trial.deviation:.4f}  {what}"
+            if not trial.error
+            else f"try {trial.number:>3}: failed: {trial.error}"
+        )
+
+    if not console.is_terminal:
+        console.print(f"Searching, {count} tries at most")
+        yield lambda trial: console.print(line(trial))
+        return
+    columns = (TextColumn("Searching"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=count)
+
+        def advance(trial: "Trial") -> None:
+            done.append(trial)
+            if trial.error:
+                progress.console.print(line(trial))
+            best = next(iter(ranked(done, metric)), None)
+            progress.update(task, advance=1, description=f"best {metric} {best.mean:.4f}" if best else "")
+
+        yield advance
+
+
+def _show(result: "SearchResult", run_id: str) -> None:
+    """The best tries and the command that trains the first of them."""
+    from rich.table import Table
+
+    from platform_lib.cli.console import stdout
+
+    console = stdout()
+    best = result.ranked[:_SHOWN]
+    choices = list(dict.fromkeys(name for trial in best for name in trial.choices))
+    params = list(dict.fromkeys(name for trial in best for name in trial.params))
+    table = Table(box=None, pad_edge=False)
+    for column in ("try", result.metric, "± folds", *choices, *params):
+        table.add_column(column, justify="right" if column in ("try", result.metric, "± folds") else "left")
+    for trial in best:
+        values = [trial.choices.get(name, "") for name in choices]
+        values += [_text(trial.params[name]) if name in trial.params else "" for name in params]
+        table.add_row(str(trial.number), f"{trial.mean:.4f}", f"{trial.deviation:.4f}", *values)
+    console.print(table)
+    failed = len(result.trials) - len(result.ranked)
+    console.print(f"{len(result.trials)} tries, {failed} failed; {result.folds} folds of the training rows; MLflow run {run_id}")
+    console.print("Train the best with:")
+    console.print(f"  mlp train {' '.join(shlex.quote(text) for text in result.ranked[0].overrides)}".rstrip())
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,97 @@
+"""`mlp train`: train, evaluate, gate and register, and say what came of it. The work is `training`'s."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from platform_lib.names import ExitCode
+from platform_lib.settings import find_project, load_settings
+
+if TYPE_CHECKING:
+    from platform_lib.training.steps import TrainingResult
+
+
+@click.command(epilog="Example: mlp train model=forest model.params.n_estimators=300 seed=1")
+@click.argument("overrides", nargs=-1)
+@click.option("--no-promote", is_flag=True, help="Leave a version that passes as candidate; on a shared registry that is always so.")
+@click.option("--allow-dirty", is_flag=True, help="Register from uncommitted code on a shared registry.")
+@click.option("--new-baseline", is_flag=True, help="Thresholds alone decide: for a table or target that the champion cannot be compared on.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(overrides: tuple[str, ...], no_promote: bool, allow_dirty: bool, new_baseline: bool, as_json: bool) -> int:
+    """Train a model, judge it on held-out rows, and register it.
+
+    OVERRIDES change conf/ for this run, as Hydra writes them: model=forest, seed=1, gate.delta=0.02.
+    Exit code 1 means that the gate refused the model: it is registered without an alias, and serving does not change.
+    """
+    from platform_lib.cli.console import stderr, working
+
+    project = find_project()
+    with working("Loading the libraries"):
+        from platform_lib.training.prefect.flow import train
+        from platform_lib.training.run import Request
+
+    request = Request(overrides=overrides, promote=not no_promote, allow_dirty=allow_dirty, new_baseline=new_baseline)
+    result = train(project, load_settings(), request, progress=working, note=stderr().print)
+    if as_json:
+        click.echo(json.dumps(_as_dict(result), ensure_ascii=False))
+    else:
+        _show(result)
+    return ExitCode.OK if result.passed else ExitCode.REFUSED
+
+
+def _show(result: "TrainingResult") -> None:
+    import msgspec
+
+    from platform_lib.cli.console import stdout
+    from platform_lib.cli.rendering import metrics_table, show, verdict_lines
+
+    console = stdout()
+    evaluation, verdict = msgspec.to_builtins(result.evaluation), msgspec.to_builtins(result.verdict)
+    console.print(f"On {result.evaluation.rows} held-out rows:")
+    show(console, metrics_table(evaluation))
+    console.print()
+    for line in verdict_lines(verdict):
+        console.print(line)
+    console.print()
+    console.print(_outcome(result))
+    for step in _next_steps(result):
+        console.print(f"  {step}")
+
+
+def _outcome(result: "TrainingResult") -> str:
+    about = f"{result.name} version {result.version}"
+    if not result.passed:
+        kept = f"version {result.champion_before} stays the champion" if result.champion_before else "there is still no champion"
+        return f"{about} is registered without an alias; {kept}. Next:"
+    if not result.promoted:
+        return f"{about} is registered as candidate. Next:"
+    return f"{about} is the champion now" + (f", version {result.champion_before} is previous" if result.champion_before else "") + ". Next:"
+
+
+def _next_steps(result: "TrainingResult") -> list[str]:
+    this = f"{result.name}/{result.version}"
+    shown = ("mlp models show " + this, "where it errs, and on which rows")
+    if not result.passed:
+        steps = [shown, ("mlp train model=forest", "another choice of conf/model"), ("mlp sweep", "search for better parameters")]
+    elif not result.promoted:
+        steps = [("mlp promote " + this, "make it the champion"), shown]
+    else:
+        steps = [("mlp serve", "answer over HTTP"), shown]
+    width = max(len(command) for command, _ in steps)
+    return [f"{command:<{width}}  {why}" for command, why in steps]
+
+
+def _as_dict(result: "TrainingResult") -> dict[str, Any]:
+    import msgspec
+
+    return {
+        "name": result.name,
+        "version": result.version,
+        "run_id": result.run_id,
+        "passed": result.passed,
+        "promoted": result.promoted,
+        "champion_before": result.champion_before,
+        "metrics": result.evaluation.metrics,
+        "verdict": msgspec.to_builtins(result.verdict),
+    }

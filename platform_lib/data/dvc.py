@@ -1,0 +1,218 @@
+"""The content of a table: its hash, and DVC that keeps it, run in this process. Remotes are configured by plain `dvc`; meaning is the contract's."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from platform_lib.data.contract import DataContract
+from platform_lib.data.dataset import dataset_path
+from platform_lib.errors import NotFound, ServiceError, UsageError
+from platform_lib.settings import Project
+
+
+def data_hash(project: Project, contract: DataContract) -> str:
+    """MD5 of the table's bytes as they lie now, hexadecimal: for an imported table the one that DVC keeps it under.
+
+    Raises:
+        NotFound: The file is not there; says how to fetch it.
+    """
+    return file_md5(dataset_path(project, contract))
+
+
+def file_md5(path: Path) -> str:
+    """MD5 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def require_repository(project: Project) -> None:
+    """Make sure that DVC could track files of the project; changes nothing.
+
+    Raises:
+        UsageError: The project is not in a git repository.
+    """
+    if not any((folder / ".git").exists() for folder in (project.root, *project.root.parents)):
+        raise UsageError(f"{project.root} is not in a git repository yet, which DVC needs to version data; run `make setup`, which makes one.")
+
+
+def _initialise(project: Project) -> None:
+    from dvc.repo import Repo
+
+    Repo.init(str(project.root), subdir=not (project.root / ".git").exists()).close()
+    # Third parties' telemetry is off by default, for plain `dvc` too.
+    (project.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n", encoding="utf-8")
+
+
+def tracked_files(project: Project) -> list[Path]:
+    """Tables under data/ that DVC tracks, whether they are here or only in a remote."""
+    return sorted(path.with_suffix("") for path in project.data_dir.glob("*.dvc"))
+
+
+def tracked_md5(path: Path) -> str | None:
+    """The hash under which DVC keeps a tracked file, as its .dvc file says; None where there is none."""
+    try:
+        md5 = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_text(encoding="utf-8"))["outs"][0]["md5"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):
+        return None
+    return str(md5)
+
+
+def track(project: Project, path: Path) -> None:
+    """Put a file under DVC: its content into the cache, its hash into `<file>.dvc`, its name into .gitignore. Doing it again does no harm.
+
+    DVC is initialised where it is not yet.
+    """
+    with _speaking(f"track {path.name}"):
+        if not (project.root / ".dvc").is_dir():
+            _initialise(project)
+        with _repository(project) as repo:
+            repo.add([str(path)])
+
+
+def push(project: Project, remote: str | None = None) -> int:
+    """Copy what the remote lacks of the tracked tables to it.
+
+    Returns:
+        How many files were copied.
+    Raises:
+        UsageError: Nothing is tracked, no such remote, or a table is neither in the cache nor as it was tracked.
+        ServiceError: The remote cannot be reached or refuses.
+    """
+    files = _some(tracked_files(project))
+    for path in files:
+        md5 = tracked_md5(path)
+        if md5 is None:
+            raise UsageError(f"{path.name}.dvc cannot be read; take it back with `git checkout`, or import the table again.")
+        if path.is_file() and file_md5(path) != md5:
+            raise UsageError(
+                f"data/{path.name} was changed after it was imported, so a push would copy the old content. "
+                f"Import the change with `mlp data import`, or take the old content back with `mlp data pull --force`."
+            )
+    with _speaking("push", remote), _repository(project) as repo:
+        _resolve_remote(repo, remote)
+        for path in files:
+            if not _in_cache(repo, str(tracked_md5(path))):
+                if not path.is_file():
+                    raise UsageError(f"data/{path.name} is neither here nor in the cache; fetch it with `mlp data pull`, or import it again.")
+                repo.commit(str(path), force=True)
+        return int(repo.push(targets=[f"{path}.dvc" for path in files], remote=remote))
+
+
+def pull(project: Project, remote: str | None = None, *, force: bool = False) -> int:
+    """Fetch the tracked tables that are missing here or differ from what is tracked.
+
+    Args:
+        force: Overwrite tables that were changed here.
+    Returns:
+        How many files were fetched from the remote.
+    Raises:
+        UsageError: Nothing is tracked, no such remote, or a changed table would be overwritten.
+        NotFound: The remote does not hold a table.
+        ServiceError: The remote cannot be reached or refuses.
+    """
+    files = _some(tracked_files(project))
+    if not force:
+        for path in files:
+            if path.is_file() and file_md5(path) != tracked_md5(path) and not _is_older(project, path):
+                raise UsageError(
+                    f"data/{path.name} was changed here and would be overwritten; import the change, or discard it with `mlp data pull --force`."
+                )
+    with _speaking("pull", remote), _repository(project) as repo:
+        if all(_in_cache(repo, str(tracked_md5(path))) for path in files):
+            repo.checkout(targets=[f"{path}.dvc" for path in files], force=True)
+            return 0
+        _resolve_remote(repo, remote)
+        result: dict[str, Any] = repo.pull(targets=[f"{path}.dvc" for path in files], remote=remote, force=True)
+        return int(result.get("stats", {}).get("fetched", 0))
+
+
+def _is_older(project: Project, path: Path) -> bool:
+    """Whether the file is another version that DVC has in its cache: then nothing is lost when it is overwritten."""
+    with _repository(project) as repo:
+        return _in_cache(repo, file_md5(path))
+
+
+def _in_cache(repo: Any, md5: str) -> bool:
+    return bool(repo.cache.local.exists(md5))
+
+
+def _some(files: list[Path]) -> list[Path]:
+    if not files:
+        raise UsageError("no table of this project is tracked by DVC yet; import one with `mlp data import FILE --target COLUMN`.")
+    return files
+
+
+def _resolve_remote(repo: Any, remote: str | None) -> None:
+    name = remote or repo.config["core"].get("remote")
+    if name is None:
+        raise UsageError(
+            "no DVC remote is configured; add one with `dvc remote add --default storage URL`, where URL is a folder or s3://bucket/path."
+        )
+    if name not in repo.config["remote"]:
+        known = ", ".join(repo.config["remote"]) or "none"
+        raise UsageError(f"there is no DVC remote {name!r}; configured are: {known}. Add it with `dvc remote add {name} URL`.")
+
+
+@contextmanager
+def _repository(project: Project) -> Iterator[Any]:
+    from dvc.repo import Repo
+
+    # An image holds the project without its git history: DVC then reads what is tracked from the files alone.
+    has_git = any((folder / ".git").exists() for folder in (project.root, *project.root.parents))
+    with Repo(str(project.root), config=None if has_git else {"core": {"no_scm": True}}) as repo:
+        yield repo
+
+
+@contextmanager
+def _speaking(action: str, remote: str | None = None) -> Iterator[None]:
+    """Turn what DVC and its storage raise into one sentence of ours; DVC itself stays quiet."""
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    from dvc.config import ConfigError, NoRemoteError, RemoteNotFoundError
+    from dvc.exceptions import CheckoutError, DvcException, FileMissingError, FileTransferError, NotDvcRepoError
+    from dvc.lock import LockError
+    from dvc_objects.fs.errors import AuthError
+    from dvc_objects.fs.errors import ConfigError as StorageConfigError
+
+    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    where = f"the DVC remote{f' {remote!r}' if remote else ''}"
+    try:
+        yield
+    except (NoRemoteError, RemoteNotFoundError) as err:
+        raise UsageError(f"DVC could not {action}: {err}. Add a remote with `dvc remote add --default storage URL`.") from err
+    except NotDvcRepoError as err:
+        raise UsageError(
+            f"DVC could not {action}: the project has no .dvc folder; take it back with `git checkout .dvc`, or run `dvc init`."
+        ) from err
+    except LockError as err:
+        raise UsageError(f"DVC could not {action}: another DVC process is at work in this project; wait until it is done and try again.") from err
+    except (CheckoutError, FileMissingError) as err:
+        raise NotFound(
+            f"DVC could not {action}: {where} does not hold the tracked content. Push it with `mlp data push` where it was imported."
+        ) from err
+    except (FileTransferError, AuthError, OSError) as err:
+        raise ServiceError(f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`.") from err
+    except (ConfigError, StorageConfigError) as err:
+        raise UsageError(f"DVC could not {action}: {_cause(err)}. See .dvc/config, or `dvc remote list`.") from err
+    except DvcException as err:
+        raise ServiceError(f"DVC could not {action}: {_cause(err)}.") from err
+    except Exception as err:
+        # Storage libraries raise errors of their own; Python's are bugs, and ours are said already.
+        if type(err).__module__.partition(".")[0] in ("builtins", "platform_lib"):
+            raise
+        raise ServiceError(f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`.") from err
+
+
+def _cause(err: BaseException) -> str:
+    """The innermost reason, in one line."""
+    seen = err
+    while (inner := seen.__cause__ or seen.__context__) is not None:
+        seen = inner
+    return (str(seen) or type(seen).__name__).splitlines()[0].rstrip(".")[:200]

@@ -1,0 +1,154 @@
+"""What a second import of a table changes, and how the contract that people have edited lives on. Decides only; `importing` acts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from platform_lib.data.contract import MAX_CATEGORIES, Column, DataContract
+
+
+def differences(old: DataContract, new: DataContract, *, old_rows: int, new_rows: int) -> list[str]:
+    """Sentences on what differs between the table there is and the one that comes, limits as seen in the data."""
+    found = [f"rows: {old_rows} → {new_rows}" if old_rows != new_rows else f"rows: {old_rows} in both"]
+    for role in ("target", "id", "time", "task"):
+        before, after = getattr(old, role), getattr(new, role)
+        if before != after:
+            found.append(f"{role}: {before or 'none'} → {after or 'none'}")
+    found += [f"column added: {name} ({column.type})" for name, column in new.columns.items() if name not in old.columns]
+    found += [f"column removed: {name} ({column.type})" for name, column in old.columns.items() if name not in new.columns]
+    for name, column in new.columns.items():
+        if name in old.columns:
+            found += [f"{name}: {change}" for change in _changes(old.columns[name], column)]
+    return found
+
+
+def _changes(old: Column, new: Column) -> list[str]:
+    if old.type != new.type:
+        return [f"type {old.type} → {new.type}"]
+    found = []
+    if old.nullable != new.nullable:
+        found.append("has missing values now" if new.nullable else "has no missing values now")
+    if old.allowed is not None and new.allowed is not None:
+        appeared = [value for value in new.allowed if value not in old.allowed]
+        gone = [value for value in old.allowed if value not in new.allowed]
+        found += [f"new values {_listed(appeared)}"] * bool(appeared) + [f"values no longer there {_listed(gone)}"] * bool(gone)
+    elif (old.allowed is None) != (new.allowed is None):
+        found.append("too many different values to list now" if new.allowed is None else "few enough different values to list now")
+    if (old.min, old.max) != (new.min, new.max):
+        found.append(f"range {_range(old)} → {_range(new)}")
+    return found
+
+
+def _range(column: Column) -> str:
+    return "none" if column.min is None and column.max is None else f"{number(column.min)} … {number(column.max)}"
+
+
+def number(value: float | None) -> str:
+    """A limit as people write it."""
+    if value is None:
+        return "any"
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:g}"
+
+
+def _listed(values: list[Any]) -> str:
+    return ", ".join(str(value) for value in values[:10]) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
+
+
+def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) -> tuple[DataContract, list[str]]:
+    """The contract after `--replace`: the new table's columns, with what people decided about those that are still there.
+
+    Args:
+        old: As it lies in conf/data, edits included.
+        new: As inferred from the new table.
+        left_out: Columns that the old file has and people took out of its contract.
+    Returns:
+        The contract and sentences on what of the old one was kept.
+    """
+    notes: list[str] = []
+    columns: dict[str, Column] = {}
+    for name, column in new.columns.items():
+        if name in left_out and name not in (new.target, new.id, new.time):
+            notes.append(f"{name} stays out of the contract, as it was taken out before.")
+            continue
+        columns[name] = _kept(old.columns[name], column) if name in old.columns else column
+        if name == new.target:
+            columns[name] = msgspec.structs.replace(columns[name], nullable=False)
+        if columns[name] != column:
+            notes.append(f"{name} keeps from the contract: {_edits(columns[name], column)}.")
+    key = [name for name in old.key if name in columns]
+    if not key:
+        key = [name for name in new.key if name in columns]
+        notes.append("None of the key's columns is left: the hold-out is decided by " + ", ".join(key) + " from now on, so rows change sides.")
+    elif lost := [name for name in old.key if name not in columns]:
+        notes.append(f"The key loses {', '.join(lost)}: rows change sides of the hold-out.")
+    elif retyped := [name for name in key if _hashed_as(old.columns[name]) != _hashed_as(columns[name])]:
+        notes.append(f"The type of {', '.join(retyped)} in the key changes: rows change sides of the hold-out.")
+    elif key != new.key:
+        notes.append("The key stays as it was, so that no row changes its side of the hold-out.")
+    return msgspec.structs.replace(new, columns=columns, key=key), notes
+
+
+def extended(old: DataContract, seen: Mapping[str, Column]) -> tuple[DataContract, list[str]]:
+    """The contract after `--append`: key and types as they are, limits widened where the new rows need it.
+
+    Args:
+        old: As it lies in conf/data, edits included.
+        seen: What the appended rows alone hold, per column of the contract; every text listed where the old entry lists any.
+    """
+    columns = {name: _kept(column, seen[name]) if name in seen else column for name, column in old.columns.items()}
+    for name, column in columns.items():
+        before = old.columns[name].allowed
+        if column.allowed is not None and before is not None and name != old.target and len(column.allowed) > max(MAX_CATEGORIES, len(before)):
+            columns[name] = msgspec.structs.replace(column, allowed=None)
+    notes = [f"{name}: {change}." for name in columns for change in _changes(old.columns[name], columns[name])]
+    return msgspec.structs.replace(old, columns=columns), notes
+
+
+def _kept(old: Column, new: Column) -> Column:
+    """The new entry with what people may have edited in the old one: wider limits, limits taken away, gaps allowed, no logging."""
+    if old.type != new.type:
+        return msgspec.structs.replace(new, log=old.log)
+    allowed = None
+    if old.allowed is not None:
+        known = [*old.allowed, *(value for value in new.allowed or [] if value not in old.allowed)]
+        allowed = known if new.allowed is not None else None
+        if allowed is not None and allowed != old.allowed:
+            allowed = sorted(known, key=lambda value: (str(type(value)), value))
+    return Column(
+        type=old.type,
+        nullable=old.nullable or new.nullable,
+        min=None if old.min is None or new.min is None else min(old.min, new.min),
+        max=None if old.max is None or new.max is None else max(old.max, new.max),
+        allowed=allowed,
+        log=old.log,
+    )
+
+
+def _edits(kept: Column, inferred: Column) -> str:
+    parts = []
+    if kept.log != inferred.log:
+        parts.append("log: false")
+    if kept.nullable != inferred.nullable:
+        parts.append("nullable")
+    if (kept.min, kept.max) != (inferred.min, inferred.max):
+        parts.append(f"range {_range(kept)}")
+    if kept.allowed != inferred.allowed:
+        parts.append("no list of allowed values" if kept.allowed is None else f"allowed values {_listed(kept.allowed)}")
+    return ", ".join(parts)
+
+
+def _hashed_as(column: Column) -> str:
+    return column.type if column.type in ("string", "datetime") else "number"
+
+
+def role_of(contract: DataContract, name: str) -> str:
+    """`target`, `id`, `time` or `feature`."""
+    return next((role for role in ("target", "id", "time") if getattr(contract, role) == name), "feature")
+
+
+def limits_text(column: Column) -> str:
+    """Range or categories of a contract's entry, on one line."""
+    if column.allowed is not None:
+        return _listed(column.allowed)
+    return "" if column.min is None and column.max is None else _range(column)

@@ -1,0 +1,262 @@
+"""`mlp data import`: turn a file into a table of the project and its contract. This module decides and writes nothing; `placing` puts it on disk."""
+
+import re
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from platform_lib.data.contract import Column, DataContract, Task
+from platform_lib.data.dataset import contract_path, dataset_path, find_contract
+from platform_lib.data.files.reading import RawTable, read_raw
+from platform_lib.data.imports import contract_diff
+from platform_lib.data.imports.report import Account, ColumnAccount, account_of, hashes_of, rows_text
+from platform_lib.data.imports.target import checked_target
+from platform_lib.data.imports.type_inference import Inferred, as_type, infer_column, limits, type_of_arrow
+from platform_lib.errors import UsageError
+from platform_lib.settings import Project
+
+Mode = Literal["new", "replace", "append"]
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+# Words of YAML that are no texts, and names that are devices on Windows.
+_RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "con", "prn", "aux", "nul"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportRequest:
+    """What the command was told."""
+
+    file: Path
+    target: str | None = None
+    """Required unless the table is there already; then None is what it was."""
+    id: str | None = None
+    time: str | None = None
+    name: str | None = None
+    """None is made from the file's name."""
+    mode: Mode = "new"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportPlan:
+    """What an import would put on disk, decided in full before anything is written."""
+
+    contract: DataContract
+    table: pa.Table
+    account: Account
+    existing: DataContract | None
+    """The contract that is there already under this name."""
+    differences: list[str] = field(default_factory=list)
+    """Sentences on what changes against the existing table."""
+
+
+def plan_import(project: Project, request: ImportRequest) -> ImportPlan:
+    """Read a file, infer its contract, and compare it with what is there. Writes nothing.
+
+    Raises:
+        UsageError: The file, a name or a setting does not fit; one sentence each.
+        NotFound: The file, or the table to append to, is not there.
+    """
+    name = table_name(request)
+    existing = find_contract(project, name) if contract_path(project, name).is_file() else None
+    if request.mode == "append" and existing is None:
+        raise UsageError(f"there is no table {name!r} to append to; import it first without --append, or name another with --name.")
+    if existing is None and request.target is None:
+        raise UsageError(f"--target is missing: name the column of {request.file.name} that is to be predicted.")
+    raw = read_raw(request.file)
+    if raw.table.num_rows == 0:
+        raise UsageError(f"{request.file} has a header but no rows; add rows below it.")
+    if existing is not None and request.mode == "append":
+        return _plan_append(project, request, existing, raw)
+    return _plan_whole(project, request, name, existing, raw)
+
+
+def table_name(request: ImportRequest) -> str:
+    """The table's name: as given, or made from the file's name.
+
+    Raises:
+        UsageError: It is no valid name.
+    """
+    rule = "1 to 60 lowercase letters, digits, dashes and underscores, starting with a letter, such as churn-2026"
+    name = request.name
+    if name is None:
+        name = re.sub(r"[^a-z0-9_-]+", "-", request.file.stem.lower())
+        name = re.sub(r"[_-]*([_-])[_-]*", r"\1", name).strip("_-")
+        if not _is_name(name):
+            raise UsageError(f"no name for the table can be made from {request.file.name!r}; give one with --name: {rule}.")
+    if not _is_name(name):
+        raise UsageError(f"--name is {name!r}, expected {rule}.")
+    return name
+
+
+def _is_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and len(name) <= 60 and name not in _RESERVED
+
+
+def _plan_whole(project: Project, request: ImportRequest, name: str, existing: DataContract | None, raw: RawTable) -> ImportPlan:
+    """A first import, or one that replaces."""
+    names = raw.table.column_names
+    roles = _roles(request, existing, names)
+    target = roles["target"]
+    assert target is not None
+    raw, without_target = _with_target(raw, target, request.file)
+    inferred: dict[str, Inferred] = {}
+    empty: list[str] = []
+    for column_name in raw.table.column_names:
+        column = infer_column(raw.table.column(column_name), from_text=raw.from_text)
+        if column is None:
+            empty.append(column_name)
+        else:
+            inferred[column_name] = column
+    task: Task = "regression" if project.task == "regression" else "classification"
+    inferred[target] = checked_target(inferred[target], target, task, request.file)
+    _check_roles(roles, inferred, empty)
+    contract = DataContract(
+        name=name,
+        path=f"data/{name}.parquet",
+        task=task,
+        target=target,
+        id=roles["id"],
+        time=roles["time"],
+        key=[roles["id"]] if roles["id"] else list(inferred),
+        columns={column_name: column.column for column_name, column in inferred.items()},
+    )
+    if not contract.features:
+        raise UsageError(f"{request.file} has no column to learn from besides target, id and time; add at least one.")
+    table = pa.table({column_name: column.values for column_name, column in inferred.items()})
+    account = account_of(contract, inferred, raw, empty=empty, without_target=without_target)
+    found: list[str] = []
+    if existing is not None:
+        old_rows, old_columns = _extent(project, existing)
+        found = contract_diff.differences(existing, contract, old_rows=old_rows, new_rows=table.num_rows)
+        contract, kept = contract_diff.carried_over(existing, contract, left_out=set(old_columns) - set(existing.columns))
+        account = account.with_notes(kept)
+    return ImportPlan(contract=contract, table=table, account=account, existing=existing, differences=found)
+
+
+def _plan_append(project: Project, request: ImportRequest, existing: DataContract, raw: RawTable) -> ImportPlan:
+    for role in ("target", "id", "time"):
+        given, there = getattr(request, role), getattr(existing, role)
+        if given is not None and given != there:
+            raise UsageError(f"--{role} is {given!r}, but the table {existing.name!r} has {there or 'none'}; leave --{role} out, or use --replace.")
+    old_raw = read_raw(dataset_path(project, existing)).table
+    known = {n: existing.columns.get(n) or Column(type=type_of_arrow(old_raw.column(n).type)) for n in old_raw.column_names}
+    names = raw.table.column_names
+    if lacking := [n for n in existing.columns if n not in names]:
+        raise UsageError(
+            f"{request.file} lacks the column {lacking[0]!r} of the table {existing.name!r}; add it, or import all rows anew with --replace."
+        )
+    if unknown := [n for n in names if n not in known]:
+        raise UsageError(
+            f"{request.file} has the column {unknown[0]!r}, which the table {existing.name!r} has not; "
+            "take it out, or import all rows anew with --replace."
+        )
+    raw, without_target = _with_target(raw, existing.target, request.file, must_vary=False)
+    rows = raw.table.num_rows
+    new = {
+        n: as_type(raw.table.column(n), column, n) if n in names else pa.chunked_array([pa.nulls(rows, old_raw.column(n).type)])
+        for n, column in known.items()
+    }
+    old = pa.table({n: as_type(old_raw.column(n), column, n) for n, column in known.items()})
+    appended = pa.table({n: values.cast(old.column(n).type) for n, values in new.items()})
+    seen = {
+        n: limits(new[n], column.type, int(pc.count_distinct(new[n]).as_py()), is_label=column.allowed is not None)
+        for n, column in existing.columns.items()
+    }
+    contract, widened = contract_diff.extended(existing, seen)
+    contract = msgspec.structs.replace(contract, path=f"data/{existing.name}.parquet")
+    table = pa.concat_tables([old, appended])
+    _check_appended_target(table, contract, request.file)
+    notes = [*raw.notes, *([f"{rows_text(without_target)} without a target left out."] if without_target else [])]
+    if already := _already_there(table, old.num_rows):
+        if already == rows:
+            raise UsageError(f"all {rows_text(rows)} of {request.file} are in the table {existing.name!r} already; there is nothing to append.")
+        notes.append(f"Exact copies of rows that were there: {already} of the {rows} new ones; appended all the same.")
+    columns = tuple(
+        ColumnAccount(
+            name=n,
+            role=contract_diff.role_of(contract, n),
+            type=column.type,
+            missing=table.column(n).null_count,
+            values=contract_diff.limits_text(column),
+            reason="as in the contract",
+        )
+        for n, column in contract.columns.items()
+    )
+    account = Account(rows=table.num_rows, columns=columns, notes=(*notes, *widened), warnings=())
+    found = [f"rows: {old.num_rows} → {table.num_rows} ({rows} appended)", *widened]
+    return ImportPlan(contract=contract, table=table, account=account, existing=existing, differences=found)
+
+
+def _roles(request: ImportRequest, existing: DataContract | None, names: list[str]) -> dict[str, str | None]:
+    roles: dict[str, str | None] = {}
+    for role in ("target", "id", "time"):
+        given = getattr(request, role)
+        before = getattr(existing, role) if existing is not None else None
+        name = given or before
+        # What the file no longer has falls away, unless it was asked for or is the target.
+        roles[role] = None if given is None and role != "target" and name not in names else name
+        if roles[role] is not None and name not in names:
+            close = get_close_matches(str(name), names, n=1, cutoff=0.6) or [n for n in names if n.lower() == str(name).lower()]
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"--{role} names the column {name!r}, which {request.file} has not; it has {', '.join(names)}.{hint}")
+    used = [name for name in roles.values() if name is not None]
+    if len(set(used)) < len(used):
+        twice = next(name for name in used if used.count(name) > 1)
+        raise UsageError(f"the column {twice!r} is given for more than one of --target, --id and --time; name a different column for each.")
+    return roles
+
+
+def _with_target(raw: RawTable, target: str, file: Path, *, must_vary: bool = True) -> tuple[RawTable, int]:
+    """Leave rows without a target out; how many there were."""
+    values = raw.table.column(target)
+    missing = values.null_count
+    if missing == len(values):
+        raise UsageError(f"the target {target!r} has no value in any row of {file}; choose another with --target, or fill it in.")
+    if must_vary and len(values) - missing == 1:
+        raise UsageError(f"{file} has 1 row with a target, expected at least two; add rows.")
+    if missing:
+        raw = raw.with_table(raw.table.filter(pc.is_valid(values)))
+    return raw, missing
+
+
+def _check_roles(roles: dict[str, str | None], inferred: dict[str, Inferred], empty: list[str]) -> None:
+    for role in ("id", "time"):
+        name = roles[role]
+        if name in empty:
+            raise UsageError(f"--{role} names the column {name!r}, which has no value in any row; choose another.")
+        if name is None:
+            continue
+        column = inferred[name]
+        if role == "id" and column.missing:
+            raise UsageError(
+                f"the id column {name!r} has no value in {rows_text(column.missing)}; fill it in, leave the rows out, or choose another with --id."
+            )
+        if role == "time" and column.column.type != "datetime":
+            example = column.values.drop_null()[0].as_py()
+            raise UsageError(
+                f"the time column {name!r} is of type {column.column.type}, such as {example!r:.60}, "
+                "expected ISO 8601 dates or times such as 2026-01-31 or 2026-01-31T12:00:00."
+            )
+
+
+def _extent(project: Project, contract: DataContract) -> tuple[int, list[str]]:
+    raw = read_raw(dataset_path(project, contract)).table
+    return raw.num_rows, raw.column_names
+
+
+def _check_appended_target(table: pa.Table, contract: DataContract, file: Path) -> None:
+    values = table.column(contract.target)
+    distinct = int(pc.count_distinct(values).as_py())
+    whole = Inferred(column=contract.columns[contract.target], values=values, missing=0, distinct=distinct, reason="")
+    checked_target(whole, contract.target, contract.task, file)
+
+
+def _already_there(table: pa.Table, old_rows: int) -> int:
+    hashes = hashes_of(table)
+    return int(np.isin(hashes[old_rows:], hashes[:old_rows]).sum())

@@ -1,0 +1,164 @@
+"""The account of an import: per column what was inferred and why, and what a data scientist should know. Notices and warns, changes nothing."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from platform_lib.data.contract import DataContract
+from platform_lib.data.files.reading import RawTable
+from platform_lib.data.imports.contract_diff import limits_text, role_of
+from platform_lib.data.imports.type_inference import Inferred
+from platform_lib.data.splits import mix
+
+_ID_NAME = re.compile(r"(^|[ _.-])(id|ids|uuid|guid|key|index|nr|no|number|rowid|unnamed: 0)$", re.IGNORECASE)
+_CAMEL_ID = re.compile(r"[a-z](Id|ID|Uuid|UUID|Key|Index)$")
+_MIN_ROWS_FOR_ID = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColumnAccount:
+    """One column of the account."""
+
+    name: str
+    role: str
+    """`feature`, `target`, `id` or `time`."""
+    type: str
+    missing: int
+    values: str
+    """Range or categories as in the contract."""
+    reason: str
+    """Why it is of this type, and notices."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """What an import says about what it did."""
+
+    rows: int
+    columns: tuple[ColumnAccount, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def with_notes(self, notes: list[str]) -> "Account":
+        """The same with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+def account_of(contract: DataContract, inferred: Mapping[str, Inferred], raw: RawTable, *, empty: list[str], without_target: int) -> Account:
+    """Say what was inferred from a whole table.
+
+    Args:
+        contract: As inferred.
+        inferred: Per column of the contract; rows without a target are out already.
+        raw: The rows that are left, as read.
+        empty: Columns that were left out since they hold no value.
+        without_target: Rows that were left out since they have no target.
+    """
+    rows = raw.table.num_rows
+    notes = list(raw.notes)
+    if without_target:
+        notes.append(f"{rows_text(without_target)} without a target left out.")
+    if empty:
+        notes.append(f"{', '.join(empty)}: left out, since no row has a value.")
+    columns = []
+    for name, column in inferred.items():
+        parts = [column.reason, *column.notices]
+        if markers := [marker for marker in raw.markers.get(name, ()) if marker]:
+            parts.insert(1, f"missing is written {', '.join(repr(marker) for marker in markers)}")
+        columns.append(
+            ColumnAccount(
+                name=name,
+                role=role_of(contract, name),
+                type=column.column.type,
+                missing=column.missing,
+                values=_values_text(column),
+                reason="; ".join(parts),
+            )
+        )
+    table = pa.table({name: column.values for name, column in inferred.items()})
+    all_differ = any(column.distinct == rows for column in inferred.values())
+    if copies := 0 if all_differ else rows - len(np.unique(hashes_of(table))):
+        notes.append(f"Exact copies of other rows: {copies}; kept, on the same side of the split as the rows they copy.")
+    if contract.id and (repeated := rows - inferred[contract.id].distinct):
+        notes.append(f"{rows_text(repeated)} with an id of {contract.id!r} that is there before; rows of one id fall on the same side of the split.")
+    warnings = [*_identifiers(contract, inferred, rows), *_leaks(contract, inferred)]
+    return Account(rows=rows, columns=tuple(columns), notes=tuple(notes), warnings=tuple(warnings))
+
+
+def rows_text(count: int) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def hashes_of(table: pa.Table) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row, good within this table only: equal rows have equal hashes."""
+    state = np.zeros(table.num_rows, dtype=np.uint64)
+    for values in table.columns:
+        # One chunk: unifying the dictionaries of many takes far longer. Large texts, since one chunk of others ends at 2 GiB.
+        whole = (values.cast(pa.large_string()) if values.type == pa.string() else values).combine_chunks()
+        codes = pc.fill_null(whole.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
+        state = mix(state + codes.astype(np.int64).view(np.uint64))
+    return state
+
+
+def _values_text(column: Inferred) -> str:
+    if column.column.type == "datetime":
+        span = pc.min_max(column.values).as_py()
+        return f"{span['min']} … {span['max']}"
+    if column.column.type == "string" and column.column.allowed is None:
+        return f"{column.distinct} different texts"
+    return limits_text(column.column)
+
+
+def _identifiers(contract: DataContract, inferred: Mapping[str, Inferred], rows: int) -> list[str]:
+    found = []
+    for name in contract.features:
+        column = inferred[name]
+        if column.distinct < rows or column.missing or column.column.type not in ("string", "integer"):
+            continue
+        named = bool(_ID_NAME.search(name) or _CAMEL_ID.search(name))
+        if named or (column.column.type == "string" and rows >= _MIN_ROWS_FOR_ID):
+            found.append(
+                f"{name!r} looks like an identifier: all {rows} values differ. It is a feature now; if it only names the rows, "
+                f'import again with --id "{name}" --replace, or take the column out.'
+            )
+    return found
+
+
+def _leaks(contract: DataContract, inferred: Mapping[str, Inferred]) -> list[str]:
+    target = inferred[contract.target]
+    remedy = "Take it out, unless it is known before the target is."
+    found = []
+    for name in contract.features:
+        column = inferred[name]
+        if column.distinct != target.distinct or column.distinct == 1:
+            continue
+        if _is_equal(column.values, target.values):
+            found.append(f"{name!r} equals the target {contract.target!r} in every row, so a model would only copy it. {remedy}")
+        elif contract.task == "classification" and _is_renaming(column, target):
+            found.append(f"{name!r} tells the target {contract.target!r} one to one, so a model would only translate it. {remedy}")
+    return found
+
+
+def _is_equal(values: pa.ChunkedArray, truth: pa.ChunkedArray) -> bool:
+    if values.type != truth.type:
+        if pa.string() in (values.type, truth.type) or not (_is_number(values.type) and _is_number(truth.type)):
+            return False
+        values, truth = values.cast(pa.float64()), truth.cast(pa.float64())
+    return values.null_count == 0 and bool(pc.all(pc.equal(values, truth)).as_py())
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_renaming(column: Inferred, target: Inferred) -> bool:
+    if column.missing:
+        return False
+    pairs = pa.table({"value": column.values, "truth": target.values}).group_by(["value", "truth"]).aggregate([])
+    return bool(pairs.num_rows == target.distinct)

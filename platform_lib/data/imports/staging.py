@@ -1,0 +1,209 @@
+"""Put an import on disk so that a stop at any moment leaves the old state, or one that the next command finishes.
+
+Everything is staged in `.mlp/import/` first; a journal, renamed into place last, marks the staging as complete. From then on the import is
+carried out by moves that can be repeated. `importing` decided what is put there.
+"""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+
+from platform_lib.data import dvc
+from platform_lib.data.contract import DataContract, dump_contract
+from platform_lib.data.dataset import contract_path
+from platform_lib.errors import UsageError
+from platform_lib.settings import Project
+
+JOURNAL = "journal.json"
+_OWNER = "owner.json"
+_TABLE = "table.parquet"
+_CONTRACT = "contract.yaml"
+_MARK = {b"platform_lib": b"imported"}
+_SELECTION = re.compile(r"""^(?P<before>\s*-\s*["']?data["']?\s*:\s*)(?P<name>[^\s#]+)(?P<after>.*)$""")
+
+HEADER = """\
+# The columns of {path}. Written by `mlp data import`; review and edit it like code. Training checks the table against it.
+#   type       integer, number, boolean, string or datetime
+#   nullable   true: values may be missing
+#   min, max   smallest and largest value allowed; widen or remove them if values may go further
+#   allowed    the values allowed; add to the list, or remove it to allow any value
+#   log        false keeps the column out of the request log
+# Remove a column's entry to keep it out of the model. A second import keeps such edits if they still fit, but not comments.
+# `key` decides on which side of the hold-out split a row falls: changing it moves rows.
+"""
+
+
+def require_place(project: Project, name: str) -> None:
+    """Check, before anything is read, that an import could be put on disk.
+
+    Raises:
+        UsageError: No git repository, another import is at work, no line to select the table in conf/train.yaml, or a file that is not ours
+            lies where the table would go.
+    """
+    dvc.require_repository(project)
+    selected_line(project)
+    path = project.data_dir / f"{name}.parquet"
+    if path.exists() and not contract_path(project, name).exists() and not _is_ours(path):
+        raise UsageError(
+            f"data/{name}.parquet is in the place where the import would write its own table; move it out of data/, or give another --name."
+        )
+
+
+def place(project: Project, contract: DataContract, table: pa.Table) -> None:
+    """Write table and contract, put the table under DVC, and select it in conf/train.yaml.
+
+    Raises:
+        UsageError: Another import is at work, or a file is held open by another program.
+    """
+    import pyarrow.parquet as parquet
+
+    finish_interrupted(project)
+    staging = _claim(project)
+    try:
+        parquet.write_table(table.replace_schema_metadata(_MARK), staging / _TABLE, compression="zstd")
+        (staging / _CONTRACT).write_text(HEADER.format(path=contract.path) + dump_contract(contract), encoding="utf-8", newline="\n")
+        for name in (_TABLE, _CONTRACT):
+            _sync(staging / name)
+        draft = staging / f"{JOURNAL}.draft"
+        draft.write_text(json.dumps({"name": contract.name, "path": contract.path}), encoding="utf-8")
+        _sync(draft)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    draft.replace(staging / JOURNAL)
+    _finish(project)
+
+
+def finish_interrupted(project: Project) -> str | None:
+    """Carry out an import that was stopped half-way, or clear away one that had not begun to write.
+
+    Returns:
+        A sentence on the import that was finished, None where there was none.
+    Raises:
+        UsageError: The import is not stopped but at work.
+    """
+    staging = staging_folder(project)
+    if not staging.is_dir():
+        return None
+    if owner := _living_owner(staging):
+        raise UsageError(f"another import is at work in this project (process {owner}); wait until it is done.")
+    journal = _journal(project)
+    if journal is None:
+        shutil.rmtree(staging, ignore_errors=True)
+        return None
+    _finish(project)
+    return f"Finished the import of {journal['name']!r}, which had been stopped half-way."
+
+
+def staging_folder(project: Project) -> Path:
+    """Where an import prepares its files."""
+    return project.state_dir / "import"
+
+
+def selected_line(project: Project) -> tuple[list[str], int, re.Match[str]]:
+    """Lines of conf/train.yaml, and which of them selects the table.
+
+    Raises:
+        UsageError: The file cannot be read, or no line of its `defaults` selects a table.
+    """
+    path = project.conf_dir / "train.yaml"
+    try:
+        lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as err:
+        raise UsageError(f"cannot read {path}: {err}. Mend it, or take it back with `git checkout`.") from err
+    inside = False
+    for number, line in enumerate(lines):
+        if line.startswith("defaults:"):
+            inside = True
+        elif inside and line[:1] not in (" ", "-", "#", "\r", "\n"):
+            break
+        elif inside and (match := _SELECTION.match(line.rstrip("\r\n"))):
+            return lines, number, match
+    raise UsageError(f"{path} has no line `- data: NAME` under `defaults:`, so the import cannot select its table; add the line `  - data: ???`.")
+
+
+def _finish(project: Project) -> None:
+    staging, journal = staging_folder(project), _journal(project)
+    assert journal is not None
+    table = project.root / journal["path"]
+    contract = contract_path(project, journal["name"])
+    for source, target in ((staging / _TABLE, table), (staging / _CONTRACT, contract)):
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _move(source, target)
+    dvc.track(project, table)
+    _select(project, journal["name"], staging)
+    # The journal goes first: without it the rest is litter that the next command clears away.
+    (staging / JOURNAL).unlink()
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _select(project: Project, name: str, staging: Path) -> None:
+    lines, number, match = selected_line(project)
+    if match["name"].strip("\"'") == name:
+        return
+    ending = lines[number][len(lines[number].rstrip("\r\n")) :]
+    lines[number] = f"{match['before']}{name}{match['after']}{ending}"
+    draft = staging / "train.yaml"
+    draft.write_bytes("".join(lines).encode("utf-8"))
+    _sync(draft)
+    _move(draft, project.conf_dir / "train.yaml")
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.replace(target)
+    except PermissionError as err:
+        raise UsageError(
+            f"{target} cannot be replaced: it is read-only or open in another program. Close it; `mlp data check` then finishes the import."
+        ) from err
+
+
+def _claim(project: Project) -> Path:
+    """Make the staging folder; that it is new is the lock."""
+    staging = staging_folder(project)
+    staging.parent.mkdir(exist_ok=True)
+    try:
+        staging.mkdir()
+    except FileExistsError as err:
+        raise UsageError("another import is at work in this project; wait until it is done.") from err
+    process = psutil.Process()
+    (staging / _OWNER).write_text(json.dumps({"pid": process.pid, "started": process.create_time()}), encoding="utf-8")
+    return staging
+
+
+def _living_owner(staging: Path) -> int | None:
+    """The process that prepares the staging folder, None if it is dead or this one."""
+    try:
+        owner: dict[str, Any] = json.loads((staging / _OWNER).read_text(encoding="utf-8"))
+        alive = psutil.Process(owner["pid"]).create_time() == owner["started"]
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return None
+    return int(owner["pid"]) if alive and owner["pid"] != os.getpid() else None
+
+
+def _journal(project: Project) -> dict[str, str] | None:
+    try:
+        return dict(json.loads((staging_folder(project) / JOURNAL).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _is_ours(path: Path) -> bool:
+    import pyarrow.parquet as parquet
+
+    try:
+        return bool((parquet.read_schema(path).metadata or {}).get(b"platform_lib") == b"imported")
+    except (OSError, pa.ArrowInvalid):
+        return False

@@ -1,0 +1,173 @@
+"""The edge: Traefik, HTTPS only. Certificates are `edge_tls`'s, the login `login`'s, who routes what `route_admission`'s."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.naming import INGRESS_NAMESPACE
+from platform_lib.infra.base.sizing import Size, resources
+from platform_lib.infra.base.versions import CHARTS
+from platform_lib.infra.edge.tls import CERTIFICATE_SECRET, tls_option_spec
+from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+
+HEADERS_MIDDLEWARE = "security-headers"
+HSTS_S = 31_536_000
+"""One year, as the preload lists ask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngressArgs:
+    """How requests come in."""
+
+    namespace: pulumi.Input[str]
+    size: Size = "small"
+    service_type: str = "LoadBalancer"
+    """Or NodePort, where the cluster has no load balancers."""
+    service_annotations: dict[str, str] = field(default_factory=dict)
+    """What the cloud's load balancer reads. Set them at the first `up`: changing their type later leaks the old one."""
+    trusted_proxies: Sequence[str] = ()
+    """CIDRs of proxies before Traefik whose X-Forwarded-* are believed."""
+    read_timeout_s: int = 60
+    """For a whole request with its body."""
+    mirrors: Mirrors = field(default_factory=Mirrors)
+
+    def __post_init__(self) -> None:
+        if self.service_type not in ("LoadBalancer", "NodePort", "ClusterIP"):
+            raise ValueError(f"service_type is {self.service_type!r}: LoadBalancer, NodePort or ClusterIP.")
+        if any(proxy in ("0.0.0.0/0", "::/0") for proxy in self.trusted_proxies):
+            raise ValueError("trusted_proxies holds the whole world: anybody could then choose their own address. Name the proxies' networks.")
+
+
+class Ingress(pulumi.ComponentResource):
+    """Traefik with its certificate, TLS options and security headers. `release` is ready when it routes."""
+
+    release: Any
+
+    def __init__(self, name: str, args: IngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:Ingress", name, None, opts)
+        traefik = HelmService(
+            f"{name}-traefik",
+            HelmServiceArgs(
+                chart=CHARTS["traefik"],
+                namespace=args.namespace,
+                release_name="traefik",
+                values=traefik_values(args),
+                mirrors=args.mirrors,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.release = traefik.release
+        child = pulumi.ResourceOptions(parent=self, depends_on=[traefik.release])
+
+        def custom(role: str, kind: str, object_name: str, spec: dict[str, Any]) -> None:
+            metadata = {"name": object_name, "namespace": args.namespace, "labels": labels("traefik", "edge")}
+            k8s.apiextensions.CustomResource(f"{name}-{role}", api_version="traefik.io/v1alpha1", kind=kind, metadata=metadata, spec=spec, opts=child)
+
+        # Of the name "default", read from this namespace alone: they hold for every route, and no team can bring another.
+        custom("tls-options", "TLSOption", "default", tls_option_spec())
+        custom("tls-store", "TLSStore", "default", {"certificates": [{"secretName": CERTIFICATE_SECRET}]})
+        custom("headers", "Middleware", HEADERS_MIDDLEWARE, {"headers": security_headers()})
+        k8s.networking.v1.NetworkPolicy(
+            name,
+            metadata={"name": "traefik", "namespace": args.namespace, "labels": labels("traefik", "edge")},
+            spec={
+                "podSelector": {"matchLabels": {"app.kubernetes.io/name": "traefik"}},
+                "policyTypes": ["Ingress"],
+                "ingress": [
+                    {"ports": [{"protocol": "TCP", "port": port} for port in (8000, 8443)]},
+                    {
+                        "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-monitoring"}}}],
+                        "ports": [{"protocol": "TCP", "port": 9100}],
+                    },
+                ],
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+
+def security_headers() -> dict[str, Any]:
+    """Response headers of everything that leaves over HTTPS."""
+    return {
+        "stsSeconds": HSTS_S,
+        "forceSTSHeader": True,
+        "contentTypeNosniff": True,
+        "customFrameOptionsValue": "SAMEORIGIN",
+        "referrerPolicy": "strict-origin-when-cross-origin",
+        "permissionsPolicy": "camera=(), microphone=(), geolocation=()",
+        "customResponseHeaders": {"Server": "", "X-Powered-By": ""},
+    }
+
+
+def traefik_values(args: IngressArgs) -> dict[str, Any]:
+    """Values of Traefik's chart."""
+    size = resources("traefik", args.size)
+    forwarded = {"trustedIPs": list(args.trusted_proxies)}
+    values: dict[str, Any] = {
+        "deployment": {"replicas": size.replicas},
+        "resources": size.requirements,
+        "ingressClass": {"enabled": True, "isDefaultClass": False, "name": "traefik"},
+        "ingressRoute": {"dashboard": {"enabled": False}},
+        "providers": {
+            "kubernetesCRD": {
+                "enabled": True,
+                # A route could otherwise take another namespace's Service, or the middleware that proves the login to MLflow.
+                "allowCrossNamespace": False,
+                "allowExternalNameServices": False,
+                # False answers 404 on a whole weighted route when one member has no pod ready.
+                "allowEmptyServices": True,
+                "defaultTLSResourcesNamespace": INGRESS_NAMESPACE,
+            },
+            # For cert-manager's HTTP-01 answers alone, which are Ingress objects beside the certificate.
+            "kubernetesIngress": {"enabled": True, "namespaces": [INGRESS_NAMESPACE], "allowExternalNameServices": False},
+        },
+        "log": {"level": "INFO", "format": "json"},
+        # Cookies and keys stay out of the log.
+        "accessLog": {"enabled": True, "format": "json", "fields": {"headers": {"defaultMode": "drop"}}},
+        "metrics": {
+            "prometheus": {
+                "entryPoint": "metrics",
+                "addRoutersLabels": True,
+                "service": {"enabled": True},
+                # The monitor is an object of ours: the chart's would need Prometheus's definitions before Traefik can be installed.
+                "serviceMonitor": {"enabled": False},
+            }
+        },
+        "ports": {
+            "web": {
+                "allowACMEByPass": True,
+                "http": {"redirections": {"entryPoint": {"to": "websecure", "scheme": "https", "permanent": True}}},
+                "forwardedHeaders": forwarded,
+            },
+            "websecure": {
+                "asDefault": True,
+                "forwardedHeaders": forwarded,
+                "transport": {"respondingTimeouts": {"readTimeout": f"{args.read_timeout_s}s"}},
+                "http": {
+                    "middlewares": [f"{INGRESS_NAMESPACE}-{HEADERS_MIDDLEWARE}@kubernetescrd"],
+                    "maxHeaderBytes": 65_536,
+                    "sanitizePath": True,
+                    # Many servers read X_Auth_Request_User as X-Auth-Request-User: the login drops only what is spelt its own way.
+                    "underscoreHeadersStrategy": "delete",
+                    # A path that means another one once decoded could pass a route's prefix and arrive elsewhere.
+                    "encodedCharacters": {
+                        f"allowEncoded{sign}": False
+                        for sign in ("Slash", "BackSlash", "NullCharacter", "Semicolon", "Percent", "QuestionMark", "Hash")
+                    },
+                    "tls": {"enabled": True},
+                },
+            },
+        },
+        "service": {"spec": {"type": args.service_type}, "annotations": dict(args.service_annotations)},
+        "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+    }
+    if size.replicas > 1:
+        values["podDisruptionBudget"] = {"enabled": True, "minAvailable": 1}
+    if args.mirrors.image_registry:
+        values["image"] = {"registry": args.mirrors.image_registry, "repository": "library/traefik"}
+    return values

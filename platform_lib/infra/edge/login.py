@@ -1,0 +1,150 @@
+"""The login of people: oauth2-proxy before any OIDC issuer. The routes that ask it are `ui_route`'s."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.naming import AUTH_NAMESPACE, INGRESS_NAMESPACE, LOGIN_HOST, MONITORING_NAMESPACE, host
+from platform_lib.infra.base.sizing import Size, resources
+from platform_lib.infra.base.versions import CHARTS
+from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+from platform_lib.infra.kubernetes.namespaces import in_namespace, ports, to_dns, to_outside
+
+PROXY_URL = f"http://oauth2-proxy.{AUTH_NAMESPACE}"
+IDENTITY_HEADERS = ("X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username")
+"""Set by the edge after the login; what a client sends under these names is dropped."""
+COOKIE_NAME = "_mlp_login"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginArgs:
+    """The OIDC application that people log in with."""
+
+    namespace: pulumi.Input[str]
+    domain: str
+    issuer: str
+    client_id: str
+    client_secret: pulumi.Input[str]
+    groups_claim: str = "groups"
+    email_domains: Sequence[str] = ("*",)
+    size: Size = "small"
+    mirrors: Mirrors = field(default_factory=Mirrors)
+    after: Sequence[Any] = ()
+    """What brings the definition of IngressRoute."""
+
+    def __post_init__(self) -> None:
+        if not self.issuer.startswith("https://"):
+            raise ValueError(f"issuer is {self.issuer!r}: give the https:// address whose /.well-known/openid-configuration describes it.")
+        if not self.client_id:
+            raise ValueError("client_id is empty: register an application at the issuer, with the redirect address that docs/platform names.")
+
+
+class Login(pulumi.ComponentResource):
+    """oauth2-proxy at `https://auth.<domain>/oauth2/`; its cookie holds for every host below the domain."""
+
+    release: Any
+
+    def __init__(self, name: str, args: LoginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:Login", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        cookie = random.RandomPassword(f"{name}-cookie", length=32, special=False, opts=child)
+        secret = k8s.core.v1.Secret(
+            name,
+            metadata={"namespace": args.namespace, "labels": labels("oauth2-proxy", "login")},
+            string_data={"client-id": args.client_id, "client-secret": args.client_secret, "cookie-secret": cookie.result},
+            opts=child,
+        )
+        proxy = HelmService(
+            f"{name}-proxy",
+            HelmServiceArgs(
+                chart=CHARTS["oauth2-proxy"],
+                namespace=args.namespace,
+                release_name="oauth2-proxy",
+                values=proxy_values(args, secret.metadata["name"]),
+                mirrors=args.mirrors,
+            ),
+            child,
+        )
+        self.release = proxy.release
+        k8s.networking.v1.NetworkPolicy(
+            name,
+            metadata={"name": "oauth2-proxy", "namespace": args.namespace, "labels": labels("oauth2-proxy", "login")},
+            spec={
+                "podSelector": {"matchLabels": {"app.kubernetes.io/name": "oauth2-proxy"}},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [
+                    {"from": [in_namespace(INGRESS_NAMESPACE)], "ports": ports(4180)},
+                    {"from": [in_namespace(MONITORING_NAMESPACE)], "ports": ports(44180)},
+                ],
+                "egress": [to_dns(), to_outside(443, *_proxy_port(args.mirrors))],
+            },
+            opts=child,
+        )
+        k8s.apiextensions.CustomResource(
+            f"{name}-route",
+            api_version="traefik.io/v1alpha1",
+            kind="IngressRoute",
+            metadata={"name": "login", "namespace": args.namespace, "labels": labels("oauth2-proxy", "login")},
+            spec={
+                "entryPoints": ["websecure"],
+                "routes": [
+                    {
+                        "kind": "Rule",
+                        "match": f"Host(`{host(LOGIN_HOST, args.domain)}`) && PathPrefix(`/oauth2/`)",
+                        "services": [{"name": "oauth2-proxy", "port": 80}],
+                    }
+                ],
+                "tls": {},
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, proxy.release]),
+        )
+        self.register_outputs({})
+
+
+def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, Any]:
+    """Values of oauth2-proxy's chart: forward-auth only, nothing passes through it."""
+    size = resources("oauth2-proxy", args.size)
+    return {
+        "replicaCount": size.replicas,
+        "resources": size.requirements,
+        **({"image": {"registry": args.mirrors.image_registry}} if args.mirrors.image_registry else {}),
+        "config": {"existingSecret": secret_name, "cookieName": COOKIE_NAME, "emailDomains": list(args.email_domains), "upstreams": ["static://202"]},
+        "extraArgs": {
+            "provider": "oidc",
+            "oidc-issuer-url": args.issuer,
+            "oidc-groups-claim": args.groups_claim,
+            "scope": "openid email profile",
+            "redirect-url": f"https://{host(LOGIN_HOST, args.domain)}/oauth2/callback",
+            "reverse-proxy": "true",
+            "set-xauthrequest": "true",
+            "cookie-domain": f".{args.domain}",
+            "whitelist-domain": f".{args.domain}",
+            "cookie-secure": "true",
+            "cookie-httponly": "true",
+            "cookie-samesite": "lax",
+            "cookie-refresh": "1h",
+            "cookie-expire": "12h",
+            "code-challenge-method": "S256",
+            "skip-provider-button": "true",
+        },
+        "extraEnv": args.mirrors.go_environment(),
+        "extraVolumes": args.mirrors.ca_volumes(),
+        "extraVolumeMounts": args.mirrors.ca_mounts(),
+        "sessionStorage": {"type": "cookie"},
+        "serviceAccount": {"enabled": True, "name": "oauth2-proxy", "automountServiceAccountToken": False},
+        "ingress": {"enabled": False},
+        "metrics": {"enabled": True, "serviceMonitor": {"enabled": False}},
+        **({"podDisruptionBudget": {"enabled": True, "minAvailable": 1}} if size.replicas > 1 else {}),
+    }
+
+
+def _proxy_port(mirrors: Mirrors) -> tuple[int, ...]:
+    port = urlsplit(mirrors.http_proxy).port if mirrors.http_proxy else None
+    return (port,) if port and port != 443 else ()

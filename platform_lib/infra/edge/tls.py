@@ -1,0 +1,157 @@
+"""Certificates of the edge: cert-manager, the issuer, one certificate for all hosts, and the TLS that Traefik speaks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.naming import CLUSTER_ISSUER, LOGIN_HOST, MODELS_HOST, UI_HOSTS, host, prefect_host
+from platform_lib.infra.base.sizing import Size, resources
+from platform_lib.infra.base.versions import CHARTS
+from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+
+CERTIFICATE_SECRET = "edge-certificate"
+# TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 chooses its own. Source: Mozilla's "intermediate" configuration 5.7.
+CIPHER_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeTlsArgs:
+    """Who signs the certificate."""
+
+    namespace: pulumi.Input[str]
+    domain: str
+    issuer: Literal["self-signed", "acme"] = "self-signed"
+    acme_email: str = ""
+    acme_server: str = "https://acme-v02.api.letsencrypt.org/directory"
+    size: Size = "small"
+    mirrors: Mirrors = field(default_factory=Mirrors)
+    teams: Sequence[str] = ()
+    """Each has the host of its own Prefect."""
+
+    def __post_init__(self) -> None:
+        if self.issuer not in ("self-signed", "acme"):
+            raise ValueError(f"issuer is {self.issuer!r}: self-signed or acme.")
+        if self.issuer == "acme" and "@" not in self.acme_email:
+            raise ValueError(f"acme_email is {self.acme_email!r}: the authority writes there before a certificate ends; give an address.")
+
+
+class EdgeTls(pulumi.ComponentResource):
+    """cert-manager, the cluster issuer and the certificate for every host of the platform, in Secret `edge-certificate`."""
+
+    issuer_name: str
+    hosts: list[str]
+
+    def __init__(self, name: str, args: EdgeTlsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:EdgeTls", name, None, opts)
+        manager = HelmService(
+            f"{name}-manager",
+            HelmServiceArgs(
+                chart=CHARTS["cert-manager"],
+                namespace=args.namespace,
+                release_name="cert-manager",
+                values=manager_values(args),
+                mirrors=args.mirrors,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        after = [manager.release]
+        self.issuer_name = CLUSTER_ISSUER
+        issuer_of = CLUSTER_ISSUER
+        if args.issuer == "self-signed":
+            # An authority of its own signs, so that people trust one certificate once and renewals do not ask again.
+            issuer_of = f"{CLUSTER_ISSUER}-root"
+            root = self._issuer(f"{name}-root", issuer_of, {"selfSigned": {}}, after)
+            authority = k8s.apiextensions.CustomResource(
+                f"{name}-authority",
+                api_version="cert-manager.io/v1",
+                kind="Certificate",
+                metadata=_meta("edge-authority", args.namespace),
+                spec={
+                    "isCA": True,
+                    "commonName": f"{args.domain} authority",
+                    "secretName": "edge-authority",
+                    "duration": "87600h",
+                    "privateKey": {"algorithm": "ECDSA", "size": 256},
+                    "issuerRef": {"kind": "ClusterIssuer", "name": issuer_of},
+                },
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[root]),
+            )
+            issuer = self._issuer(f"{name}-issuer", CLUSTER_ISSUER, {"ca": {"secretName": "edge-authority"}}, [authority])
+        else:
+            issuer = self._issuer(f"{name}-issuer", CLUSTER_ISSUER, {"acme": acme_spec(args)}, after)
+        self.hosts = [host(service, args.domain) for service in (*UI_HOSTS, LOGIN_HOST, MODELS_HOST, *map(prefect_host, args.teams))]
+        k8s.apiextensions.CustomResource(
+            name,
+            api_version="cert-manager.io/v1",
+            kind="Certificate",
+            metadata=_meta(CERTIFICATE_SECRET, args.namespace),
+            spec={
+                "secretName": CERTIFICATE_SECRET,
+                "dnsNames": self.hosts,
+                "privateKey": {"algorithm": "ECDSA", "size": 256},
+                "issuerRef": {"kind": "ClusterIssuer", "name": CLUSTER_ISSUER},
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[issuer]),
+        )
+        self.register_outputs({"issuer_name": self.issuer_name, "hosts": self.hosts})
+
+    def _issuer(self, name: str, object_name: str, spec: dict[str, Any], after: list[Any]) -> Any:
+        return k8s.apiextensions.CustomResource(
+            name,
+            api_version="cert-manager.io/v1",
+            kind="ClusterIssuer",
+            metadata={"name": object_name, "labels": labels("edge", "certificates")},
+            spec=spec,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
+
+
+def acme_spec(args: EdgeTlsArgs) -> dict[str, Any]:
+    """HTTP-01 through Traefik: no DNS provider has to be known."""
+    return {
+        "email": args.acme_email,
+        "server": args.acme_server,
+        "privateKeySecretRef": {"name": "acme-account"},
+        "solvers": [{"http01": {"ingress": {"ingressClassName": "traefik"}}}],
+    }
+
+
+def tls_option_spec() -> dict[str, Any]:
+    """TLS 1.2 or newer; a host that is not ours gets no certificate and no handshake."""
+    return {"minVersion": "VersionTLS12", "cipherSuites": list(CIPHER_SUITES), "sniStrict": True, "alpnProtocols": ["h2", "http/1.1"]}
+
+
+def manager_values(args: EdgeTlsArgs) -> dict[str, Any]:
+    """Values of cert-manager's chart."""
+    size = resources("cert-manager", args.size)
+    part = {"replicaCount": size.replicas, "resources": size.requirements}
+    return {
+        **part,
+        **({"imageRegistry": args.mirrors.image_registry} if args.mirrors.image_registry else {}),
+        "crds": {"enabled": True, "keep": True},
+        "clusterResourceNamespace": args.namespace,
+        "global": {"leaderElection": {"namespace": args.namespace}},
+        "extraEnv": args.mirrors.go_environment(),
+        "volumes": args.mirrors.ca_volumes(),
+        "volumeMounts": args.mirrors.ca_mounts(),
+        "webhook": part,
+        "cainjector": part,
+        # A hook Job that asks until the webhook answers: Release waits for the Deployments already.
+        "startupapicheck": {"enabled": False},
+    }
+
+
+def _meta(name: str, namespace: pulumi.Input[str]) -> dict[str, Any]:
+    return {"name": name, "namespace": namespace, "labels": labels(name, "certificates")}

@@ -1,0 +1,118 @@
+"""The way to a user interface: HTTPS route, limits, login, then identity. Who is known to the login is `login`'s."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from platform_lib.infra.base.labels import labels
+from platform_lib.infra.edge.login import IDENTITY_HEADERS, PROXY_URL
+
+BUILT_IN_USER: Final = "admin"
+BUILT_IN_SECRET: Final = "ui-login"
+"""`kubernetes.io/basic-auth` Secret of the built-in account, in the namespace of every user interface."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UiRouteArgs:
+    """One user interface behind the login."""
+
+    namespace: pulumi.Input[str]
+    """The service's own: Traefik lets no route reach into another."""
+    host: str
+    service: str
+    port: int
+    has_oidc: bool
+    """False: the built-in account, whose Secret `ui-login` is in the same namespace."""
+    groups: Sequence[str] = ()
+    """Who may open it; empty is everyone who can log in."""
+    built_in_groups: Sequence[str] = ()
+    """Groups that the built-in account counts as a member of."""
+    credentials: tuple[str, pulumi.Input[str]] | None = None
+    """User and password that the service asks of its edge: proof that the login stands before the identity headers."""
+    rate_limit_per_s: int = 100
+    """Of one address, at each Traefik: a page of a UI is dozens of requests."""
+    rate_limit_burst: int = 300
+    max_body_mib: int = 32
+    after: Sequence[Any] = ()
+
+
+class UiRoute(pulumi.ComponentResource):
+    """HTTPS route to a user interface: rate limit, body limit, login, then identity."""
+
+    url: str
+
+    def __init__(self, name: str, args: UiRouteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:UiRoute", name, None, opts)
+        chain = ui_middlewares(args)
+        made = []
+        for role, spec in chain.items():
+            made.append(
+                k8s.apiextensions.CustomResource(
+                    f"{name}-{role}",
+                    api_version="traefik.io/v1alpha1",
+                    kind="Middleware",
+                    metadata={"name": f"ui-{role}", "namespace": args.namespace, "labels": labels(args.service, "route")},
+                    spec=spec,
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+                )
+            )
+        k8s.apiextensions.CustomResource(
+            name,
+            api_version="traefik.io/v1alpha1",
+            kind="IngressRoute",
+            metadata={"name": "ui", "namespace": args.namespace, "labels": labels(args.service, "route")},
+            spec={
+                "entryPoints": ["websecure"],
+                "routes": [
+                    {
+                        "kind": "Rule",
+                        # What only Prometheus reads has no way in from outside.
+                        "match": f"Host(`{args.host}`) && !PathPrefix(`/metrics`) && !PathPrefix(`/api/metrics`)",
+                        "middlewares": [{"name": f"ui-{role}"} for role in chain],
+                        "services": [{"name": args.service, "port": args.port}],
+                    }
+                ],
+                "tls": {},
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=made),
+        )
+        self.url = f"https://{args.host}"
+        self.register_outputs({"url": self.url})
+
+
+def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
+    """Role → spec of the middlewares before a user interface, in the order in which a request meets them."""
+    chain: dict[str, dict[str, Any]] = {
+        "rate": {"rateLimit": {"average": args.rate_limit_per_s, "period": "1s", "burst": args.rate_limit_burst}},
+        "body": {"buffering": {"maxRequestBodyBytes": args.max_body_mib * 1024 * 1024}},
+    }
+    if args.has_oidc:
+        forward = {"trustForwardHeader": True, "authResponseHeaders": list(IDENTITY_HEADERS)}
+        # At "/" the proxy redirects to the issuer by itself; only at /oauth2/auth it looks at groups.
+        chain["login"] = {"forwardAuth": {"address": f"{PROXY_URL}/", **forward}}
+        if args.groups:
+            allowed = ",".join(quote(group, safe="") for group in args.groups)
+            chain["groups"] = {"forwardAuth": {"address": f"{PROXY_URL}/oauth2/auth?allowed_groups={allowed}", **forward}}
+        identity: dict[str, pulumi.Input[str]] = {}
+    else:
+        chain["login"] = {"basicAuth": {"secret": BUILT_IN_SECRET, "realm": "platform", "removeHeader": True}}
+        identity = dict.fromkeys(IDENTITY_HEADERS, "") | {
+            "X-Auth-Request-User": BUILT_IN_USER,
+            "X-Auth-Request-Groups": ",".join(args.built_in_groups),
+        }
+    if args.credentials is not None:
+        user, password = args.credentials
+        # Secret, so that it is encrypted in the stack's state; who may read Middlewares of the namespace can read it there.
+        identity["Authorization"] = pulumi.Output.secret(password).apply(lambda text: _basic(user, text))
+    if identity:
+        chain["identity"] = {"headers": {"customRequestHeaders": identity}}
+    return chain
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,62 @@
+"""Passwords that the platform makes and the Secrets that hold them. On another target a cloud's secret manager takes this place."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from platform_lib.infra.base.labels import labels
+
+PASSWORD_LENGTH = 43
+"""Letters and digits: 256 random bits, and nothing that a URL, a shell or an ini file would read as its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialArgs:
+    """A user name, and the namespaces that need it with its password."""
+
+    username: str
+    secret_name: str
+    """Fixed, so that what reads it can name it."""
+    namespaces: Sequence[pulumi.Input[str]]
+    type: str = "Opaque"
+    """`kubernetes.io/basic-auth` where the reader asks for that."""
+    extra: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Further keys of the Secret."""
+    rotation: str = "1"
+    """Any other text makes a new password at the next `up`."""
+
+    def __post_init__(self) -> None:
+        if not self.namespaces:
+            raise ValueError(f"credential {self.secret_name} has no namespace: name at least one, else nobody could read it.")
+
+
+class Credential(pulumi.ComponentResource):
+    """A generated password in a Secret with the keys `username` and `password`, once in every namespace that needs it."""
+
+    password: pulumi.Output[str]
+    """Secret."""
+    password_sha256: pulumi.Output[str]
+    """Secret too, although nobody can turn 256 random bits back."""
+    secret_name: str
+
+    def __init__(self, name: str, args: CredentialArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:Credential", name, None, opts)
+        made = random.RandomPassword(
+            name, length=PASSWORD_LENGTH, special=False, keepers={"rotation": args.rotation}, opts=pulumi.ResourceOptions(parent=self)
+        )
+        self.password = made.result
+        self.password_sha256 = made.result.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+        self.secret_name = args.secret_name
+        for index, namespace in enumerate(args.namespaces):
+            k8s.core.v1.Secret(
+                f"{name}-{namespace}" if isinstance(namespace, str) else f"{name}-{index}",
+                metadata={"name": args.secret_name, "namespace": namespace, "labels": labels(args.secret_name, "credential")},
+                type=args.type,
+                string_data={"username": args.username, "password": made.result, **args.extra},
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        self.register_outputs({"password": self.password, "password_sha256": self.password_sha256, "secret_name": self.secret_name})

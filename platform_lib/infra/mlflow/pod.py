@@ -1,0 +1,145 @@
+"""The pod of the shared MLflow: its command, environment, probes and volumes, as data. `mlflow_server` puts it into a Deployment."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from platform_lib.infra.base.labels import labels, selector
+from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, CA_FOLDER
+from platform_lib.infra.base.sizing import Resources
+from platform_lib.infra.kubernetes import service_pod
+from platform_lib.names import Port
+
+NAME = "mlflow"
+LABELS, SELECTOR = labels(NAME, "server"), selector(NAME, "server")
+APP = "mlp"
+"""Name of the application in `--app-name`; the entry point in `code_files` says which it is."""
+_CODE, _ACCESS, _ARTIFACTS = "/etc/mlp/code", "/etc/mlp/access", "/var/lib/mlflow"
+ACCESS_KEY = "access.json"
+_WORKERS = 2
+_PRIVATE_ADDRESSES = ("10.*", "100.64.*", "172.*", "192.168.*")
+_ENTRY_POINTS = f"[mlflow.app]\n{APP} = mlflow_access:create_app\n"
+_ENTRY_POINTS_PATH = "mlp_access-1.dist-info/entry_points.txt"
+
+
+def code_files() -> dict[str, str]:
+    """Content of the ConfigMap with what runs inside the official image."""
+    folder = files("platform_lib.infra.mlflow") / "in_image"
+    names = ("mlflow_access.py", "mlflow_rules.py", "mlflow_routes.txt")
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names} | {"entry_points.txt": _ENTRY_POINTS}
+
+
+def code_items() -> list[dict[str, str]]:
+    """Where each file of `code_files` lies below its mount: the entry point in a distribution's folder, as Python looks for it."""
+    return [{"key": name, "path": _ENTRY_POINTS_PATH if name == "entry_points.txt" else name} for name in sorted(code_files())]
+
+
+def allowed_hosts(ui_host: str, namespace: str) -> list[str]:
+    """Host headers that are answered: the public name, the Service's names, a forwarded port, and addresses, by which Prometheus asks."""
+    service = [NAME, f"{NAME}.{namespace}", f"{NAME}.{namespace}.svc", f"{NAME}.{namespace}.svc.cluster.local"]
+    local = ["localhost:*", "127.0.0.1:*"]
+    return [ui_host, *service, *(f"{name}:{int(Port.MLFLOW)}" for name in service), *local, *_PRIVATE_ADDRESSES]
+
+
+def server_command(ui_host: str, namespace: str, artifacts_uri: str) -> list[str]:
+    """What the container runs; tests run the same here.
+
+    Args:
+        artifacts_uri: `s3://bucket/prefix`, or empty for the volume. Clients reach it through the server, and need no keys of it.
+    """
+    return [
+        "mlflow",
+        "server",
+        "--app-name",
+        APP,
+        "--host",
+        "0.0.0.0",
+        "--port",
+        str(int(Port.MLFLOW)),
+        "--workers",
+        str(_WORKERS),
+        "--serve-artifacts",
+        "--artifacts-destination",
+        artifacts_uri or _ARTIFACTS,
+        "--allowed-hosts",
+        ",".join(allowed_hosts(ui_host, namespace)),
+        # Browsers send this origin with every request of the pages; SDKs send none.
+        "--cors-allowed-origins",
+        f"https://{ui_host}",
+        "--expose-prometheus",
+        "/tmp/metrics",
+    ]
+
+
+def server_environment(
+    database_secret: Any, *, s3_endpoint: str, s3_region: str, s3_secret: str, proxy: dict[str, str], has_authorities: bool = False
+) -> list[dict[str, Any]]:
+    """Settings of the process. Secrets are named, never written.
+
+    Args:
+        s3_secret: Secret with `access_key_id` and `secret_access_key`; empty where the pod's identity is enough.
+        proxy: HTTP_PROXY and its like, from the platform's mirrors.
+        has_authorities: Whether the bucket, or the proxy before it, may be signed by the platform's own authorities.
+    """
+    # boto3 reads one file and no folder: the init container writes the public authorities and the platform's into it.
+    trust = {"MLP_CA_FILE": f"{CA_FOLDER}/ca.crt", "AWS_CA_BUNDLE": "/tmp/authorities.pem"} if has_authorities else {}
+    values = {
+        "HOME": "/tmp",
+        "USER": NAME,  # the number that it runs as has no name in the image
+        "PYTHONPATH": _CODE,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MLP_ACCESS_FILE": f"{_ACCESS}/{ACCESS_KEY}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # The job runner and its queues are eight processes and a gigabyte that nothing here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_S3_ENDPOINT_URL": s3_endpoint,
+        "AWS_DEFAULT_REGION": s3_region,
+        **proxy,
+        **trust,
+    }
+    secrets: dict[str, tuple[Any, str]] = {"MLFLOW_BACKEND_STORE_URI": (database_secret, "uri")}
+    if s3_secret:
+        secrets |= {"AWS_ACCESS_KEY_ID": (s3_secret, "access_key_id"), "AWS_SECRET_ACCESS_KEY": (s3_secret, "secret_access_key")}
+    return service_pod.environment(values, secrets)
+
+
+def pod_template(
+    *,
+    image: Any,
+    command: Sequence[str],
+    env: Any,
+    code_config_map: Any,
+    access_secret: Any,
+    artifact_claim: Any,
+    service_account: Any,
+    size: Resources,
+    has_authorities: bool = False,
+) -> dict[str, Any]:
+    """The pod template: an init container brings the schema up to date, one replica at a time, then the server starts."""
+    mounts = {"code": _CODE, "tmp": "/tmp"}
+    volumes: dict[str, dict[str, Any]] = {
+        "code": {"configMap": {"name": code_config_map, "items": code_items()}},
+        "access": {"secret": {"secretName": access_secret, "defaultMode": 0o440}},
+        "tmp": {"emptyDir": {"sizeLimit": "2Gi"}},  # an upload in parts is put together here
+    }
+    if has_authorities:
+        volumes[CA_CONFIG_MAP] = {"configMap": {"name": CA_CONFIG_MAP}}
+        mounts[CA_CONFIG_MAP] = CA_FOLDER
+    server_mounts = mounts | {"access": _ACCESS}
+    if artifact_claim is not None:
+        volumes["artifacts"] = {"persistentVolumeClaim": {"claimName": artifact_claim}}
+        server_mounts["artifacts"] = _ARTIFACTS
+    migrate = service_pod.container("migrate", image, ["python", "-m", "mlflow_access"], env, mounts, size)
+    server = service_pod.container(
+        NAME,
+        image,
+        command,
+        env,
+        server_mounts,
+        size,
+        ports=[{"name": "http", "containerPort": int(Port.MLFLOW)}],
+        **service_pod.probes("/health"),
+        lifecycle={"preStop": {"sleep": {"seconds": 5}}},  # until Traefik and kube-proxy know
+    )
+    return service_pod.pod_template(LABELS, SELECTOR, [server], volumes, service_account=service_account, init_containers=[migrate])

@@ -1,0 +1,234 @@
+"""The shared MLflow as a Pulumi component: Deployment on the official image, Service, storage, network, monitoring, and who may do what.
+
+What runs inside is `mlflow_pod`'s and `in_image/`'s; the database, the route and the login are other components'.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from platform_lib.errors import UsageError
+from platform_lib.infra.base import naming, versions
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.sizing import SIZES, Size, resources, storage_gib
+from platform_lib.infra.kubernetes import service_pod
+from platform_lib.infra.mlflow import pod
+from platform_lib.names import Port
+
+_RESERVED = ("metrics", "platform-admin")
+
+
+def password_hash(password: pulumi.Input[str]) -> pulumi.Output[str]:
+    """What the access file keeps of a password. Plain SHA-256 is enough for 256 random bits, and for nothing less."""
+    return pulumi.Output.from_input(password).apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowServerArgs:
+    """What the user configures. Hashes are `password_hash` of random passwords; several for one name while it is being changed."""
+
+    ui_host: str
+    """Public host name of the pages, such as `mlflow.example.com`."""
+    namespace: str = naming.MLFLOW_NAMESPACE
+    size: Size = "small"
+    mirrors: Mirrors = field(default_factory=Mirrors)
+    database_secret: pulumi.Input[str]
+    """Secret in this namespace whose key `uri` is `postgresql://user:password@host:port/name`."""
+    database_port: int = 5432
+    database_namespace: str = ""
+    """Namespace of a Postgres in the cluster; empty for one elsewhere."""
+    team_password_hashes: Mapping[str, Sequence[pulumi.Input[str]]]
+    """Team → hashes of its machines' password. The team's name is their user name."""
+    edge_password_hashes: Sequence[pulumi.Input[str]]
+    """Of the password by which the login proxy proves that a request came through it."""
+    group_teams: Mapping[str, str] = field(default_factory=dict)
+    """Group of the login provider → team."""
+    admin_groups: Sequence[str] = ()
+    ingress_namespace: str = naming.INGRESS_NAMESPACE
+    monitoring_namespace: str = naming.MONITORING_NAMESPACE
+    client_namespaces: Sequence[pulumi.Input[str]] = ()
+    """Namespaces whose pods may ask, with their team's credentials."""
+    artifacts_uri: str = ""
+    """`s3://bucket/prefix`; empty keeps artifacts on a volume, with one replica."""
+    storage_class: str = ""
+    """Empty is the cluster's default."""
+    s3_endpoint: str = ""
+    s3_region: str = ""
+    s3_secret: str = ""
+    """Secret in this namespace with `access_key_id` and `secret_access_key`."""
+    has_service_monitor: bool = True
+    """Whether the cluster knows ServiceMonitors."""
+
+    def __post_init__(self) -> None:
+        for team in {*self.team_password_hashes, *self.group_teams.values()}:
+            try:
+                naming.team_namespace(team)
+            except ValueError as err:
+                raise UsageError(str(err)) from err
+            if team in _RESERVED:
+                raise UsageError(f"no team can be called {team!r}: the names {', '.join(_RESERVED)} are the platform's own.")
+        unknown = {group: team for group, team in self.group_teams.items() if team not in self.team_password_hashes}
+        if unknown:
+            raise UsageError(
+                f"group_teams names teams that are not there: {unknown}; the teams are {', '.join(self.team_password_hashes) or 'none'}."
+            )
+        if not self.edge_password_hashes:
+            raise UsageError("edge_password_hashes is empty: without the login proxy's password nobody could open MLflow's pages.")
+        if "://" in self.ui_host or "/" in self.ui_host or not self.ui_host:
+            raise UsageError(f"ui_host is {self.ui_host!r}, expected a host name such as mlflow.example.com.")
+        if self.artifacts_uri and not self.artifacts_uri.startswith("s3://"):
+            raise UsageError(f"artifacts_uri is {self.artifacts_uri!r}, expected s3://bucket/prefix, or nothing for a volume.")
+        if self.size not in SIZES:
+            raise UsageError(f"size is {self.size!r}, expected one of {', '.join(SIZES)}.")
+
+    @property
+    def replicas(self) -> int:
+        """A volume has one writer; with a bucket the size decides."""
+        return resources(pod.NAME, self.size).replicas if self.artifacts_uri else 1
+
+
+class MlflowServer(pulumi.ComponentResource):
+    """The shared MLflow. Clients reach it, and artifacts through it, at `url` with their team's credentials."""
+
+    url: pulumi.Output[str]
+    """Inside the cluster."""
+    service_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: MlflowServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:MlflowServer", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self._args, self._selector = args, pod.SELECTOR
+        metrics_secret, access_secret = self._credentials(name, child)
+        code = k8s.core.v1.ConfigMap(f"{name}-code", metadata=self._metadata(), data=pod.code_files(), opts=child)
+        account = k8s.core.v1.ServiceAccount(name, metadata=self._metadata(pod.NAME), automount_service_account_token=False, opts=child)
+        goes_outside = bool(args.artifacts_uri)
+        has_authorities = goes_outside and bool(args.mirrors.ca_bundle)
+        template = pod.pod_template(
+            image=versions.image(pod.NAME, args.mirrors),
+            command=pod.server_command(args.ui_host, args.namespace, args.artifacts_uri),
+            env=pod.server_environment(
+                args.database_secret,
+                s3_endpoint=args.s3_endpoint,
+                s3_region=args.s3_region,
+                s3_secret=args.s3_secret,
+                proxy=args.mirrors.proxy_environment() if goes_outside else {},
+                has_authorities=has_authorities,
+            ),
+            code_config_map=code.metadata.name,
+            access_secret=access_secret.metadata.name,
+            artifact_claim=None if args.artifacts_uri else self._artifact_claim(name).metadata.name,
+            service_account=account.metadata.name,
+            size=resources(pod.NAME, args.size),
+            has_authorities=has_authorities,
+        )
+        # Two pods would both hold the volume; with a bucket the new one is ready before the old one goes.
+        rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+        spec = {
+            "replicas": args.replicas,
+            "selector": {"matchLabels": self._selector},
+            "strategy": rolling if args.artifacts_uri else {"type": "Recreate"},
+            "template": template,
+        }
+        k8s.apps.v1.Deployment(name, metadata=self._metadata(pod.NAME), spec=spec, opts=child)
+        service = k8s.core.v1.Service(
+            name,
+            metadata=self._metadata(pod.NAME),
+            spec={
+                "type": "ClusterIP",
+                "selector": self._selector,
+                "ports": [{"name": "http", "port": int(Port.MLFLOW), "targetPort": "http"}],
+            },
+            opts=child,
+        )
+        k8s.policy.v1.PodDisruptionBudget(
+            name, metadata=self._metadata(pod.NAME), spec={"maxUnavailable": 1, "selector": {"matchLabels": self._selector}}, opts=child
+        )
+        self._network(name, child)
+        if args.has_service_monitor:
+            self._monitor(name, metrics_secret, child)
+        self.service_name = service.metadata.name
+        self.url = pulumi.Output.concat("http://", self.service_name, ".", args.namespace, f":{int(Port.MLFLOW)}")
+        self.register_outputs({"url": self.url, "service_name": self.service_name})
+
+    def _metadata(self, name: str | None = None) -> k8s.meta.v1.ObjectMetaArgs:
+        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=pod.LABELS)
+
+    def _credentials(self, name: str, child: pulumi.ResourceOptions) -> tuple[k8s.core.v1.Secret, k8s.core.v1.Secret]:
+        args = self._args
+        password = random.RandomPassword(f"{name}-metrics", length=43, special=False, opts=child)
+        metrics = k8s.core.v1.Secret(
+            f"{name}-metrics",
+            metadata=self._metadata("mlflow-metrics"),
+            string_data={"username": "metrics", "password": password.result},
+            opts=child,
+        )
+        text = pulumi.Output.json_dumps(
+            {
+                "edge": list(args.edge_password_hashes),
+                "metrics": [password_hash(password.result)],
+                "teams": {team: list(hashes) for team, hashes in args.team_password_hashes.items()},
+                "group_teams": dict(args.group_teams),
+                "admin_groups": list(args.admin_groups),
+            }
+        )
+        # Named by us, so that a changed one is read by the pods that run: a team comes and goes, and a password changes, without a restart.
+        access = k8s.core.v1.Secret(
+            f"{name}-access", metadata=self._metadata("mlflow-access"), string_data={pod.ACCESS_KEY: pulumi.Output.secret(text)}, opts=child
+        )
+        return metrics, access
+
+    def _artifact_claim(self, name: str) -> k8s.core.v1.PersistentVolumeClaim:
+        spec: dict[str, object] = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": f"{storage_gib('artifacts', self._args.size)}Gi"}},
+        }
+        if self._args.storage_class:
+            spec["storageClassName"] = self._args.storage_class
+        metadata = k8s.meta.v1.ObjectMetaArgs(
+            name="mlflow-artifacts",
+            namespace=self._args.namespace,
+            labels=pod.LABELS,
+            # A class that waits for the first pod binds no claim before: waiting here would wait for ever.
+            annotations={"pulumi.com/skipAwait": "true"},
+        )
+        opts = pulumi.ResourceOptions(parent=self, protect=True)
+        return k8s.core.v1.PersistentVolumeClaim(f"{name}-artifacts", metadata=metadata, spec=spec, opts=opts)
+
+    def _network(self, name: str, child: pulumi.ResourceOptions) -> None:
+        args, port = self._args, int(Port.MLFLOW)
+        egress = [service_pod.to_dns(), service_pod.to_port(args.database_port, args.database_namespace or None)]
+        if args.artifacts_uri:
+            outside = {_port_of(args.s3_endpoint), *([_port_of(args.mirrors.http_proxy)] if args.mirrors.http_proxy else [])}
+            egress += [service_pod.to_port(port) for port in sorted(outside)]
+        spec = {
+            "podSelector": {"matchLabels": self._selector},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [service_pod.from_namespaces([args.ingress_namespace, args.monitoring_namespace, *args.client_namespaces], port)],
+            "egress": egress,
+        }
+        k8s.networking.v1.NetworkPolicy(name, metadata=self._metadata(pod.NAME), spec=spec, opts=child)
+
+    def _monitor(self, name: str, secret: k8s.core.v1.Secret, child: pulumi.ResourceOptions) -> None:
+        reference = {key: {"name": secret.metadata.name, "key": key} for key in ("username", "password")}
+        spec = {
+            "selector": {"matchLabels": self._selector},
+            "endpoints": [{"port": "http", "path": "/metrics", "interval": "30s", "basicAuth": reference}],
+        }
+        k8s.apiextensions.CustomResource(
+            f"{name}-monitor",
+            api_version="monitoring.coreos.com/v1",
+            kind="ServiceMonitor",
+            metadata=self._metadata(pod.NAME),
+            spec=spec,
+            opts=child,
+        )
+
+
+def _port_of(endpoint: str) -> int:
+    parts = urlsplit(endpoint or "https://s3")
+    return parts.port or (80 if parts.scheme == "http" else 443)

@@ -1,0 +1,50 @@
+"""When a model server gets more replicas, as data: by CPU, or with KEDA by the request rate too. `model_endpoint` applies it."""
+
+from typing import Any
+
+from platform_lib.names import Metric
+
+PROMETHEUS = "kube-prometheus-stack-prometheus"
+"""Service of Prometheus in the monitoring namespace."""
+_SLOWLY_DOWN = {"scaleDown": {"stabilizationWindowSeconds": 300}}
+
+
+def cpu_scaling(model: str, *, min_replicas: int, max_replicas: int, cpu_target_percent: int) -> dict[str, Any]:
+    """Spec of a HorizontalPodAutoscaler."""
+    target = {"type": "Utilization", "averageUtilization": cpu_target_percent}
+    return {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": model},
+        "minReplicas": min_replicas,
+        "maxReplicas": max_replicas,
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        "behavior": _SLOWLY_DOWN,
+    }
+
+
+def request_rate_scaling(
+    model: str,
+    namespace: str,
+    *,
+    monitoring_namespace: str,
+    min_replicas: int,
+    max_replicas: int,
+    cpu_target_percent: int,
+    requests_per_s: float,
+) -> dict[str, Any]:
+    """Spec of a KEDA ScaledObject; the autoscaler that KEDA makes of it bears the model's name, as without KEDA.
+
+    Args:
+        requests_per_s: What one replica should have.
+    """
+    query = f'sum(rate({Metric.REQUESTS}{{namespace="{namespace}",service="{model}"}}[1m]))'
+    address = f"http://{PROMETHEUS}.{monitoring_namespace}:9090"
+    return {
+        "scaleTargetRef": {"name": model},
+        "minReplicaCount": min_replicas,
+        "maxReplicaCount": max_replicas,
+        "advanced": {"horizontalPodAutoscalerConfig": {"name": model, "behavior": _SLOWLY_DOWN}},
+        "triggers": [
+            {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(cpu_target_percent)}},
+            {"type": "prometheus", "metadata": {"serverAddress": address, "query": query, "threshold": f"{requests_per_s:g}"}},
+        ],
+    }

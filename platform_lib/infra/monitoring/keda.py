@@ -1,0 +1,57 @@
+"""KEDA, with which models scale on their request rate as Prometheus counts it. What a model asks of it is `model_scaling`'s."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.naming import MONITORING_NAMESPACE
+from platform_lib.infra.base.versions import CHARTS
+from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestScalingArgs:
+    """Where it is installed: beside Prometheus, which nobody outside that namespace may ask."""
+
+    namespace: pulumi.Input[str] = MONITORING_NAMESPACE
+    mirrors: Mirrors = field(default_factory=Mirrors)
+
+
+class RequestScaling(pulumi.ComponentResource):
+    """KEDA and the way of the API server to it. `release` is ready when ScaledObjects are taken."""
+
+    release: Any
+
+    def __init__(self, name: str, args: RequestScalingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:RequestScaling", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        registry = args.mirrors.image_registry
+        keda = HelmService(
+            f"{name}-keda",
+            HelmServiceArgs(
+                chart=CHARTS["keda"],
+                namespace=args.namespace,
+                release_name="keda",
+                values={"crds": {"install": True}, **({"global": {"image": {"registry": registry}}} if registry else {})},
+                mirrors=args.mirrors,
+            ),
+            child,
+        )
+        self.release = keda.release
+        # The API server asks for metrics and about ScaledObjects; it has no namespace that a policy could name.
+        callers = {"key": "app", "operator": "In", "values": ["keda-operator-metrics-apiserver", "keda-admission-webhooks"]}
+        k8s.networking.v1.NetworkPolicy(
+            name,
+            metadata={"name": "keda", "namespace": args.namespace, "labels": labels("keda", "request-scaling")},
+            spec={
+                "podSelector": {"matchExpressions": [callers]},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"ports": [{"protocol": "TCP", "port": port} for port in (6443, 9443)]}],
+            },
+            opts=child,
+        )
+        self.register_outputs({})

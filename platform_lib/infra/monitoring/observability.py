@@ -1,0 +1,185 @@
+"""Prometheus, Alertmanager and Grafana for the whole platform, from kube-prometheus-stack, with the platform's own dashboard and alerts.
+
+Models bring their own (`model_endpoint`); who may open Grafana is the login's (`ingress`).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from platform_lib.infra.base.labels import NAMESPACE_NAME, labels
+from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, Mirrors
+from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, PLATFORM_NAMESPACES, TEAM_PREFECTS
+from platform_lib.infra.base.sizing import SIZES, Size, storage_gib
+from platform_lib.infra.base.versions import CHARTS
+from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+from platform_lib.infra.monitoring.alert_routing import alertmanager_config
+from platform_lib.infra.monitoring.platform_alerts import platform_rules
+from platform_lib.infra.monitoring.platform_dashboard import platform_dashboard
+from platform_lib.infra.monitoring.values import monitoring_values
+
+RELEASE = "kube-prometheus-stack"
+"""The chart makes the names of its Services from it."""
+GRAFANA_SERVICE = (f"{RELEASE}-grafana", 80)
+_API = "monitoring.coreos.com/v1"
+# Who shows metrics but has no ServiceMonitor of its own: a chart that brings one fails where the CRD is not there yet.
+_SCRAPED = {"traefik": (INGRESS_NAMESPACE, "metrics"), "cert-manager": (INGRESS_NAMESPACE, "http-metrics")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservabilityArgs:
+    """How long numbers are kept, and who is called."""
+
+    grafana_url: str
+    """Its address from outside, for links."""
+    alerts: pulumi.Input[str] = ""
+    """Slack's incoming webhook, smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D, or an https webhook; a secret. Empty: Grafana alone shows them."""
+    size: Size = "standard"
+    retention_days: int = 15
+    retention_gib: int | None = None
+    """Of Prometheus' volume; None is what the size has."""
+    storage_class: str = ""
+    """Empty is the cluster's default."""
+    scraped: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_SCRAPED))
+    """Value of `app.kubernetes.io/name` → namespace and port of pods that are scraped besides those with a ServiceMonitor."""
+    mirrors: Mirrors = field(default_factory=Mirrors)
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise ValueError(f"size is {self.size!r}: {' or '.join(SIZES)}.")
+        if self.retention_days < 1:
+            raise ValueError(f"retention_days is {self.retention_days}: keep at least 1 day; drift compares days.")
+        if self.retention_gib is not None and self.retention_gib < 2:
+            raise ValueError(f"retention_gib is {self.retention_gib}: Prometheus needs at least 2 GiB.")
+        if not self.grafana_url.startswith("https://"):
+            raise ValueError(f"grafana_url is {self.grafana_url!r}: give its https address.")
+        if isinstance(self.alerts, str):
+            alertmanager_config(self.alerts)
+
+
+class Observability(pulumi.ComponentResource):
+    """Metrics, alerts and dashboards. `release` is ready when Prometheus, Alertmanager and Grafana are."""
+
+    grafana_service: pulumi.Output[str]
+    """Service that the login's route leads to, on port 80."""
+    prometheus_url: pulumi.Output[str]
+    """Inside the cluster."""
+    grafana_admin_secret: pulumi.Output[str]
+    """Secret with `admin-user` and `admin-password`, for the day when the login is broken."""
+
+    def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:Observability", name, None, opts)
+        self._name, self._args = name, args
+        mirrors = args.mirrors
+
+        routing = k8s.core.v1.Secret(
+            f"{name}-alerts",
+            metadata=self._meta(),
+            string_data={
+                "alertmanager.yaml": pulumi.Output.secret(
+                    pulumi.Output.from_input(args.alerts).apply(
+                        lambda destination: alertmanager_config(destination or "", http_proxy=mirrors.http_proxy, no_proxy=_no_proxy(mirrors))
+                    )
+                )
+            },
+            opts=self._child(),
+        )
+        password = random.RandomPassword(f"{name}-grafana", length=40, special=False, opts=self._child())
+        admin = k8s.core.v1.Secret(
+            f"{name}-grafana",
+            metadata=self._meta("grafana-admin"),
+            string_data={"admin-user": "admin", "admin-password": password.result},
+            opts=self._child(),
+        )
+
+        self.release = HelmService(
+            name,
+            HelmServiceArgs(
+                chart=CHARTS[RELEASE],
+                namespace=MONITORING_NAMESPACE,
+                release_name=RELEASE,
+                values=monitoring_values(
+                    size=args.size,
+                    grafana_url=args.grafana_url,
+                    retention_days=args.retention_days,
+                    storage_gib=args.retention_gib or storage_gib("prometheus", args.size),
+                    storage_class=args.storage_class,
+                    alert_config_secret=routing.metadata.name,
+                    admin_secret=admin.metadata.name,
+                    authorities=CA_CONFIG_MAP if mirrors.ca_bundle else None,
+                    image_registry=mirrors.image_registry,
+                ),
+                mirrors=mirrors,
+            ),
+            opts=self._child(),
+        )
+        self._policies()
+        self._watch_the_platform()
+
+        self.grafana_service = pulumi.Output.from_input(GRAFANA_SERVICE[0])
+        self.prometheus_url = pulumi.Output.from_input(f"http://{RELEASE}-prometheus.{MONITORING_NAMESPACE}:9090")
+        self.grafana_admin_secret = admin.metadata.name
+        self.register_outputs(
+            {"grafana_service": self.grafana_service, "prometheus_url": self.prometheus_url, "grafana_admin_secret": self.grafana_admin_secret}
+        )
+
+    def _policies(self) -> None:
+        """Whoever reaches Grafana may claim to be anybody in a header, and whoever reaches Prometheus reads everything: so almost nobody does."""
+        everything: dict[str, Any] = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}
+        self._policy("inside", everything)
+        self._policy("grafana", _only({"app.kubernetes.io/name": "grafana"}, INGRESS_NAMESPACE, 3000))
+        # The API server asks the operator whether a rule is well-formed; it has no namespace that a policy could name.
+        webhook = {"app": f"{RELEASE}-operator"}
+        self._policy(
+            "operator",
+            {"podSelector": {"matchLabels": webhook}, "policyTypes": ["Ingress"], "ingress": [{"ports": [{"protocol": "TCP", "port": 10250}]}]},
+        )
+
+    def _policy(self, role: str, spec: dict[str, Any]) -> None:
+        k8s.networking.v1.NetworkPolicy(f"{self._name}-{role}", metadata=self._meta(f"monitoring-{role}"), spec=spec, opts=self._child())
+
+    def _watch_the_platform(self) -> None:
+        after = self._child(depends_on=[self.release])
+        watched = (*PLATFORM_NAMESPACES, TEAM_PREFECTS)
+        self._custom("PrometheusRule", "rules", {"groups": platform_rules(watched)}, after)
+        for app, (namespace, port) in self._args.scraped.items():
+            spec = {
+                "selector": {"matchLabels": {"app.kubernetes.io/name": app}},
+                "namespaceSelector": {"matchNames": [namespace]},
+                "podMetricsEndpoints": [{"port": port, "interval": "30s"}],
+            }
+            self._custom("PodMonitor", app, spec, after)
+        meta = self._meta()
+        meta["labels"] = {**meta["labels"], "grafana_dashboard": "1"}
+        meta["annotations"] = {"grafana_folder": "Platform"}
+        board = {"mlp-platform.json": platform_dashboard(watched)}
+        k8s.core.v1.ConfigMap(f"{self._name}-dashboard", metadata=meta, data=board, opts=self._child())
+
+    def _custom(self, kind: str, role: str, spec: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        k8s.apiextensions.CustomResource(
+            f"{self._name}-{role}", api_version=_API, kind=kind, metadata=self._meta(f"platform-{role}"), spec=spec, opts=opts
+        )
+
+    def _meta(self, name: str = "") -> dict[str, Any]:
+        """Metadata; without a name Pulumi adds letters, so that a change of data makes a new object that others then refer to."""
+        meta: dict[str, Any] = {"namespace": MONITORING_NAMESPACE, "labels": labels(self._name, "observability")}
+        return {**meta, "name": name} if name else meta
+
+    def _child(self, **more: Any) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, **more)
+
+
+def _only(pods: dict[str, str], namespace: str, port: int) -> dict[str, Any]:
+    source = {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: namespace}}}
+    return {
+        "podSelector": {"matchLabels": pods},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [source], "ports": [{"protocol": "TCP", "port": port}]}],
+    }
+
+
+def _no_proxy(mirrors: Mirrors) -> str:
+    return mirrors.proxy_environment().get("NO_PROXY", "")

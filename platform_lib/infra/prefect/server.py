@@ -1,0 +1,200 @@
+"""A Prefect as a Pulumi component: server, and a work pool with its Kubernetes worker for every team that shares it.
+
+What runs inside is `prefect_pods`'s, the Job of a run `prefect_job`'s; the database, the route and the login are other components'.
+Prefect itself knows no teams: who holds its auth string may start runs in every pool. So the stack makes one for each team.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from platform_lib.errors import UsageError
+from platform_lib.infra.base import naming, versions
+from platform_lib.infra.base.labels import labels, selector
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.sizing import SIZES, Size, resources
+from platform_lib.infra.kubernetes import service_pod
+from platform_lib.infra.prefect import pods
+from platform_lib.infra.prefect.job import SERVICE_ACCOUNT, base_job_template
+from platform_lib.names import PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, Port
+
+USER = "edge"
+"""User of the auth string. The route of the pages shows the same to Prefect for people who have logged in."""
+_KUBERNETES_API_PORTS = (443, 6443)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefectServerArgs:
+    """What the user configures."""
+
+    ui_host: str
+    """Public host name of the pages, such as `prefect.example.com`."""
+    database_secret: pulumi.Input[str]
+    """Secret in this namespace whose key `asyncpg_uri` is `postgresql+asyncpg://user:password@host:port/name`."""
+    database_port: int = 5432
+    database_namespace: str = ""
+    """Namespace of a Postgres in the cluster; empty for one elsewhere."""
+    team_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Team → its namespace. Each gets a work pool of the team's name, whose runs are Jobs in that namespace."""
+    namespace: str = naming.PREFECT_NAMESPACE
+    former_name: str = ""
+    """Component that had these teams' workers before: their objects are taken over, so that an upgrade deletes none that is in use."""
+    ingress_namespace: str = naming.INGRESS_NAMESPACE
+    monitoring_namespace: str = naming.MONITORING_NAMESPACE
+    mlflow_url: str = naming.MLFLOW_URL
+    size: Size = "small"
+    mirrors: Mirrors = field(default_factory=Mirrors)
+    has_service_monitor: bool = True
+    """Whether the cluster knows ServiceMonitors."""
+    auth_rotation: str = "1"
+    """Any other text makes a new auth string at the next `up`."""
+
+    def __post_init__(self) -> None:
+        if "://" in self.ui_host or "/" in self.ui_host or not self.ui_host:
+            raise UsageError(f"ui_host is {self.ui_host!r}, expected a host name such as prefect.example.com.")
+        if self.size not in SIZES:
+            raise UsageError(f"size is {self.size!r}, expected one of {', '.join(SIZES)}.")
+        for team in self.team_namespaces:
+            try:
+                naming.team_namespace(team)
+            except ValueError as err:
+                raise UsageError(str(err)) from err
+
+
+class PrefectServer(pulumi.ComponentResource):
+    """One Prefect. Machines reach it at `url` with the auth string of the Secret `prefect-auth`."""
+
+    url: pulumi.Output[str]
+    """Of the API, inside the cluster; ends with `/api`."""
+    service_name: pulumi.Output[str]
+    password: pulumi.Output[str]
+    """Of the auth string; secret. For the route of the pages."""
+
+    def __init__(self, name: str, args: PrefectServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:PrefectServer", name, None, opts)
+        self._args, self._child = args, pulumi.ResourceOptions(parent=self)
+        self._image = versions.image("prefect", args.mirrors)
+        password = random.RandomPassword(f"{name}-auth", length=43, special=False, keepers={"rotation": args.auth_rotation}, opts=self._child)
+        self.password = password.result
+        auth = self._auth_secret(f"{name}-auth", args.namespace, password.result)
+        server, service = self._server(name)
+        self.service_name = service.metadata.name
+        self.url = pulumi.Output.concat("http://", self.service_name, ".", args.namespace, f":{int(Port.PREFECT)}/api")
+        if args.has_service_monitor:
+            self._monitor(name, auth)
+        for team, namespace in args.team_namespaces.items():
+            self._auth_secret(f"{name}-{team}-team-auth", namespace, password.result, self._was(f"{team}-auth"))
+            self._worker(f"{name}-{team}", team, namespace, server)
+        self.register_outputs({"url": self.url, "service_name": self.service_name, "password": self.password})
+
+    def _was(self, former: str, opts: pulumi.ResourceOptions | None = None) -> pulumi.ResourceOptions:
+        aliases = [pulumi.Alias(name=f"{self._args.former_name}-{former}")] if self._args.former_name else []
+        return pulumi.ResourceOptions.merge(opts or self._child, pulumi.ResourceOptions(aliases=aliases))
+
+    def _metadata(self, name: str | None, *, namespace: pulumi.Input[str] | None = None, of: str = pods.SERVER) -> k8s.meta.v1.ObjectMetaArgs:
+        part = "server" if of == pods.SERVER else "worker"
+        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace if namespace is None else namespace, labels=labels(of, part))
+
+    def _auth_secret(
+        self, name: str, namespace: pulumi.Input[str], password: pulumi.Output[str], opts: pulumi.ResourceOptions | None = None
+    ) -> k8s.core.v1.Secret:
+        data = {PREFECT_AUTH_KEY: pulumi.Output.concat(f"{USER}:", password), "username": USER, "password": password}
+        return k8s.core.v1.Secret(name, metadata=self._metadata(PREFECT_AUTH_SECRET, namespace=namespace), string_data=data, opts=opts or self._child)
+
+    def _server(self, name: str) -> tuple[k8s.apps.v1.Deployment, k8s.core.v1.Service]:
+        args, child, metadata = self._args, self._child, self._metadata(pods.SERVER)
+        account = k8s.core.v1.ServiceAccount(name, metadata=metadata, automount_service_account_token=False, opts=child)
+        template = pods.server_template(
+            image=self._image,
+            ui_host=args.ui_host,
+            database_secret=args.database_secret,
+            service_account=account.metadata.name,
+            size=resources("prefect-server", args.size),
+            proxy=args.mirrors.proxy_environment(),
+        )
+        # One at a time: two would both run the scheduler, and events of one would not reach the other.
+        spec = {"replicas": 1, "selector": {"matchLabels": pods.SERVER_SELECTOR}, "strategy": {"type": "Recreate"}, "template": template}
+        deployment = k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
+        ports = [{"name": "http", "port": int(Port.PREFECT), "targetPort": "http"}]
+        service = k8s.core.v1.Service(
+            name, metadata=metadata, spec={"type": "ClusterIP", "selector": pods.SERVER_SELECTOR, "ports": ports}, opts=child
+        )
+        budget = {"maxUnavailable": 1, "selector": {"matchLabels": pods.SERVER_SELECTOR}}
+        k8s.policy.v1.PodDisruptionBudget(name, metadata=metadata, spec=budget, opts=child)
+        asking = [args.namespace, args.ingress_namespace, args.monitoring_namespace, *args.team_namespaces.values()]
+        network = {
+            "podSelector": {"matchLabels": pods.SERVER_SELECTOR},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [service_pod.from_namespaces(asking, int(Port.PREFECT))],
+            "egress": [service_pod.to_dns(), service_pod.to_port(args.database_port, args.database_namespace or None)],
+        }
+        k8s.networking.v1.NetworkPolicy(name, metadata=metadata, spec=network, opts=child)
+        return deployment, service
+
+    def _monitor(self, name: str, auth: k8s.core.v1.Secret) -> None:
+        reference = {key: {"name": auth.metadata.name, "key": key} for key in ("username", "password")}
+        endpoint = {"port": "http", "path": "/api/metrics", "interval": "30s", "basicAuth": reference}
+        k8s.apiextensions.CustomResource(
+            f"{name}-monitor",
+            api_version="monitoring.coreos.com/v1",
+            kind="ServiceMonitor",
+            metadata=self._metadata(pods.SERVER),
+            spec={"selector": {"matchLabels": pods.SERVER_SELECTOR}, "endpoints": [endpoint]},
+            opts=self._child,
+        )
+
+    def _worker(self, name: str, team: str, namespace: pulumi.Input[str], server: k8s.apps.v1.Deployment) -> None:
+        args, worker, child = self._args, pods.worker_name(team), self._was(f"{team}-worker")
+        here, there = self._metadata(worker, of=worker), self._metadata(worker, namespace=namespace, of=worker)
+        api_url = f"http://{pods.SERVER}.{args.namespace}:{int(Port.PREFECT)}/api"
+        files = pulumi.Output.from_input(namespace).apply(
+            lambda text: pods.worker_files(base_job_template(text, mlflow_url=args.mlflow_url, prefect_api_url=api_url))
+        )
+        code = k8s.core.v1.ConfigMap(f"{name}-code", metadata=self._metadata(None, of=worker), data=files, opts=self._was(f"{team}-code"))
+        account = k8s.core.v1.ServiceAccount(f"{name}-worker", metadata=here, automount_service_account_token=False, opts=child)
+        k8s.core.v1.ServiceAccount(
+            f"{name}-train",
+            metadata=self._metadata(SERVICE_ACCOUNT, namespace=namespace, of=worker),
+            automount_service_account_token=False,
+            opts=self._was(f"{team}-train"),
+        )
+        rules = [
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+            {"apiGroups": [""], "resources": ["pods", "pods/log", "pods/status", "events"], "verbs": ["get", "list", "watch"]},
+        ]
+        role = k8s.rbac.v1.Role(f"{name}-worker", metadata=there, rules=rules, opts=child)
+        k8s.rbac.v1.RoleBinding(
+            f"{name}-worker",
+            metadata=there,
+            role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role.metadata.name},
+            subjects=[{"kind": "ServiceAccount", "name": account.metadata.name, "namespace": args.namespace}],
+            opts=child,
+        )
+        template = pods.worker_template(
+            image=self._image,
+            team=team,
+            namespace=namespace,  # type: ignore[arg-type]  # an Output is resolved by the Deployment
+            api_url=api_url,
+            cluster=naming.PLATFORM,
+            code_config_map=code.metadata.name,
+            service_account=account.metadata.name,
+            size=resources("prefect-worker", args.size),
+        )
+        chosen = selector(worker, "worker")
+        spec = {"replicas": 1, "selector": {"matchLabels": chosen}, "strategy": {"type": "Recreate"}, "template": template}
+        # It would be restarted until the server answers, and the roll-out would be called failed meanwhile.
+        after = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[server]))
+        k8s.apps.v1.Deployment(f"{name}-worker", metadata=here, spec=spec, opts=after)
+        network = {
+            "podSelector": {"matchLabels": chosen},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": [
+                service_pod.to_dns(),
+                service_pod.to_port(int(Port.PREFECT), args.namespace),
+                *(service_pod.to_port(port) for port in _KUBERNETES_API_PORTS),
+            ],
+        }
+        k8s.networking.v1.NetworkPolicy(f"{name}-worker", metadata=here, spec=network, opts=child)

@@ -1,0 +1,171 @@
+"""The platform's Postgres: a cluster of CloudNativePG in Kubernetes, or databases elsewhere by their URLs. Backups are `docs/platform`'s."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.naming import DATABASE_NAMESPACE
+from platform_lib.infra.base.sizing import Size, resources, storage_gib
+from platform_lib.infra.base.versions import CHARTS, image, mirrored
+from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
+
+DATABASES = ("mlflow", "prefect")
+"""One each, with an owner of the same name: neither service can read the other's."""
+CLUSTER_NAME = "postgres"
+PORT = 5432
+OPERATOR_IMAGE = "ghcr.io/cloudnative-pg/cloudnative-pg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseArgs:
+    """In the cluster, or elsewhere."""
+
+    urls: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """`postgresql://user:password@host:port/name` of each of `DATABASES`; empty makes a Postgres in the cluster."""
+    namespace: pulumi.Input[str] = DATABASE_NAMESPACE
+    secret_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Database → namespace of the service that connects; it gets a Secret there with the key `uri`."""
+    further: Sequence[str] = ()
+    """Databases besides `DATABASES`, with an owner of the same name that makes its own database at its first start."""
+    size: Size = "small"
+    storage_class: str = ""
+    """Empty is the cluster's default."""
+    mirrors: Mirrors = field(default_factory=Mirrors)
+
+    def __post_init__(self) -> None:
+        if self.urls and set(self.urls) != {*DATABASES, *self.further}:
+            raise ValueError(f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join([*DATABASES, *self.further])}, or none.")
+        for name, url in self.urls.items():
+            if isinstance(url, str):
+                checked_url(f"{name}_database_url", url)
+
+
+def checked_url(name: str, url: str) -> str:
+    """The URL of an external database.
+
+    Raises:
+        ValueError: It is no `postgresql://user:password@host/name`; the message does not repeat the password.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.username or len(parts.path) < 2:
+        raise ValueError(f"{name} is not of the form postgresql://user:password@host:5432/name?sslmode=require.")
+    return url
+
+
+def asyncpg_url(url: str) -> str:
+    """The same URL as Prefect's driver spells it: `postgresql+asyncpg://…`, and `ssl` for `sslmode`."""
+    return f"postgresql+asyncpg://{url.split('://', 1)[1].replace('sslmode=', 'ssl=')}"
+
+
+class Database(pulumi.ComponentResource):
+    """A Postgres database for MLflow and one for Prefect."""
+
+    secrets: dict[str, pulumi.Output[str]]
+    """Name of the Secret with the key `uri`, `postgresql://…`, of each database; another name when the password changes, so that pods roll."""
+    namespace: str
+    """Where it runs; empty for one elsewhere."""
+    ready: list[Any]
+    """What a service that connects has to wait for."""
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:Database", name, None, opts)
+        self.ready = []
+        if args.urls:
+            self.namespace = ""
+            urls = {database: pulumi.Output.secret(url) for database, url in args.urls.items()}
+        else:
+            self.namespace = DATABASE_NAMESPACE
+            urls = self._in_cluster(name, args)
+        self.secrets = {}
+        for database, namespace in args.secret_namespaces.items():
+            secret = k8s.core.v1.Secret(
+                f"{name}-{database}-uri",
+                metadata={"namespace": namespace, "labels": labels(database, "database")},
+                string_data={"uri": urls[database], "asyncpg_uri": pulumi.Output.from_input(urls[database]).apply(asyncpg_url)},
+                # It is there when the database is: whoever waits for the Secret's name waits for both.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=self.ready),
+            )
+            self.secrets[database] = secret.metadata["name"]
+        self.register_outputs({"secrets": self.secrets, "namespace": self.namespace})
+
+    def _in_cluster(self, name: str, args: DatabaseArgs) -> dict[str, pulumi.Output[str]]:
+        operator = HelmService(
+            f"{name}-operator",
+            HelmServiceArgs(
+                chart=CHARTS["cloudnative-pg"],
+                namespace=args.namespace,
+                release_name="cloudnative-pg",
+                values={
+                    "image": {"repository": mirrored(OPERATOR_IMAGE, args.mirrors)},
+                    "resources": resources("alertmanager", args.size).requirements,
+                },
+                mirrors=args.mirrors,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        owners = {
+            database: Credential(
+                f"{name}-{database}",
+                CredentialArgs(
+                    username=database, secret_name=f"{CLUSTER_NAME}-{database}", namespaces=[args.namespace], type="kubernetes.io/basic-auth"
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
+            for database in (*DATABASES, *args.further)
+        }
+        cluster = k8s.apiextensions.CustomResource(
+            name,
+            api_version="postgresql.cnpg.io/v1",
+            kind="Cluster",
+            metadata={"name": CLUSTER_NAME, "namespace": args.namespace, "labels": labels(CLUSTER_NAME, "database")},
+            spec=cluster_spec(args),
+            # Who wants to lose the data has to say so twice: `pulumi state unprotect`, then destroy.
+            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=[operator.release, *owners.values()]),
+        )
+        self.ready = [cluster]
+        host = f"{CLUSTER_NAME}-rw.{DATABASE_NAMESPACE}"
+        return {
+            database: pulumi.Output.concat(f"postgresql://{database}:", owner.password, f"@{host}:{PORT}/{database}?sslmode=require")
+            for database, owner in owners.items()
+        }
+
+
+def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
+    """Spec of CloudNativePG's Cluster: owners' passwords come from their Secrets, the superuser has none."""
+    size = resources("postgres", args.size)
+    storage: dict[str, Any] = {"size": f"{storage_gib('postgres', args.size)}Gi"}
+    if args.storage_class:
+        storage["storageClass"] = args.storage_class
+    first, *others = DATABASES
+    statements = [text for name in others for text in (f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}")]
+    return {
+        "instances": size.replicas,
+        "imageName": image("postgres", args.mirrors),
+        "bootstrap": {
+            "initdb": {
+                "database": first,
+                "owner": first,
+                "secret": {"name": f"{CLUSTER_NAME}-{first}"},
+                "dataChecksums": True,
+                "postInitSQL": [*statements, *(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC" for name in others)],
+            }
+        },
+        "managed": {
+            "roles": [{"name": name, "ensure": "present", "login": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}} for name in others]
+            + [
+                {"name": name, "ensure": "present", "login": True, "createdb": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}}
+                for name in args.further
+            ]
+        },
+        "enableSuperuserAccess": False,
+        "storage": storage,
+        "resources": size.requirements,
+        "primaryUpdateStrategy": "unsupervised",
+    }

@@ -1,0 +1,71 @@
+"""Where artifacts and request logs lie: a volume of the service's own, or a bucket of any S3-compatible store. Makes no bucket."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from platform_lib.infra.base.labels import labels
+
+SECRET_NAME = "object-store"
+"""Keys `access_key_id` and `secret_access_key`."""
+_BUCKET_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w./=-]*)?")
+
+
+def checked_uri(name: str, uri: str) -> str:
+    """The URI, without a slash at its end.
+
+    Raises:
+        ValueError: It is neither empty nor `s3://bucket/prefix`.
+    """
+    if uri and not _BUCKET_URI.fullmatch(uri):
+        raise ValueError(f"{name} is {uri!r}: give s3://bucket/prefix, or leave it empty to use a volume.")
+    return uri.rstrip("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStoreArgs:
+    """Which bucket, and who may read its keys."""
+
+    artifacts_uri: str = ""
+    """`s3://bucket/prefix`; empty keeps artifacts on a volume."""
+    endpoint: str = ""
+    """`https://host:port` of a store that is not AWS's."""
+    region: str = ""
+    access_key_id: pulumi.Input[str] | None = None
+    """None where pods have an identity of their own."""
+    secret_access_key: pulumi.Input[str] | None = None
+    namespaces: Sequence[pulumi.Input[str]] = ()
+    """Get the Secret with the keys."""
+
+    def __post_init__(self) -> None:
+        checked_uri("artifacts_uri", self.artifacts_uri)
+        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError(f"endpoint is {self.endpoint!r}: give an address with its scheme, such as https://s3.example.com.")
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key belong together: give both, or neither where pods have an identity of their own.")
+
+
+class ObjectStore(pulumi.ComponentResource):
+    """Address of a bucket and the Secret with its keys. Nothing of it reaches a team's namespace: clients go through MLflow."""
+
+    uri: str
+    """Empty for a volume."""
+    secret_name: str
+    """Empty where there are no keys."""
+
+    def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:ObjectStore", name, None, opts)
+        self.uri = checked_uri("artifacts_uri", args.artifacts_uri)
+        has_keys = bool(self.uri) and args.access_key_id is not None
+        self.secret_name = SECRET_NAME if has_keys else ""
+        for index, namespace in enumerate(args.namespaces if has_keys else ()):
+            k8s.core.v1.Secret(
+                f"{name}-{namespace}" if isinstance(namespace, str) else f"{name}-{index}",
+                metadata={"name": SECRET_NAME, "namespace": namespace, "labels": labels(SECRET_NAME, "credential")},
+                string_data={"access_key_id": args.access_key_id, "secret_access_key": args.secret_access_key},
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        self.register_outputs({"uri": self.uri, "secret_name": self.secret_name})

@@ -1,0 +1,177 @@
+"""A team's place on the platform: namespace, quota, limits, closed network, roles, MLflow credentials, and the models that it may route."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from platform_lib.infra.base.labels import TEAM, labels, pod_security
+from platform_lib.infra.base.naming import MLFLOW_NAMESPACE, prefect_namespace, team_namespace
+from platform_lib.infra.base.outputs import outputs_data
+from platform_lib.infra.kubernetes.namespaces import closed_spec, in_namespace, ports, to_dns, to_outside
+from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
+from platform_lib.infra.team.model_names import MODELS_ANNOTATION, default_models
+from platform_lib.infra.team.rbac import deployer_rules, people_rules, tunnel_rules
+from platform_lib.names import OUTPUTS_CONFIG_MAP, TEAM_CREDENTIALS_SECRET, Port, SharedOutputs
+
+DEPLOYER = "deployer"
+"""Service account of the team's CI."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """The most that all pods of a team may ask for together."""
+
+    cpu: int = 32
+    memory_gib: int = 128
+    gpus: int = 0
+    storage_gib: int = 500
+    pods: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("cpu", "memory_gib", "storage_gib", "pods"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"quota {name} is {getattr(self, name)}: give at least 1.")
+        if self.gpus < 0:
+            raise ValueError(f"quota gpus is {self.gpus}: give 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamArgs:
+    """Who a team is and how much it gets."""
+
+    team: str
+    outputs: SharedOutputs
+    """Written into the namespace, where model stacks read them."""
+    models: Sequence[str] = ()
+    """Models that it may route, `NAME` or `PREFIX*`; empty is the team's own name and `TEAM-*`."""
+    people_groups: Sequence[str] = ()
+    """Kubernetes groups of its people; empty is the team's name."""
+    ci_groups: Sequence[str] = ()
+    """Kubernetes groups of its CI, besides the service account `deployer`."""
+    quota: Quota = field(default_factory=Quota)
+    outside_ports: Sequence[int] = (443,)
+    """TCP ports outside the cluster that training may reach: its data."""
+
+    def __post_init__(self) -> None:
+        team_namespace(self.team)
+
+
+class Team(pulumi.ComponentResource):
+    """One namespace `team-<name>` and everything in it that is not the team's own to make."""
+
+    namespace: pulumi.Output[str]
+    mlflow_password_sha256: pulumi.Output[str]
+    """Secret; for MLflow's access file."""
+
+    def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform-lib:index:Team", name, None, opts)
+        self._name, self._args = name, args
+        models = tuple(args.models) or default_models(args.team)
+        namespace = k8s.core.v1.Namespace(
+            name,
+            metadata={
+                "name": team_namespace(args.team),
+                "labels": {**labels(args.team, "team"), TEAM: args.team, **pod_security("restricted")},
+                "annotations": {MODELS_ANNOTATION: ",".join(models)},
+            },
+            # With it would go the request logs on the team's volumes.
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
+        )
+        self.namespace = namespace.metadata["name"]
+        k8s.core.v1.ResourceQuota(f"{name}-quota", metadata=self._meta("team"), spec={"hard": quota_hard(args.quota)}, opts=self._child())
+        k8s.core.v1.LimitRange(f"{name}-limits", metadata=self._meta("team"), spec={"limits": container_limits()}, opts=self._child())
+        for role, spec in network_specs(args.team, args.outside_ports).items():
+            k8s.networking.v1.NetworkPolicy(f"{name}-{role}", metadata=self._meta(role), spec=spec, opts=self._child())
+        k8s.core.v1.ConfigMap(f"{name}-outputs", metadata=self._meta(OUTPUTS_CONFIG_MAP), data=outputs_data(args.outputs), opts=self._child())
+        self._roles()
+        credential = Credential(
+            f"{name}-mlflow",
+            CredentialArgs(username=args.team, secret_name=TEAM_CREDENTIALS_SECRET, namespaces=[self.namespace]),
+            self._child(),
+        )
+        self.mlflow_password_sha256 = credential.password_sha256
+        self.register_outputs({"namespace": self.namespace, "mlflow_password_sha256": self.mlflow_password_sha256})
+
+    def _roles(self) -> None:
+        name, args = self._name, self._args
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-deployer", metadata=self._meta(DEPLOYER), automount_service_account_token=False, opts=self._child()
+        )
+        people: list[dict[str, Any]] = [_group(group) for group in args.people_groups or (args.team,)]
+        machine = {"kind": "ServiceAccount", "name": account.metadata["name"], "namespace": self.namespace}
+        deployers: list[dict[str, Any]] = [machine, *(_group(group) for group in args.ci_groups)]
+        self._bind("people", people_rules(), people)
+        self._bind("ci", deployer_rules(), deployers)
+        # The outputs alone, so that a role that reads nothing else can be bound to them.
+        reads = [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [OUTPUTS_CONFIG_MAP], "verbs": ["get"]}]
+        self._bind("outputs", reads, [*people, *deployers])
+        for service, space in (("mlflow", MLFLOW_NAMESPACE), ("prefect", prefect_namespace(args.team))):
+            self._bind(f"tunnel-mlp-{service}", tunnel_rules(), [*people, *deployers], namespace=space)
+
+    def _bind(self, role: str, rules: list[dict[str, Any]], subjects: list[dict[str, Any]], namespace: str = "") -> None:
+        meta = self._meta(f"team-{self._args.team}" if namespace else role)
+        if namespace:
+            meta["namespace"] = namespace
+        made = k8s.rbac.v1.Role(f"{self._name}-{role}", metadata=meta, rules=rules, opts=self._child())
+        k8s.rbac.v1.RoleBinding(
+            f"{self._name}-{role}",
+            metadata=meta,
+            role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": made.metadata["name"]},
+            subjects=subjects,
+            opts=self._child(),
+        )
+
+    def _meta(self, object_name: str) -> dict[str, Any]:
+        return {"name": object_name, "namespace": self.namespace, "labels": labels(self._args.team, "team")}
+
+    def _child(self) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self)
+
+
+def quota_hard(quota: Quota) -> dict[str, str]:
+    """`hard` of the ResourceQuota. Requests are what schedules; load balancers and node ports would be a way around the edge."""
+    return {
+        "requests.cpu": str(quota.cpu),
+        "requests.memory": f"{quota.memory_gib}Gi",
+        "requests.nvidia.com/gpu": str(quota.gpus),
+        "requests.storage": f"{quota.storage_gib}Gi",
+        "pods": str(quota.pods),
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+
+
+def container_limits() -> list[dict[str, Any]]:
+    """What a container gets that says nothing, so that a quota refuses no pod for silence."""
+    return [
+        {
+            "type": "Container",
+            "default": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"},
+            "defaultRequest": {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+        }
+    ]
+
+
+def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Role → NetworkPolicy: everything is closed, then names, MLflow and the team's own Prefect are asked; training reaches its data outside."""
+    asks = [
+        to_dns(),
+        {"to": [in_namespace(MLFLOW_NAMESPACE)], "ports": ports(int(Port.MLFLOW))},
+        {"to": [in_namespace(prefect_namespace(team))], "ports": ports(int(Port.PREFECT))},
+    ]
+    made: dict[str, dict[str, Any]] = {
+        "closed": closed_spec(),
+        "platform-services": {"podSelector": {}, "policyTypes": ["Egress"], "egress": asks},
+    }
+    if outside_ports:
+        # Kubernetes itself labels the pods of a Job, so that no team has to remember a label and no server gets one by mistake.
+        training = {"matchExpressions": [{"key": "batch.kubernetes.io/job-name", "operator": "Exists"}]}
+        made["training-data"] = {"podSelector": training, "policyTypes": ["Egress"], "egress": [to_outside(*outside_ports)]}
+    return made
+
+
+def _group(name: str) -> dict[str, Any]:
+    return {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": name}

@@ -1,0 +1,91 @@
+"""What of the local platform runs, where, since when, and which model it serves. Changes nothing."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Literal
+
+import httpx
+import msgspec
+import psutil
+
+from platform_lib.local_platform import processes
+from platform_lib.local_platform.health import answers, get_json, loopback_client
+from platform_lib.local_platform.ports import USUAL
+from platform_lib.local_platform.state import PlatformState, Record
+from platform_lib.names import Alias
+from platform_lib.settings import Project
+
+State = Literal["up", "not answering", "dead", "not started"]
+
+
+class ServiceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One service as it is now."""
+
+    name: str
+    state: State
+    url: str | None = None
+    pid: int | None = None
+    memory_mb: float | None = None
+    """Of the process and all that it started."""
+    since: float | None = None
+    """When it was started, seconds since the epoch."""
+    log: str | None = None
+
+
+class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All services, and the model."""
+
+    services: list[ServiceReport]
+    served: str | None
+    """Version that the model server answers with, None when it has none or does not say."""
+    not_served_because: str | None
+    champion: str | None
+    """Version that is the registry's champion, None when there is none or MLflow does not answer."""
+
+    @property
+    def is_up(self) -> bool:
+        return all(service.state == "up" for service in self.services)
+
+
+def examine(project: Project) -> PlatformReport:
+    """Look at every service of the project's platform, all at once."""
+    records = PlatformState(project.root).load()
+    with loopback_client() as client, ThreadPoolExecutor(len(USUAL) + 2) as pool:
+        services = [pool.submit(_service, name, records.get(name), client) for name in USUAL]
+        champion, served = pool.submit(_champion, project, records, client), pool.submit(_served, records, client)
+        version, reason = served.result()
+        return PlatformReport(services=[each.result() for each in services], served=version, not_served_because=reason, champion=champion.result())
+
+
+def _service(name: str, record: Record | None, client: httpx.Client) -> ServiceReport:
+    if record is None:
+        return ServiceReport(name=name, state="not started")
+    process = processes.find(record)
+    if process is None:
+        return ServiceReport(name=name, state="dead", url=record.url, pid=record.pid, log=record.log)
+    memory = 0.0
+    for member in processes.tree(process):
+        with suppress(psutil.Error):
+            memory += member.memory_info().rss / 1e6
+    state: State = "up" if answers(client, record.health_url) else "not answering"
+    return ServiceReport(name=name, state=state, url=record.url, pid=record.pid, memory_mb=round(memory, 1), since=record.create_time, log=record.log)
+
+
+def _served(records: Mapping[str, Record], client: httpx.Client) -> tuple[str | None, str | None]:
+    if "models" not in records:
+        return None, None
+    said = get_json(client, f"{records['models'].url}/model")
+    if not isinstance(said, dict):
+        return None, None
+    version = said.get("version")
+    return (None, str(said.get("waiting_for") or said.get("registry_error") or "no reason given")) if version is None else (str(version), None)
+
+
+def _champion(project: Project, records: Mapping[str, Record], client: httpx.Client) -> str | None:
+    if "mlflow" not in records:
+        return None
+    url = f"{records['mlflow'].url}/api/2.0/mlflow/registered-models/alias"
+    said = get_json(client, url, name=project.name, alias=Alias.CHAMPION)
+    version = said.get("model_version") if isinstance(said, dict) else None
+    return str(version["version"]) if isinstance(version, dict) and "version" in version else None

@@ -1,0 +1,160 @@
+"""Answers of the training process to sample rows, kept in the artifact: whoever loads the model later can prove that it still answers the same."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from platform_lib.data.contract import DataContract, columns_from_rows
+from platform_lib.data.rows import Row, rows_of
+from platform_lib.data.sample_rows import sample_rows
+from platform_lib.errors import CheckFailed
+from platform_lib.model.artifact import Predictions, predict
+from platform_lib.model.probe_rows import RowAnswer, answers_each, check_rows, quiet
+from platform_lib.model.profile import Profile
+from platform_lib.names import ArtifactFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+MOST_ROWS = 32
+RELATIVE_TOLERANCE = 1e-9
+"""How far two numbers may be apart and still be the same answer."""
+
+
+class CheckAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """What was answered to the rows of `check_rows`, which whoever reads this makes again: n answers."""
+
+    example: list[Any]
+    """The row that they were made around, one value a feature."""
+    rows_sha256: str
+    """Of the rows, so that answers are never compared with those to other rows."""
+    answers: list[tuple[Any, list[float] | None] | None]
+    """Label or number and probabilities; None where the pipeline refused the row or answered no number."""
+
+
+class SampleAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows and what was answered to them, n of each."""
+
+    rows: list[dict[str, Any]]
+    """As callers send them."""
+    predictions: list[Any]
+    """Labels, or numbers for regression."""
+    probabilities: list[list[float]] | None = None
+    """One list a row, in the order of `classes`."""
+    classes: list[Any] = []
+    check: CheckAnswers | None = None
+    """None where they were not kept."""
+
+
+def sample_answers(pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract, profile: Profile | None = None) -> SampleAnswers:
+    """Answer some of the training rows, on the way that serving will answer them.
+
+    Args:
+        pipeline: Fitted.
+        frame: The rows to choose from, from `data.frame.feature_frame`, n ≥ 1.
+        profile: Of the training rows, for honest rows to check on.
+    """
+    from platform_lib.data.frame import feature_frame
+
+    labels = None if contract.task == "regression" else predict(pipeline, frame).values
+    rows = sample_rows(frame, labels, contract, MOST_ROWS)
+    if not rows:
+        return SampleAnswers(rows=[], predictions=[])
+    answers = predict(pipeline, feature_frame(columns_from_rows(rows, contract), contract))
+    probabilities = None if answers.probabilities is None else answers.probabilities.tolist()
+    check = _check_answers(pipeline, rows_of(rows[:1], contract)[0], contract, profile)
+    return SampleAnswers(rows=rows, predictions=answers.values.tolist(), probabilities=probabilities, classes=list(answers.classes), check=check)
+
+
+def _check_answers(pipeline: "Pipeline", example: Row, contract: DataContract, profile: Profile | None) -> CheckAnswers:
+    from platform_lib.data.frame import feature_frame
+
+    rows = check_rows(contract, example, profile)
+    with quiet():
+        answers = answers_each(lambda columns: predict(pipeline, feature_frame(columns, contract)), rows, contract)
+    kept = [None if answer is None else (answer.value, _listed(answer.probabilities)) for answer in answers]
+    return CheckAnswers(example=list(example), rows_sha256=_sha256(rows), answers=kept)
+
+
+def kept_answers(samples: SampleAnswers, contract: DataContract, profile: Profile | None) -> tuple[list[Row], list[RowAnswer | None]] | None:
+    """Check rows and sample rows, and what the training process answered to each; None where it was not kept, or the rows are made otherwise now."""
+    check = samples.check
+    if check is None:
+        return None
+    rows = check_rows(contract, tuple(check.example), profile)
+    if _sha256(rows) != check.rows_sha256 or len(rows) != len(check.answers):
+        return None
+    answers = [None if answer is None else RowAnswer(answer[0], None if answer[1] is None else tuple(answer[1])) for answer in check.answers]
+    for place, value in enumerate(samples.predictions):
+        answers.append(RowAnswer(value, tuple(samples.probabilities[place]) if samples.probabilities else None))
+    return rows + rows_of(samples.rows, contract), answers
+
+
+def _listed(shares: Sequence[float] | None) -> list[float] | None:
+    return None if shares is None else list(shares)
+
+
+def _sha256(rows: Sequence[Row]) -> str:
+    return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
+
+
+def write_sample_answers(answers: SampleAnswers, folder: Path) -> None:
+    """Write the file into an artifact's folder; numbers keep every digit."""
+    (folder / ArtifactFile.ANSWERS).write_text(json.dumps(msgspec.to_builtins(answers), ensure_ascii=False), encoding="utf-8")
+
+
+def read_sample_answers(folder: Path) -> SampleAnswers | None:
+    """The answers in an artifact's folder; None where the version was made before they were kept.
+
+    Raises:
+        CheckFailed: The file is not of the form.
+    """
+    file = folder / ArtifactFile.ANSWERS
+    if not file.is_file():
+        return None
+    try:
+        return msgspec.convert(json.loads(file.read_text(encoding="utf-8")), SampleAnswers)
+    except ValueError as err:
+        raise CheckFailed(f"the artifact's {file.name} cannot be read: {err!s:.200}") from err
+
+
+def first_difference(expected: SampleAnswers, given: Predictions) -> str | None:
+    """Compare: labels must be equal, numbers within a relative 1e-9.
+
+    A number that is nearly zero beside the others' size (1e-12 of the largest) counts as zero: there the last bits of a sum decide.
+
+    Returns:
+        The first row that differs, in words; None where all answers are the same.
+    """
+    if len(given.values) != len(expected.predictions):
+        return f"{len(given.values)} answers instead of {len(expected.predictions)}"
+    if list(given.classes) != expected.classes:
+        return f"the classes are {list(given.classes)!r:.80} instead of {expected.classes!r:.80}"
+    if not expected.classes:
+        return _differing_number(expected.predictions, given.values, "")
+    for row, (was, now) in enumerate(zip(expected.predictions, given.values.tolist(), strict=True)):
+        if was != now:
+            return f"row {row} is answered {now!r:.60} instead of {was!r:.60}"
+    if (expected.probabilities is None) != (given.probabilities is None):
+        return f"probabilities are {'missing' if given.probabilities is None else 'new'}"
+    if expected.probabilities is None or given.probabilities is None:
+        return None
+    return _differing_number(expected.probabilities, given.probabilities, "a probability of ")
+
+
+def _differing_number(expected: Sequence[Any], given: Any, what: str) -> str | None:
+    was, now = np.asarray(expected, dtype=np.float64), np.asarray(given, dtype=np.float64)
+    if was.shape != now.shape:
+        return f"answers of shape {now.shape} instead of {was.shape}"
+    nearly_zero = 1e-12 * np.max(np.abs(was), initial=0.0, where=np.isfinite(was))
+    same = np.isclose(now, was, rtol=RELATIVE_TOLERANCE, atol=nearly_zero, equal_nan=True)
+    if same.all():
+        return None
+    place = tuple(np.argwhere(~same)[0].tolist())
+    return f"row {place[0]} is answered {what}{float(now[place])!r} instead of {float(was[place])!r}"

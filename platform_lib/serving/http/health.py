@@ -1,0 +1,87 @@
+"""What the server says of itself: alive, ready, and which version answers. Alive and ready are open to everyone who reaches the port."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from platform_lib.names import Alias
+from platform_lib.serving.fastpath.selection import Choice
+from platform_lib.serving.handler import Exchange
+from platform_lib.serving.http.routes import FAILURES
+from platform_lib.serving.models.served_model import LoaderState, outside, ready_model
+from platform_lib.serving.transport.responses import json_response
+
+
+def health_router(exchange: Exchange) -> APIRouter:
+    """`/healthz`, `/readyz` and `/model`. Why a version was refused and what is broken may hold names and paths of the inside: for admins."""
+    source = exchange.source
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", summary="Is the process alive?")
+    async def healthz() -> Response:
+        return json_response({"status": "ok"})
+
+    @router.get("/readyz", summary="Can it answer? 503 with the reason until a model is loaded.", responses={503: FAILURES[503]})
+    async def readyz() -> Response:
+        served = ready_model(source)
+        return json_response({"status": "ready", "model": {"name": served.model.name, "version": served.model.version}})
+
+    @router.get(
+        "/model",
+        summary="Which version answers, since when, and what it came from; to admins also which versions were refused, and what is wrong.",
+        responses={401: FAILURES[401]},
+    )
+    async def model(request: Request) -> Response:
+        caller = await exchange.access.check(request.headers)
+        said = describe(source.state)
+        if "admin" in caller.scopes:
+            said |= inside(source.state) | {"problems": exchange.access.problems + log_problems(exchange)}
+            said |= exchange.roles.describe() if exchange.roles else {Alias.CANARY: None, Alias.SHADOW: None}
+        return json_response(said)
+
+    return router
+
+
+def describe(state: LoaderState) -> dict[str, Any]:
+    """`/model` as every caller sees it."""
+    served = state.current
+    return {
+        "reference": state.reference,
+        "alias": state.alias,
+        "name": served.model.name if served else None,
+        "version": served.model.version if served else None,
+        "since": served.since.isoformat() if served else None,
+        "task": served.model.contract.task if served else None,
+        "target": served.model.contract.target if served else None,
+        "columns": list(served.model.contract.features) if served else [],
+        "example": served.example if served else None,
+        "fast_path": describe_choice(served.choice) if served else None,
+        "tags": dict(sorted(served.tags.items())) if served else {},
+        "notes": list(served.notes) if served else [],
+        "waiting_for": None if served else outside(state.waiting_for),
+    }
+
+
+def inside(state: LoaderState) -> dict[str, Any]:
+    """What `/model` tells admins besides."""
+    return {
+        "refused": [
+            {"version": refusal.version, "check": refusal.check, "reason": refusal.reason, "at": refusal.at.isoformat()}
+            for refusal in sorted(state.refused.values(), key=lambda refusal: refusal.at)
+        ],
+        "waiting_for": None if state.current else state.waiting_for,
+        "registry_error": state.registry_error,
+    }
+
+
+def describe_choice(choice: Choice) -> dict[str, Any]:
+    """Whether a version's fast path is used, what of it scikit-learn does itself, and why there is none."""
+    return {"used": choice.fast is not None, "by_scikit_learn": list(choice.fast.ordinary) if choice.fast else [], "reason": choice.reason}
+
+
+def log_problems(exchange: Exchange) -> list[str]:
+    """What keeps the request log from being written now."""
+    problem = exchange.request_log.problem if exchange.request_log else None
+    return [f"the request log: {problem}"] if problem else []

@@ -1,0 +1,108 @@
+"""The version that answers, and what a server says of the versions it knows. `loader` brings them, `exchange` asks them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from platform_lib.model.artifact import LoadedModel, Predictions
+from platform_lib.model.probe_rows import Predict
+from platform_lib.model.profile import Profile
+from platform_lib.model.reference_answers import SampleAnswers
+from platform_lib.serving.fastpath.selection import NOT_TRIED, Choice, answering
+from platform_lib.serving.models.service_time import Pace
+from platform_lib.serving.models.validation import Check
+from platform_lib.serving.problems import Problem
+from platform_lib.serving.protocols.row_decoder import RowReader
+from platform_lib.serving.protocols.tensor_decoder import TensorRows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServedModel:
+    """The version that answers now."""
+
+    model: LoadedModel
+    tags: dict[str, str]
+    example: dict[str, Any]
+    """One row that it takes."""
+    sample: Predictions
+    """Its answer to the example."""
+    profile: Profile | None
+    """Bins of the rows it was trained on; None where they were not kept."""
+    since: datetime
+    """UTC."""
+    samples: SampleAnswers | None = None
+    """What the training process answered to real rows; None where it was not kept."""
+    notes: tuple[str, ...] = ()
+    """What differs from training, in words."""
+    choice: Choice = NOT_TRIED
+    """Its fast path, if it has one."""
+    pace: Pace | None = None
+    """How long it takes; None where it was not measured, which is taken for long."""
+    features: tuple[str, ...] = field(init=False, repr=False)
+    """The contract's, which would look for them anew each time."""
+    readers: dict[str, RowReader] = field(init=False, repr=False)
+    """Decoders of bodies whose rows lie under that key."""
+    tensor_rows: TensorRows = field(init=False, repr=False)
+
+    predict: Predict = field(init=False, repr=False)
+    """Answers checked columns, by the fast path where there is one."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "predict", answering(self.model, self.choice))
+        object.__setattr__(self, "features", self.model.contract.features)
+        object.__setattr__(self, "readers", {key: RowReader(self.model.contract, key) for key in ("rows", "dataframe_records")})
+        object.__setattr__(self, "tensor_rows", TensorRows(self.model.contract))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """A version that was not taken."""
+
+    version: str
+    check: Check
+    """What it failed on."""
+    reason: str
+    at: datetime
+    """UTC."""
+
+
+@dataclass(kw_only=True)
+class LoaderState:
+    """What the server says of itself. Written by the loader's thread alone, one assignment at a time."""
+
+    reference: str
+    alias: str | None
+    current: ServedModel | None = None
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    registry_error: str | None = None
+    """Why the last look failed; None when it went well."""
+    waiting_for: str = "the model is being looked up."
+    """Why nothing is served yet."""
+
+
+class Source(Protocol):
+    """Where the model comes from; `ModelLoader` is the one that follows a registry."""
+
+    @property
+    def state(self) -> LoaderState: ...
+
+    @property
+    def current(self) -> ServedModel | None: ...
+
+
+def ready_model(source: Source) -> ServedModel:
+    """The version that answers now.
+
+    Raises:
+        Problem: 503; says why there is none.
+    """
+    served = source.current
+    if served is None:
+        raise Problem(503, f"{source.state.reference} is not served yet: {outside(source.state.waiting_for)}", headers={"Retry-After": "2"})
+    return served
+
+
+def outside(reason: str) -> str:
+    """A reason as everybody may read it: what follows a colon may hold a path or another program's words."""
+    short, colon, _ = reason.partition(": ")
+    return f"{short}; GET /model tells admins why." if colon else reason

@@ -1,0 +1,234 @@
+"""Answer a table file with a model, part by part, into another file: the batch side of the server, with its answers. Loading is the caller's."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from platform_lib.data.files.batches import Batch, BatchFile, open_batches
+from platform_lib.data.files.reading import CSV_SUFFIXES, PARQUET_SUFFIXES
+from platform_lib.data.frame import EXPECTED, convert, feature_frame
+from platform_lib.errors import UsageError
+from platform_lib.model.artifact import LoadedModel, Predictions, class_name
+from platform_lib.names import PREDICTION_COLUMN, PROBABILITY_PREFIX
+from platform_lib.serving.predictor import answer_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_AT_A_TIME = 20_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchResult:
+    """What came of a table."""
+
+    rows: int
+    columns: tuple[str, ...]
+    """The added ones."""
+
+
+def check_output(out: Path) -> None:
+    """Refuse an output before anything slow happens.
+
+    Raises:
+        UsageError: Its suffix is unknown, or it cannot be written there.
+    """
+    suffix = out.suffix.lower()
+    known = CSV_SUFFIXES + PARQUET_SUFFIXES
+    if suffix not in known:
+        raise UsageError(f"--out {out} ends in {suffix or 'nothing'!r}, expected one of {', '.join(known)}.")
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder, expected a file.")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}. Make it first.")
+    if not os.access(out.parent, os.W_OK):
+        raise UsageError(f"--out {out}: the folder {out.parent} may not be written to. Choose another.")
+
+
+def predict_file(model: LoadedModel, file: Path, out: Path, *, progress: Callable[[int, int | None], None]) -> BatchResult:
+    """Write the table's columns with `prediction` and one `probability_<class>` a class beside them.
+
+    Args:
+        progress: Called with the rows done and, where known, the rows there are.
+    Raises:
+        UsageError: The table does not fit the model's contract, or cannot be read or written; `out` is then as it was before.
+    """
+    check_output(out)
+    source = open_batches(file)
+    if out.exists() and out.samefile(file):
+        raise UsageError(f"--out is {file} itself: choose another name, so that the table stays.")
+    added: tuple[str, ...] = ()
+    rows = 0
+    _check_columns(source, model)
+    with _writer(out, source) as writer:
+        for batch in source.batches(ROWS_AT_A_TIME):
+            predictions = _answer(model, batch, file)
+            answers = answer_columns(predictions)
+            if not added:
+                added = tuple(answers)
+                _refuse_taken(source, added)
+            writer.write(batch.as_it_lies, answers)
+            rows += batch.as_it_lies.num_rows
+            progress(rows, source.rows)
+        if rows == 0:
+            raise UsageError(f"{file} has a header but no rows to predict.")
+    return BatchResult(rows=rows, columns=added)
+
+
+def answer_columns(predictions: Predictions) -> dict[str, NDArray[Any]]:
+    """The added columns by name, shape (n,) each: labels as they are, numbers as float64."""
+    columns: dict[str, NDArray[Any]] = {PREDICTION_COLUMN: predictions.values}
+    if predictions.probabilities is not None:
+        for number, label in enumerate(predictions.classes):
+            columns[f"{PROBABILITY_PREFIX}{class_name(label)}"] = predictions.probabilities[:, number]
+    return columns
+
+
+def _check_columns(source: BatchFile, model: LoadedModel) -> None:
+    missing = [name for name in model.contract.features if name not in source.columns]
+    if missing:
+        raise UsageError(
+            f"{source.path} lacks the column {missing[0]!r}; {model.name} version {model.version} needs {', '.join(model.contract.features)}."
+        )
+    _refuse_taken(source, (PREDICTION_COLUMN,))
+
+
+def _refuse_taken(source: BatchFile, added: tuple[str, ...]) -> None:
+    if taken := [name for name in added if name in source.columns]:
+        raise UsageError(f"{source.path} has a column {taken[0]!r} already, which the answers would be written to. Rename it or take it out.")
+
+
+def _answer(model: LoadedModel, batch: Batch, file: Path) -> Predictions:
+    table = batch.values.select(list(model.contract.features)).to_pandas()
+    try:
+        frame = feature_frame(table, model.contract)
+    except UsageError:
+        raise _first_bad_value(model, batch, table, file) from None
+    for name in model.contract.features:
+        column = model.contract.columns[name]
+        values = frame[name]
+        bad = values.isna() & (not column.nullable)
+        if column.type == "integer":
+            bad |= values.notna() & (values % 1 != 0)
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            shown = "missing" if pd.isna(values.iloc[row]) else repr(table[name].iloc[row])
+            never = "; the contract says it is never missing" if shown == "missing" else ""
+            raise UsageError(
+                f"{file}: row {batch.first_row + row}, counted from 0: column {name!r} is {shown}, expected {EXPECTED[column.type]}{never}."
+            )
+    return answer_table(model, table)
+
+
+def _first_bad_value(model: LoadedModel, batch: Batch, table: pd.DataFrame, file: Path) -> UsageError:
+    """The frame names a row of its part; people look for it in the file."""
+    found: list[tuple[int, str]] = []
+    for name in model.contract.features:
+        _, bad = convert(table[name], model.contract.columns[name])
+        if bad.size:
+            found.append((int(bad[0]), name))
+    row, name = min(found)
+    expected = EXPECTED[model.contract.columns[name].type]
+    return UsageError(f"{file}: row {batch.first_row + row}, counted from 0: column {name!r} is {table[name].iloc[row]!r:.80}, expected {expected}.")
+
+
+class _Writer(Protocol):
+    def write(self, table: "pa.Table", answers: dict[str, NDArray[Any]]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def _writer(out: Path, source: BatchFile) -> Iterator[_Writer]:
+    """A writer to a temporary name beside `out`, which takes its place once all is written."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", suffix=out.suffix, dir=out.parent)
+        os.close(handle)
+        draft = Path(name)
+        writer: _Writer = _ParquetOut(draft) if out.suffix.lower() in PARQUET_SUFFIXES else _CsvOut(draft, _separator(out, source))
+        try:
+            yield writer
+            writer.close()
+            _take_mode(draft, out)
+            draft.replace(out)
+        finally:
+            with suppress(Exception):
+                writer.close()
+            draft.unlink(missing_ok=True)
+    except OSError as err:
+        raise UsageError(f"{out} cannot be written: {err.strerror or err}.") from err
+
+
+def _separator(out: Path, source: BatchFile) -> str:
+    return "\t" if out.suffix.lower() == ".tsv" else source.separator if source.separator in (";", "|") else ","
+
+
+def _take_mode(draft: Path, out: Path) -> None:
+    """A temporary file is private; a new file of the user's is what the umask says."""
+    if os.name == "posix":
+        mask = os.umask(0)
+        os.umask(mask)
+        draft.chmod(out.stat().st_mode & 0o777 if out.exists() else 0o666 & ~mask)
+
+
+class _CsvOut:
+    def __init__(self, path: Path, separator: str) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._csv = csv.writer(self._file, delimiter=separator, lineterminator="\n")
+        self._has_header = False
+
+    def write(self, table: "pa.Table", answers: dict[str, NDArray[Any]]) -> None:
+        if not self._has_header:
+            self._csv.writerow([*table.column_names, *answers])
+            self._has_header = True
+        columns = [_texts(column) for column in table.columns]
+        self._csv.writerows(zip(*columns, *(_labels(values) for values in answers.values()), strict=True))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _labels(values: NDArray[Any]) -> list[Any]:
+    return [class_name(value) for value in values.tolist()] if values.dtype == bool else list(values.tolist())
+
+
+def _texts(column: "pa.ChunkedArray") -> list[Any]:
+    """Missing is an empty cell; booleans and times are written as the reader takes them."""
+    import pyarrow as pa
+
+    if pa.types.is_nested(column.type):
+        raise UsageError(f"a column holds {column.type}, which CSV cannot; write to a .parquet file.")
+    if pa.types.is_boolean(column.type):
+        return [None if value is None else class_name(value) for value in column.to_pylist()]
+    if pa.types.is_timestamp(column.type):
+        return [None if value is None else value.isoformat() for value in column.to_pandas(timestamp_as_object=True)]
+    return list(column.to_pylist())
+
+
+class _ParquetOut:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._parquet: Any = None
+
+    def write(self, table: "pa.Table", answers: dict[str, NDArray[Any]]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        for name, values in answers.items():
+            table = table.append_column(name, pa.array(values))
+        if self._parquet is None:
+            self._parquet = parquet.ParquetWriter(self._path, table.schema.remove_metadata())
+        self._parquet.write_table(table.replace_schema_metadata())
+
+    def close(self) -> None:
+        if self._parquet is not None:
+            self._parquet.close()

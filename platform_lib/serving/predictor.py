@@ -1,0 +1,99 @@
+"""The one way from rows to an answer, whatever the protocol: checked by the contract, framed, answered by `artifact`. Knows no HTTP."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from platform_lib.data.contract import columns_from_rows
+from platform_lib.errors import PlatformError
+from platform_lib.model.artifact import LoadedModel, Predictions, class_name
+from platform_lib.names import ExitCode
+
+
+class ModelFailed(PlatformError):
+    """The rows are fine, but the model gave no answer to them."""
+
+    exit_code = ExitCode.SERVICE
+
+
+def answer_rows(model: LoadedModel, rows: Sequence[Mapping[str, Any]], predict: Callable[[Any], Predictions] | None = None) -> Predictions:
+    """Answer JSON-like rows.
+
+    Args:
+        rows: n ≥ 1 mappings from column to value.
+        predict: Another way to the model's answers than its own.
+    Raises:
+        UsageError: A row does not fit the contract; names row, column and value.
+        ModelFailed: The model raised, or answered with something that is no number.
+    """
+    return answer_table(model, columns_from_rows(rows, model.contract), predict)
+
+
+def answer_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predictions] | None = None) -> Predictions:
+    """Answer columns.
+
+    Args:
+        table: A DataFrame, or a mapping from column name to n ≥ 1 values; checked by whoever made it.
+        predict: Another way to the model's answers than its own.
+    Raises:
+        UsageError: A column is missing or a value is not of its type.
+        ModelFailed: The model raised, or answered with something that is no number.
+    """
+    try:
+        predictions = (predict or model.predict)(table)
+    except PlatformError:
+        raise
+    except Exception as err:
+        raise ModelFailed(f"{model.name} version {model.version} failed on these rows ({type(err).__name__}).") from err
+    for numbers in (predictions.values, predictions.probabilities):
+        if numbers is not None and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+            row = int(np.argwhere(~np.isfinite(numbers))[0][0])
+            raise ModelFailed(f"{model.name} version {model.version} answers row {row} with something that is no number.")
+    return predictions
+
+
+def as_json(predictions: Predictions) -> dict[str, Any]:
+    """`predictions`, and for classifiers `probabilities`, as plain values."""
+    return Answers.of(predictions).as_json()
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """A batch's answers as plain values, made once for the responses and the request log, and a part of it: rows `start` to `stop`."""
+
+    all: Predictions
+    values: list[Any]
+    """One a row of the batch."""
+    names: tuple[str, ...]
+    """Of the classes."""
+    shares: list[list[float]] | None
+    """Probabilities in the order of `names`, one list a row of the batch."""
+    start: int
+    stop: int
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> "Answers":
+        """The answers of a whole batch."""
+        shares = None if predictions.probabilities is None else predictions.probabilities.tolist()
+        values = predictions.values.tolist()
+        return cls(predictions, values, tuple(map(class_name, predictions.classes)), shares, 0, len(values))
+
+    def part(self, start: int, stop: int) -> "Answers":
+        """The answers of one request of the batch."""
+        return Answers(self.all, self.values, self.names, self.shares, start, stop)
+
+    @property
+    def predictions(self) -> Predictions:
+        """This part as arrays."""
+        chosen = slice(self.start, self.stop)
+        shares = self.all.probabilities
+        return Predictions(self.all.values[chosen], shares if shares is None else shares[chosen], self.all.classes)
+
+    def as_json(self) -> dict[str, Any]:
+        """`predictions`, and for classifiers `probabilities`."""
+        answer: dict[str, Any] = {"predictions": self.values[self.start : self.stop]}
+        if self.shares is not None:
+            names = self.names
+            answer["probabilities"] = [dict(zip(names, row, strict=True)) for row in self.shares[self.start : self.stop]]
+        return answer

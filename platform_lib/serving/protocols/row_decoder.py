@@ -1,0 +1,81 @@
+"""Rows of a body as tuples in the contract's order. `RowReader` decodes rows that are plainly right straight into the contract's types.
+
+Whatever it does not take is read the ordinary way (`data.schema.columns_from_rows`), which alone judges and words what is wrong. So it may only ever
+be stricter than that, and what it takes must come out the same.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from platform_lib.data.contract import LARGEST_NUMBER, Column, ColumnType, DataContract
+from platform_lib.data.rows import Row
+
+_EXACT = 2**53
+"""Whole numbers below it are floats to the last digit; the next one that is not rounds to it."""
+PLAIN: Mapping[ColumnType, Any] = {
+    "integer": Annotated[int, msgspec.Meta(gt=-_EXACT, lt=_EXACT)],
+    "number": Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)],
+    "boolean": bool,
+    "string": str,
+    "datetime": str,
+}
+"""What a decoder takes for a value that is plainly right."""
+
+
+class RowReader:
+    """Reads `{key: [{column: value, …}, …]}` for one contract."""
+
+    def __init__(self, contract: DataContract, key: str) -> None:
+        """Make the decoder.
+
+        Args:
+            key: Name of the list in the body, such as `rows`.
+        """
+        features = contract.features
+        ignored = [name for name in contract.columns if name not in features]
+        self._width = len(features)
+        self._is_wider = bool(ignored)
+        self._fractions = [place for place, name in enumerate(features) if contract.columns[name].type == "integer"]
+        self._times = [place for place, name in enumerate(features) if contract.columns[name].type == "datetime"]
+        names = [*features, *ignored]
+        fields: list[Any] = [(f"c{place}", _type_of(contract.columns[name])) for place, name in enumerate(features)]
+        fields += [(f"c{place}", Any, None) for place in range(self._width, len(names))]
+        rename = {f"c{place}": name for place, name in enumerate(names)}
+        row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+        body = msgspec.defstruct("Body", [("rows", list[row])], rename={"rows": key}, forbid_unknown_fields=True)  # type: ignore[valid-type]
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+
+    def read(self, body: bytes) -> list[Row] | None:
+        """The rows, or None where a closer look is needed."""
+        try:
+            rows = [msgspec.structs.astuple(row) for row in self._decoder.decode(body).rows]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if self._is_wider:
+            rows = [row[: self._width] for row in rows]
+        if (self._fractions or self._times) and not all(map(self._is_right, rows)):
+            return None
+        return rows
+
+    def _is_right(self, row: Row) -> bool:
+        for place in self._fractions:
+            value = row[place]
+            if value.__class__ is float and not value.is_integer():
+                return False
+        try:
+            for place in self._times:
+                if row[place] is not None:
+                    datetime.fromisoformat(row[place])
+        except ValueError:
+            return False
+        return True
+
+
+def _type_of(column: Column) -> Any:
+    kind = PLAIN[column.type]
+    if column.type == "integer":
+        kind |= Annotated[float, msgspec.Meta(gt=-_EXACT, lt=_EXACT)]
+    return kind | None if column.nullable else kind

@@ -1,0 +1,97 @@
+"""Rows of a v2 body whose tensors are plainly right, decoded straight into the contract's types; `inference` reads and judges all others.
+
+As with `decoding`, it may only be stricter than the ordinary way, and what it takes must come out the same.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from platform_lib.data.contract import Column, DataContract
+from platform_lib.data.rows import ColumnRows
+from platform_lib.serving.protocols.row_decoder import PLAIN
+from platform_lib.serving.protocols.tensors import DTYPES, TEXT
+
+
+class RawTensor(msgspec.Struct):
+    """A tensor whose values are still JSON."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    parameters: dict[str, Any] = {}
+
+
+class TensorRows:
+    """Reads the tensors of one contract."""
+
+    def __init__(self, contract: DataContract) -> None:
+        self._features = contract.features
+        self._has_times = bool(contract.features_of("datetime"))
+        columns = [contract.columns[name] for name in contract.features]
+        self._columns = {name: _list_decoder(column) for name, column in zip(contract.features, columns, strict=True)}
+        types = {(column.type, column.nullable) for column in columns}
+        # One matrix holds values of one kind.
+        self._matrix = _list_decoder(columns[0]) if len(types) == 1 else None
+        self._nested = _list_decoder(columns[0], nested=True) if len(types) == 1 else None
+
+    def read(self, tensors: Sequence[RawTensor]) -> ColumnRows | None:
+        """The rows, or None where a closer look is needed: always with times, whose texts are not judged here.
+
+        Args:
+            tensors: One of shape (n, features), or one of shape (n,) or (n, 1) a feature, in any order.
+        """
+        if self._has_times:
+            return None
+        try:
+            if len(tensors) == 1 and len(tensors[0].shape) == 2 and tensors[0].name not in self._columns:
+                return self._of_matrix(tensors[0])
+            return self._of_columns(tensors)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def _of_matrix(self, tensor: RawTensor) -> ColumnRows | None:
+        rows, width = tensor.shape
+        if self._matrix is None or self._nested is None or width != len(self._features) or not _is_plain(tensor):
+            return None
+        raw = bytes(tensor.data)
+        if raw[1:].lstrip()[:1] == b"[":
+            parts = self._nested.decode(raw)
+            if any(len(part) != width for part in parts):
+                return None
+            values = list(chain.from_iterable(parts))
+        else:
+            values = self._matrix.decode(raw)
+        if len(values) != rows * width:
+            return None
+        return ColumnRows([values[place::width] for place in range(width)])
+
+    def _of_columns(self, tensors: Sequence[RawTensor]) -> ColumnRows | None:
+        given = {tensor.name: tensor for tensor in tensors}
+        if given.keys() != self._columns.keys() or len(tensors) != len(given):
+            return None
+        columns = []
+        for name, decoder in self._columns.items():
+            tensor = given[name]
+            if not _is_plain(tensor) or not tensor.shape or any(length != 1 for length in tensor.shape[1:]):
+                return None
+            values = decoder.decode(tensor.data)
+            if len(values) != math.prod(tensor.shape):
+                return None
+            columns.append(values)
+        if len({len(values) for values in columns}) != 1:
+            return None
+        return ColumnRows(columns)
+
+
+def _is_plain(tensor: RawTensor) -> bool:
+    return (tensor.datatype in DTYPES or tensor.datatype == TEXT) and "binary_data_size" not in tensor.parameters
+
+
+def _list_decoder(column: Column, *, nested: bool = False) -> msgspec.json.Decoder[Any]:
+    kind = PLAIN[column.type] | None if column.nullable else PLAIN[column.type]
+    return msgspec.json.Decoder(list[list[kind]] if nested else list[kind])  # type: ignore[valid-type]

@@ -1,0 +1,219 @@
+"""The process that writes a server's request log: batches in on stdin, Parquet out, one line of account a flush on stdout.
+
+It outlives a killed server by one flush: end of input means write what is there, then go. `log_process` is the process, `request_log` starts it and
+sends the batches.
+"""
+
+import json
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any, BinaryIO
+
+import msgspec
+import pyarrow as pa
+
+from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, LogFolder, logged_name, prediction_schema
+from platform_lib.serving.request_log.recorder import LENGTH_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one kind and schema: what one file may hold."""
+
+    kind: str
+    schema: pa.Schema
+    tables: list[pa.Table]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(table) for table in self.tables)
+
+
+@dataclass
+class Writer:
+    """Collects rows and writes them out every `flush_s` seconds or `file_rows` rows."""
+
+    folder: LogFolder
+    flush_s: float
+    file_rows: int
+    keep_rows: int
+    """Rows kept while they cannot be written; beyond it the oldest are dropped and counted."""
+    groups: list[Group] = field(default_factory=list)
+    sequence: int = 0
+    kept_since: float = 0.0
+    impossible: int = 0
+    """Rows since the last account that no table can hold."""
+
+    @property
+    def rows(self) -> int:
+        return sum(group.rows for group in self.groups)
+
+    def add(self, batch: dict[str, Any]) -> None:
+        """Take a batch of `request_log`."""
+        if not self.groups:
+            self.kept_since = time.monotonic()
+        if batch["kind"] == LABELS:
+            schema = LABEL_SCHEMA
+            table, left_out = fitting_table(batch["rows"], schema)
+        else:
+            schema = prediction_schema(batch["columns"], batch["task"])
+            table, left_out = prediction_table(batch, schema)
+        self.impossible += left_out
+        for group in self.groups:
+            if group.kind == batch["kind"] and group.schema.equals(schema):
+                group.tables.append(table)
+                return
+        self.groups.append(Group(batch["kind"], schema, [table]))
+
+    def is_due(self) -> bool:
+        return bool(self.groups) and (self.rows >= self.file_rows or time.monotonic() - self.kept_since >= self.flush_s)
+
+    def flush(self) -> dict[str, Any]:
+        """Write what there is; what cannot be written waits for the next flush, as far as it may. Returns the account."""
+        written, problem = 0, None
+        while self.groups and problem is None:
+            group = self.groups[0]
+            try:
+                table = pa.concat_tables(group.tables)
+                if len(table):
+                    self.folder.write(group.kind, table, datetime.now(UTC), self.sequence)
+            except (OSError, pa.ArrowException) as err:
+                problem = f"{type(err).__name__}: {err}"
+            else:
+                self.sequence += 1
+                written += len(table)
+                self.groups.pop(0)
+        self.kept_since = time.monotonic()
+        impossible, self.impossible = self.impossible, 0
+        return {"written": written, "dropped": impossible + self._drop_oldest(), "problem": problem}
+
+    def _drop_oldest(self) -> int:
+        over = dropped = max(0, self.rows - self.keep_rows)
+        while over:
+            oldest = self.groups[0].tables
+            gone = min(over, len(oldest[0]))
+            oldest[0] = oldest[0].slice(gone)
+            over -= gone
+            if not len(oldest[0]):
+                oldest.pop(0)
+            if not oldest:
+                self.groups.pop(0)
+        return dropped
+
+
+_UNFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)
+
+
+def fitting_table(rows: list[dict[str, Any]], schema: pa.Schema) -> tuple[pa.Table, int]:
+    """Rows as a table, and how many of them no table of that schema can hold: one strange value must not keep all others waiting for ever."""
+    try:
+        return pa.Table.from_pylist(rows, schema=schema), 0
+    except _UNFIT:
+        fitting = [row for row in rows if _fits(row, schema)]
+        return pa.Table.from_pylist(fitting, schema=schema), len(rows) - len(fitting)
+
+
+def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
+    try:
+        pa.Table.from_pylist([row], schema=schema)
+    except _UNFIT:
+        return False
+    return True
+
+
+def prediction_table(batch: dict[str, Any], schema: pa.Schema) -> tuple[pa.Table, int]:
+    """A batch of answers as a table, column by column; row by row only where something in it does not fit."""
+    try:
+        columns = prediction_columns(batch)
+        shares = share_maps(batch["classes"], columns.pop("probabilities"))
+        arrays = {field.name: pa.array(columns[field.name], type=field.type) for field in schema if field.name in columns}
+        return pa.Table.from_arrays([arrays.get(field.name, shares) for field in schema], schema=schema), 0
+    except _UNFIT:
+        columns = prediction_columns(batch)
+        columns["probabilities"] = share_maps(batch["classes"], columns["probabilities"]).to_pylist()
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return fitting_table(rows, schema)
+
+
+def prediction_columns(batch: dict[str, Any]) -> dict[str, list[Any]]:
+    """One list of values a column of the file; each record of the batch is what the server answered at once."""
+    names = {name: logged_name(name) for name in batch["columns"]}
+    out: dict[str, list[Any]] = {name: [] for name in ("request_id", "row", "time", "key_name", "latency_ms")}
+    out |= {name: [] for name in (*names.values(), "prediction", "probabilities")}
+    is_text = batch["task"] != "regression"
+    for time_us, requests, columns, predictions, probabilities in batch["records"]:
+        for request_id, key_name, latency_ms, count in requests:
+            out["request_id"] += [request_id] * count
+            out["row"] += range(count)
+            out["key_name"] += [key_name] * count
+            out["latency_ms"] += [latency_ms] * count
+        rows = len(predictions)
+        out["time"] += [time_us] * rows
+        for name, kind in batch["columns"].items():
+            values = columns.get(name, [None] * rows)
+            out[names[name]] += [_whole(value) for value in values] if kind == "integer" else values
+        out["prediction"] += [str(value) for value in predictions] if is_text else [float(value) for value in predictions]
+        out["probabilities"] += probabilities or [None] * rows
+    rows = len(out["row"])
+    return out | {"model": [batch["model"]] * rows, "version": [batch["version"]] * rows}
+
+
+def share_maps(classes: list[str], rows: list[list[float] | None]) -> pa.Array:
+    """Probabilities as the log keeps them, a map from class a row; null where there is not one a class."""
+    width = len(classes)
+    starts: list[int | None] = []
+    items: list[float] = []
+    for row in rows:
+        is_given = row is not None and len(row) == width > 0
+        starts.append(len(items) if is_given else None)
+        items += row if is_given and row is not None else ()
+    keys = pa.array(list(classes) * (len(items) // width if width else 0), pa.string())
+    return pa.MapArray.from_arrays(pa.array([*starts, len(items)], pa.int32()), keys, pa.array(items, pa.float64()))
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _read_batches(stream: BinaryIO, queue: "Queue[dict[str, Any] | None]") -> None:
+    decoder = msgspec.msgpack.Decoder()
+    while True:
+        head = stream.read(LENGTH_BYTES)
+        body = stream.read(int.from_bytes(head, "big")) if len(head) == LENGTH_BYTES else b""
+        if not body or len(body) < int.from_bytes(head, "big"):
+            queue.put(None)  # end of input, or a server that was killed in the middle of a batch
+            return
+        queue.put(decoder.decode(body))
+
+
+def main() -> None:
+    """Run until the input ends. Arguments: place, flush_s, file_rows, keep_rows."""
+    place, flush_s, file_rows, keep_rows = sys.argv[1:]
+    # The server says when to stop, by closing the pipe: a container's SIGTERM may reach this process first and must not lose rows.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    writer = Writer(LogFolder.at(place), float(flush_s), int(file_rows), int(keep_rows))
+    queue: Queue[dict[str, Any] | None] = Queue(maxsize=64)
+    Thread(target=_read_batches, args=(sys.stdin.buffer, queue), daemon=True).start()
+    open_input = True
+    while open_input:
+        try:
+            batch = queue.get(timeout=min(0.2, writer.flush_s))
+            if batch is None:
+                open_input = False
+            else:
+                writer.add(batch)
+        except Empty:
+            pass
+        if writer.is_due() or not open_input:
+            account = writer.flush()
+            if not open_input:
+                account["dropped"] += writer.rows
+            try:
+                print(json.dumps(account), flush=True)
+            except BrokenPipeError:
+                sys.stdout = None  # type: ignore[assignment]  # the server is gone; go on to write what it sent

@@ -1,0 +1,69 @@
+"""Watch which version the registry calls champion, for the metric `mlp_champion_info`. Loads nothing: `loader` decides what serves.
+
+A pinned server, or one that refused the last promotion, answers with another version; only this metric beside `mlp_model_info` shows it.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from platform_lib.errors import NotFound, ServiceError
+from platform_lib.names import Alias, Metric
+from platform_lib.registry.reference import Reference
+from platform_lib.serving.models.polling import Poll
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric as Family
+
+
+class AliasLookup(Protocol):
+    """What is asked of `lookup`'s registries."""
+
+    def version_of(self, reference: Reference) -> str:
+        """The version that an alias means now, and nothing else of it: cheap enough to be asked all day.
+
+        Raises:
+            NotFound: There is no such model or alias yet.
+            ServiceError: The registry does not answer.
+        """
+
+    def close(self) -> None: ...
+
+
+class ChampionWatch:
+    """Asks now and then, in a thread of its own, so that a registry that hangs holds up no scrape; a collector of prometheus_client."""
+
+    def __init__(self, lookup: AliasLookup, model: str, *, poll_s: float = 30.0) -> None:
+        self._lookup, self._model = lookup, model
+        self._champion: str | None = None
+        self._poll = Poll("champion-watch", self._look_once, every_s=poll_s, longest_s=poll_s)
+
+    def start(self) -> None:
+        """Begin to ask; returns at once."""
+        self._poll.start()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._poll.stop()
+        self._lookup.close()
+
+    def look(self) -> None:
+        """Ask once. Where the registry does not answer, what it said last stays."""
+        try:
+            self._champion = self._lookup.version_of(Reference(name=self._model, alias=Alias.CHAMPION))
+        except NotFound:
+            self._champion = None
+        except ServiceError:
+            pass
+
+    def collect(self) -> "Iterator[Family]":
+        """The metric: one series, or none where there is no champion."""
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        family = GaugeMetricFamily(Metric.CHAMPION_INFO, "1 for the version that the registry calls champion.", labels=["model", "version"])
+        if (version := self._champion) is not None:
+            family.add_metric([self._model, version], 1)
+        yield family
+
+    def _look_once(self) -> bool:
+        self.look()
+        return True

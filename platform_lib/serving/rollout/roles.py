@@ -1,0 +1,155 @@
+"""The versions beside the champion: the canary, which answers some requests, and the shadow, which answers in the background and is not heard.
+
+Both are found by their aliases and taken after the same checks as a champion. The loader's thread calls `look`, the event loop reads `canary` and
+`shadow`.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from platform_lib.errors import NotFound, ServiceError
+from platform_lib.names import Alias, VersionTag
+from platform_lib.registry.reference import Reference
+from platform_lib.serving.batching import Batch
+from platform_lib.serving.models.loader import Follower
+from platform_lib.serving.models.registry_client import Lookup
+from platform_lib.serving.models.served_model import Refusal, ServedModel
+from platform_lib.serving.rollout.canary import Canary, CanaryRule
+from platform_lib.serving.rollout.comparison import Agreement, Comparer, Count
+
+
+class Shadow:
+    """A version whose answers nobody hears."""
+
+    def __init__(self, served: ServedModel, since: datetime) -> None:
+        self.served, self.since = served, since
+        self.agreement = Agreement()
+        """With the champion's answers."""
+
+    def describe(self) -> dict[str, Any]:
+        """For `/model`."""
+        return {
+            "version": self.served.model.version,
+            "state": "compares",
+            "reason": None,
+            "since": self.since.isoformat(),
+            "compared": self.agreement.compared,
+            "disagreements": self.agreement.disagreements,
+            "failures": self.agreement.failures,
+            "skipped": self.agreement.skipped,
+            "mean_difference": self.agreement.mean_difference,
+        }
+
+
+class Roles:
+    """Keeps canary and shadow of one model up to date."""
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        model: str,
+        champion: Callable[[], ServedModel | None],
+        *,
+        package: str | None,
+        trusted_types: tuple[str, ...] = (),
+        rule: CanaryRule | None = None,
+        count: Count = lambda role, result, rows: None,
+        on_change: Callable[[str, ServedModel | None], None] = lambda alias, served: None,
+        on_refusal: Callable[[Refusal], None] = lambda refusal: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            champion: The version that answers all others.
+            package: The project's own package, whose types may be loaded.
+            count: Told what comparisons come to.
+            on_change: Called in the loader's thread with an alias and the version that has it from now on, None for none.
+            on_refusal: Called when a version was not taken.
+        """
+        self.canary: Canary | None = None
+        self.shadow: Shadow | None = None
+        self.comparer = Comparer(count)
+        self._lookup, self._model, self._champion, self._rule, self._on_change = lookup, model, champion, rule, on_change
+        self._percent_problem: str | None = None
+        self._followers = {
+            alias: Follower(lookup, Reference(model, alias=alias), package=package, trusted_types=trusted_types, on_refusal=on_refusal, leaves=True)
+            for alias in (Alias.CANARY, Alias.SHADOW)
+        }
+
+    def look(self) -> None:
+        """Look once at both aliases and at the canary's share. Where the registry does not answer, nothing changes."""
+        for follower in self._followers.values():
+            if not follower.look():
+                return
+        self._take_canary(self._beside_the_champion(Alias.CANARY))
+        self._take_shadow(self._beside_the_champion(Alias.SHADOW))
+
+    def close(self) -> None:
+        """Compare no more."""
+        self.comparer.close()
+
+    def compare(self, batch: Batch) -> None:
+        """Have a batch's rows answered by the other version too: the canary's by the champion, the champion's by the shadow."""
+        canary, shadow, champion = self.canary, self.shadow, self._champion()
+        if canary is not None and batch.served is canary.served:
+            if champion is not None:
+                self.comparer.compare(canary.served, champion, canary.agreement, batch.columns, batch.answers.values)
+        elif shadow is not None and batch.served is champion:
+            self.comparer.compare(shadow.served, shadow.served, shadow.agreement, batch.columns, batch.answers.values)
+
+    def describe(self) -> dict[str, Any]:
+        """`canary` and `shadow` of `/model`."""
+        return {
+            Alias.CANARY: self.canary.describe() if self.canary else self._refused(Alias.CANARY, self._percent_problem),
+            Alias.SHADOW: self.shadow.describe() if self.shadow else self._refused(Alias.SHADOW),
+        }
+
+    def _beside_the_champion(self, alias: str) -> ServedModel | None:
+        served, champion = self._followers[alias].current, self._champion()
+        if served is None or champion is None or served.model.version == champion.model.version:
+            return None
+        return served
+
+    def _take_canary(self, served: ServedModel | None) -> None:
+        self._percent_problem = None
+        percent = None if served is None else self._percent_of(served.model.version)
+        if served is None or percent is None:
+            if self.canary is not None:
+                self.canary = None
+                self._on_change(Alias.CANARY, None)
+        elif self.canary is None or self.canary.served is not served:
+            self._on_change(Alias.CANARY, served)
+            self.canary = Canary(served, percent, datetime.now(UTC), self._rule)
+        else:
+            self.canary.set_percent(percent)
+
+    def _take_shadow(self, served: ServedModel | None) -> None:
+        known = self.shadow.served if self.shadow else None
+        if served is not known:
+            self._on_change(Alias.SHADOW, served)
+            self.shadow = None if served is None else Shadow(served, datetime.now(UTC))
+
+    def _percent_of(self, version: str) -> float | None:
+        """Its share; the one that it has where the registry does not say now; None where the tag is no share."""
+        try:
+            text = self._lookup.tag_of(Reference(self._model, version=version), VersionTag.PERCENT)
+        except (NotFound, ServiceError):
+            return self.canary.percent if self.canary else None
+        try:
+            percent = float(text or "")
+        except ValueError:
+            percent = -1.0
+        if not 0 <= percent <= 100:
+            self._percent_problem = f"its tag {VersionTag.PERCENT} is {text!r:.40}, expected a number from 0 to 100."
+            return None
+        return percent
+
+    def _refused(self, alias: str, problem: str | None = None) -> dict[str, Any] | None:
+        follower = self._followers[alias]
+        if problem is not None and follower.current is not None:
+            return {"version": follower.current.model.version, "state": "refused", "reason": problem}
+        refusals = sorted(follower.state.refused.values(), key=lambda refusal: refusal.at)
+        if not refusals or follower.current is not None:
+            return None
+        return {"version": refusals[-1].version, "state": "refused", "reason": refusals[-1].reason}

@@ -1,0 +1,241 @@
+"""Run the model server as a process: which model, which port, what is printed, how it ends. `app` and `loader` do the work."""
+
+import errno
+import ipaddress
+import json
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from platform_lib.errors import NotFound, ServiceError, UsageError
+from platform_lib.registry.reference import Reference, parse_reference
+from platform_lib.serving.models.registry_client import open_lookup
+from platform_lib.serving.rollout.champion_watch import ChampionWatch
+from platform_lib.serving.telemetry.logs import log_to
+from platform_lib.serving.telemetry.tracing import wants_tracing
+from platform_lib.serving.worker import WorkerOptions, build_app, has_issuer, open_access, tell_workers
+from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from platform_lib.serving.models.served_model import ServedModel
+
+Say = Callable[[str], None]
+
+_OPEN_FILES = 65_536
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerOptions:
+    """What the command line says of the process; `assembly.WorkerOptions` is what it says of the answers."""
+
+    reference: str | None = None
+    """None is the project's champion."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 lets the system choose."""
+    metrics_port: int | None = None
+    """Where `/metrics` is, None for nowhere. Never the port of the answers, so that no route leads to it."""
+    workers: int = 1
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Further fields of `assembly.WorkerOptions`."""
+
+
+def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Say) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        say: Prints a line of results.
+        note: Prints a line of notes.
+    Raises:
+        UsageError: The address may not be used, it is unclear which model is meant, or the key file is broken.
+        ServiceError: A port is taken.
+    """
+    check_host(options.host, has_access=bool(options.settings.get("keys")) or has_issuer())
+    project, reference, uri = _what_to_serve(options.reference, settings)
+    worker = WorkerOptions(
+        reference=str(reference),
+        tracking_uri=uri,
+        project_root=str(project.root) if project else None,
+        metrics=options.metrics_port is not None,
+        first_look_s=60.0 if options.workers > 1 else 0.0,
+        **options.settings,
+    )
+    open_access(worker)
+    wants_tracing()  # says here, once, what is wrong with the environment
+    listener = open_listener(options.host, options.port)
+    watch = ChampionWatch(open_lookup(uri), reference.name) if worker.metrics else None
+    try:
+        port = listener.getsockname()[1]
+        url = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
+        if watch is not None:
+            say(f"Metrics on http://{options.host}:{_show_metrics(options, reference.name, watch)}/metrics.")
+        say(f"{reference} on {url}, described at {url}/docs. Ctrl-C ends it.")
+        _prepare(uri, reference)
+        if options.workers > 1:
+            _answer_with_workers(options.workers, listener, worker)
+        else:
+            log_to(note, as_json=os.environ.get("MLP_LOG_FORMAT") == "json")
+            _answer(listener, build_app(worker, lambda served: say(f"Version {served.model.version} is ready. Try:\n{curl_example(url, served)}")))
+    finally:
+        listener.close()
+        if watch is not None:
+            watch.close()
+            from platform_lib.serving.telemetry.metrics import forget_metrics
+
+            forget_metrics()
+    note("The model server has ended.")
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit of open files, often 1,024, as far as this user may: each connection is one, and idle ones must not keep others out."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _prepare(uri: str, reference: Reference) -> None:
+    lookup = open_lookup(uri)
+    lookup.prepare(reference)
+    lookup.close()
+
+
+def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> int:
+    """Answer `/metrics` from a thread of this process, for all workers; returns the port."""
+    from platform_lib.serving.telemetry.metrics import shared_registry
+
+    registry = shared_registry(model)
+    registry.register(watch)
+    watch.start()
+    from prometheus_client import start_http_server
+
+    try:
+        server, _ = start_http_server(options.metrics_port or 0, options.host, registry)
+    except OSError as err:
+        holder = port_holder(options.metrics_port or 0)
+        raise ServiceError(f"port {options.metrics_port} for the metrics is taken by {holder}: choose another with --metrics-port.") from err
+    return int(server.server_address[1])
+
+
+def _answer(listener: socket.socket, app: "ASGIApp") -> None:
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(app, **_UVICORN))
+    # uvicorn raises a signal again after its orderly end; by then it has done its work.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)
+    server.run(sockets=[listener])
+
+
+def _answer_with_workers(count: int, listener: socket.socket, worker: WorkerOptions) -> None:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    tell_workers(worker)
+    config = uvicorn.Config("platform_lib.serving.worker:create_worker_app", factory=True, workers=count, **_UVICORN)
+    Multiprocess(config, [listener]).run()
+
+
+_UVICORN: dict[str, Any] = {
+    "access_log": False,
+    "log_config": None,
+    "server_header": False,
+    "proxy_headers": False,  # nothing here depends on a caller's address
+    "timeout_graceful_shutdown": 10,
+    "http": "platform_lib.serving.transport.connections:BoundedProtocol",
+    "ws": "none",  # nothing here speaks it
+}
+
+
+def check_host(host: str, *, has_access: bool = False) -> None:
+    """Refuse addresses that others reach where callers cannot prove who they are.
+
+    Raises:
+        UsageError: No IP address; or not an address of this machine alone, without keys and without an issuer.
+    """
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError as err:
+        raise UsageError(f"--host is {host!r}, expected an IP address such as 127.0.0.1.") from err
+    if not is_loopback and not has_access:
+        raise UsageError(
+            f"--host {host} would let other machines ask without a key: make one with `mlp keys new NAME` and start with --keys deploy/keys.yaml, "
+            "or name an OIDC issuer (MLP_OIDC_ISSUER)."
+        )
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Take the port before anything slow happens.
+
+    Raises:
+        ServiceError: It is taken; says by whom where the system tells.
+        UsageError: It may not be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a restart would wait for old connections
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", -5), 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except (OSError, OverflowError) as err:
+        listener.close()
+        if isinstance(err, OSError) and err.errno in (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", errno.EADDRINUSE)):
+            raise ServiceError(
+                f"port {port} is taken by {port_holder(port)}: stop that, or choose another with --port, such as --port {port + 1}."
+            ) from err
+        raise UsageError(f"cannot listen on {host} port {port}: {err}. Choose a port from 1024 to 65535 with --port.") from err
+    return listener
+
+
+def port_holder(port: int) -> str:
+    """Who listens on a port, as far as this user may know."""
+    try:
+        import psutil
+    except ImportError:  # not part of the serving extra
+        return "another program"
+    with suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return "another program"
+
+
+def curl_example(url: str, served: "ServedModel") -> str:
+    """A request to paste into the shell of this system."""
+    body = json.dumps({"rows": [served.example]}, ensure_ascii=False)
+    if sys.platform == "win32":
+        quoted = '"' + body.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return f'curl -s {url}/predict -H "Content-Type: application/json" -d {quoted}'
+    return f"curl -s {url}/predict -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+
+
+def _what_to_serve(text: str | None, settings: Settings) -> tuple[Project | None, Reference, str]:
+    try:
+        project = find_project()
+    except NotFound:
+        if not (text and settings.tracking_uri):
+            raise
+        # A machine that only serves: the model and its registry are named, and no package of the user's is trusted.
+        return None, parse_reference(text), settings.tracking_uri
+    reference = parse_reference(text, project.name)
+    uri = tracking_uri(project, settings)
+    if uri == local_service_url(project, "mlflow"):
+        # The same store without its server, so that `mlp down` takes nothing away.
+        uri = f"sqlite:///{project.database.as_posix()}"
+    return project, reference, uri

@@ -1,0 +1,156 @@
+"""Count live rows into the bins of the reference profile, over all worker processes. Shown as metrics by `metrics`; judged by rules of Prometheus.
+
+Each process counts in a memory-mapped file of its own; who is asked for metrics adds the files up. A process that dies leaves its counts behind,
+so that no counter ever goes back.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platform_lib.model.profile import Bins, Profile, bin_of
+
+PREDICTION = "prediction"
+"""The prediction's bins stand under this name, or under `prediction of the model` where a column has it."""
+_KEPT_VERSIONS = 3
+"""Series of so many versions are shown: the canary, the served one and the one before. It bounds the number of series."""
+
+
+@dataclass(frozen=True, slots=True)
+class BinCount:
+    """One series."""
+
+    version: str
+    feature: str
+    bin: str
+    count: int
+    reference_share: float
+
+
+class BinCounter:
+    """This process's counts for one version. One thread counts."""
+
+    def __init__(self, folder: Path, version: str, profile: Profile) -> None:
+        self._columns: list[tuple[str, int]] = []
+        self._profile = profile
+        labels: list[tuple[str, str, float]] = []
+        own = PREDICTION if PREDICTION not in profile.features else "prediction of the model"
+        for name, bins in [*profile.features.items(), (own, profile.prediction)]:
+            self._columns.append((name, len(labels)))
+            labels += [(name, label, share) for label, share in zip(bins.labels, bins.shares, strict=True)]
+        _keep_latest(folder, version)
+        stem = f"bins-{_file_part(version)}"
+        _write_whole(folder / f"{stem}.json", json.dumps({"version": version, "labels": labels}))
+        path = folder / f"{stem}-{os.getpid()}.counts"
+        if not path.is_file():
+            _write_whole(path, b"\0" * 8 * len(labels))
+        self._counts = np.asarray(np.memmap(path, dtype=np.int64, mode="r+", shape=(len(labels),)))
+        self._numbers = _NumberBins({name: (bins, start) for (name, start), bins in self._listed() if bins.kind == "number"})
+        self._others = [(name, start, bins, _places(bins)) for (name, start), bins in self._listed() if bins.kind != "number"]
+
+    def _listed(self) -> Iterator[tuple[tuple[str, int], Bins]]:
+        return zip(self._columns, [*self._profile.features.values(), self._profile.prediction], strict=True)
+
+    def counted(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Any]) -> NDArray[np.int64]:
+        """How many of n answered rows fall into each bin; for `add`. Any thread may ask.
+
+        Args:
+            columns: n values a feature.
+            predictions: The n answers.
+        """
+        values = {**columns, self._columns[-1][0]: predictions}
+        found: list[int] = []
+        for name, start, bins, places in self._others:
+            if bins.kind == "time":
+                found += [start + bin_of(bins, value) for value in values[name]]
+            else:
+                other = start + len(bins.values)
+                found += [start + places[value] if value in places else other for value in values[name]]
+        indices = np.concatenate((np.array(found, dtype=np.intp), self._numbers.indices(values)))
+        return np.bincount(indices, minlength=len(self._counts)).astype(np.int64, copy=False)
+
+    def add(self, counted: NDArray[np.int64]) -> None:
+        """Add what `counted` found. One thread does."""
+        np.add(self._counts, counted, out=self._counts)
+
+    def count(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Any]) -> None:
+        """Count n answered rows: a sequence of n values a feature, and the n answers."""
+        self.add(self.counted(columns, predictions))
+
+
+class _NumberBins:
+    """All columns of numbers at once."""
+
+    def __init__(self, columns: Mapping[str, tuple[Bins, int]]) -> None:
+        self._names = list(columns)
+        longest = max((len(bins.edges) for bins, _ in columns.values()), default=0)
+        self._edges = np.full((len(columns), longest, 1), np.inf)
+        for place, (bins, _) in enumerate(columns.values()):
+            self._edges[place, : len(bins.edges), 0] = bins.edges
+        self._starts = np.array([start for _, start in columns.values()], dtype=np.intp).reshape(-1, 1)
+        self._missing = np.array([len(bins.shares) - 1 for bins, _ in columns.values()], dtype=np.intp).reshape(-1, 1)
+
+    def indices(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.intp]:
+        """As `bin_of` for each value, by comparing all with all edges."""
+        if not self._names:
+            return np.empty(0, dtype=np.intp)
+        values = np.array([columns[name] for name in self._names], dtype=np.float64)
+        places = (values[:, None, :] >= self._edges).sum(axis=1)
+        return (np.where(np.isnan(values), self._missing, places) + self._starts).ravel()
+
+
+def _places(bins: Bins) -> dict[Any, int]:
+    """Bins by value, as requests and predictions hold it."""
+    places: dict[Any, int] = {text: place for place, text in enumerate(bins.values)}
+    if bins.kind == "boolean":
+        places |= {False: 0, True: 1}
+    else:
+        # Labels that are no texts: 3, 3.0 and true, as `category_text` writes them.
+        places |= {int(text): place for text, place in list(places.items()) if _is_whole(text)}
+        places |= {is_true: places[text] for is_true, text in ((False, "false"), (True, "true")) if text in places}
+    places[None] = len(bins.shares) - 1
+    return places
+
+
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"0|-?[1-9][0-9]*", text) is not None
+
+
+def read_counts(folder: Path) -> Iterator[BinCount]:
+    """All series, from zero on, summed over the processes."""
+    for file in sorted(folder.glob("bins-*.json")):
+        document = json.loads(file.read_text(encoding="utf-8"))
+        labels = document["labels"]
+        total = np.zeros(len(labels), dtype=np.int64)
+        for counts in folder.glob(f"{file.stem}-*.counts"):
+            part = np.fromfile(counts, dtype=np.int64)
+            if len(part) == len(total):
+                total += part
+        for (feature, label, share), count in zip(labels, total.tolist(), strict=True):
+            yield BinCount(document["version"], feature, label, count, share)
+
+
+def _keep_latest(folder: Path, version: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    others = [file for file in folder.glob("bins-*.json") if file.stem != f"bins-{_file_part(version)}"]
+    for file in sorted(others, key=lambda other: other.stat().st_mtime)[: -(_KEPT_VERSIONS - 1)]:
+        file.unlink(missing_ok=True)
+        for counts in folder.glob(f"{file.stem}-*.counts"):
+            counts.unlink(missing_ok=True)
+
+
+def _file_part(version: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "_", version)
+
+
+def _write_whole(path: Path, content: str | bytes) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    part.replace(path)

@@ -1,0 +1,225 @@
+"""The server's metrics, right over several worker processes: prometheus_client's own for requests, `bins` for what the rows look like."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from platform_lib.model.profile import Profile
+from platform_lib.names import Alias
+from platform_lib.serving.rollout.comparison import Result
+from platform_lib.serving.telemetry.bins import BinCounter, read_counts
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Histogram
+    from prometheus_client.metrics_core import Metric
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_ROWS = (1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10_000)
+
+
+def metrics_folder() -> Path:
+    """The folder that all processes of this server share; made, and emptied of an earlier server's files, by the first that asks.
+
+    prometheus_client reads the variable when it is imported: call this before.
+    """
+    given = os.environ.get(FOLDER_VARIABLE)
+    if given is None:
+        given = tempfile.mkdtemp(prefix="mlp-metrics-")
+        os.environ[FOLDER_VARIABLE] = given
+    Path(given).mkdir(parents=True, exist_ok=True)
+    return Path(given)
+
+
+def forget_metrics() -> None:
+    """Remove the folder when the server ends."""
+    if folder := os.environ.pop(FOLDER_VARIABLE, None):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class ServerMetrics:
+    """What one worker counts. Names and labels are the contract's (docs/reference.md)."""
+
+    def __init__(self) -> None:
+        self._folder = metrics_folder()
+        import prometheus_client
+        from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+        own = CollectorRegistry()
+        served = ("protocol", "model", "version")
+        self.requests = prometheus_client.Counter("mlp_requests", "Requests, by the HTTP status of the answer.", [*served, "code"], registry=own)
+        self.seconds = Histogram("mlp_request_seconds", "Seconds from a request's arrival to its answer.", served, buckets=_SECONDS, registry=own)
+        self.rows = Histogram("mlp_batch_rows", "Rows a request asked for.", served[1:], buckets=_ROWS, registry=own)
+        self.errors = prometheus_client.Counter(
+            "mlp_errors", "Requests that were not answered with a prediction, by HTTP status.", ["protocol", "model", "code"], registry=own
+        )
+        self.in_flight = Gauge("mlp_in_flight", "Requests that are being answered.", registry=own, multiprocess_mode="livesum")
+        self.log_dropped = prometheus_client.Counter("mlp_log_dropped", "Rows that the request log could not keep.", registry=own)
+        self._info = Gauge(
+            "mlp_model_info", "1 for a version that answers.", ["model", "version", "alias"], registry=own, multiprocess_mode="livemax"
+        )
+        self._refused = prometheus_client.Counter(
+            "mlp_model_refused", "Versions that were not taken up, by the check they failed.", ["model", "reason"], registry=own
+        )
+        self._fast = Gauge(
+            "mlp_fast_path",
+            "1 for a version that answers by its fast path, 0 for one that scikit-learn answers.",
+            served[1:],
+            registry=own,
+            multiprocess_mode="livemin",
+        )
+        self._canary_failures = prometheus_client.Counter(
+            "mlp_canary_failures", "Requests that the canary could not answer and the champion did.", served[1:], registry=own
+        )
+        self._canary_off = Gauge(
+            "mlp_canary_off", "1 for a canary that a worker has switched off.", served[1:], registry=own, multiprocess_mode="livemax"
+        )
+        self._compared = prometheus_client.Counter(
+            "mlp_compared_rows",
+            "Rows that canary and champion, or champion and shadow, were both asked for: same, differs, failed, skipped.",
+            [*served[1:], "result"],
+            registry=own,
+        )
+        self._bins: dict[str, BinCounter] = {}
+        self._series: dict[tuple[str, str, str], tuple[Any, Any, Any]] = {}
+        self._open = 0
+        self._is_open_told = True
+        self._shown: dict[str, tuple[str, str, str]] = {}
+        """What `mlp_model_info` says, by alias."""
+
+    def arrived(self) -> None:
+        """A request is there. The gauge is written once for all that arrive or go in one turn of the event loop."""
+        self._open += 1
+        self._tell_open()
+
+    def gone(self) -> None:
+        """A request has its answer."""
+        self._open -= 1
+        self._tell_open()
+
+    def answered(self, protocol: str, model: str, version: str, seconds: Sequence[float], rows: Sequence[int]) -> None:
+        """Requests were answered with predictions.
+
+        Args:
+            seconds: From the arrival to now, one a request.
+            rows: How many each asked for.
+        """
+        key = (protocol, model, version)
+        if key not in self._series:  # finding them costs as much as counting
+            self._series[key] = (self.requests.labels(*key, 200), self.seconds.labels(*key), self.rows.labels(model, version))
+        requests, durations, sizes = self._series[key]
+        requests.inc(len(seconds))
+        observe_many(durations, _SECONDS, seconds)
+        observe_many(sizes, _ROWS, rows)
+
+    def refused_request(self, protocol: str, model: str, version: str, code: int, seconds: float) -> None:
+        """A request was answered with a problem."""
+        self.requests.labels(protocol, model, version, code).inc()
+        self.seconds.labels(protocol, model, version).observe(seconds)
+        self.errors.labels(protocol, model, code).inc()
+
+    def _tell_open(self) -> None:
+        if self._is_open_told:
+            self._is_open_told = False
+            asyncio.get_running_loop().call_soon(self._write_open)
+
+    def _write_open(self) -> None:
+        self._is_open_told = True
+        self.in_flight.set(self._open)
+
+    def serves(self, model: str, version: str, alias: str, profile: Profile | None, *, is_fast: bool = False) -> None:
+        """A version answers from now on; its series begin at zero."""
+        self.leaves(alias)
+        self._fast.labels(model, version).set(int(is_fast))
+        self._shown[alias] = (model, version, alias)
+        if alias == Alias.CANARY:  # series that begin at zero: a rate sees their first step too
+            self._canary_failures.labels(model, version)
+            self._canary_off.labels(model, version).set(0)
+        if alias in (Alias.CANARY, Alias.SHADOW):
+            for result in get_args(Result):
+                self._compared.labels(model, version, result)
+        self._info.labels(model, version, alias).set(1)
+        if profile is not None:
+            self._bins = {version: BinCounter(self._folder, version, profile), **{k: v for k, v in self._bins.items() if k != version}}
+
+    def may_refuse(self, model: str, reasons: Sequence[str]) -> None:
+        """Show refusals at zero: `increase` of a series that begins at one is zero, and the alert on the first refusal would stay silent."""
+        for reason in reasons:
+            self._refused.labels(model, reason)
+
+    def leaves(self, alias: str) -> None:
+        """Whatever version had this alias has it no more."""
+        if (shown := self._shown.pop(alias, None)) is not None:
+            self._info.labels(*shown).set(0)
+            self._canary_off.labels(*shown[:2]).set(0)
+
+    def canary_failed(self, model: str, version: str, *, is_off: bool) -> None:
+        """The champion answered a request that the canary could not, or that was one too many."""
+        self._canary_failures.labels(model, version).inc()
+        if is_off:
+            self._canary_off.labels(model, version).set(1)
+
+    def compared(self, model: str, version: str, result: str, rows: int) -> None:
+        """Rows were answered by two versions."""
+        self._compared.labels(model, version, result).inc(rows)
+
+    def refused(self, model: str, reason: str) -> None:
+        """A version was not taken up."""
+        self._refused.labels(model, reason).inc()
+
+    def bins(self, version: str) -> BinCounter | None:
+        """Where to count rows that this version answered."""
+        return self._bins.get(version)
+
+
+def observe_many(histogram: "Histogram", bounds: Sequence[float], values: Sequence[float]) -> None:
+    """What `histogram.observe` would do for each value, with one write a bucket instead of two a value."""
+    buckets = Counter(bisect_left(bounds, value) for value in values)
+    for place, count in buckets.items():
+        histogram._buckets[place].inc(count)
+    histogram._sum.inc(sum(values))
+
+
+class _BinCollector:
+    """`mlp_feature_bin_total` and `mlp_feature_reference_share`, read from the shared files at each scrape."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self._folder, self._model = folder, model
+
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        labels = ["model", "version", "feature", "bin"]
+        live = CounterMetricFamily("mlp_feature_bin", "Answered rows, by the reference profile's bins.", labels=labels)
+        reference = GaugeMetricFamily("mlp_feature_reference_share", "Share of the training rows in a bin.", labels=labels)
+        for series in read_counts(self._folder):
+            names = [self._model, series.version, series.feature, series.bin]
+            live.add_metric(names, series.count)
+            reference.add_metric(names, series.reference_share)
+        yield live
+        yield reference
+
+
+def shared_registry(model: str) -> "CollectorRegistry":
+    """What `/metrics` shows: the sum over all workers."""
+    folder = metrics_folder()
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    registry.register(_BinCollector(folder, model))
+    return registry
+
+
+def worker_gone(pid: int) -> None:
+    """A worker process ended: what it had in flight is no more; its counters stay."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]

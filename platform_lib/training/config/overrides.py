@@ -1,0 +1,217 @@
+"""Read what is set on the command line, in Hydra's grammar, and judge each setting against the configuration it changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from platform_lib.errors import NotFound, UsageError
+from platform_lib.training.config.schema import GateConfig, ModelConfig, SearchConfig, SplitConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One override."""
+
+    text: str
+    """As it was given."""
+    key: str
+    """Such as `model`, `model.params.C`."""
+    value: Any
+    """As plain values; None for a deletion too. A list of texts for `values`."""
+    is_choice: bool
+    """It chooses a file of a group."""
+    sign: str = ""
+    """`+` adds a key, `++` sets it whether it is there or not, `~` deletes it."""
+    values: tuple[str, ...] = ()
+    """The several values of a list such as `model=logistic,forest`; only a sweep takes one."""
+
+
+def parse_settings(overrides: Sequence[str], conf: Path, *, lists: bool = False) -> list[Setting]:
+    """Read overrides.
+
+    Args:
+        overrides: Such as `model=forest`.
+        conf: The folder whose subfolders are the groups.
+        lists: Whether comma lists over choices of a group are allowed.
+    Raises:
+        UsageError: One is not in the grammar, chooses what does not exist, or gives several values where one is expected.
+    """
+    settings = [_parse(text, conf) for text in overrides]
+    for setting in settings:
+        if setting.values and not (lists and setting.is_choice):
+            remedy = (
+                f"`mlp sweep {setting.text}` tries them all" if setting.is_choice else "a comma list is for the choices of a group, in `mlp sweep`"
+            )
+            as_list = f"{setting.key}=[{','.join(setting.values)}]"
+            raise UsageError(f"{setting.text!r} gives several values, expected one; {remedy}. Where a list is meant, write {as_list}.")
+        if setting.is_choice and setting.sign != "~":
+            for choice in setting.values or (setting.value,):
+                check_choice(conf, setting.key.partition("@")[0], choice)
+    return settings
+
+
+def check_choice(conf: Path, group: str, choice: Any) -> None:
+    """Refuse a choice that has no file.
+
+    Raises:
+        NotFound: Lists the choices there are.
+    """
+    known = choices_of(conf, group)
+    if choice is not None and str(choice).removesuffix(".yaml") not in known:
+        listed = ", ".join(known) or "none"
+        raise NotFound(f"there is no {group} {str(choice)!r}: conf/{group} has {listed}.{closest(str(choice), known)}")
+
+
+def choices_of(conf: Path, group: str) -> list[str]:
+    """The choices of a group, by name."""
+    return sorted(path.stem for path in (conf / group).glob("*.yaml") if not path.name.startswith("."))
+
+
+def groups_of(conf: Path) -> list[str]:
+    """The groups: folders of `conf/`, such as `model`, that hold a choice."""
+    return sorted(path.name for path in conf.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
+
+
+def closest(name: str, known: Sequence[str]) -> str:
+    """` Did you mean …?` where one is close."""
+    close = get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def check_settings(settings: Sequence[Setting], composed: Any) -> list[str]:
+    """Judge settings of values against what is composed without them.
+
+    Returns:
+        Their texts for Hydra: a key that the files leave at its default is set like one that they name.
+    Raises:
+        UsageError: A key does not exist, or a text stands where the configuration has a number.
+    """
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(composed, resolve=False)
+    assert isinstance(plain, dict)
+    added: set[str] = set()
+    texts = []
+    for setting in settings:
+        group, _, name = setting.key.rpartition(".")
+        is_default = setting.sign == "" and name in DEFAULTS.get(group, ()) and name not in (plain.get(group) or {})
+        texts.append(f"++{setting.text}" if is_default else setting.text)
+        if is_default or setting.key.startswith("hydra.") or setting.sign in ("+", "++"):
+            added.add(setting.key)
+        elif not any(setting.key == key or setting.key.startswith(f"{key}.") for key in added):
+            old = _find(plain, setting)
+            if setting.sign == "":
+                _check_type(setting, old)
+    return texts
+
+
+DEFAULTS: dict[str, tuple[str, ...]] = {
+    "model": ModelConfig.__struct_fields__,
+    "split": SplitConfig.__struct_fields__,
+    "gate": GateConfig.__struct_fields__,
+    "search": SearchConfig.__struct_fields__,
+}
+"""Per group the keys that mean something, whether its file names them or not."""
+
+
+def set_value(values: dict[str, Any], setting: Setting, *, prefix: str) -> None:
+    """Apply a setting of a value to plain values, in place: what Hydra would do below `prefix`.
+
+    Raises:
+        UsageError: The key does not exist and is not added.
+    """
+    *parents, name = setting.key.removeprefix(prefix).split(".")
+    node: Any = values
+    for depth, parent in enumerate(parents):
+        node = node.setdefault(parent, {}) if setting.sign in ("+", "++") and isinstance(node, dict) else _child(node, parent, setting, depth, prefix)
+    known = isinstance(node, dict) and name in node
+    if setting.sign == "~":
+        if not known:
+            _child(node, name, setting, len(parents), prefix)
+        del node[name]
+        return
+    if not isinstance(node, dict):
+        _child(node, name, setting, len(parents), prefix)
+    if not known and setting.sign == "" and name not in _OPTIONAL:
+        _child(node, name, setting, len(parents), prefix)
+    node[name] = setting.value
+
+
+# Entries of a contract that its file leaves out where they have their default.
+_OPTIONAL = {"id", "time", "key", "nullable", "min", "max", "allowed", "log"}
+
+
+def _parse(text: str, conf: Path) -> Setting:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import OverrideType
+    from hydra.errors import HydraException
+
+    try:
+        (parsed,) = OverridesParser.create().parse_overrides([text])
+    except (HydraException, ValueError) as err:
+        raise UsageError(
+            f"{text!r} is not a setting: expected KEY=VALUE, such as model=forest or model.params.C=0.1; put quotes around a value with signs in it."
+        ) from err
+    signs = {OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++", OverrideType.DEL: "~"}
+    several: tuple[str, ...] = ()
+    if parsed.is_sweep_override():
+        several = tuple(str(value) for value in parsed.sweep_string_iterator())
+    group = parsed.key_or_group
+    return Setting(
+        text=text,
+        key=group,
+        value=None if several or parsed.is_delete() else parsed.value(),
+        is_choice="." not in group and (conf / group).is_dir(),
+        sign=signs.get(parsed.type, "") if parsed.type else "",
+        values=several,
+    )
+
+
+def _find(plain: dict[str, Any], setting: Setting) -> Any:
+    node: Any = {name: value for name, value in plain.items() if name != "hydra"}
+    for depth, name in enumerate(setting.key.split(".")):
+        node = _child(node, name, setting, depth, "")
+    return node
+
+
+def _child(node: Any, name: str, setting: Setting, depth: int, prefix: str) -> Any:
+    if isinstance(node, list) and name.isdigit() and int(name) < len(node):
+        return node[int(name)]
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if str(key) == name:
+                return value
+    above = prefix + ".".join(setting.key.removeprefix(prefix).split(".")[:depth])
+    above = above.rstrip(".")
+    known = [str(key) for key in node] if isinstance(node, dict) else []
+    known += [key for key in DEFAULTS.get(above, ()) if key not in known]
+    here = f"{above} has {', '.join(known) or 'no keys'}" if above else f"the keys are {', '.join(known)}"
+    add = f" A new one is added with a plus: +{setting.text.lstrip('~+')}" if above.startswith(_OPEN) and setting.sign == "" else ""
+    raise UsageError(f"the configuration has no key {setting.key!r}: {here}.{closest(name, known)}{add}")
+
+
+# Below these a key may be new: estimators, features.py, more thresholds and searched parameters know more than the files name.
+_OPEN = ("model.params", "model.class_weight", "features", "gate.thresholds", "search.space")
+
+
+def _check_type(setting: Setting, old: Any) -> None:
+    new = setting.value
+    if new is None or (isinstance(new, str) and "${" in new):
+        return
+    if isinstance(old, bool):
+        fits, expected = isinstance(new, bool), "true or false"
+    elif isinstance(old, int | float):
+        fits, expected = isinstance(new, int | float) and not isinstance(new, bool), "a number"
+    else:
+        return
+    if not fits:
+        raise UsageError(
+            f"{setting.key} is {new!r}, expected {expected}: the configuration has {_shown(old)} there. "
+            f"Where it is meant, insist with ++{setting.text}"
+        )
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

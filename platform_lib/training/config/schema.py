@@ -1,0 +1,80 @@
+"""What a training run is told: typed values made once from the composed Hydra configuration. `compose` reads the files."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from platform_lib.data.contract import DataContract
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which estimator, and how it is built: `conf/model/<choice>.yaml`."""
+
+    name: str
+    class_weight: str | dict[Any, float] | None = None
+    """None, `balanced`, or a weight a class."""
+    threshold: float | None = None
+    """Probability of the positive (second) class from which it is predicted; None leaves the estimator's own rule. Two classes only."""
+    params: dict[str, Any] = {}
+    """Keyword arguments of the estimator."""
+
+
+class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which rows are held out: `conf/split/<choice>.yaml`."""
+
+    method: Literal["hash", "group", "time"] = "hash"
+    test_share: float = 0.2
+    """Share of rows (hash) or groups (group) held out, in (0, 1)."""
+    column: str | None = None
+    """The group column, for `group`."""
+    cutoff: str | None = None
+    """ISO 8601; rows at or after it are held out, for `time`. Fixed on purpose: a moving cutoff would train on rows once held out."""
+    salt: str = ""
+    """Another salt is another split; rows held out under one salt are trained on under another."""
+
+
+class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a candidate may replace the champion: `conf/gate/<choice>.yaml`."""
+
+    metric: str
+    """Name in `metrics.METRICS` on which candidate and champion are compared."""
+    thresholds: dict[str, float] = {}
+    """Per metric the value it must reach: at least, or at most where lower is better."""
+    delta: float = 0.01
+    """How much worse than the champion still passes, in the metric's unit, ≥ 0."""
+    bootstrap_samples: int = 1000
+
+
+class SearchDimension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One hyper-parameter's range, or its choices."""
+
+    type: Literal["int", "float", "choice"]
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: list[Any] | None = None
+
+
+class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How `mlp sweep` searches: `conf/search/<choice>.yaml`."""
+
+    trials: int = 20
+    folds: int = 5
+    timeout_s: float | None = None
+    space: dict[str, dict[str, SearchDimension]] = {}
+    """Per choice of `model`, per parameter in `model.params`, its range."""
+
+
+class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run's resolved configuration. The user's `build_features` and `build_model` receive it."""
+
+    data: DataContract
+    model: ModelConfig
+    gate: GateConfig
+    split: SplitConfig = SplitConfig()
+    search: SearchConfig = SearchConfig()
+    features: dict[str, Any] = {}
+    """Whatever the user's `build_features` reads: `conf/features/<choice>.yaml`."""
+    slices: list[str] = []
+    """Columns per whose values the evaluation is broken down."""
+    seed: int = 0

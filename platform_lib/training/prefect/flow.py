@@ -1,0 +1,158 @@
+"""A training as a Prefect flow where a Prefect server is configured, and in-process where none is. What is trained is the same.
+
+`deployment` is the flow that schedules start. Prefect is imported only when a server is there: it takes seconds.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+from platform_lib.errors import ServiceError
+from platform_lib.names import VersionTag
+from platform_lib.registry.client import quiet_third_parties
+from platform_lib.settings import Project, Settings, prefect_api_url
+from platform_lib.training.run import Plan, Progress, Request, execute, prepare, silent
+from platform_lib.training.steps import Steps, TrainingResult
+
+RETRIES = 2
+RETRY_DELAY_S = 3.0
+# Only what asks a disk or a server; a fit or a verdict that failed once fails again.
+_RETRIED = ("load", "register")
+
+
+def train(
+    project: Project, settings: Settings, request: Request, *, progress: Progress = silent, note: Callable[[str], Any] = lambda text: None
+) -> TrainingResult:
+    """Train once, tracked by Prefect where a server is configured.
+
+    Args:
+        note: Is told where the training runs.
+    Raises:
+        ServiceError: A Prefect server is configured and does not answer.
+        PlatformError: What `run.prepare` and `run.execute` raise, in both cases.
+    """
+    api_url = prefect_api_url(project, settings)
+    if api_url is not None:
+        probe(api_url)
+    with progress("Composing the configuration, reaching the registry"):
+        plan = prepare(project, settings, request)
+    if plan.origin.dirty:
+        note(f"Uncommitted changes ({', '.join(plan.origin.dirty_files[:3])}): the version is tagged {VersionTag.DIRTY} and cannot be reproduced.")
+    if api_url is None:
+        note("Training in this process; no Prefect server is configured.")
+        return execute(plan, progress=progress)
+    return _tracked(plan, api_url, progress, note)
+
+
+def probe(api_url: str) -> None:
+    """Make sure that a Prefect server answers before a training starts.
+
+    Raises:
+        ServiceError: None does.
+    """
+    import httpx
+
+    try:
+        httpx.get(f"{api_url.rstrip('/')}/health", timeout=5.0).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as err:
+        raise ServiceError(
+            f"the Prefect server {api_url} does not answer ({type(err).__name__}). "
+            "Is it running? `mlp up` starts a local one; unset PREFECT_API_URL to train without."
+        ) from err
+
+
+def configure_prefect(api_url: str, *, quiet: bool) -> None:
+    """Point Prefect at a server, before its first import in this process."""
+    quiet_third_parties()
+    os.environ["PREFECT_API_URL"] = api_url
+    if quiet:
+        # Its log goes to the server; on the terminal our own sentences say the same once.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def run_url(api_url: str, flow_run_id: str) -> str:
+    """Where a flow run is seen in Prefect's pages."""
+    return f"{api_url.rstrip('/').removesuffix('/api')}/runs/flow-run/{flow_run_id}"
+
+
+def _tracked(plan: Plan, api_url: str, progress: Progress, note: Callable[[str], Any]) -> TrainingResult:
+    configure_prefect(api_url, quiet=True)
+    with progress("Starting the Prefect flow"):
+        from prefect import flow
+        from prefect.exceptions import PrefectException
+        from prefect.runtime import flow_run
+
+    outcome: list[TrainingResult] = []
+    failure: list[Exception] = []
+
+    def training(overrides: list[str], promote: bool) -> Any:
+        note(f"Training as a Prefect flow: {run_url(api_url, flow_run.id)}")
+        try:
+            outcome.append(execute_tracked(plan, flow_run.id, progress))
+        except Exception as err:
+            failure.append(err)
+            raise
+        return final_state(outcome[0])
+
+    tracked = flow(training, name=plan.project.name, persist_result=False, validate_parameters=False)
+    try:
+        tracked(list(plan.request.overrides), plan.request.promote, return_state=True)
+    except (PrefectException, OSError) as err:
+        raise ServiceError(f"the Prefect server {api_url} failed during the training: {err}") from err
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise ServiceError(f"the Prefect server {api_url} did not start the flow. `mlp status` says what of the local platform runs.")
+    return outcome[0]
+
+
+def execute_tracked(plan: Plan, flow_run_id: str, progress: Progress = silent) -> TrainingResult:
+    """Train inside a running flow: every step is a task, and the lineage names the flow run."""
+    origin = dataclasses.replace(plan.origin, flow_run=str(flow_run_id))
+    return execute(dataclasses.replace(plan, origin=origin), progress=progress, wrap=as_tasks)
+
+
+def as_tasks(steps: Steps) -> Steps:
+    """The same steps, each a Prefect task."""
+    return Steps(**{field.name: _as_task(field.name, getattr(steps, field.name)) for field in dataclasses.fields(Steps)})
+
+
+def _as_task(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
+    from prefect import task
+    from prefect.cache_policies import NO_CACHE
+    from prefect.utilities.annotations import quote
+
+    def worth_a_retry(of: Any, run: Any, state: Any) -> bool:
+        return isinstance(state.result(raise_on_failure=False), ServiceError | OSError)
+
+    tracked = task(
+        step,
+        name=name,
+        # Tables and pipelines are neither hashed nor stored by Prefect: the registry keeps what has to be kept.
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=RETRIES if name in _RETRIED else 0,
+        retry_delay_seconds=RETRY_DELAY_S,
+        retry_condition_fn=worth_a_retry if name in _RETRIED else None,
+    )
+
+    def call(*args: Any, **named: Any) -> Any:
+        # `quote` keeps Prefect from walking through every table and estimator that is handed over.
+        return tracked(*(quote(arg) for arg in args), **{key: quote(value) for key, value in named.items()})
+
+    return call
+
+
+def final_state(result: TrainingResult) -> Any:
+    """How a flow run ends: completed, and under the name Refused where the gate said no."""
+    from prefect.logging import get_run_logger
+    from prefect.states import Completed
+
+    said = "; ".join(result.verdict.reasons)
+    if result.passed:
+        message = f"{result.name} version {result.version} passed the gate" + (" and is the champion" if result.promoted else "")
+    else:
+        message = f"the gate refused {result.name} version {result.version}: {said}"
+    get_run_logger().info(message)
+    return Completed(name="Completed" if result.passed else "Refused", message=message)

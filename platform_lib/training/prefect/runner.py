@@ -1,0 +1,155 @@
+"""`python -m platform_lib.training.prefect.runner` serves a project's Prefect deployment and follows `.mlp/schedule.json` until it is stopped."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from platform_lib.errors import PlatformError, ServiceError, UsageError
+from platform_lib.settings import Project, find_project, load_settings, prefect_api_url
+from platform_lib.training.prefect.flow import configure_prefect, probe
+from platform_lib.training.prefect.schedule import DEPLOYMENT, Schedule, checked, read_schedule, schedule_path
+
+if TYPE_CHECKING:
+    from prefect.runner import Runner
+
+POLL_S = 2.0
+ENTRYPOINT = "platform_lib.training.prefect.deployment.training_flow"
+READY_LINE = "runner: serving"
+
+
+async def serve(project: Project) -> None:
+    """Serve the deployment `<project>/train`: one training at a time, started by its schedule or by hand."""
+    from prefect.runner import Runner
+
+    # The runner would start runs long before their time: it must not load an outdated schedule's.
+    runner = Runner(name=f"{project.name}-runner", query_seconds=POLL_S, prefetch_seconds=POLL_S, limit=1, pause_on_shutdown=False)
+    await _apply(project, runner)
+    follower = asyncio.create_task(_follow(project, runner))
+    print(f"{READY_LINE} {project.name}/{DEPLOYMENT}", flush=True)
+    try:
+        await runner.start()
+    finally:
+        follower.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await follower
+
+
+async def _follow(project: Project, runner: "Runner") -> None:
+    seen: tuple[int, int] | None = _mark(project)
+    while True:
+        await asyncio.sleep(POLL_S)
+        now = _mark(project)
+        if now != seen:
+            seen = now
+            try:
+                await _apply(project, runner)
+            except Exception as err:
+                # A server that is away for a moment must not end the runner: the next change, or this one again, is tried.
+                seen = None
+                print(f"runner: the schedule could not be applied: {err}", file=sys.stderr, flush=True)
+
+
+async def _apply(project: Project, runner: "Runner") -> None:
+    """Make the deployment say what the file says."""
+    try:
+        found = read_schedule(project)
+        schedule = checked(found) if found else None
+    except UsageError as err:
+        print(f"runner: {err}", file=sys.stderr, flush=True)
+        return
+    # Older Prefects had one name for the call of either kind.
+    await getattr(runner, "aadd_deployment", runner.add_deployment)(_deployment(project, schedule))
+    when = f"{schedule.cron} ({schedule.timezone})" if schedule else "no schedule, on request only"
+    print(f"runner: {project.name}/{DEPLOYMENT}: {when}", flush=True)
+
+
+def _deployment(project: Project, schedule: Schedule | None) -> Any:
+    from prefect.client.schemas.schedules import CronSchedule
+    from prefect.deployments.runner import EntrypointType, RunnerDeployment
+
+    from platform_lib.training.prefect.deployment import training_flow
+
+    return RunnerDeployment.from_flow(
+        training_flow.with_options(name=project.name),
+        name=DEPLOYMENT,
+        schedules=[CronSchedule(cron=schedule.cron, timezone=schedule.timezone)] if schedule else [],
+        parameters={"project": str(project.root), "overrides": list(schedule.overrides) if schedule else []},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        description=f"Trains {project.name} as `mlp train` does.",
+    )
+
+
+def _mark(project: Project) -> tuple[int, int]:
+    try:
+        found = schedule_path(project).stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
+
+
+def _wait_for_server(api_url: str, wait_s: float) -> None:
+    """`mlp up` starts the runner beside its server: what is slow to import is imported meanwhile."""
+    import prefect.runner  # noqa: F401
+
+    import platform_lib.training.prefect.deployment  # noqa: F401
+
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return probe(api_url)
+        except ServiceError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def _answering_prefect(project: Project, wait_s: float) -> str:
+    """Address of the Prefect server, once it answers.
+
+    Raises:
+        ServiceError: None is configured, or it does not answer in time.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        api_url = prefect_api_url(project, load_settings())
+        try:
+            if api_url is None:
+                raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or let `mlp up` start one.")
+            probe(api_url)
+            return api_url
+        except ServiceError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.5)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; exits with a code of `contract.ExitCode`."""
+    parser = argparse.ArgumentParser(prog="python -m platform_lib.training.prefect.runner", description=__doc__)
+    parser.add_argument("--project", type=Path, default=None, help="Folder of the generated repository; default: the working directory.")
+    parser.add_argument("--wait", dest="wait_s", type=float, default=0, help="Seconds that the Prefect server may still take to start (default: 0).")
+    given = parser.parse_args(arguments)
+    try:
+        project = find_project(given.project)
+        api_url = prefect_api_url(project, load_settings())
+        if api_url is None:
+            raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or let `mlp up` start one.")
+        configure_prefect(api_url, quiet=False)
+        if given.wait_s > 0:
+            _wait_for_server(api_url, given.wait_s)
+        else:
+            probe(api_url)
+        asyncio.run(serve(project))
+    except PlatformError as err:
+        print(f"error: {err}", file=sys.stderr)
+        sys.exit(err.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

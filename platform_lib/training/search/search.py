@@ -1,0 +1,218 @@
+"""Search hyper-parameters by cross-validation on the training rows alone: the held-out rows are never looked at.
+
+Writes nothing: `sweep` records what is found, and `mlp train` makes the model.
+"""
+
+import itertools
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from platform_lib.errors import CheckFailed, UsageError
+from platform_lib.metrics import METRICS
+from platform_lib.settings import Project
+from platform_lib.training.config.compose import compose
+from platform_lib.training.config.overrides import parse_settings
+from platform_lib.training.search.cross_validation import FoldScore, build_pipeline, save_rows, score_folds, workers
+from platform_lib.training.search.folds import inner_folds
+from platform_lib.training.search.sampler import Candidate, Proposal, Proposals
+
+BATCH_TRIALS = 4
+"""Tries proposed at once. Fixed, and not the number of workers, so that a search is the same on every machine."""
+_FIXED_GROUPS = ("data", "split", "gate", "search")
+_MOST_COMBINATIONS = 64
+
+End = Literal["finished", "exhausted", "timeout", "interrupt"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """What became of one try."""
+
+    number: int
+    """From 1, in the order in which they were proposed."""
+    choices: dict[str, str]
+    params: dict[str, Any]
+    """The searched parameters' values."""
+    scores: tuple[float, ...]
+    """One a fold that could be scored."""
+    error: str | None
+    seconds: float
+    """Work of all folds, as one worker would have done it."""
+    overrides: tuple[str, ...]
+    """What makes `mlp train` fit exactly this."""
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.scores)) if self.scores else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation over the folds."""
+        return float(np.std(self.scores)) if self.scores else math.nan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchResult:
+    """All tries of a search that ended."""
+
+    metric: str
+    folds: int
+    trials: list[Trial]
+    """In the order of their numbers."""
+    ended: End
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The tries that have a score, best first; of equals the earlier."""
+        return ranked(self.trials, self.metric)
+
+    @property
+    def best(self) -> Trial | None:
+        return next(iter(self.ranked), None)
+
+
+def ranked(trials: Sequence[Trial], metric: str) -> list[Trial]:
+    """The tries that have a score, best first; of equals the earlier."""
+    sign = -1 if METRICS[metric].greater_is_better else 1
+    return sorted((trial for trial in trials if trial.error is None), key=lambda trial: (sign * trial.mean, trial.number))
+
+
+def candidates(project: Project, overrides: Sequence[str]) -> list[Candidate]:
+    """Compose every combination of the choices that overrides list, such as `model=logistic,forest`.
+
+    Raises:
+        UsageError: An override does not fit, a list is over a group that has to stay the same, there is nothing to search, or the
+            project's code refuses a configuration.
+    """
+    settings = parse_settings(overrides, project.conf_dir, lists=True)
+    lists = [setting for setting in settings if setting.values]
+    for setting in lists:
+        if setting.key in _FIXED_GROUPS:
+            raise UsageError(
+                f"{setting.text!r} lists choices of {setting.key}, but scores on other rows or by other rules cannot be compared: choose one."
+            )
+    fixed = tuple(setting.text for setting in settings if not setting.values)
+    combinations = list(itertools.product(*([(setting.key, value) for value in dict.fromkeys(setting.values)] for setting in lists)))
+    if len(combinations) > _MOST_COMBINATIONS:
+        raise UsageError(f"the lists make {len(combinations)} combinations, expected {_MOST_COMBINATIONS} at most: search in steps.")
+    found = []
+    for combination in combinations:
+        texts = (*(f"{group}={choice}" for group, choice in combination), *fixed)
+        composed = compose(project, texts)
+        space = composed.config.search.space.get(composed.choices.get("model", ""), {})
+        found.append(Candidate(choices=dict(combination), overrides=texts, config=composed.config, space=space))
+    if len(found) == 1 and not found[0].space:
+        search = found[0].config.search
+        raise UsageError(
+            f"there is nothing to search: conf/search has no space for the model {found[0].config.model.name!r}, it has one for "
+            f"{', '.join(search.space) or 'none'}. Add it there, or list choices, such as model=logistic,forest."
+        )
+    for candidate in found:
+        build_pipeline(project, candidate.config)
+    return found
+
+
+def search(
+    project: Project,
+    tried: Sequence[Candidate],
+    *,
+    trials: int,
+    timeout_s: float | None = None,
+    jobs: int = 1,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+) -> SearchResult:
+    """Try parameters of the candidates; the first try of each is what its files say.
+
+    Equal seeds, data and candidates give equal results whatever `jobs` is, unless a timeout or an interruption ends the search early.
+
+    Args:
+        tried: From `candidates`.
+        trials: How many at most.
+        timeout_s: No try starts later than this; None is no limit.
+        jobs: Processes; 1 stays in this one.
+        on_trial: Told of each try when it is done. Ctrl-C ends the search, and what is done is kept.
+    Raises:
+        CheckFailed: No folds can be made.
+    """
+    from platform_lib.data.dataset import load_dataset
+    from platform_lib.training.steps import split_rows
+
+    config = tried[0].config
+    metric = config.gate.metric
+    started = time.monotonic()
+    split = split_rows(load_dataset(project, config.data), config)
+    folds = inner_folds(split.table[~split.held_out], split.train.truth, config)
+    proposals = Proposals(tried, greater_is_better=METRICS[metric].greater_is_better, seed=config.seed)
+    done: list[Trial] = []
+    ended: End = "finished"
+    with tempfile.TemporaryDirectory(prefix="mlp-sweep-", ignore_cleanup_errors=True) as folder, workers(jobs):
+        rows = Path(folder) / "rows.joblib"
+        save_rows(rows, split.train.frame, split.train.truth, folds)
+        try:
+            while len(done) < trials:
+                if timeout_s is not None and done and time.monotonic() - started > timeout_s:
+                    ended = "timeout"
+                    break
+                batch = proposals.next(min(BATCH_TRIALS, trials - len(done)))
+                if not batch:
+                    ended = "exhausted"
+                    break
+                first = len(done)
+                parts: dict[int, list[FoldScore]] = {}
+                for part in score_folds(project, rows, [proposal.config for proposal in batch], len(folds), jobs):
+                    parts.setdefault(part.task, []).append(part)
+                    if len(parts[part.task]) == len(folds):
+                        trial = _trial(first + part.task + 1, batch[part.task], parts[part.task])
+                        done.append(trial)
+                        on_trial(trial)
+                for trial in sorted(done[first:], key=lambda trial: trial.number):
+                    proposals.tell(batch[trial.number - first - 1], None if trial.error else trial.mean)
+        except KeyboardInterrupt:
+            ended = "interrupt"
+    return SearchResult(metric=metric, folds=len(folds), trials=sorted(done, key=lambda trial: trial.number), ended=ended)
+
+
+def _trial(number: int, proposal: Proposal, parts: Sequence[FoldScore]) -> Trial:
+    # Folds end in any order; sums of floats must not depend on it.
+    scores = tuple(part.score for part in sorted(parts, key=lambda part: part.fold) if part.score is not None)
+    error = next((part.error for part in parts if part.error is not None), None)
+    if error is None and not scores:
+        error = f"{proposal.candidate.config.gate.metric} is undefined on every fold: bring more rows, or choose another metric"
+    return Trial(
+        number=number,
+        choices=proposal.candidate.choices,
+        params=proposal.params,
+        scores=scores,
+        error=error,
+        seconds=sum(part.seconds for part in parts),
+        overrides=_overrides(proposal),
+    )
+
+
+def _overrides(proposal: Proposal) -> tuple[str, ...]:
+    """What composes this configuration in `mlp train`."""
+    kept = [text for text in proposal.candidate.overrides if not text.lstrip("~+").startswith(("search.", "search="))]
+    named = proposal.candidate.config.model.params
+    return (*kept, *(f"{'' if name in named else '+'}model.params.{name}={as_override(value)}" for name, value in proposal.params.items()))
+
+
+def as_override(value: Any) -> str:
+    """A value in Hydra's grammar, such as 0.1, null, [1,2] or 'a text'."""
+    if isinstance(value, str):
+        return value if value.isidentifier() and value not in ("null", "true", "false") else "'" + value.replace("'", "\\'") + "'"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return json.dumps(value, separators=(",", ":"))
+
+
+def all_failed(result: SearchResult) -> CheckFailed:
+    """What to say where no try has a score."""
+    return CheckFailed(f"all {len(result.trials)} tries failed, the first with: {result.trials[0].error}")

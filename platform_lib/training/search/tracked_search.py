@@ -1,0 +1,127 @@
+"""Record a search in MLflow: one run for the search, one below it for each try. The search itself is `tuning`'s."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from platform_lib.errors import ServiceError
+from platform_lib.registry.client import speaking
+from platform_lib.registry.loading import open_registry
+from platform_lib.settings import Project, Settings, is_local_registry
+from platform_lib.training import tracking
+from platform_lib.training.search.sampler import Candidate
+from platform_lib.training.search.search import SearchResult, Trial, all_failed, search
+
+if TYPE_CHECKING:
+    from platform_lib.registry.versions import Registry
+
+PARENT_TAG, KIND_TAG, BEST_TAG, ENDED_TAG = "mlflow.parentRunId", "mlp.kind", "mlp.best_overrides", "mlp.ended"
+_STATUS = {"finished": "FINISHED", "exhausted": "FINISHED", "timeout": "FINISHED", "interrupt": "KILLED"}
+
+
+def run_sweep(
+    project: Project,
+    settings: Settings,
+    candidates: Sequence[Candidate],
+    *,
+    trials: int,
+    timeout_s: float | None = None,
+    jobs: int = 1,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+) -> tuple[SearchResult, str]:
+    """Search and record; the run of the search is ended when this returns, whatever ended it.
+
+    Args: as `tuning.search`.
+    Returns:
+        The result and the id of the search's run.
+    Raises:
+        CheckFailed: Every try failed; the run is FAILED and its tries are kept.
+        ServiceError: The tracking store does not do its part.
+    """
+    registry = open_registry(project, settings)
+    tracking.close_abandoned_runs(registry, project.name)
+    record = _Record(project, registry, candidates, {"trials": trials, "timeout_s": timeout_s, "jobs": jobs})
+
+    def note(trial: Trial) -> None:
+        record.log_trial(trial)
+        on_trial(trial)
+
+    try:
+        result = search(project, candidates, trials=trials, timeout_s=timeout_s, jobs=jobs, on_trial=note)
+        record.log_result(result)
+        if result.trials and result.best is None and result.ended != "interrupt":
+            raise all_failed(result)
+    except BaseException as err:
+        record.end("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", str(err) or type(err).__name__)
+        raise
+    record.end(_STATUS[result.ended], None)
+    return result, record.run_id
+
+
+class _Record:
+    """The runs of one search."""
+
+    def __init__(self, project: Project, registry: "Registry", candidates: Sequence[Candidate], limits: dict[str, Any]) -> None:
+        config = candidates[0].config
+        self._registry, self._metric = registry, config.gate.metric
+        # Also on the tries: one that a kill left open is found and ended by the next command.
+        self._tags = {
+            tracking.HOST_TAG: socket.gethostname(),
+            tracking.PROCESS_TAG: str(os.getpid()),
+            tracking.STARTED_TAG: repr(psutil.Process().create_time()),
+            "mlflow.source.name": project.package,
+        }
+        with speaking(registry.uri):
+            self._experiment = tracking.experiment_id(registry, project.name, is_local=is_local_registry(project, registry.uri))
+            self.run_id: str = registry.client.create_run(self._experiment, run_name="sweep", tags={**self._tags, KIND_TAG: "sweep"}).info.run_id
+            values = {
+                "metric": self._metric,
+                "folds": config.search.folds,
+                "seed": config.seed,
+                "data": config.data.name,
+                "candidates": "; ".join(" ".join(candidate.overrides) for candidate in candidates),
+                **limits,
+            }
+            registry.client.log_batch(self.run_id, params=tracking._as_params(values))
+
+    def log_trial(self, trial: Trial) -> None:
+        with speaking(self._registry.uri):
+            name = " ".join([*trial.choices.values(), f"try {trial.number}"])
+            tags = {**self._tags, PARENT_TAG: self.run_id, KIND_TAG: "try", BEST_TAG: " ".join(trial.overrides)}
+            if trial.error:
+                tags[tracking.REASON_TAG] = trial.error[:5000]
+            run = self._registry.client.create_run(self._experiment, run_name=name, tags=tags)
+            self._registry.client.log_batch(
+                run.info.run_id,
+                metrics=self._metrics(trial, {"seconds": trial.seconds}),
+                params=tracking._as_params({**trial.choices, **{f"model.params.{key}": value for key, value in trial.params.items()}}),
+            )
+            self._registry.client.set_terminated(run.info.run_id, "FAILED" if trial.error else "FINISHED")
+
+    def log_result(self, result: SearchResult) -> None:
+        with speaking(self._registry.uri):
+            self._registry.client.set_tag(self.run_id, ENDED_TAG, result.ended)
+            if result.best is not None:
+                self._registry.client.set_tag(self.run_id, BEST_TAG, " ".join(result.best.overrides))
+                self._registry.client.log_batch(self.run_id, metrics=self._metrics(result.best, {"tries": float(len(result.trials))}))
+
+    def end(self, status: str, reason: str | None) -> None:
+        # A store that died meanwhile must not hide why the search ended.
+        with suppress(ServiceError), speaking(self._registry.uri):
+            if reason:
+                self._registry.client.set_tag(self.run_id, tracking.REASON_TAG, reason[:5000])
+            self._registry.client.set_terminated(self.run_id, status)
+
+    def _metrics(self, trial: Trial, others: dict[str, float]) -> list[Any]:
+        from mlflow.entities import Metric
+
+        values = dict(others)
+        if not trial.error:
+            values |= {f"cv.{self._metric}": trial.mean, f"cv.{self._metric}.std": trial.deviation}
+        now = int(time.time() * 1000)
+        return [Metric(name, value, now, 0) for name, value in values.items()]

@@ -1,0 +1,256 @@
+"""`mlp check` on sound projects and on each thing that may be wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from platform_lib.data.imports.staging import staging_folder
+from platform_lib.local_platform.machine import Finding
+from platform_lib.project_checks.lock_file import check_lock
+from platform_lib.project_checks.project import check_configuration, check_data, check_dvc, check_leftovers, check_template, check_user_code
+from platform_lib.project_checks.work_tree import check_work_tree
+from platform_lib.settings import Project
+from tests.conftest import commit_all, git, run_mlp
+
+LOCKABLE = (
+    '[project]\nname = "sample-model"\nversion = "0.1.0"\nrequires-python = ">=3.11,<3.15"\ndependencies = []\n\n[tool.mlp]\nmodel = "sample-model"\n'
+)
+
+
+def levels(findings: object) -> list[str]:
+    assert isinstance(findings, list)
+    return [finding.level for finding in findings]
+
+
+def only(findings: object) -> Finding:
+    assert isinstance(findings, list) and len(findings) == 1, findings
+    finding: Finding = findings[0]
+    return finding
+
+
+@pytest.mark.usefixtures("managers_on_path")
+def test_a_generated_project_has_nothing_wrong_but_the_lock_that_stands_for_one(project: Project) -> None:
+    found = json.loads(run_mlp(project, "check", "--json", expect=1).stdout)
+    assert [(entry["name"], entry["level"]) for entry in found] == [
+        ("template", "note"),
+        ("lock", "problem"),
+        ("git", "ok"),
+        ("data", "ok"),
+        ("dvc", "ok"),
+        ("configuration", "ok"),
+        ("code", "ok"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_sound_project_passes_in_plain_words(project: Project) -> None:
+    lock(project)
+    lines = run_mlp(project, "check").stdout.splitlines()
+    assert lines[-1] == "This project is sound."
+    assert "ok       data: sample.csv fits conf/data/sample.yaml: 344 rows." in lines
+
+
+@pytest.mark.answers(data_source="own")
+def test_without_a_table_it_notes_what_it_waits_for(project: Project) -> None:
+    found = [only(check(project)) for check in (check_data, check_configuration)]
+    assert [(finding.level, finding.text) for finding in found] == [
+        ("note", "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`."),
+        ("note", "not composed, since no table is selected yet."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("commit", "level", "text"),
+    [
+        ("v{installed}", "ok", "template and library are both at v{installed}."),
+        ("v9.9.9", "problem", "the template is at v9.9.9, but the installed platform-lib is {installed}."),
+        ("v9.9.9-3-gabc1234", "note", "made from v9.9.9-3-gabc1234, which is no release; the library is {installed}."),
+        ("abc1234", "note", "made from abc1234, which is no release; the library is {installed}."),
+    ],
+)
+def test_template_and_library_are_of_one_version(project: Project, monkeypatch: pytest.MonkeyPatch, commit: str, level: str, text: str) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: {"platform-lib": "0.2.0"}[name])
+    (project.root / ".copier-answers.yml").write_text(f"_commit: {commit.format(installed='0.2.0')}\n", encoding="utf-8")
+    finding = only(check_template(project))
+    assert (finding.level, finding.text) == (level, text.format(installed="0.2.0"))
+
+
+@pytest.mark.parametrize(
+    ("text", "level"), [(None, "note"), ("_src_path: /x\n", "note"), ("a: [", "problem")], ids=["missing", "no-version", "broken"]
+)
+def test_answers_that_say_no_version_are_noted(project: Project, text: str | None, level: str) -> None:
+    file = project.root / ".copier-answers.yml"
+    file.unlink()
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    assert only(check_template(project)).level == level
+
+
+def test_a_missing_lock_is_a_problem(project: Project) -> None:
+    (project.root / "uv.lock").unlink()
+    assert only(check_lock(project)).text == "there is no lock file, so nobody could rebuild this environment."
+
+
+def test_a_second_lock_is_a_problem(project: Project) -> None:
+    (project.root / "pdm.lock").write_text("", encoding="utf-8")
+    assert only(check_lock(project)).text == "there are two lock files, uv.lock and pdm.lock."
+
+
+def test_a_lock_outside_git_is_a_problem(project: Project) -> None:
+    git(project.root, "rm", "-q", "--cached", "uv.lock")
+    assert only(check_lock(project)).text == "uv.lock is not in git."
+
+
+def lock(project: Project, *, manager: str = "uv") -> None:
+    """A real lock of a project without dependencies: made in no time and offline."""
+    (project.root / "uv.lock").unlink()
+    (project.root / "pyproject.toml").write_text(LOCKABLE, encoding="utf-8")
+    command = ["uv", "lock", "--offline", "--quiet"] if manager == "uv" else ["pdm", "lock", "--quiet"]
+    subprocess.run([sys.executable, "-m", *command], cwd=project.root, check=True)
+    commit_all(project.root, "lock")
+
+
+@pytest.fixture
+def managers_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+
+
+@pytest.mark.usefixtures("managers_on_path")
+@pytest.mark.parametrize("manager", ["uv", pytest.param("pdm", marks=pytest.mark.slow)])
+def test_a_lock_is_compared_with_pyproject(project: Project, manager: str) -> None:
+    lock(project, manager=manager)
+    assert (only(check_lock(project)).level, only(check_lock(project)).text) == ("ok", f"{manager}.lock fits pyproject.toml.")
+    (project.root / "pyproject.toml").write_text(LOCKABLE.replace("<3.15", "<3.14"), encoding="utf-8")
+    finding = only(check_lock(project))
+    assert (finding.level, finding.text) == ("problem", f"{manager}.lock does not fit pyproject.toml.")
+    assert finding.mend == "Run `make lock` and `make setup`, then commit the lock."
+
+
+@pytest.mark.usefixtures("managers_on_path")
+def test_what_uv_cannot_say_without_the_network_is_only_noted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock(project)
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    (project.root / "pyproject.toml").write_text(LOCKABLE.replace("[]", '["in-no-cache-at-all"]'), encoding="utf-8")
+    assert levels(check_lock(project)) == ["note"]
+
+
+@pytest.mark.usefixtures("managers_on_path")
+def test_a_lock_that_uv_cannot_read_is_a_problem(project: Project) -> None:
+    assert only(check_lock(project)).text == "uv refuses uv.lock: Failed to parse `uv.lock`."
+
+
+@pytest.mark.parametrize("name", ["uv.lock", "pdm.lock"])
+def test_without_its_package_manager_a_lock_is_only_noted(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (project.root / "uv.lock").rename(project.root / name)
+    commit_all(project.root)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setattr("platform_lib.project_checks.lock_file.shutil.which", lambda _: None)
+    assert levels(check_lock(project)) == ["note"]
+
+
+def test_conflict_markers_in_a_tracked_file_are_a_problem(project: Project) -> None:
+    (project.root / "README.md").write_text("<<<<<<< before updating\na\n=======\nb\n>>>>>>> after updating\n", encoding="utf-8")
+    commit_all(project.root, "markers")
+    assert only(check_work_tree(project)).text == "conflict markers in README.md."
+
+
+def test_a_line_of_equals_signs_is_no_conflict(project: Project) -> None:
+    (project.root / "README.md").write_text("Title\n=======\n", encoding="utf-8")
+    commit_all(project.root, "heading")
+    assert levels(check_work_tree(project)) == ["ok"]
+
+
+def test_a_rejected_patch_is_a_problem(project: Project) -> None:
+    (project.root / "pyproject.toml.rej").write_text("", encoding="utf-8")
+    assert only(check_work_tree(project)).text == "an update left pyproject.toml.rej."
+
+
+def test_a_project_without_a_commit_is_a_problem(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    assert only(check_work_tree(Project(root=tmp_path, name="x", package="x"))).mend == "Run `make setup`."
+
+
+def test_an_interrupted_import_is_a_problem(project: Project) -> None:
+    assert levels(check_leftovers(project)) == []
+    staging_folder(project).mkdir(parents=True)
+    assert only(check_leftovers(project)).mend == "`mlp data check` finishes it."
+
+
+def test_a_table_that_breaks_its_contract_is_a_problem(project: Project) -> None:
+    file = project.data_dir / "sample.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace("Torgersen,39.1", "Torgersen,long", 1), encoding="utf-8")
+    finding = only(check_data(project))
+    assert finding.level == "problem" and "bill_length_mm" in finding.text
+
+
+def test_a_table_that_is_nowhere_is_a_problem(project: Project) -> None:
+    (project.data_dir / "sample.csv").unlink()
+    assert levels(check_data(project)) == ["problem"]
+
+
+@pytest.fixture
+def imported(project: Project, tmp_path: Path) -> Project:
+    pd.DataFrame({"a": range(40), "y": ["p", "q"] * 20}).to_csv(tmp_path / "mine.csv", index=False)
+    run_mlp(project, "data", "import", str(tmp_path / "mine.csv"), "--target", "y")
+    commit_all(project.root, "data: mine")
+    return project
+
+
+@pytest.mark.slow
+def test_a_table_that_dvc_keeps_elsewhere_is_only_noted(imported: Project) -> None:
+    assert levels(check_dvc(imported)) == ["ok"]
+    (imported.data_dir / "mine.parquet").unlink()
+    assert (levels(check_data(imported)), levels(check_dvc(imported))) == (["note"], ["ok"])
+
+
+@pytest.mark.slow
+def test_what_dvc_tracks_must_be_what_is_there(imported: Project) -> None:
+    pd.DataFrame({"a": [1]}).to_parquet(imported.data_dir / "mine.parquet")
+    assert only(check_dvc(imported)).text == "data/mine.parquet is not what DVC tracks."
+    (imported.data_dir / "mine.parquet.dvc").write_text("outs: 3\n", encoding="utf-8")
+    assert only(check_dvc(imported)).text == "data/mine.parquet.dvc cannot be read."
+
+
+def test_a_storage_that_is_not_named_is_noted_until_a_table_needs_it(project: Project) -> None:
+    (project.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n", encoding="utf-8")
+    assert levels(check_dvc(project)) == ["note"]
+    (project.data_dir / "mine.parquet.dvc").write_text("outs:\n- md5: 0\n  path: mine.parquet\n", encoding="utf-8")
+    assert levels(check_dvc(project)) == ["problem"]
+
+
+def test_every_choice_is_composed_and_the_wrong_one_named(project: Project) -> None:
+    (project.conf_dir / "model" / "mine.yaml").write_text("name: forest\ncolour: red\n", encoding="utf-8")
+    finding = only(check_configuration(project))
+    assert finding.text.startswith("with model=mine: ") and "colour" in finding.text
+
+
+def test_a_choice_that_leaves_a_value_open_is_none_to_compose(project: Project) -> None:
+    assert "???" in (project.conf_dir / "split" / "group.yaml").read_text(encoding="utf-8")
+    assert levels(check_configuration(project)) == ["ok"]
+
+
+@pytest.mark.parametrize("module", ["features", "model", "pipeline"])
+def test_code_that_does_not_import_is_a_problem(project: Project, module: str) -> None:
+    file = project.root / "src" / project.package / f"{module}.py"
+    file.write_text("import nowhere_to_be_found\n", encoding="utf-8")
+    assert any("nowhere_to_be_found" in finding.text for finding in check_user_code(project))
+
+
+@pytest.mark.slow
+def test_a_problem_exits_1_with_how_to_mend_it(project: Project) -> None:
+    (project.root / "uv.lock").unlink()
+    done = run_mlp(project, "check", expect=1)
+    assert "problem  lock: there is no lock file, so nobody could rebuild this environment. Run `make setup`, then commit the lock." in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 problem to mend."
+
+
+def test_outside_a_project_it_is_wrong_use(tmp_path: Path) -> None:
+    run_mlp(tmp_path, "check", expect=2)

@@ -1,0 +1,239 @@
+"""A table that is there already: what would change is said, and what people decided lives on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+
+from platform_lib.data.contract import Column, DataContract, dump_contract
+from platform_lib.data.dataset import contract_path, find_contract, load_dataset
+from platform_lib.data.imports.plan import ImportRequest, plan_import
+from platform_lib.data.splits import holdout_mask
+from platform_lib.errors import NotFound, UsageError
+from platform_lib.settings import Project
+from tests.data.conftest import import_file
+
+FIRST = "k,size,kind,y\nk1,1,a,p\nk2,2,b,q\nk3,3,a,p\nk4,4,b,q\n"
+
+
+@pytest.fixture
+def table(bare: Project, write: Callable[..., Path]) -> Project:
+    """A project with the table `table` of FIRST in it."""
+    import_file(bare, write(FIRST), target="y")
+    return bare
+
+
+def edit(project: Project, **columns: Column | None) -> DataContract:
+    """Change entries of the contract on disk, as people do; None takes an entry out."""
+    contract = find_contract(project, "table")
+    entries = {name: columns.get(name, column) for name, column in contract.columns.items()}
+    edited = msgspec.structs.replace(
+        contract,
+        columns={name: column for name, column in entries.items() if column is not None},
+        key=[name for name in contract.key if entries[name] is not None],
+    )
+    contract_path(project, "table").write_text(dump_contract(edited), encoding="utf-8")
+    return edited
+
+
+def test_the_difference_is_listed(table: Project, write: Callable[..., Path]) -> None:
+    file = write("k,size,kind,new,y\nk1,0.5,a,1,p\nk2,2,c,2,r\nk3,,a,3,p\nk4,4,c,4,r\nk5,9,c,5,r\n")
+
+    found = plan_import(table, ImportRequest(file=file)).differences
+
+    assert found == [
+        "rows: 4 → 5",
+        "column added: new (integer)",
+        "size: type integer → number",
+        "kind: new values c",
+        "kind: values no longer there b",
+        "y: new values r",
+        "y: values no longer there q",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "change"),
+    [
+        ("k,size,y\nk1,1,p\nk2,2,q\nk3,3,p\nk4,4,q\n", "column removed: kind (string)"),
+        ("k,size,kind,y\nk1,-1,a,p\nk2,20,b,q\nk3,3,a,p\nk4,4,b,q\n", "size: range 1 … 4 → -1 … 20"),
+        ("k,size,kind,y\nk1,1,a,p\nk2,2,,q\nk3,3,a,p\nk4,4,b,q\n", "kind: has missing values now"),
+    ],
+    ids=["removed", "range", "gaps"],
+)
+def test_a_change_is_said(table: Project, write: Callable[..., Path], content: str, change: str) -> None:
+    assert change in plan_import(table, ImportRequest(file=write(content))).differences
+
+
+def test_append_adds_the_rows_and_widens_the_contract(table: Project, write: Callable[..., Path]) -> None:
+    import_file(table, write("y,kind,size,k\np,c,9,k5\nq,a,,k6\n,a,1,k7\n", "more.csv"), name="table", mode="append")
+
+    contract = find_contract(table, "table")
+    assert contract.columns["size"] == Column(type="integer", nullable=True, min=1, max=9)
+    assert contract.columns["kind"] == Column(type="string", allowed=["a", "b", "c"])
+    assert contract.key == ["k", "size", "kind", "y"]
+    frame = load_dataset(table, contract)
+    assert frame["k"].tolist() == ["k1", "k2", "k3", "k4", "k5", "k6"]
+    assert frame["size"].tolist()[:5] == [1, 2, 3, 4, 9]
+
+
+def test_append_reads_values_as_the_contract_types_them(table: Project, write: Callable[..., Path]) -> None:
+    edit(table, k=Column(type="string"))
+
+    import_file(table, write("k,size,kind,y\n005,5,a,p\n6,6,b,q\n", "more.csv"), name="table", mode="append")
+
+    assert load_dataset(table, find_contract(table, "table"))["k"].tolist()[4:] == ["005", "6"]
+
+
+def test_append_keeps_the_hold_out(bare: Project, write: Callable[..., Path]) -> None:
+    def lines(start: int, end: int) -> str:
+        return "a,b,y\n" + "".join(f"{i},{i % 5},{'pq'[i % 2]}\n" for i in range(start, end))
+
+    import_file(bare, write(lines(0, 400)), target="y")
+    before = find_contract(bare, "table")
+    frame = load_dataset(bare, before)
+    held = set(frame["a"][holdout_mask(frame, before)])
+
+    import_file(bare, write(lines(400, 440).replace("400,0", ",0"), "more.csv"), name="table", mode="append")
+
+    contract = find_contract(bare, "table")
+    grown = load_dataset(bare, contract)
+    assert {a for a in grown["a"][holdout_mask(grown, contract)] if a < 400} == held
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("k,size,y\nk5,1,p\n", "{file} lacks the column 'kind' of the table 'table'; add it, or import all rows anew with --replace."),
+        (
+            "k,size,kind,new,y\nk5,1,a,1,p\n",
+            "{file} has the column 'new', which the table 'table' has not; take it out, or import all rows anew with --replace.",
+        ),
+        (
+            "k,size,kind,y\nk5,1,a,p\nk6,2.5,a,p\n",
+            "column 'size' is of type integer in the contract, but 1 new value is not a whole number, the first is '2.5' in row 1 (counted from 0). "
+            "Mend the file, or import all rows anew with --replace.",
+        ),
+        (
+            "k,size,kind,y\nk5,many,a,p\nk6,few,a,p\n",
+            "column 'size' is of type integer in the contract, but 2 new values are not a whole number, "
+            "the first is 'many' in row 0 (counted from 0). Mend the file, or import all rows anew with --replace.",
+        ),
+        (
+            "k,size,kind,y\nk5,1,a,r\n",
+            "the class 'r' of the target 'y' has a single row, expected two or more: to learn from and to test on. "
+            "Add rows, take the row out, or merge the class with another.",
+        ),
+        ("k,size,kind,y\nk5,1,a,\n", "the target 'y' has no value in any row of {file}; choose another with --target, or fill it in."),
+        (FIRST, "all 4 rows of {file} are in the table 'table' already; there is nothing to append."),
+    ],
+    ids=["column-lacks", "column-unknown", "fraction", "text", "single-row-class", "no-target", "appended-twice"],
+)
+def test_rows_that_do_not_fit_are_not_appended(table: Project, write: Callable[..., Path], content: str, sentence: str) -> None:
+    file = write(content, "more.csv")
+
+    with pytest.raises(UsageError) as caught:
+        plan_import(table, ImportRequest(file=file, name="table", mode="append"))
+
+    assert str(caught.value) == sentence.format(file=file)
+
+
+def test_append_with_another_target_is_refused(table: Project, write: Callable[..., Path]) -> None:
+    with pytest.raises(UsageError, match="--target is 'kind', but the table 'table' has y; leave --target out, or use --replace"):
+        plan_import(table, ImportRequest(file=write(FIRST), target="kind", mode="append"))
+
+
+def test_append_to_a_table_that_is_not_here_says_how_to_fetch_it(table: Project, write: Callable[..., Path]) -> None:
+    (table.data_dir / "table.parquet").unlink()
+
+    with pytest.raises(NotFound, match=r"data/table\.parquet is missing; fetch it with `mlp data pull`"):
+        plan_import(table, ImportRequest(file=write(FIRST), mode="append"))
+
+
+def test_replace_keeps_what_people_decided(table: Project, write: Callable[..., Path]) -> None:
+    edit(
+        table,
+        k=Column(type="string", log=False),
+        size=Column(type="integer", nullable=True, min=0, max=100),
+        kind=Column(type="string", allowed=["a", "b", "z"]),
+    )
+
+    done = import_file(table, write("k,size,kind,y\nk1,5,a,p\nk2,2,b,q\nk3,3,a,p\nk4,4,b,q\nk5,4,b,q\n"), mode="replace")
+
+    columns = find_contract(table, "table").columns
+    assert columns["k"] == Column(type="string", log=False)
+    assert columns["size"] == Column(type="integer", nullable=True, min=0, max=100)
+    assert columns["kind"] == Column(type="string", allowed=["a", "b", "z"])
+    assert "size keeps from the contract: nullable, range 0 … 100." in done.account.notes
+    assert "k keeps from the contract: log: false." in done.account.notes
+    assert parquet.read_metadata(table.data_dir / "table.parquet").num_rows == 5
+
+
+def test_replace_widens_a_range_that_no_longer_fits(table: Project, write: Callable[..., Path]) -> None:
+    import_file(table, write(FIRST.replace("k4,4", "k4,40")), mode="replace")
+
+    assert find_contract(table, "table").columns["size"] == Column(type="integer", min=1, max=40)
+
+
+def test_a_limit_that_was_taken_away_stays_away(table: Project, write: Callable[..., Path]) -> None:
+    edit(table, size=Column(type="integer", min=1), kind=Column(type="string"))
+
+    import_file(table, write(FIRST), mode="replace")
+
+    assert find_contract(table, "table").columns["size"] == Column(type="integer", min=1)
+    assert find_contract(table, "table").columns["kind"] == Column(type="string")
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_column_that_was_taken_out_stays_out_but_in_the_file(table: Project, write: Callable[..., Path], mode: str) -> None:
+    edit(table, kind=None)
+
+    import_file(table, write(FIRST.replace("k1,1", "k5,4")), mode=mode)
+
+    assert list(find_contract(table, "table").columns) == ["k", "size", "y"]
+    assert "kind" in parquet.read_schema(table.data_dir / "table.parquet").names
+
+
+def sides(project: Project) -> dict[Any, bool]:
+    contract = find_contract(project, "table")
+    frame = load_dataset(project, contract)
+    return dict(zip(frame["k"], holdout_mask(frame, contract, test_share=0.5).tolist(), strict=True))
+
+
+def test_replace_with_a_new_column_moves_no_row(bare: Project, write: Callable[..., Path]) -> None:
+    rows = [(f"k{i}", i, "pq"[i % 2]) for i in range(100)]
+    import_file(bare, write("k,size,y\n" + "".join(f"{k},{s},{y}\n" for k, s, y in rows)), target="y")
+    before = sides(bare)
+
+    done = import_file(bare, write("k,new,size,y\n" + "".join(f"{k},{s / 7},{s},{y}\n" for k, s, y in rows)), mode="replace")
+
+    assert sides(bare) == before
+    assert np.mean(list(before.values())) not in (0, 1)
+    assert "The key stays as it was, so that no row changes its side of the hold-out." in done.account.notes
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("k,size,y\nk1,1,p\nk2,2,q\nk3,3,p\nk4,4,q\n", "The key loses kind: rows change sides of the hold-out."),
+        (FIRST.replace("k1,1", "k1,one"), "The type of size in the key changes: rows change sides of the hold-out."),
+        (FIRST.replace("k1,1", "k1,1.5"), None),
+    ],
+    ids=["key-column-gone", "key-column-becomes-text", "integer-becomes-number"],
+)
+def test_a_replacement_that_moves_rows_says_so(table: Project, write: Callable[..., Path], content: str, said: str | None) -> None:
+    notes = plan_import(table, ImportRequest(file=write(content), mode="replace")).account.notes
+
+    assert [note for note in notes if "hold-out" in note] == ([said] if said else [])
+
+
+def test_replace_may_give_another_target(table: Project, write: Callable[..., Path]) -> None:
+    import_file(table, write(FIRST), target="kind", mode="replace")
+
+    contract = find_contract(table, "table")
+    assert contract.target == "kind"
+    assert contract.key == ["k", "size", "kind", "y"]

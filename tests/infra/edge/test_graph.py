@@ -1,0 +1,129 @@
+"""The edge, the login and a team's place on the resource graph: what a request meets, in which order, and what a mirror changes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from platform_lib.infra.edge.login import IDENTITY_HEADERS
+from platform_lib.infra.team.rbac import deployer_rules
+from tests.infra.harness.graph import Graph, Resource
+from tests.infra.stacks import CA, MIRRORED, run_stack
+
+
+@pytest.fixture(scope="module")
+def local() -> Graph:
+    return run_stack("local")
+
+
+@pytest.fixture(scope="module")
+def team() -> Graph:
+    return run_stack("team")
+
+
+def find(graph: Graph, kind: str, name: str, namespace: str) -> Resource:
+    [found] = [r for r in graph.kubernetes(kind) if r.namespace == namespace and r.inputs["metadata"].get("name") == name]
+    return found
+
+
+def chain(graph: Graph, namespace: str) -> list[str]:
+    """Middlewares of a user interface's route."""
+    route = find(graph, "IngressRoute", "ui", namespace).inputs["spec"]["routes"][0]
+    return [entry["name"].removeprefix("ui-") for entry in route["middlewares"]]
+
+
+def values(graph: Graph, release: str) -> dict[str, Any]:
+    [found] = [r for r in graph.of("kubernetes:helm.sh/v3:Release") if r.inputs["name"] == release]
+    made: dict[str, Any] = found.inputs["values"]
+    return made
+
+
+def test_limits_come_before_the_login_and_identity_after_it(local: Graph, team: Graph) -> None:
+    assert chain(team, "mlp-mlflow") == ["rate", "body", "login", "identity"]
+    assert chain(team, "mlp-monitoring") == ["rate", "body", "login", "groups"]
+    assert chain(local, "mlp-mlflow") == ["rate", "body", "login", "identity"]
+
+
+def test_the_groups_of_an_interface_are_asked_for(team: Graph) -> None:
+    spec = find(team, "Middleware", "ui-groups", "mlp-monitoring").inputs["spec"]["forwardAuth"]
+    assert spec["address"] == "http://oauth2-proxy.mlp-auth/oauth2/auth?allowed_groups=platform-admins,churn-team"
+    assert set(IDENTITY_HEADERS) <= set(spec["authResponseHeaders"])
+
+
+def test_without_an_issuer_no_header_of_the_client_says_who_it_is(local: Graph) -> None:
+    headers = find(local, "Middleware", "ui-identity", "mlp-monitoring").inputs["spec"]["headers"]["customRequestHeaders"]
+    assert set(headers) == set(IDENTITY_HEADERS) and headers["X-Auth-Request-User"] == "admin" and headers["X-Auth-Request-Email"] == ""
+
+
+def test_what_proves_the_login_is_secret_in_the_state(local: Graph) -> None:
+    for namespace in ("mlp-mlflow", "mlp-prefect"):
+        identity = find(local, "Middleware", "ui-identity", namespace)
+        assert any(path.startswith("spec.headers.customRequestHeaders") for path in identity.secret_inputs)
+
+
+def test_metrics_have_no_route(local: Graph) -> None:
+    for route in local.kubernetes("IngressRoute"):
+        for rule in route.inputs["spec"]["routes"]:
+            assert "!PathPrefix(`/metrics`)" in rule["match"] and "!PathPrefix(`/api/metrics`)" in rule["match"]
+
+
+def test_traefik_speaks_https_only_with_headers_on_every_answer(local: Graph) -> None:
+    made = values(local, "traefik")
+    assert made["ports"]["web"]["http"]["redirections"]["entryPoint"] == {"to": "websecure", "scheme": "https", "permanent": True}
+    assert made["ports"]["websecure"]["http"]["middlewares"] == ["mlp-ingress-security-headers@kubernetescrd"]
+    assert set(made["ports"]["websecure"]["http"]["encodedCharacters"].values()) == {False}
+    providers = made["providers"]["kubernetesCRD"]
+    assert (providers["allowEmptyServices"], providers["allowCrossNamespace"], providers["allowExternalNameServices"]) == (True, False, False)
+    options = find(local, "TLSOption", "default", "mlp-ingress").inputs["spec"]
+    assert options["minVersion"] == "VersionTLS12" and options["sniStrict"] is True
+    headers = find(local, "Middleware", "security-headers", "mlp-ingress").inputs["spec"]["headers"]
+    assert headers["stsSeconds"] == 31_536_000 and headers["forceSTSHeader"] is True
+
+
+def test_one_certificate_holds_every_host(team: Graph) -> None:
+    certificate = find(team, "Certificate", "edge-certificate", "mlp-ingress").inputs["spec"]
+    assert certificate["dnsNames"] == [
+        f"{name}.ml.example.com" for name in ("mlflow", "prefect", "grafana", "auth", "models", "prefect-churn", "prefect-fraud")
+    ]
+    [issuer] = team.kubernetes("ClusterIssuer")
+    assert issuer.inputs["spec"]["acme"]["email"] == "platform@example.com"
+
+
+def test_a_mirrored_install_names_nothing_from_outside() -> None:
+    graph = run_stack("local", **MIRRORED)
+    for release in graph.of("kubernetes:helm.sh/v3:Release"):
+        assert release.inputs["chart"].startswith("/charts/") and not release.inputs.get("repositoryOpts")
+        assert "registry.internal/mirror" in json.dumps(release.inputs["values"]), release.name
+    images = [
+        container["image"] for workload in graph.kubernetes("Deployment") for container in workload.inputs["spec"]["template"]["spec"]["containers"]
+    ] + [graph.kubernetes("Cluster")[0].inputs["spec"]["imageName"]]
+    assert len(images) >= 4 and [image for image in images if not image.startswith("registry.internal/mirror/")] == []
+
+
+def test_a_proxy_and_its_authority_reach_whatever_goes_outside() -> None:
+    graph = run_stack("team", **MIRRORED)
+    for release in ("cert-manager", "oauth2-proxy"):
+        environment = {entry["name"]: entry["value"] for entry in values(graph, release)["extraEnv"]}
+        assert environment["HTTPS_PROXY"] == "http://proxy.internal:3128" and environment["SSL_CERT_DIR"] == "/etc/platform-ca"
+    authorities = [r for r in graph.kubernetes("ConfigMap") if r.inputs["metadata"].get("name") == "platform-ca"]
+    assert {r.inputs["data"]["ca.crt"] for r in authorities} == {CA}
+    egress = find(graph, "NetworkPolicy", "oauth2-proxy", "mlp-auth").inputs["spec"]["egress"]
+    assert {entry["port"] for rule in egress for entry in rule["ports"]} == {53, 443, 3128}
+
+
+def test_a_team_has_everything_that_is_not_its_own_to_make(team: Graph) -> None:
+    kinds = sorted(r.inputs["kind"] for r in team.kubernetes() if r.namespace == "team-churn" and "Team$" in r.urn)
+    assert kinds == sorted(
+        ["ConfigMap", "LimitRange", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy", "ResourceQuota", "Secret", "ServiceAccount"]
+        + ["Role", "RoleBinding"] * 3
+    )
+    [space] = [r for r in team.kubernetes("Namespace") if r.inputs["metadata"]["name"] == "team-fraud"]
+    assert space.inputs["metadata"]["annotations"] == {"mlp.platform/models": "fraud,card-*"}
+    assert space.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    bound = find(team, "RoleBinding", "ci", "team-churn").inputs["subjects"]
+    assert [subject["name"] for subject in bound] == ["deployer", "ci-churn"]
+
+
+def test_ci_can_make_no_secret_no_role_and_no_namespace() -> None:
+    writable = {thing for rule in deployer_rules() if "create" in rule["verbs"] for thing in rule["resources"]}
+    assert not writable & {"secrets", "roles", "rolebindings", "namespaces", "resourcequotas", "pods", "tlsoptions", "certificates"}

@@ -1,0 +1,293 @@
+"""What a model endpoint is made of, on the resource graph: nothing here has met a cluster."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pytest
+
+from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.names import SharedOutputs
+from tests.infra.harness.graph import Graph, run_program
+from tests.infra.shared import SHARED
+
+IMAGE = "registry.example.com/churn@sha256:" + "a" * 64
+KEYS = "keys:\n- name: shop\n  sha256: " + "b" * 64 + "\n"
+ARGS: dict[str, Any] = {"model": "churn", "namespace": "team-red", "image": IMAGE, "shared": SHARED, "keys": KEYS, "exposure": "public"}
+
+KINDS = [
+    "ConfigMap",
+    "ConfigMap",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "IngressRoute",
+    "Middleware",
+    "Middleware",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "PrometheusRule",
+    "Service",
+    "ServiceAccount",
+    "ServiceMonitor",
+]
+
+
+def program(**changes: Any) -> Callable[[], None]:
+    def declare() -> None:
+        cluster = k8s.Provider("cluster", cluster_identifier="test")
+        ModelEndpoint("churn", ModelEndpointArgs(**{**ARGS, **changes}), opts=pulumi.ResourceOptions(provider=cluster))
+
+    return declare
+
+
+def graph(**changes: Any) -> Graph:
+    return run_program(program(**changes))
+
+
+def pod(made: Graph) -> dict[str, Any]:
+    spec: dict[str, Any] = made.kubernetes("Deployment")[0].inputs["spec"]["template"]["spec"]
+    return spec
+
+
+def environment(made: Graph) -> dict[str, Any]:
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in pod(made)["containers"][0]["env"]}
+
+
+@pytest.fixture(scope="module")
+def made() -> Graph:
+    return graph()
+
+
+def test_the_parts_of_an_endpoint(made: Graph) -> None:
+    assert sorted(resource.inputs["kind"] for resource in made.kubernetes()) == KINDS
+    assert {resource.inputs["metadata"]["namespace"] for resource in made.kubernetes()} == {"team-red"}
+    assert {resource.provider for resource in made.kubernetes()} == {"cluster"}
+
+
+def test_every_part_is_a_child_named_after_the_endpoint(made: Graph) -> None:
+    component = made.one("platform-lib:index:ModelEndpoint")
+    assert {resource.parent for resource in made.kubernetes()} == {component.urn}
+    assert [resource.name for resource in made.kubernetes() if resource.name.split("-")[0] != "churn"] == []
+
+
+def test_a_preview_shows_the_same_parts(made: Graph) -> None:
+    preview = run_program(program(), preview=True)
+    assert sorted(resource.urn for resource in preview.resources) == sorted(resource.urn for resource in made.resources)
+
+
+def test_the_outputs_say_where_the_model_answers_and_which_image_runs(made: Graph) -> None:
+    outputs = made.one("platform-lib:index:ModelEndpoint").outputs
+    assert outputs == {"url": "https://models.ml.example.com/models/churn", "service_url": "http://churn.team-red:8000", "image": IMAGE}
+    declared = {name for name in ModelEndpoint.__annotations__ if not name.startswith("_")}
+    assert declared == outputs.keys()
+
+
+def test_an_endpoint_is_cluster_internal_unless_it_is_made_public() -> None:
+    inside = graph(exposure=ModelEndpointArgs(**{name: value for name, value in ARGS.items() if name != "exposure"}).exposure)
+    assert inside.kubernetes("IngressRoute") == inside.kubernetes("Middleware") == []
+    assert inside.one("platform-lib:index:ModelEndpoint").outputs["url"] == ""
+    asking = inside.kubernetes("NetworkPolicy")[0].inputs["spec"]["ingress"][0]["from"]
+    assert asking == [{"podSelector": {}}]
+
+
+def test_the_pod_has_no_right_that_it_does_not_need(made: Graph) -> None:
+    spec = pod(made)
+    assert spec["automountServiceAccountToken"] is False
+    assert made.kubernetes("ServiceAccount")[0].inputs["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    container = spec["containers"][0]
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
+    assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
+
+
+def test_the_image_is_named_by_its_digest(made: Graph) -> None:
+    assert pod(made)["containers"][0]["image"] == IMAGE
+
+
+def test_the_command_is_the_one_that_people_run(made: Graph) -> None:
+    command = pod(made)["containers"][0]["command"]
+    assert command[:3] == ["mlp", "serve", "models:/churn@champion"]
+    assert command[3:] == ["--host", "0.0.0.0", "--port", "8000", "--metrics-port", "9000", "--workers", "1"]
+    assert pod(graph(version="7"))["containers"][0]["command"][2] == "models:/churn/7"
+
+
+def test_credentials_are_named_and_not_written(made: Graph) -> None:
+    seen = environment(made)
+    assert seen["MLFLOW_TRACKING_URI"] == "http://mlflow.mlp-mlflow:5000"
+    assert seen["MLFLOW_TRACKING_USERNAME"] == {"secretKeyRef": {"name": "mlflow-credentials", "key": "username"}}
+    assert seen["MLFLOW_TRACKING_PASSWORD"] == {"secretKeyRef": {"name": "mlflow-credentials", "key": "password"}}
+    assert made.secret_outputs == set()
+
+
+def test_keys_reach_the_server_as_a_file_and_another_file_rolls_the_pods(made: Graph) -> None:
+    keys = next(resource for resource in made.kubernetes("ConfigMap") if resource.name == "churn-keys")
+    assert keys.inputs["data"] == {"keys.yaml": KEYS}
+    assert "name" not in keys.inputs["metadata"]  # so a new content is a new object, and the pod template changes with it
+    assert environment(made)["MLP_KEYS"] == "/etc/mlp/keys/keys.yaml"
+    assert {"name": "keys", "mountPath": "/etc/mlp/keys", "readOnly": True} in pod(made)["containers"][0]["volumeMounts"]
+
+
+def test_the_pod_ends_without_a_lost_request(made: Graph) -> None:
+    deployment = made.kubernetes("Deployment")[0].inputs["spec"]
+    assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert pod(made)["containers"][0]["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
+    assert pod(made)["terminationGracePeriodSeconds"] > 5 + 10  # the pause, and uvicorn's own time for requests in flight
+
+
+def test_probes_ask_whether_the_process_lives_and_whether_a_model_is_loaded(made: Graph) -> None:
+    container = pod(made)["containers"][0]
+    asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
+    assert asked == {
+        "startup": {"path": "/healthz", "port": "http"},
+        "liveness": {"path": "/healthz", "port": "http"},
+        "readiness": {"path": "/readyz", "port": "http"},
+    }
+
+
+def test_replicas_belong_to_the_autoscaler_alone(made: Graph) -> None:
+    assert "replicas" not in made.kubernetes("Deployment")[0].inputs["spec"]
+    scaler = made.kubernetes("HorizontalPodAutoscaler")[0].inputs["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 6)
+    assert scaler["metrics"][0]["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+
+
+def test_with_keda_the_request_rate_scales_too() -> None:
+    scaled = graph(requests_per_s_per_replica=50.0)
+    assert scaled.kubernetes("HorizontalPodAutoscaler") == []
+    spec = scaled.kubernetes("ScaledObject")[0].inputs["spec"]
+    assert spec["advanced"]["horizontalPodAutoscalerConfig"]["name"] == "churn"  # as the alert and the dashboard have it
+    assert [trigger["type"] for trigger in spec["triggers"]] == ["cpu", "prometheus"]
+    assert spec["triggers"][1]["metadata"] == {
+        "serverAddress": "http://kube-prometheus-stack-prometheus.mlp-monitoring:9090",
+        "query": 'sum(rate(mlp_requests_total{namespace="team-red",service="churn"}[1m]))',
+        "threshold": "50",
+    }
+
+
+def test_replicas_are_spread_and_a_drained_node_takes_one_at_a_time(made: Graph) -> None:
+    assert [entry["topologyKey"] for entry in pod(made)["topologySpreadConstraints"]] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert made.kubernetes("PodDisruptionBudget")[0].inputs["spec"]["maxUnavailable"] == 1
+
+
+def test_only_traefik_the_own_namespace_and_prometheus_get_in(made: Graph) -> None:
+    policy = made.kubernetes("NetworkPolicy")[0].inputs["spec"]
+    answers, metrics = policy["ingress"]
+    assert answers["ports"] == [{"protocol": "TCP", "port": 8000}]
+    assert answers["from"] == [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-ingress"}}}]
+    assert metrics["ports"] == [{"protocol": "TCP", "port": 9000}]
+    assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-monitoring"}}}]
+
+
+def reached(made: Graph) -> list[tuple[str, list[int]]]:
+    rules = made.kubernetes("NetworkPolicy")[0].inputs["spec"]["egress"]
+    return [(json.dumps(rule["to"]), [port["port"] for port in rule["ports"]]) for rule in rules]
+
+
+def test_it_asks_dns_and_mlflow_and_the_world_only_for_a_bucket_or_an_issuer() -> None:
+    assert [ports for _, ports in reached(graph())] == [[53, 53], [5000]]
+    assert "mlp-mlflow" in reached(graph())[1][0]
+    bucket = replace(SHARED, request_log_uri="s3://logs/platform")
+    assert [ports for _, ports in reached(graph(shared=bucket))] == [[53, 53], [5000], [443]]
+    assert "169.254.0.0/16" in reached(graph(shared=bucket))[2][0]
+    assert [ports for _, ports in reached(graph(shared=bucket, request_log="off"))] == [[53, 53], [5000]]
+    assert [ports for _, ports in reached(graph(oidc_issuer="https://issuer", oidc_audience="models"))][2:] == [[443]]
+
+
+def test_the_route_is_tls_strips_its_own_prefix_and_is_limited(made: Graph) -> None:
+    route = made.kubernetes("IngressRoute")[0].inputs["spec"]
+    assert route["entryPoints"] == ["websecure"]
+    assert "tls" in route
+    (rule,) = route["routes"]
+    assert rule["match"] == "Host(`models.ml.example.com`) && PathPrefix(`/models/churn/`)"
+    assert rule["services"] == [{"name": "churn", "port": 8000}]
+    middlewares = {resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("Middleware")}
+    assert [middlewares[entry["name"]] for entry in rule["middlewares"]] == [
+        {"rateLimit": {"average": 100, "period": "1s", "burst": 200}},
+        {"stripPrefix": {"prefixes": ["/models/churn"]}},
+    ]
+
+
+def test_metrics_are_scraped_and_no_route_leads_to_them(made: Graph) -> None:
+    monitor = made.kubernetes("ServiceMonitor")[0].inputs["spec"]
+    labels = made.kubernetes("Service")[0].inputs["metadata"]["labels"]
+    assert monitor["selector"]["matchLabels"].items() <= labels.items()
+    assert monitor["endpoints"][0]["port"] == "metrics"
+    assert next(port for port in made.kubernetes("Service")[0].inputs["spec"]["ports"] if port["name"] == "metrics")["port"] == 9000
+    assert "9000" not in json.dumps(made.kubernetes("IngressRoute")[0].inputs)
+
+
+def test_grafana_finds_the_dashboard(made: Graph) -> None:
+    board = next(resource for resource in made.kubernetes("ConfigMap") if resource.name == "churn-dashboard")
+    assert board.inputs["metadata"]["labels"]["grafana_dashboard"] == "1"
+    content = json.loads(board.inputs["data"]["team-red-churn.json"])
+    assert (content["uid"], content["title"]) == ("mlp-team-red-churn", "Model churn (team-red)")
+
+
+def test_alerts_are_those_that_promtool_tried(made: Graph) -> None:
+    from tests.infra.monitoring.test_alerts import MODEL
+
+    assert made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"] == MODEL
+    fixed = graph(min_replicas=2, max_replicas=2).kubernetes("PrometheusRule")[0].inputs["spec"]["groups"][0]["rules"]
+    assert "ModelAtItsLimit" not in [rule["alert"] for rule in fixed]
+
+
+def test_the_request_log_goes_to_the_bucket_of_the_platform_where_it_has_one() -> None:
+    assert "MLP_LOG" not in environment(graph())
+    bucket = replace(SHARED, request_log_uri="s3://logs/platform/")
+    assert environment(graph(shared=bucket))["MLP_LOG"] == "s3://logs/platform/team-red/churn"
+    assert "MLP_LOG" not in environment(graph(shared=bucket, request_log="off"))
+    with_secret = graph(shared=bucket, request_log_secret="bucket")
+    assert pod(with_secret)["containers"][0]["envFrom"] == [{"secretRef": {"name": "bucket"}}]
+
+
+def test_a_log_on_a_volume_outlives_the_endpoint() -> None:
+    kept = graph(request_log="volume", request_log_storage_class="shared-files")
+    claim = kept.kubernetes("PersistentVolumeClaim")[0]
+    assert (claim.opts["protect"], claim.opts["retain_on_delete"]) == (True, True)
+    assert claim.inputs["spec"]["accessModes"] == ["ReadWriteMany"]  # replicas on several nodes write to it
+    assert claim.inputs["spec"]["storageClassName"] == "shared-files"
+    assert environment(kept)["MLP_LOG"] == "/var/log/mlp"
+    assert {"name": "log", "mountPath": "/var/log/mlp"} in pod(kept)["containers"][0]["volumeMounts"]
+
+
+def test_two_endpoints_live_in_one_program() -> None:
+    def declare() -> None:
+        program()()
+        ModelEndpoint("fraud", ModelEndpointArgs(**{**ARGS, "model": "fraud"}))
+
+    made = run_program(declare)
+    assert len(made.kubernetes()) == 2 * len(KINDS)
+
+
+def test_outputs_of_the_shared_stack_may_come_later() -> None:
+    """As they do from the ConfigMap: known only while the program runs."""
+
+    def declare() -> None:
+        shared: pulumi.Output[SharedOutputs] = pulumi.Output.from_input("unused").apply(lambda _: SHARED)
+        ModelEndpoint("churn", ModelEndpointArgs(**{**ARGS, "shared": shared}))
+
+    assert run_program(declare).kubernetes("IngressRoute")[0].inputs["spec"]["routes"][0]["match"].startswith("Host(`models.ml.example.com`)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image": "churn:latest"}, "image is 'churn:latest': name it by its digest"),
+        ({"model": "Churn"}, "model is 'Churn': use 1-40 lowercase letters"),
+        ({"exposure": "world"}, "exposure is 'world': cluster or public"),
+        ({"request_log": "s3"}, "request_log is 's3': auto, volume or off"),
+        ({"min_replicas": 3, "max_replicas": 2}, "min_replicas is 3 and max_replicas 2"),
+        ({"min_replicas": 0}, "min_replicas is 0 and max_replicas 6"),
+        ({"version": "champion"}, "version is 'champion': a registered version's number pins it"),
+        ({"oidc_issuer": "https://issuer"}, "oidc_issuer and oidc_audience belong together"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_is_said_before_any_resource_exists(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ModelEndpointArgs(**{**ARGS, **changes})

@@ -1,0 +1,137 @@
+"""The program of a generated `deploy/`, run as Pulumi would run it, on the outputs that a shared stack published."""
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import copier
+import pulumi
+import pytest
+
+from platform_lib.infra.base.outputs import outputs_data
+from platform_lib.infra.model.stack import IMAGE_VARIABLE
+from tests.infra.harness.graph import Call, Graph, run_program
+from tests.infra.shared import SHARED
+
+IMAGE = "registry.example.com/churn@sha256:" + "a" * 64
+NEXT = "registry.example.com/churn@sha256:" + "c" * 64
+KEYS = "keys:\n- name: shop\n  sha256: " + "b" * 64 + "\n  scopes: [predict]\n  created: '2026-11-25'\n"
+PUBLISHED = outputs_data(SHARED)
+
+Run = Callable[..., Graph]
+
+
+@pytest.fixture(scope="module")
+def folder(template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`deploy/` of a generated project, with a key."""
+    project = tmp_path_factory.mktemp("model-stack") / "project"
+    answers = {"project_name": "churn-model", "deploy_target": "kubernetes"}
+    copier.run_copy(str(template_source), project, data=answers, defaults=True, quiet=True)
+    (project / "deploy" / "keys.yaml").write_text(KEYS, encoding="utf-8")
+    return project / "deploy"
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run(minReplicas="3")`: the graph, with settings of Pulumi.<stack>.yaml."""
+    monkeypatch.setenv(IMAGE_VARIABLE, IMAGE)
+
+    def run(published: dict[str, str] = PUBLISHED, *, preview: bool = False, where: Path = folder, **settings: str) -> Graph:
+        def config_map(call: Call) -> dict[str, Any]:
+            return {"data": published} if call.name == "platform-outputs" else {}
+
+        return run_program(
+            lambda: runpy.run_path(str(where / "__main__.py"), run_name="__main__"),
+            project="churn-model",
+            stack="production",
+            preview=preview,
+            config={f"churn-model:{name}": value for name, value in {"namespace": "team-red", **settings}.items()},
+            fakes={"kubernetes:core/v1:ConfigMap": config_map},
+        )
+
+    return run
+
+
+def test_the_program_declares_an_endpoint_of_the_project(run: Run) -> None:
+    made = run()
+    endpoint = made.one("platform-lib:index:ModelEndpoint")
+    assert endpoint.name == "churn-model"
+    assert made.outputs == {
+        "url": "https://models.ml.example.com/models/churn-model",
+        "service_url": "http://churn-model.team-red:8000",
+        "image": IMAGE,
+        "namespace": "team-red",
+    }
+    assert made.secret_outputs == set()
+
+
+def test_all_goes_to_the_teams_namespace_through_one_provider(run: Run) -> None:
+    made = run(context="platform")
+    assert {resource.inputs["metadata"]["namespace"] for resource in made.kubernetes() if not resource.read} == {"team-red"}
+    assert {resource.provider for resource in made.kubernetes()} == {"cluster"}
+    provider = made.one("pulumi:providers:kubernetes", "cluster").inputs
+    assert (provider["context"], provider["clusterIdentifier"]) == ("platform", "churn-model-production")
+
+
+def test_the_shared_outputs_are_read_from_the_own_namespace(run: Run) -> None:
+    made = run()
+    outputs = made.one("kubernetes:core/v1:ConfigMap", "platform-outputs")
+    assert (outputs.read, outputs.id) == (True, "team-red/platform-outputs")
+
+
+def test_settings_reach_the_endpoint(run: Run) -> None:
+    made = run(minReplicas="3", maxReplicas="9", version="7", memory="3Gi", alertLatencySeconds="0.5", requestsPerReplica="")
+    scaler = made.kubernetes("HorizontalPodAutoscaler")[0].inputs["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 9)
+    container = made.kubernetes("Deployment")[0].inputs["spec"]["template"]["spec"]["containers"][0]
+    assert container["command"][2] == "models:/churn-model/7"
+    assert container["resources"]["limits"]["memory"] == "3Gi"
+    slow = next(rule for rule in made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"][0]["rules"] if rule["alert"] == "ModelSlow")
+    assert slow["expr"].endswith("> 0.5")
+
+
+def test_the_keys_of_the_repository_are_the_servers(run: Run) -> None:
+    assert {"keys.yaml": KEYS} in [resource.inputs.get("data") for resource in run().kubernetes("ConfigMap")]
+
+
+def test_a_preview_and_an_up_declare_the_same(run: Run) -> None:
+    assert {resource.urn for resource in run(preview=True).resources} == {resource.urn for resource in run().resources}
+
+
+def refusal(run: Run, *args: Any, **settings: Any) -> str:
+    with pytest.raises(pulumi.RunError) as caught:
+        run(*args, **settings)
+    return str(caught.value)
+
+
+def test_a_missing_namespace_is_one_sentence(run: Run) -> None:
+    assert refusal(run, namespace="") == (
+        "there is no namespace: write `churn-model:namespace: team-NAME` into deploy/Pulumi.production.yaml, "
+        "with the name that your team has on the platform."
+    )
+
+
+def test_a_missing_image_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(IMAGE_VARIABLE)
+    assert refusal(run).startswith("there is no image: run `mlp deploy`, or set MLP_DEPLOY_IMAGE=NAME@sha256:…")
+
+
+def test_a_tag_is_no_image(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(IMAGE_VARIABLE, "churn:latest")
+    assert refusal(run).startswith("image is 'churn:latest': name it by its digest")
+
+
+def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    bare = Path(shutil.copytree(folder.parent, tmp_path / "project")) / "deploy"
+    (bare / "keys.yaml").unlink()
+    assert refusal(run, where=bare) == "deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one."
+    assert run(where=bare, exposure="cluster").kubernetes("IngressRoute") == []
+    assert run(where=bare, oidcIssuer="https://issuer", oidcAudience="models").kubernetes("IngressRoute")
+
+
+def test_a_namespace_without_a_platform_is_one_sentence(run: Run) -> None:
+    said = refusal(run, {})
+    assert said.startswith("ConfigMap platform-outputs in team-red has contract version none, this library reads 1")

@@ -1,0 +1,86 @@
+"""One address decides where alerts go."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from platform_lib.infra.monitoring.alert_routing import alertmanager_config
+
+SLACK = "https://hooks.slack.com/services/T0/B0/secret"
+
+
+def config(destination: str, **more: str) -> dict[str, Any]:
+    made: dict[str, Any] = yaml.safe_load(alertmanager_config(destination, **more))
+    return made
+
+
+def people(destination: str) -> dict[str, Any]:
+    return next(receiver for receiver in config(destination)["receivers"] if receiver["name"] == "people")
+
+
+def test_slack() -> None:
+    (slack,) = people(SLACK)["slack_configs"]
+    assert slack["api_url"] == SLACK
+    assert ".Annotations.summary" in slack["text"]
+
+
+def test_a_webhook() -> None:
+    assert people("https://alerts.example.com/hook?token=x") == {
+        "name": "people",
+        "webhook_configs": [{"url": "https://alerts.example.com/hook?token=x", "send_resolved": True}],
+    }
+
+
+def test_mail() -> None:
+    (mail,) = people("smtp://robot%40example.com:p%2Fw@mail.example.com:2525/?from=ml@example.com&to=red@example.com&to=blue@example.com")[
+        "email_configs"
+    ]
+    assert mail == {
+        "smarthost": "mail.example.com:2525",
+        "from": "ml@example.com",
+        "to": "red@example.com, blue@example.com",
+        "send_resolved": True,
+        "require_tls": True,
+        "auth_username": "robot@example.com",
+        "auth_password": "p/w",
+    }
+    (plain,) = people("smtps://mail.example.com/?from=a@b&to=c@d")["email_configs"]
+    assert (plain["smarthost"], "auth_password" in plain) == ("mail.example.com:465", False)
+
+
+def test_without_an_address_alerts_stay_in_grafana() -> None:
+    assert people("") == {"name": "people"}
+
+
+def test_every_route_leads_to_a_receiver_that_is_there() -> None:
+    made = config(SLACK)
+    names = {receiver["name"] for receiver in made["receivers"]}
+    assert {made["route"]["receiver"], *(route["receiver"] for route in made["route"]["routes"])} == names
+
+
+def test_the_alert_of_the_check_is_sent_at_once() -> None:
+    route = next(route for route in config(SLACK)["route"]["routes"] if "MlpPlatformCheck" in route["matchers"][0])
+    assert (route["receiver"], route["group_wait"]) == ("people", "1s")
+
+
+def test_a_proxy_is_used_for_the_outside() -> None:
+    assert config(SLACK, http_proxy="http://proxy:3128", no_proxy=".svc")["global"]["http_config"] == {
+        "proxy_url": "http://proxy:3128",
+        "no_proxy": ".svc",
+    }
+    assert "http_config" not in config(SLACK)["global"]
+
+
+@pytest.mark.parametrize(
+    ("destination", "sentence"),
+    [
+        ("#alerts", "alerts has the form of no address: give https://hooks.slack.com"),
+        ("http://alerts.example.com", "alerts has the form http: give"),
+        ("smtp://mail.example.com", "alerts is an smtp address without a host, a sender or a receiver"),
+    ],
+)
+def test_another_form_is_refused_without_showing_it(destination: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as caught:
+        alertmanager_config(destination)
+    assert "alerts.example.com" not in str(caught.value)  # it may hold a password

@@ -1,0 +1,86 @@
+"""The shared stack on the resource graph, for every example stack, in preview and up: nothing here has met a cluster."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from platform_lib.infra.base.outputs import read_outputs
+from platform_lib.names import OUTPUTS_CONFIG_MAP
+from tests.infra.charts import facts
+from tests.infra.harness.checks import schema_errors, string_errors, values_errors
+from tests.infra.harness.graph import Graph
+from tests.infra.stacks import EXAMPLES, FOLDER, MIRRORED, run_stack
+
+STACK = "pulumi:pulumi:Stack"
+VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "local": ("local", {}),
+    "team": ("team", {}),
+    "local, mirrored": ("local", MIRRORED),
+    "team, mirrored": ("team", MIRRORED),
+    "no team": ("local", {"teams": [], "team_models": []}),
+    "small login": ("team", {"size": "small", "ui_groups": []}),
+    "own Postgres, bucket without keys": (
+        "team",
+        {"mlflow_database_url": "", "prefect_database_url": "", "team_prefect_database_urls": [], "s3_access_key_id": "", "s3_secret_access_key": ""},
+    ),
+}
+
+
+RUNS = [(name, False) for name in VARIANTS] + [(name, True) for name in EXAMPLES]
+
+
+@pytest.fixture(scope="module", params=RUNS, ids=lambda run: f"{run[0]}-{'preview' if run[1] else 'up'}")
+def graph(request: pytest.FixtureRequest) -> Graph:
+    name, preview = request.param
+    example, changes = VARIANTS[name]
+    return run_stack(example, preview=preview, **changes)
+
+
+def test_nothing_is_an_orphan_and_only_components_stand_at_the_top(graph: Graph) -> None:
+    by_urn = {resource.urn: resource for resource in graph.resources}
+    top = [resource for resource in graph.resources if resource.parent not in by_urn]
+    assert [r.name for r in top if r.custom] == [OUTPUTS_CONFIG_MAP]
+    assert [r.urn for r in graph.resources if r.parent in by_urn and not r.name.startswith(by_urn[r.parent].name)] == []
+
+
+def test_everything_goes_to_the_one_cluster(graph: Graph) -> None:
+    kubernetes = [r for r in graph.resources if r.custom and r.type.startswith("kubernetes:")]
+    assert {r.provider for r in kubernetes} == {"cluster"}
+    provider = graph.one("pulumi:providers:kubernetes")
+    assert provider.inputs["clusterIdentifier"] == f"infra-stack-{provider.urn.split(':')[2]}-cluster"
+
+
+def test_no_output_became_text_and_none_is_secret(graph: Graph) -> None:
+    assert string_errors(graph) == []
+    assert graph.secret_outputs == set()
+    assert graph.logs == []
+
+
+def test_every_object_fits_its_strict_schema(graph: Graph) -> None:
+    assert schema_errors(graph, facts()) == []
+
+
+def test_every_charts_values_fit_its_schema_and_defaults(graph: Graph) -> None:
+    assert values_errors(graph, facts()) == []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_outputs_are_published_twice_and_read_back(name: str) -> None:
+    graph = run_stack(name)
+    maps = {r.namespace: r.inputs["data"] for r in graph.kubernetes("ConfigMap") if r.inputs["metadata"].get("name") == OUTPUTS_CONFIG_MAP}
+    assert "mlp-ingress" in maps and [namespace for namespace in maps if namespace.startswith("team-")]
+    for namespace, data in maps.items():
+        own = {}
+        if namespace.startswith("team-"):
+            prefect = namespace.replace("team-", "prefect-", 1)
+            own = {
+                "prefect_api_url": f"http://prefect-server.mlp-{prefect}:4200/api",
+                "prefect_ui_url": f"https://{prefect}.{graph.outputs['domain']}",
+            }
+        assert {key: str(value) for key, value in graph.outputs.items()} | own == data
+        read_outputs(data)
+
+
+def test_the_program_is_short() -> None:
+    assert len((FOLDER / "__main__.py").read_text(encoding="utf-8").splitlines()) <= 80

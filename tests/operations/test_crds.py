@@ -1,0 +1,67 @@
+"""`mlp platform upgrade-crds` with the real helm and a real API server; charts come from a folder, as air-gapped users have them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Called
+from tests.engines import need_engine
+from tests.k8slab.lab import Lab
+from tests.operations.test_platform_check import Project
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
+
+
+@pytest.fixture
+def _helm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one, also where it lies in the engines' folder alone."""
+    monkeypatch.setenv("PATH", str(need_engine("helm").parent), prepend=":")
+
+
+def names(lab: Lab) -> set[str]:
+    return set(lab.kubectl("get", "crds", "-o", "name").stdout.split())
+
+
+@pytest.mark.usefixtures("_helm")
+def test_definitions_of_the_pinned_charts_are_applied_and_a_dry_run_changes_nothing(
+    lab: Lab,
+    chart_mirror: Path,
+    kubectl_reaches: Callable[..., None],
+    call_mlp: Callable[..., Called],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kubectl_reaches()
+    arguments = ("platform", "upgrade-crds", "--chart-mirror", str(chart_mirror))
+    if left := sorted(name for name in names(lab) if name.endswith("traefik.io")):
+        lab.kubectl("delete", *left, "--wait=true")  # of another test's charts
+    before = names(lab)
+    with monkeypatch.context() as only:
+        only.setattr("platform_lib.operations.crds.CHARTS_WITH_DEFINITIONS", ("traefik",))  # the others take the API server ten seconds
+        dry = call_mlp(Project(tmp_path), *arguments, "--dry-run")
+    assert dry.code == 0, dry.err
+    assert names(lab) == before
+    done = call_mlp(Project(tmp_path), *arguments)
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[0].startswith("traefik 41.3.0: ")
+    assert {
+        "customresourcedefinition.apiextensions.k8s.io/ingressroutes.traefik.io",
+        "customresourcedefinition.apiextensions.k8s.io/servicemonitors.monitoring.coreos.com",
+    } <= names(lab)
+    lab.kubectl("delete", *sorted(names(lab) - before), "--wait=true")
+
+
+@pytest.mark.usefixtures("_helm")
+def test_a_mirror_without_the_chart_is_one_sentence(
+    lab: Lab, kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called], tmp_path: Path
+) -> None:
+    kubectl_reaches()
+    done = call_mlp(Project(tmp_path), "platform", "upgrade-crds", "--chart-mirror", str(tmp_path))
+    assert (done.code, "the chart traefik 41.3.0 cannot be fetched" in done.err) == (3, True)
+
+
+def test_without_helm_it_says_where_to_get_it(call_mlp: Callable[..., Called], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    done = call_mlp(Project(tmp_path), "platform", "upgrade-crds", "--chart-mirror", str(tmp_path))
+    assert (done.code, "helm is not on PATH: install it" in done.err) == (2, True)

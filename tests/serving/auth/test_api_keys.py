@@ -1,0 +1,105 @@
+"""API keys: what the file keeps, who gets in, and what a change of the file does to a running server."""
+
+from pathlib import Path
+
+import pytest
+
+from platform_lib.errors import NotFound, UsageError
+from platform_lib.serving.auth.api_keys import KeyRing, new_key, read_keys, revoke_key
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "deploy" / "keys.yaml"
+
+
+def test_a_key_is_found_with_its_name_and_scopes(file: Path) -> None:
+    new_key(file, "other", ["admin"])
+    key = new_key(file, "checkout", ["labels", "predict"])
+    entry = KeyRing(file).find(key)
+    assert entry is not None
+    assert (entry.name, entry.scopes) == ("checkout", ["predict", "labels"])
+
+
+def test_the_file_holds_no_key(file: Path) -> None:
+    key = new_key(file, "checkout", ["predict"])
+    assert key.removeprefix("mlp_") not in file.read_text(encoding="utf-8")
+
+
+def test_a_key_has_256_random_bits(file: Path) -> None:
+    keys = {new_key(file, f"k{number}", ["predict"]) for number in range(5)}
+    assert len(keys) == 5
+    assert {len(key) for key in keys} == {len("mlp_") + 43}
+
+
+@pytest.mark.parametrize("given", ["", "mlp_", "x" * 47, "mlp_" + "A" * 43], ids=["empty", "prefix", "foreign", "right-form"])
+def test_an_unknown_key_is_not_found(file: Path, given: str) -> None:
+    new_key(file, "checkout", ["predict"])
+    assert KeyRing(file).find(given) is None
+
+
+def test_the_hash_itself_is_no_key(file: Path) -> None:
+    new_key(file, "checkout", ["predict"])
+    assert KeyRing(file).find(read_keys(file)[0].sha256) is None
+
+
+def test_a_new_key_is_accepted_and_a_revoked_one_refused_without_a_restart(file: Path) -> None:
+    old = new_key(file, "old", ["predict"])
+    ring = KeyRing(file)
+    new = new_key(file, "new", ["predict"])
+    assert ring.find(new) is not None
+    revoke_key(file, "old")
+    assert ring.find(old) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["keys:\n- name: a\n  sha2", "keys: 3", "\x00", "keys:\n- {name: a, sha256: zz, scopes: [predict], created: '2026-01-01'}"],
+    ids=["cut-off", "wrong-type", "binary", "no-hash"],
+)
+def test_a_half_written_file_changes_nothing_and_is_reported(file: Path, content: str) -> None:
+    key = new_key(file, "checkout", ["predict"])
+    ring = KeyRing(file)
+    good = file.read_text(encoding="utf-8")
+    file.write_text(content, encoding="utf-8")
+    assert ring.find(key) is not None
+    assert ring.problem is not None and "stay in force" in ring.problem
+    file.write_text(good + "\n", encoding="utf-8")
+    assert ring.find(key) is not None
+    assert ring.problem is None
+
+
+def test_a_file_that_vanishes_changes_nothing_and_an_empty_list_revokes_all(file: Path) -> None:
+    key = new_key(file, "checkout", ["predict"])
+    ring = KeyRing(file)
+    file.unlink()
+    assert ring.find(key) is not None
+    file.write_text("keys: []\n", encoding="utf-8")
+    assert ring.find(key) is None
+
+
+def test_a_broken_file_stops_a_server_from_starting(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("keys: 3", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"is not a key file"):
+        KeyRing(file)
+
+
+@pytest.mark.parametrize("name", ["", "Über", "a b", "-a", "a" * 64, "../x"])
+def test_a_name_of_the_wrong_form_is_refused_and_nothing_written(file: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="the key's name is"):
+        new_key(file, name, ["predict"])
+    assert not file.exists()
+
+
+def test_a_name_is_given_once(file: Path) -> None:
+    new_key(file, "checkout", ["predict"])
+    with pytest.raises(UsageError, match="has a key named 'checkout' already"):
+        new_key(file, "checkout", ["admin"])
+    assert len(read_keys(file)) == 1
+
+
+def test_revoking_an_unknown_name_lists_the_known_ones(file: Path) -> None:
+    new_key(file, "checkout", ["predict"])
+    with pytest.raises(NotFound, match=r"no key named 'chekout'; there are: checkout"):
+        revoke_key(file, "chekout")

@@ -1,0 +1,367 @@
+"""Bearer tokens, against a real issuer process on loopback: discovery, JWKS, rotation, an issuer that is down."""
+
+import asyncio
+import base64
+import hmac
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from starlette.testclient import TestClient
+
+from platform_lib.errors import UsageError
+from platform_lib.serving.auth.access import Access
+from platform_lib.serving.auth.oidc import IssuerUnavailable, OidcSettings, TokenRefused, TokenVerifier
+from platform_lib.serving.http.app import create_app
+from tests.serving.sample_models import FixedSource, fitted, loaded
+
+
+def make_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def public(key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    """A key as it is published."""
+    return {**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "use": "sig"}
+
+
+@dataclass
+class Issuer:
+    """An OpenID Connect issuer: discovery document and signing keys."""
+
+    keys: dict[str, rsa.RSAPrivateKey]
+    url: str = ""
+    down: bool = False
+    fetches: int = 0
+    strange: list[Any] = field(default_factory=list)
+    """What stands in the key set besides."""
+    server: ThreadingHTTPServer | None = field(default=None, repr=False)
+
+    def token(self, key_id: str = "one", algorithm: str = "RS256", key: Any = None, **claims: Any) -> str:
+        now = int(time.time())
+        payload = {"iss": self.url, "aud": "models", "sub": "checkout", "exp": now + 300, "iat": now} | claims
+        payload = {name: value for name, value in payload.items() if value is not None}
+        return jwt.encode(payload, key or self.keys[key_id], algorithm=algorithm, headers={"kid": key_id})
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    state = Issuer({"one": make_key()})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if state.down:
+                self.send_error(503)
+                return
+            if self.path == "/.well-known/openid-configuration":
+                body: Any = {"issuer": state.url, "jwks_uri": f"{state.url}/keys"}
+            else:
+                state.fetches += 1
+                body = {"keys": [*state.strange, *(public(key) | {"kid": name} for name, key in state.keys.items())]}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def verify(verifier: TokenVerifier, token: str) -> dict[str, Any]:
+    return asyncio.run(verifier.verify(token))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class _FreshClient:
+    """One connection a call: each test call has its own event loop."""
+
+    async def get(self, url: str, timeout: float) -> httpx.Response:
+        async with httpx.AsyncClient() as client:
+            return await client.get(url, timeout=timeout)
+
+
+@pytest.fixture
+def verifier(issuer: Issuer, clock: Clock) -> TokenVerifier:
+    return TokenVerifier(OidcSettings(issuer=issuer.url, audience="models"), _FreshClient(), now=clock)  # type: ignore[arg-type]
+
+
+def test_a_good_token_gives_its_claims(issuer: Issuer, verifier: TokenVerifier) -> None:
+    assert verify(verifier, issuer.token(scope="predict"))["scope"] == "predict"
+
+
+def test_the_signing_keys_are_fetched_once(issuer: Issuer, verifier: TokenVerifier) -> None:
+    for _ in range(5):
+        verify(verifier, issuer.token())
+    assert issuer.fetches == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"aud": "others"}, "Audience"),
+        ({"iss": "http://evil.invalid"}, "issuer"),
+        ({"exp": int(time.time()) - 3600}, "expired"),
+        ({"nbf": int(time.time()) + 3600}, "not yet valid"),
+        ({"exp": None}, "exp"),
+        ({"aud": None}, "aud"),
+    ],
+    ids=["audience", "issuer", "expired", "not-yet", "no-expiry", "no-audience"],
+)
+def test_a_token_for_others_or_another_time_is_refused(issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any], reason: str) -> None:
+    with pytest.raises(TokenRefused, match=reason):
+        verify(verifier, issuer.token(**claims))
+
+
+def test_a_small_clock_skew_is_forgiven(issuer: Issuer, verifier: TokenVerifier) -> None:
+    assert verify(verifier, issuer.token(exp=int(time.time()) - 10))["sub"] == "checkout"
+
+
+def test_a_foreign_signature_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
+    with pytest.raises(TokenRefused, match="Signature verification failed"):
+        verify(verifier, issuer.token(key=make_key()))
+
+
+@pytest.mark.parametrize(("algorithm", "key"), [("none", None), ("HS256", "x" * 64), ("RS512", None)])
+def test_an_algorithm_that_is_not_pinned_is_refused(issuer: Issuer, verifier: TokenVerifier, algorithm: str, key: str | None) -> None:
+    token = jwt.encode(
+        {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}, key or (issuer.keys["one"] if algorithm != "none" else ""), algorithm=algorithm
+    )
+    with pytest.raises(TokenRefused, match="is signed with"):
+        verify(verifier, token)
+
+
+def test_what_is_no_token_is_refused(verifier: TokenVerifier) -> None:
+    with pytest.raises(TokenRefused, match="not a JWT"):
+        verify(verifier, "a.b.c")
+
+
+def test_a_rotated_signing_key_is_fetched_when_a_token_names_it(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+    verify(verifier, issuer.token())
+    issuer.keys["two"] = make_key()
+    clock.seconds += 60
+    assert verify(verifier, issuer.token(key_id="two"))["sub"] == "checkout"
+
+
+def test_a_withdrawn_signing_key_is_refused_after_the_refresh(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+    token = issuer.token()
+    verify(verifier, token)
+    issuer.keys = {"two": make_key()}
+    clock.seconds += 301
+    with pytest.raises(TokenRefused, match="does not publish"):
+        verify(verifier, token)
+
+
+def test_unknown_key_ids_do_not_hammer_the_issuer(issuer: Issuer, verifier: TokenVerifier) -> None:
+    verify(verifier, issuer.token())
+    for number in range(20):
+        with pytest.raises(TokenRefused):
+            verify(verifier, issuer.token(key_id=f"unknown-{number}", key=issuer.keys["one"]))
+    assert issuer.fetches == 1
+
+
+def test_an_issuer_that_is_down_changes_nothing_while_its_keys_are_cached(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+    token = issuer.token()
+    verify(verifier, token)
+    issuer.down = True
+    clock.seconds += 3600
+    assert verify(verifier, token)["sub"] == "checkout"
+    assert verifier.problem is not None and "503" in verifier.problem
+    clock.seconds += 86_400
+    with pytest.raises(IssuerUnavailable):
+        verify(verifier, token)
+
+
+def test_an_issuer_that_was_never_reached_is_unavailable_and_then_heals(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+    issuer.down = True
+    with pytest.raises(IssuerUnavailable):
+        verify(verifier, issuer.token())
+    issuer.down = False
+    clock.seconds += 11
+    assert verify(verifier, issuer.token())["sub"] == "checkout"
+
+
+def test_a_shared_secret_algorithm_cannot_be_configured() -> None:
+    settings = OidcSettings(issuer="https://id.example", audience="models")
+    with pytest.raises(UsageError, match="HS256"):
+        replace(settings, algorithms=("HS256",))
+
+
+@pytest.mark.parametrize("issuer", ["http://id.example", "id.example", "file:///etc/passwd", ""])
+def test_an_issuer_that_others_could_stand_in_for_is_refused(issuer: str) -> None:
+    with pytest.raises(UsageError, match="expected an address of https://"):
+        OidcSettings(issuer=issuer, audience="models")
+
+
+def _signed(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
+    head, body = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims))
+    return b".".join([head, body, base64.urlsafe_b64encode(sign(head + b"." + body)).rstrip(b"=")]).decode()
+
+
+def test_the_public_key_is_no_shared_secret(issuer: Issuer, verifier: TokenVerifier) -> None:
+    key = issuer.keys["one"].public_key()
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    claims = {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}
+    for secret in (pem, pem.strip(), json.dumps(public(issuer.keys["one"])).encode()):
+        token = _signed({"alg": "HS256", "kid": "one"}, claims, lambda data, secret=secret: hmac.digest(secret, data, "sha256"))  # type: ignore[misc]
+        with pytest.raises(TokenRefused, match="is signed with 'HS256', expected RS256 or ES256"):
+            verify(verifier, token)
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    ["none", "None", "NONE", "", None, "rs256", "RS256 ", ["RS256"], {"RS256": 1}, 256],
+    ids=["none", "None", "NONE", "empty", "null", "lower", "space", "list", "object", "number"],
+)
+def test_no_spelling_of_an_algorithm_gets_around_the_check(issuer: Issuer, verifier: TokenVerifier, algorithm: Any) -> None:
+    token = _signed({"alg": algorithm, "kid": "one"}, {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}, lambda data: b"")
+    with pytest.raises(TokenRefused):
+        verify(verifier, token)
+
+
+def test_a_key_verifies_only_with_the_algorithm_that_it_is_for(issuer: Issuer, clock: Clock) -> None:
+    settings = OidcSettings(issuer=issuer.url, audience="models", algorithms=("RS256", "PS256", "ES256"))
+    verifier = TokenVerifier(settings, _FreshClient(), now=clock)  # type: ignore[arg-type]
+    assert verify(verifier, issuer.token(algorithm="PS256"))["sub"] == "checkout"
+    issuer.strange = [public(issuer.keys["one"]) | {"kid": "bound", "alg": "RS256"}]
+    clock.seconds += 60
+    assert verify(verifier, issuer.token("bound", key=issuer.keys["one"]))["sub"] == "checkout"
+    with pytest.raises(TokenRefused, match="the key that it names is for another algorithm"):
+        verify(verifier, issuer.token("bound", "PS256", key=issuer.keys["one"]))
+    with pytest.raises(TokenRefused, match="the key that it names is for another algorithm"):
+        verify(verifier, issuer.token("one", "ES256", key=ec.generate_private_key(ec.SECP256R1())))
+
+
+@pytest.mark.parametrize(
+    "key_id",
+    ["../../one", "one\x00", "ONE", "' or 1=1 --", "http://evil.invalid/keys", "x" * 5000, 1, None, ["one"], {"a": 1}],
+    ids=["path", "nul", "case", "sql", "url", "long", "number", "null", "list", "object"],
+)
+def test_a_key_id_is_only_a_name_to_look_up(issuer: Issuer, verifier: TokenVerifier, key_id: Any) -> None:
+    verify(verifier, issuer.token())
+    with pytest.raises(TokenRefused):
+        verify(verifier, _signed({"alg": "RS256", "kid": key_id}, {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}, lambda data: b"x"))
+
+
+def test_a_key_that_the_token_brings_along_is_not_used(issuer: Issuer, verifier: TokenVerifier) -> None:
+    own = make_key()
+    claims = {"iss": issuer.url, "aud": "models", "exp": int(time.time()) + 60}
+    for kid in ("one", "mine"):
+        headers = {"kid": kid, "jwk": public(own), "jku": "http://evil.invalid/keys", "x5u": "http://evil.invalid/cert"}
+        with pytest.raises(TokenRefused):
+            verify(verifier, jwt.encode(claims, own, algorithm="RS256", headers=headers))
+
+
+def test_an_extension_that_must_be_understood_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
+    claims = {"iss": issuer.url, "aud": "models", "exp": int(time.time()) + 60}
+    token = jwt.encode(claims, issuer.keys["one"], algorithm="RS256", headers={"kid": "one", "crit": ["bound-to"], "bound-to": "tls"})
+    with pytest.raises(TokenRefused):
+        verify(verifier, token)
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["a.b.c", "..", "." * 50, "é.é.é", "e30.e30.e30", base64.urlsafe_b64encode(b"[" * 9000).decode() + ".e30.e30", "x" * 20_000 + ".e30.e30"],
+    ids=["letters", "empty", "dots", "not-ascii", "empty-objects", "deep", "long"],
+)
+def test_garbage_is_refused_and_asks_nobody(issuer: Issuer, verifier: TokenVerifier, token: str) -> None:
+    with pytest.raises(TokenRefused):
+        verify(verifier, token)
+    assert issuer.fetches == 0
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": "soon"},
+        {"exp": 1e400},
+        {"exp": [1]},
+        {"nbf": "x"},
+        {"aud": {"a": 1}},
+        {"aud": ["others"]},
+        {"aud": []},
+        {"sub": 3},
+    ],
+    ids=["exp-text", "exp-infinite", "exp-list", "nbf-text", "aud-object", "aud-others", "aud-empty", "sub-number"],
+)
+def test_claims_of_another_kind_are_refused(issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any]) -> None:
+    with pytest.raises(TokenRefused):
+        verify(verifier, issuer.token(**claims))
+
+
+def test_an_issuer_that_is_only_alike_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
+    for alike in (issuer.url + "/", issuer.url.upper(), issuer.url[:-1]):
+        with pytest.raises(TokenRefused):
+            verify(verifier, issuer.token(iss=alike))
+
+
+def test_a_clock_that_is_too_far_off_is_not_forgiven(issuer: Issuer, verifier: TokenVerifier) -> None:
+    now = int(time.time())
+    assert verify(verifier, issuer.token(nbf=now + 20, iat=now + 20))["sub"] == "checkout"
+    for claim, seconds in (("exp", now - 40), ("nbf", now + 45), ("iat", now + 45)):
+        claims: dict[str, Any] = {claim: seconds}
+        with pytest.raises(TokenRefused):
+            verify(verifier, issuer.token(**claims))
+
+
+def test_strange_keys_in_the_set_take_no_others_with_them(issuer: Issuer, verifier: TokenVerifier) -> None:
+    issuer.strange = [
+        {"kty": "EC", "crv": "brainpoolP256r1", "kid": "a", "x": "AA", "y": "AA"},
+        {"kty": "RSA", "kid": "b", "n": "!", "e": "AQAB"},
+        {"kty": "RSA", "kid": "c", "alg": "RSA-OAEP", "use": "enc", "n": "AQAB", "e": "AQAB"},
+        {"kty": "oct", "kid": "d", "k": "c2VjcmV0"},
+        {"kty": "AKP", "kid": "e"},
+        "text",
+        None,
+    ]
+    assert verify(verifier, issuer.token())["sub"] == "checkout"
+    with pytest.raises(TokenRefused, match="does not publish"):
+        verify(verifier, _signed({"alg": "HS256", "kid": "d"} | {"alg": "RS256"}, {"iss": issuer.url}, lambda data: b"x"))
+
+
+def test_over_http_a_token_opens_what_its_scopes_say_and_an_issuer_that_is_down_is_a_503(issuer: Issuer, verifier: TokenVerifier) -> None:
+    with TestClient(create_app(FixedSource(loaded(fitted())), access=Access(tokens=verifier))) as client:
+
+        def ask(path: str, token: str) -> int:
+            return int(client.post(path, json={}, headers={"Authorization": f"Bearer {token}"}).status_code)
+
+        issuer.down = True
+        answer = client.post("/predict", json={}, headers={"Authorization": f"Bearer {issuer.token(scope='predict')}"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+        assert ask("/predict", "no-token") == 401
+        issuer.down = False
+        verifier._tried_at = float("-inf")  # ten seconds later
+        as_text, as_list = issuer.token(scope="openid predict"), issuer.token(scp=["labels", "openid"])
+        assert (ask("/predict", as_text), ask("/labels", as_text)) == (400, 403)
+        assert (ask("/predict", as_list), ask("/labels", as_list)) == (403, 503)
+        assert ask("/predict", issuer.token()) == 403
+        for strange in ({"predict": False}, 5, True, [["predict"]], [None]):
+            assert ask("/predict", issuer.token(scope=strange)) == 403

@@ -1,0 +1,78 @@
+"""The typed decoder takes only what the ordinary way takes, and makes the same of it; what it leaves is judged by the ordinary way."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from platform_lib.data.contract import Column, DataContract
+from platform_lib.data.rows import columns_of, rows_of
+from platform_lib.errors import UsageError
+from platform_lib.serving.protocols.row_decoder import RowReader
+from platform_lib.serving.protocols.rows import BodyError, read_rows
+from tests.serving.sample_models import CLASSIFICATION, rows
+from tests.serving.test_predictor import any_rows
+
+READER = RowReader(CLASSIFICATION, "rows")
+
+anything = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["2024-01-01", "2024-02-30", "0001-01-01T00:00:00+23:59", 2**53 + 1, -(2**64), 1e308, 3.0, 1.5, [1], {"a": 1}, "1"])
+)
+
+
+def ordinary(body: bytes) -> Any:
+    try:
+        return rows_of(read_rows(body), CLASSIFICATION)
+    except UsageError:
+        return None
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(some=any_rows(CLASSIFICATION), wrong=st.dictionaries(st.sampled_from([*CLASSIFICATION.columns, "other"]), anything, max_size=2))
+def test_what_is_taken_comes_out_the_same_and_nothing_wrong_is_taken(some: list[dict[str, Any]], wrong: dict[str, Any]) -> None:
+    body = json.dumps({"rows": [*some, {**some[0], **wrong}]}).encode()
+    taken = READER.read(body)
+    if taken is not None:
+        assert taken == ordinary(body)
+
+
+def test_honest_rows_are_taken_with_and_without_target_and_id() -> None:
+    honest = rows(20)
+    told = [{**row, "key": 7, "churned": ["anything"]} for row in honest]
+    for some in (honest, told):
+        assert READER.read(json.dumps({"rows": some}).encode()) == rows_of(honest, CLASSIFICATION)
+
+
+@pytest.mark.parametrize("number", [2**53, 2**53 + 1, -(2**53) - 1, 2.0**53])
+def test_a_whole_number_that_no_float_holds_is_left_to_the_ordinary_way(number: float) -> None:
+    assert READER.read(json.dumps({"rows": [{**rows(1)[0], "age": number}]}).encode()) is None
+
+
+def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on_either_way() -> None:
+    body = json.dumps({"rows": [{**rows(1)[0], "income": 2**53 + 1}]}).encode()
+    assert READER.read(body) == ordinary(body)
+    assert ordinary(body)[0][CLASSIFICATION.features.index("income")] == 2.0**53
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"rows": [{"score": nan}]}', b'{"row": []}', b"[" * 100_000, b"null"])
+def test_no_body_makes_it_raise(body: bytes) -> None:
+    assert READER.read(body) is None
+    with pytest.raises(BodyError):
+        read_rows(body)
+
+
+def test_names_that_python_has_no_use_for_are_columns_too() -> None:
+    names = ["class", "a b", "c0", "rows", "__init__", "ü-1"]
+    contract = DataContract(
+        name="odd", path="x", task="regression", target="y", columns={**{name: Column(type="number") for name in names}, "y": Column(type="number")}
+    )
+    body = json.dumps({"rows": [dict.fromkeys(names, 1)]}).encode()
+    assert RowReader(contract, "rows").read(body) == [(1.0,) * 6]
+    assert columns_of([(1.0,) * 6], contract.features) == dict.fromkeys(names, (1.0,))

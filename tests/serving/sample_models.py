@@ -1,0 +1,176 @@
+"""Models made by hand for the server's tests: every column type, gaps allowed, small enough to fit in a second."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+
+from platform_lib.data.contract import Column, DataContract, dump_contract
+from platform_lib.data.frame import feature_frame
+from platform_lib.errors import NotFound, ServiceError
+from platform_lib.model.artifact import LoadedModel, Predictions, file_sha256
+from platform_lib.model.reference_answers import SampleAnswers, sample_answers, write_sample_answers
+from platform_lib.names import ArtifactFile
+from platform_lib.registry.reference import Reference
+from platform_lib.serving.models.example import example_row
+from platform_lib.serving.models.registry_client import Found
+from platform_lib.serving.models.served_model import LoaderState, ServedModel
+from platform_lib.serving.predictor import answer_rows
+from platform_lib.training.features import standard_features
+
+COLUMNS = {
+    "age": Column(type="integer", nullable=True, min=18, max=90),
+    "income": Column(type="number", nullable=True, min=0.0, max=1e6),
+    "vip": Column(type="boolean", nullable=True),
+    "town": Column(type="string", nullable=True, allowed=["Bern", "Genf", "Zug"]),
+    "joined": Column(type="datetime", nullable=True),
+    "score": Column(type="number", min=-1.0, max=1.0),
+    "secret": Column(type="string", log=False),
+}
+CLASSIFICATION = DataContract(
+    name="people",
+    path="data/people.csv",
+    task="classification",
+    target="churned",
+    id="key",
+    columns={"key": Column(type="string"), **COLUMNS, "churned": Column(type="string", allowed=["maybe", "no", "yes"])},
+)
+REGRESSION = DataContract(
+    name="people", path="data/people.csv", task="regression", target="spent", columns={**COLUMNS, "spent": Column(type="number")}
+)
+
+
+def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Honest rows as a caller sends them."""
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        made.append(
+            {
+                "age": None if number % 7 == 0 else int(random.integers(18, 90)),
+                "income": None if number % 5 == 0 else float(random.uniform(0, 1e5)),
+                "vip": None if number % 11 == 0 else bool(random.integers(2)),
+                "town": None if number % 6 == 0 else str(random.choice(["Bern", "Genf", "Zug"])),
+                "joined": None if number % 9 == 0 else f"20{random.integers(10, 26)}-0{random.integers(1, 10)}-15T08:30:00",
+                "score": float(random.uniform(-1, 1)),
+                "secret": str(random.choice(["a", "b"])),
+            }
+        )
+    return made
+
+
+def frame_of(some: list[dict[str, Any]], contract: DataContract) -> pd.DataFrame:
+    """The features of rows, offline."""
+    return feature_frame({name: [row[name] for row in some] for name in contract.features}, contract)
+
+
+def fitted(contract: DataContract = CLASSIFICATION, seed: int = 0) -> Pipeline:
+    """A pipeline of the library's own features; another seed is another model."""
+    frame = frame_of(rows(200, seed), contract)
+    signal = frame["score"].to_numpy() + np.random.default_rng(seed).normal(scale=0.3, size=200)
+    model, truth = (
+        (Ridge(), signal)
+        if contract.task == "regression"
+        else (LogisticRegression(max_iter=200), np.array(["no", "maybe", "yes"])[np.digitize(signal, [-0.3, 0.3])])
+    )
+    pipeline = Pipeline([("features", standard_features(contract)), ("model", model)])
+    return pipeline.fit(frame, truth)
+
+
+def loaded(pipeline: Any, contract: DataContract = CLASSIFICATION, version: str = "1") -> LoadedModel:
+    return LoadedModel(name="people", version=version, pipeline=pipeline, contract=contract, sha256="0" * 64)
+
+
+def _sample(model: LoadedModel, example: dict[str, Any]) -> Predictions:
+    """Its answer, where it is an honest pipeline and none that a test only wants to fail or wait."""
+    return answer_rows(model, [example]) if isinstance(model.pipeline, Pipeline) else Predictions(np.zeros(1), None)
+
+
+class FixedSource:
+    """A source that serves one model, or none; for the application alone."""
+
+    def __init__(self, model: LoadedModel | None) -> None:
+        served = None
+        if model is not None:
+            example = example_row(model.contract)
+            served = ServedModel(
+                model=model,
+                tags={"mlp.dirty": "false"},
+                example=example,
+                sample=_sample(model, example),
+                profile=None,
+                since=datetime(2026, 1, 2, tzinfo=UTC),
+            )
+        self.state = LoaderState(reference="people@champion", alias="champion", current=served, waiting_for="nothing was promoted yet.")
+
+    @property
+    def current(self) -> ServedModel | None:
+        return self.state.current
+
+
+def write_artifact(folder: Path, pipeline: Any, contract: DataContract = CLASSIFICATION) -> str:
+    """A model's files, as far as serving needs them and as they were before answers were kept; returns the SHA-256 to register."""
+    folder.mkdir(parents=True, exist_ok=True)
+    skops.io.dump(pipeline, folder / ArtifactFile.MODEL)
+    (folder / ArtifactFile.CONTRACT).write_text(dump_contract(contract), encoding="utf-8")
+    return file_sha256(folder / ArtifactFile.MODEL)
+
+
+def write_answers(folder: Path, pipeline: Pipeline, contract: DataContract = CLASSIFICATION) -> SampleAnswers:
+    """What training adds: its answers to sample rows."""
+    answers = sample_answers(pipeline, frame_of(rows(200, seed=5), contract), contract)
+    write_sample_answers(answers, folder)
+    return answers
+
+
+class FolderLookup:
+    """A registry of folders, for the loader alone: versions, aliases, and switches to break it."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, tuple[Path, str]] = {}
+        self.tags: dict[str, str] = {}
+        """Of every version, besides the model file's hash."""
+        self.champion: str | None = None
+        self.canary: str | None = None
+        self.shadow: str | None = None
+        self.percent: str | None = "50"
+        self.down = False
+        self.fetched: list[str] = []
+        self.closed = False
+
+    def add(self, version: str, folder: Path, sha256: str, *, promote: bool = True) -> None:
+        self.folders[version] = (folder, sha256)
+        self.champion = version if promote else self.champion
+
+    def prepare(self, reference: Reference) -> None:
+        pass
+
+    def find(self, reference: Reference, *, known_version: str | None) -> Found | None:
+        if self.down:
+            raise ServiceError("the registry does not answer.")
+        version = reference.version or getattr(self, str(reference.alias))
+        if version not in self.folders:
+            raise NotFound(f"the registry has no {reference} yet.")
+        if version == known_version:
+            return None
+        folder, sha256 = self.folders[version]
+
+        def fetch(_target: Path) -> Path:
+            self.fetched.append(version)
+            return folder
+
+        return Found(name="people", version=version, tags={"mlp.model_sha256": sha256, **self.tags}, fetch=fetch)
+
+    def tag_of(self, reference: Reference, tag: str) -> str | None:
+        if self.down:
+            raise ServiceError("the registry does not answer.")
+        assert tag == "mlp.percent"
+        return self.percent
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,99 @@
+"""Live rows in the reference profile's bins, over several processes."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from platform_lib.data.contract import Column, DataContract
+from platform_lib.model.artifact import Predictions
+from platform_lib.model.profile import Profile, build_profile, parse_profile
+from platform_lib.serving.telemetry.bins import BinCounter, read_counts
+
+
+def make_profile() -> Profile:
+    contract = DataContract(
+        name="t",
+        path="t.csv",
+        task="classification",
+        target="y",
+        columns={"x": Column(type="number"), "c": Column(type="string"), "y": Column(type="string")},
+    )
+    frame = pd.DataFrame({"x": np.arange(100.0), "c": pd.Series(["a", "b"] * 50, dtype=object)})
+    return parse_profile(build_profile(frame, Predictions(np.array(["n", "p"] * 50, dtype=object), None, ("n", "p")), contract))
+
+
+def totals(folder: Path, version: str = "1") -> dict[tuple[str, str], int]:
+    return {(series.feature, series.bin): series.count for series in read_counts(folder) if series.version == version and series.count}
+
+
+def test_all_bins_stand_at_zero_from_the_start_with_their_reference_shares(tmp_path: Path) -> None:
+    BinCounter(tmp_path, "1", make_profile())
+    series = list(read_counts(tmp_path))
+    assert {one.count for one in series} == {0}
+    shares = {feature: sum(one.reference_share for one in series if one.feature == feature) for feature in ("x", "c", "prediction")}
+    assert shares == pytest.approx({"x": 1, "c": 1, "prediction": 1})
+
+
+def test_rows_are_counted_where_they_belong(tmp_path: Path) -> None:
+    counter = BinCounter(tmp_path, "1", make_profile())
+    counter.count({"x": [-5, None, 1e9], "c": ["a", "new", None]}, ["p", "p", "n"])
+    assert totals(tmp_path) == {
+        ("x", "< 0"): 1,
+        ("x", "missing"): 1,
+        ("x", ">= 99"): 1,
+        ("c", "a"): 1,
+        ("c", "other"): 1,
+        ("c", "missing"): 1,
+        ("prediction", "p"): 2,
+        ("prediction", "n"): 1,
+    }
+
+
+def test_processes_add_up_and_a_dead_one_is_not_forgotten(tmp_path: Path) -> None:
+    code = textwrap.dedent(f"""
+        import os
+        from pathlib import Path
+        from platform_lib.serving.telemetry.bins import BinCounter
+        from tests.serving.telemetry.test_bins import make_profile
+        BinCounter(Path({str(tmp_path)!r}), "1", make_profile()).count({{"x": [1.0], "c": ["a"]}}, ["p"])
+        os._exit(9)
+    """)
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
+    BinCounter(tmp_path, "1", make_profile()).count({"x": [1.0], "c": ["a"]}, ["p"])
+    assert totals(tmp_path)["c", "a"] == 3
+
+
+def test_a_version_that_is_loaded_again_goes_on_counting(tmp_path: Path) -> None:
+    for _ in range(2):
+        BinCounter(tmp_path, "1", make_profile()).count({"x": [1.0], "c": ["a"]}, ["p"])
+    assert totals(tmp_path)["c", "a"] == 2
+
+
+def test_no_more_than_three_versions_are_shown(tmp_path: Path) -> None:
+    for version in range(1, 7):
+        BinCounter(tmp_path, str(version), make_profile())
+    assert {series.version for series in read_counts(tmp_path)} == {"4", "5", "6"}
+
+
+def test_many_values_are_observed_as_one_by_one() -> None:
+    from prometheus_client import CollectorRegistry, Histogram
+
+    from platform_lib.serving.telemetry.metrics import observe_many
+
+    bounds = (0.1, 1.0, 2.0)
+    one, many = (CollectorRegistry(), CollectorRegistry())
+    values = [0.1, 0.05, 1.0, 1.5, 2.0, 7.0, 0.100001]
+    single, together = Histogram("s", "-", buckets=bounds, registry=one), Histogram("s", "-", buckets=bounds, registry=many)
+    for value in values:
+        single.observe(value)
+    observe_many(together, bounds, values)
+    for name in ("s_count", "s_sum"):
+        assert one.get_sample_value(name) == many.get_sample_value(name)
+    for bound in ("0.1", "1.0", "2.0", "+Inf"):
+        assert one.get_sample_value("s_bucket", {"le": bound}) == many.get_sample_value("s_bucket", {"le": bound})

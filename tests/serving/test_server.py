@@ -1,0 +1,98 @@
+"""How the server process starts: the address, the port, the model meant, and the request that it prints."""
+
+import json
+import shlex
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from platform_lib.errors import NotFound, ServiceError, UsageError
+from platform_lib.model.artifact import Predictions
+from platform_lib.serving.models.served_model import ServedModel
+from platform_lib.serving.server import _what_to_serve, check_host, curl_example, open_listener
+from platform_lib.settings import Project, Settings
+from tests.serving.sample_models import loaded
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_addresses_of_this_machine_are_fine(host: str) -> None:
+    check_host(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "10.0.0.1"])
+def test_addresses_that_others_reach_are_refused_without_keys(host: str) -> None:
+    with pytest.raises(UsageError, match="would let other machines ask without a key"):
+        check_host(host)
+
+
+@pytest.mark.parametrize("host", ["example.org", "", "127.0.0.1:8000"])
+def test_what_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(UsageError, match="expected an IP address such as"):
+        check_host(host)
+
+
+def test_a_taken_port_is_one_sentence_with_the_holder_and_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(
+            ServiceError, match=rf"port {port} is taken by .+ \(process \d+\): stop that, or choose another with --port, such as --port {port + 1}\."
+        ):
+            open_listener("127.0.0.1", port)
+
+
+def test_port_0_takes_a_free_one() -> None:
+    with open_listener("127.0.0.1", 0) as listener:
+        assert listener.getsockname()[1] > 0
+
+
+def test_the_printed_request_survives_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    example = {"town": 'L\'Abbaye "x" $HOME', "score": 0.5, "age": None}
+    served = ServedModel(model=loaded(None), tags={}, example=example, sample=Predictions(np.zeros(1), None), profile=None, since=datetime.now(UTC))
+    words = shlex.split(curl_example("http://127.0.0.1:8000", served))
+    assert words[:3] == ["curl", "-s", "http://127.0.0.1:8000/predict"]
+    assert words[3:5] == ["-H", "Content-Type: application/json"]
+    assert json.loads(words[-1]) == {"rows": [example]}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    (tmp_path / "pyproject.toml").write_text('[tool.mlp]\nmodel = "churn"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return Project(root=tmp_path, name="churn", package="churn")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [(None, "churn@champion"), ("7", "churn/7"), ("@candidate", "churn@candidate"), ("models:/other/3", "other/3")]
+)
+def test_in_a_project_its_champion_in_its_store_is_meant(text: str | None, meant: str, here: Project) -> None:
+    project, reference, uri = _what_to_serve(text, Settings())
+    assert (project, str(reference)) == (here, meant)
+    assert uri == f"sqlite:///{(here.root / '.mlp' / 'mlflow.db').as_posix()}"
+
+
+def test_the_local_platforms_registry_is_read_without_its_server(here: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mlflow:
+        here.state_dir.mkdir()
+        state = {"services": {"mlflow": {"pid": 1, "url": f"http://127.0.0.1:{mlflow.getsockname()[1]}"}}}
+        (here.state_dir / "platform.json").write_text(json.dumps(state), encoding="utf-8")
+        _, _, uri = _what_to_serve(None, Settings())
+    assert uri.startswith("sqlite:///")
+
+
+def test_a_shared_registry_is_the_environments(here: Project) -> None:
+    assert _what_to_serve(None, Settings(tracking_uri="https://mlflow.example.org"))[2] == "https://mlflow.example.org"
+
+
+def test_outside_of_a_project_model_and_registry_must_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(tracking_uri="https://mlflow.example.org")
+    project, reference, uri = _what_to_serve("churn@champion", settings)
+    assert (project, str(reference), uri) == (None, "churn@champion", "https://mlflow.example.org")
+    for text, given in ((None, settings), ("churn", Settings())):
+        with pytest.raises(NotFound, match="is not inside a project"):
+            _what_to_serve(text, given)

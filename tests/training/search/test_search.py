@@ -1,0 +1,301 @@
+"""The search: training rows only, folds that keep apart what the split keeps apart, the same result for any number of workers."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from platform_lib.data.contract import Column, DataContract
+from platform_lib.data.dataset import load_dataset
+from platform_lib.errors import CheckFailed, NotFound, UsageError
+from platform_lib.settings import Project, find_project
+from platform_lib.training.config.compose import compose
+from platform_lib.training.config.schema import GateConfig, ModelConfig, SearchConfig, SearchDimension, SplitConfig, TrainConfig
+from platform_lib.training.search import cross_validation
+from platform_lib.training.search.folds import inner_folds
+from platform_lib.training.search.sampler import Candidate, Proposals
+from platform_lib.training.search.search import Trial, as_override, candidates, search
+from platform_lib.training.steps import split_rows
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, generate: Callable[..., Project]) -> Project:
+    """One project for all tests that only read it."""
+    return generate(tmp_path_factory.mktemp("tuning") / "project", project_name="tuning-model")
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path) -> Project:
+    """A copy to write into."""
+    shutil.copytree(project.root, tmp_path / "own", ignore=shutil.ignore_patterns(".git"))
+    return find_project(tmp_path / "own")
+
+
+class TestCandidates:
+    def test_a_comma_list_over_choices_makes_a_candidate_each(self, project: Project) -> None:
+        found = candidates(project, ["model=logistic,forest", "seed=2"])
+        assert [(c.choices, c.overrides, list(c.space)) for c in found] == [
+            ({"model": "logistic"}, ("model=logistic", "seed=2"), ["C"]),
+            ({"model": "forest"}, ("model=forest", "seed=2"), ["n_estimators", "min_samples_leaf"]),
+        ]
+
+    def test_any_group_can_be_listed_and_lists_are_combined(self, own: Project) -> None:
+        (own.conf_dir / "features" / "plain.yaml").write_text("scale: false\n", encoding="utf-8")
+        found = candidates(own, ["features=standard,plain", "model=logistic,forest"])
+        assert [c.choices for c in found] == [
+            {"features": features, "model": model} for features in ("standard", "plain") for model in ("logistic", "forest")
+        ]
+        assert found[2].config.features == {"scale": False}
+
+    @pytest.mark.parametrize(
+        ("overrides", "says"),
+        [
+            (["model=logistic,forrest"], "there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?"),
+            (["seed=1,2"], "'seed=1,2' gives several values, expected one"),
+            (["split=hash,group"], "scores on other rows or by other rules cannot be compared: choose one."),
+            (
+                ["~search.space.logistic"],
+                "there is nothing to search: conf/search has no space for the model 'logistic', it has one for forest, boosting.",
+            ),
+            (["model.params.C=x"], "model.params.C is 'x', expected a number"),
+        ],
+        ids=["choice", "no-group", "split", "no-space", "value"],
+    )
+    def test_what_cannot_be_searched_is_one_sentence(self, project: Project, overrides: list[str], says: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            candidates(project, overrides)
+        assert says in str(caught.value)
+
+
+# Folds
+
+CONTRACT = DataContract(
+    name="t",
+    path="t.csv",
+    task="classification",
+    target="y",
+    time="at",
+    columns={
+        "x": Column(type="number"),
+        "person": Column(type="string"),
+        "at": Column(type="datetime"),
+        "y": Column(type="string"),
+    },
+)
+
+
+def _config(**split: Any) -> TrainConfig:
+    return TrainConfig(
+        data=CONTRACT, model=ModelConfig(name="m"), gate=GateConfig(metric="accuracy"), split=SplitConfig(**split), search=SearchConfig(folds=4)
+    )
+
+
+def _table(rows: int = 120) -> pd.DataFrame:
+    places = np.arange(rows)
+    return pd.DataFrame(
+        {
+            "x": (places % 60).astype(float),
+            "person": [f"p{place % 60 % 15}" for place in places],
+            "at": pd.Timestamp("2026-01-01") + pd.to_timedelta((places * 7) % 60, unit="D"),
+            "y": ["yes" if place % 3 == 0 else "no" for place in places % 60],
+        }
+    ).astype({"person": object, "y": object})
+
+
+def _folds(table: pd.DataFrame, config: TrainConfig) -> list[tuple[Any, Any]]:
+    return inner_folds(table, table["y"].to_numpy(), config)
+
+
+@pytest.mark.parametrize("split", [{}, {"method": "group", "column": "person"}], ids=["hash", "group"])
+def test_every_row_is_scored_once_and_never_in_a_fold_that_learnt_from_it(split: dict[str, Any]) -> None:
+    folds = _folds(_table(), _config(**split))
+    assert len(folds) == 4
+    assert sorted(np.concatenate([held for _, held in folds]).tolist()) == list(range(120))
+    assert all(not set(fit) & set(held) for fit, held in folds)
+
+
+def test_equal_rows_fall_on_the_same_side() -> None:
+    table = _table()
+    table["at"] = table["at"].iloc[:60].tolist() * 2
+    assert table.duplicated().sum() == 60
+    for fit, held in _folds(table, _config()):
+        assert not set(fit % 60) & set(held % 60)
+
+
+def test_groups_are_not_torn_apart() -> None:
+    table = _table()
+    for fit, held in _folds(table, _config(method="group", column="person")):
+        assert not set(table["person"].iloc[fit]) & set(table["person"].iloc[held])
+
+
+def test_a_split_by_time_learns_from_the_past_only() -> None:
+    table = _table(60)
+    for fit, held in _folds(table, _config(method="time", cutoff="2027-01-01")):
+        assert table["at"].iloc[fit].max() < table["at"].iloc[held].min()
+
+
+def test_each_fold_has_every_class_and_a_rare_class_makes_fewer_folds() -> None:
+    table = _table(60)
+    table["y"] = ["yes" if place < 3 else "no" for place in range(60)]
+    folds = _folds(table, _config())
+    assert [int((table["y"].iloc[held] == "yes").sum()) for _, held in folds] == [1, 1, 1]
+
+
+def test_one_group_cannot_be_folded() -> None:
+    table = _table(20).assign(person="p")
+    with pytest.raises(CheckFailed, match="the 20 training rows are 1 group, and folds need two or more"):
+        _folds(table, _config(method="group", column="person"))
+
+
+# Proposals
+
+
+def _candidate(space: dict[str, SearchDimension], **params: Any) -> Candidate:
+    config = TrainConfig(data=CONTRACT, model=ModelConfig(name="m", params=params), gate=GateConfig(metric="accuracy"))
+    return Candidate(choices={}, overrides=(), config=config, space=space)
+
+
+DEPTH = SearchDimension(type="choice", choices=[1, None, [2, 3]])
+SHARE = SearchDimension(type="float", low=0.0, high=1.0)
+COUNT = SearchDimension(type="int", low=1, high=9, log=True)
+
+
+def test_the_first_try_is_what_the_files_say() -> None:
+    proposals = Proposals(
+        [_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT}, depth=[2, 3], share=0.25, count=4)], greater_is_better=True, seed=0
+    )
+    (first,) = proposals.next(1)
+    assert first.params == {"depth": [2, 3], "share": 0.25, "count": 4}
+    assert first.config.model.params == first.params
+
+
+def test_values_stay_within_their_ranges_and_types() -> None:
+    proposals = Proposals([_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT})], greater_is_better=True, seed=0)
+    for proposal in proposals.next(30):
+        assert proposal.params["depth"] in [1, None, [2, 3]]
+        assert 0 <= proposal.params["share"] <= 1
+        assert isinstance(proposal.params["count"], int) and 1 <= proposal.params["count"] <= 9
+
+
+def test_nothing_is_proposed_twice_and_an_exhausted_space_ends() -> None:
+    proposals = Proposals([_candidate({"depth": DEPTH})], greater_is_better=True, seed=0)
+    assert len(proposals.next(10)) == 3
+    assert proposals.next(10) == []
+
+
+def test_the_search_moves_towards_better_values() -> None:
+    for greater_is_better in (True, False):
+        proposals = Proposals([_candidate({"share": SHARE})], greater_is_better=greater_is_better, seed=0)
+        for _ in range(10):
+            for proposal in proposals.next(4):
+                distance = abs(proposal.params["share"] - 0.7)
+                proposals.tell(proposal, -distance if greater_is_better else distance)
+        assert np.mean([abs(p.params["share"] - 0.7) for p in proposals.next(10)]) < 0.2  # by chance 0.29
+
+
+# The search
+
+
+def test_held_out_rows_are_never_touched(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+    save = cross_validation.save_rows
+
+    def spy(path: Path, frame: pd.DataFrame, truth: Any, folds: Any) -> None:
+        seen.update(frame.index.tolist())
+        save(path, frame, truth, folds)
+
+    monkeypatch.setattr("platform_lib.training.search.search.save_rows", spy)
+    config = compose(project).config
+    split = split_rows(load_dataset(project, config.data), config)
+    search(project, candidates(project, []), trials=1)
+    assert seen == set(split.table.index[~split.held_out])
+    assert not seen & set(split.table.index[split.held_out])
+
+
+def _summary(trials: list[Trial]) -> list[Any]:
+    return [(trial.number, trial.choices, trial.params, trial.scores) for trial in trials]
+
+
+def test_the_same_seed_gives_the_same_result(project: Project) -> None:
+    tried = candidates(project, ["search.folds=2"])
+    first, again = (search(project, tried, trials=5) for _ in range(2))
+    assert _summary(first.trials) == _summary(again.trials)
+    assert [trial.number for trial in first.trials] == [1, 2, 3, 4, 5]
+
+
+def test_another_seed_proposes_others() -> None:
+    one, other = (Proposals([_candidate({"share": SHARE})], greater_is_better=True, seed=seed).next(3) for seed in (0, 1))
+    assert [proposal.params for proposal in one] != [proposal.params for proposal in other]
+
+
+@pytest.mark.slow
+def test_more_workers_give_the_same_result(project: Project) -> None:
+    tried = candidates(project, ["search.folds=2", "model=logistic,boosting", "+search.space.boosting.max_iter={type: int, low: 2, high: 9}"])
+    alone = search(project, tried, trials=6)
+    together = search(project, tried, trials=6, jobs=2)
+    assert _summary(alone.trials) == _summary(together.trials)
+
+
+def test_the_best_is_the_highest_mean_over_the_folds_and_its_overrides_compose_to_it(project: Project) -> None:
+    told: list[Trial] = []
+    tried = candidates(
+        project, ["search.folds=2", "model=logistic", "model.class_weight=balanced", "+search.space.logistic.tol={type: choice, choices: [0.1]}"]
+    )
+    result = search(project, tried, trials=5, on_trial=told.append)
+    best = result.best
+    assert best is not None
+    assert best.mean == max(trial.mean for trial in result.trials)
+    assert sorted(trial.number for trial in told) == [1, 2, 3, 4, 5]
+    assert [text.partition("=")[0] for text in best.overrides] == ["model", "model.class_weight", "model.params.C", "+model.params.tol"]
+    config = compose(project, best.overrides).config
+    assert config.model.params == {**tried[0].config.model.params, **best.params}
+    assert config.model.class_weight == "balanced"
+
+
+def test_where_lower_is_better_the_best_is_the_lowest(project: Project) -> None:
+    result = search(project, candidates(project, ["search.folds=2", "gate.metric=log_loss"]), trials=4)
+    assert result.best is not None
+    assert result.best.mean == min(trial.mean for trial in result.trials)
+
+
+def test_a_try_that_fails_is_kept_with_its_reason_and_the_others_go_on(project: Project) -> None:
+    tried = candidates(project, ["search.folds=2", "++search.space.logistic={C: {type: choice, choices: [-1.0, 1.0]}}"])
+    result = search(project, tried, trials=10)
+    assert result.ended == "exhausted"
+    assert sorted((trial.params["C"], trial.error is None) for trial in result.trials) == [(-1.0, False), (1.0, True)]
+    assert "The 'C' parameter of LogisticRegression must be a float" in next(trial.error for trial in result.trials if trial.error)
+    assert result.best is not None and result.best.params == {"C": 1.0}
+
+
+def test_a_timeout_starts_no_more_tries_but_keeps_the_first(project: Project) -> None:
+    result = search(project, candidates(project, ["search.folds=2"]), trials=50, timeout_s=1e-9)
+    assert (result.ended, len(result.trials)) == ("timeout", 4)
+
+
+def test_an_interruption_keeps_what_was_finished(project: Project) -> None:
+    def stop_at_two(trial: Trial) -> None:
+        if trial.number == 2:
+            raise KeyboardInterrupt
+
+    result = search(project, candidates(project, ["search.folds=2"]), trials=50, on_trial=stop_at_two)
+    assert (result.ended, len(result.trials)) == ("interrupt", 2)
+    assert result.best is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.1, "0.1"), (None, "null"), (True, "true"), ("sqrt", "sqrt"), ("null", "'null'"), ("a b", "'a b'"), ([1, 2], "[1,2]"), ("it's", "'it\\'s'")],
+)  # fmt: skip
+def test_a_value_is_written_so_that_it_reads_back(project: Project, value: Any, text: str) -> None:
+    assert as_override(value) == text
+    assert compose(project, [f"+model.params.new={text}"]).config.model.params["new"] == value
+
+
+def test_the_project_s_missing_code_is_said_at_once(own: Project) -> None:
+    (own.root / "src" / own.package / "model.py").unlink()
+    with pytest.raises((UsageError, NotFound), match=r"model does not exist|cannot import|model\.py is missing"):
+        candidates(own, [])
