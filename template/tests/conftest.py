@@ -5,8 +5,8 @@ import pytest
 from platform_lib.data.dataset import dataset_path, find_contract, load_dataset, selected_name
 from platform_lib.errors import NotFound
 from platform_lib.settings import Project, find_project
-from platform_lib.training.config.schema import TrainConfig
 from platform_lib.training.config.compose import compose
+from platform_lib.training.config.schema import TrainConfig
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 from tests.infra.harness.graph import Graph, Resource
 from tests.infra.stacks import EXAMPLES, run_stack
 
-FOLDER = REPOSITORY / "tests" / "infra" / "accepted_graphs"
+FOLDER = REPOSITORY / "tests" / "infra_stack" / "accepted_graphs"
 STATEFUL_KINDS = ("Namespace", "PersistentVolumeClaim", "Cluster")
 STATEFUL_TYPES = ("pulumi:providers:kubernetes", "random:index/randomPassword:RandomPassword", "kubernetes:helm.sh/v3:Release")
 # A new provider replaces every object, a new password locks clients out, a new release starts with empty volumes.
