@@ -1,4 +1,4 @@
-"""The kept graphs of the last accepted state of the shared stack: `python -m tests.infra.accepted` writes them anew.
+"""The kept graphs of the last accepted state of the shared stack: `python -m tests.infra_stack.accepted` writes them anew.
 
 A kept graph holds every URN, and the inputs of what holds data: enough to say whether an upgrade would lose any.
 """

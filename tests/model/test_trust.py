@@ -137,7 +137,9 @@ def test_only_what_the_file_needs_is_trusted(path: Path) -> None:
 
 def test_a_foreign_type_is_named_with_the_setting(path: Path) -> None:
     saved(path, make_pipeline(Foreign(), Ridge()))
-    with pytest.raises(UntrustedModel, match=r"holds the type tests\.model\.test_trust\.Foreign, .* trusted_types in \[tool\.mlp\] of pyproject\.toml"):
+    with pytest.raises(
+        UntrustedModel, match=r"holds the type tests\.model\.test_trust\.Foreign, .* trusted_types in \[tool\.mlp\] of pyproject\.toml"
+    ):
         check_types(path, package=None)
 
 
