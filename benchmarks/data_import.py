@@ -36,7 +36,9 @@ def make_table(rows: int, columns: int, seed: int) -> pa.Table:
             case 2:
                 table[f"category_{number}"] = np.array([f"kind {i}" for i in range(12)])[random.integers(0, 12, rows)]
             case 3:
-                table[f"time_{number}"] = np.datetime64("2020-01-01T00:00:00", "us") + random.integers(0, 10**8, rows) * np.timedelta64(1, "s")
+                table[f"time_{number}"] = np.datetime64("2020-01-01T00:00:00", "us") + random.integers(
+                    0, 10**8, rows
+                ) * np.timedelta64(1, "s")
             case _:
                 table[f"text_{number}"] = pa.array(random.integers(0, 10**9, rows)).cast(pa.string())
                 table[f"text_{number}"] = pa.compute.binary_join_element_wise("text", table[f"text_{number}"], "-")
@@ -80,9 +82,22 @@ def main() -> None:
             pa.csv.write_csv(table, file)
         else:
             pa.parquet.write_table(table, file)
-        print(f"{options.rows} rows x {options.columns} columns, {options.format} of {file.stat().st_size / 2**20:.0f} MiB, seed {options.seed}")
+        print(
+            f"{options.rows} rows x {options.columns} columns, {options.format} of {file.stat().st_size / 2**20:.0f} MiB, seed {options.seed}"
+        )
         del table
-        import_file = [sys.executable, "-m", "platform_lib.cli", "data", "import", str(file), "--target", "target", "--id", "row_id"]
+        import_file = [
+            sys.executable,
+            "-m",
+            "platform_lib.cli",
+            "data",
+            "import",
+            str(file),
+            "--target",
+            "target",
+            "--id",
+            "row_id",
+        ]
         for name, command in {
             "mlp data import": import_file,
             "mlp data import --replace": [*import_file, "--replace"],

@@ -27,8 +27,24 @@ def fuzz(folder: Path, examples: int, seed: int) -> subprocess.CompletedProcess[
     app = create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(folder / "keys.yaml")), request_log=log)
     try:
         with live(app) as url:
-            command = [str(Path(sys.executable).with_name("st")), "--config-file", str(CONFIGURATION), "--no-color", "run", f"{url}/openapi.json"]
-            command += ["--header", f"Authorization: Bearer {key}", "--checks", "all", "--max-examples", str(examples), "--seed", str(seed)]
+            command = [
+                str(Path(sys.executable).with_name("st")),
+                "--config-file",
+                str(CONFIGURATION),
+                "--no-color",
+                "run",
+                f"{url}/openapi.json",
+            ]
+            command += [
+                "--header",
+                f"Authorization: Bearer {key}",
+                "--checks",
+                "all",
+                "--max-examples",
+                str(examples),
+                "--seed",
+                str(seed),
+            ]
             return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3600)
     finally:
         log.close()

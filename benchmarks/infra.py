@@ -67,18 +67,24 @@ def apply_examples() -> None:
 
             created, again = seconds(up), seconds(up)
             gone = seconds(partial(stack.destroy, lift_protection=True))
-            print(f"apply of {example:13} {created:.1f} s, without changes {again:.1f} s, destroy {gone:.1f} s, one run")
+            print(
+                f"apply of {example:13} {created:.1f} s, without changes {again:.1f} s, destroy {gone:.1f} s, one run"
+            )
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--apply", action="store_true", help="also apply the examples to a real API server (needs the engines)")
+    parser.add_argument(
+        "--apply", action="store_true", help="also apply the examples to a real API server (needs the engines)"
+    )
     wants_apply = parser.parse_args().apply
     for name, program in PROGRAMS.items():
         import_seconds(program)  # writes the bytecode
         runs = [import_seconds(program) for _ in range(RUNS)]
-        print(f"import of {name:12} median {statistics.median(runs):.2f} s, {min(runs):.2f} to {max(runs):.2f} s, {RUNS} processes")
+        print(
+            f"import of {name:12} median {statistics.median(runs):.2f} s, {min(runs):.2f} to {max(runs):.2f} s, {RUNS} processes"
+        )
     for example in EXAMPLES:
         runs = []
         for _ in range(RUNS + 1):

@@ -28,11 +28,15 @@ def main() -> None:
     generator = np.random.default_rng(0)
     frame = pd.DataFrame(generator.normal(size=(2000, 20)), columns=names)
     truth = np.where(frame["column_0"] > 0, "yes", "no").astype(object)
-    pipeline = make_pipeline(StandardScaler(), RandomForestClassifier(100, max_depth=8, random_state=0)).fit(frame, truth)
+    pipeline = make_pipeline(StandardScaler(), RandomForestClassifier(100, max_depth=8, random_state=0)).fit(
+        frame, truth
+    )
     columns = {name: Column(type="number") for name in names} | {"target": Column(type="string")}
     content = ModelContent(
         pipeline=pipeline,
-        contract=DataContract(name="benchmark", path="data/benchmark.csv", task="classification", target="target", columns=columns),
+        contract=DataContract(
+            name="benchmark", path="data/benchmark.csv", task="classification", target="target", columns=columns
+        ),
         example=frame,
         predictions=predict(pipeline, frame),
         profile={},
@@ -50,10 +54,18 @@ def main() -> None:
         for _ in range(repeats):
             run = registry.client.create_run("0")
             started = time.perf_counter()
-            registry.register("benchmark", content, run_id=run.info.run_id, tags={VersionTag.GATE: json.dumps({"passed": True})}, passed=True)
+            registry.register(
+                "benchmark",
+                content,
+                run_id=run.info.run_id,
+                tags={VersionTag.GATE: json.dumps({"passed": True})},
+                passed=True,
+            )
             seconds.append(time.perf_counter() - started)
     print(f"log and register a model, first time: {seconds[0]:.2f} s")
-    print(f"log and register a model, {repeats} times: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s")
+    print(
+        f"log and register a model, {repeats} times: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def measure(name: str, loop: Callable[[Shell], None], folder: Path) -> str:
     start = time.monotonic()
     loop(shell)
     loop_s = time.monotonic() - start - getattr(shell, "down_s", 0.0)
-    return f"{name:20} {copy_s + loop_s:6.1f} s to the first served prediction; the installation took {setup_s:.1f} s more"
+    return (
+        f"{name:20} {copy_s + loop_s:6.1f} s to the first served prediction; the installation took {setup_s:.1f} s more"
+    )
 
 
 def main() -> None:
@@ -76,7 +78,9 @@ def main() -> None:
             lines.append(measure("with the platform", with_platform, folder / str(number)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("\n" + subprocess.run(["uname", "-srm"], capture_output=True, text=True).stdout.strip(), sys.version.split()[0])
+    print(
+        "\n" + subprocess.run(["uname", "-srm"], capture_output=True, text=True).stdout.strip(), sys.version.split()[0]
+    )
     print("\n".join(lines))
 
 

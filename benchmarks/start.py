@@ -27,7 +27,9 @@ def main() -> None:
         copy = [copier, "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", str(REPOSITORY)]
         copy_s = [seconds([*copy, f"{folder}/{number}"]) for number in range(RUNS)]
     for name, values in (("mlp --help", help_s), ("copier copy", copy_s)):
-        print(f"{name:12} median {statistics.median(values):.2f} s, {min(values):.2f} to {max(values):.2f} s, {RUNS} runs")
+        print(
+            f"{name:12} median {statistics.median(values):.2f} s, {min(values):.2f} to {max(values):.2f} s, {RUNS} runs"
+        )
 
 
 if __name__ == "__main__":

@@ -33,13 +33,22 @@ after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(d
 ingress = make_edge(config, ingress_space, on_cluster)
 RouteAdmission("team-routes", RouteAdmissionArgs(models_host=outputs.models_host), after_spaces)
 days, links = config.metrics_retention_days, outputs.grafana_url
-watching = ObservabilityArgs(grafana_url=links, alerts=config.alerts or "", size=size, retention_days=days, storage_class=storage, mirrors=mirrors)
+watching = ObservabilityArgs(
+    grafana_url=links,
+    alerts=config.alerts or "",
+    size=size,
+    retention_days=days,
+    storage_class=storage,
+    mirrors=mirrors,
+)
 observability = Observability("observability", watching, after_spaces)
 if config.request_rate_scaling:
     RequestScaling("request-scaling", RequestScalingArgs(mirrors=mirrors), after_spaces)
 
 teams = {name: Team(f"team-{name}", args, after_spaces) for name, args in config.team_args(outputs).items()}
-after_monitoring = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[foundation, observability]))
+after_monitoring = pulumi.ResourceOptions.merge(
+    on_cluster, pulumi.ResourceOptions(depends_on=[foundation, observability])
+)
 logins = make_services(config, spaces, teams, after=after_monitoring)
 open_user_interfaces(config, spaces, logins, after=[ingress.release], opts=after_spaces)
 

@@ -82,16 +82,22 @@ class StackConfig:
         if self.certificate_issuer not in ("self-signed", "acme"):
             raise ValueError(f"certificate_issuer is {self.certificate_issuer!r}: use self-signed or acme.")
         if self.certificate_issuer == "acme" and "@" not in self.acme_email:
-            raise ValueError("certificate_issuer is acme, but acme_email is no address: the authority writes there before a certificate ends.")
+            raise ValueError(
+                "certificate_issuer is acme, but acme_email is no address: the authority writes there before a certificate ends."
+            )
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret is not None):
             raise ValueError(
                 "oidc_issuer is set, but oidc_client_id or oidc_client_secret is not: "
                 "`pulumi config set oidc_client_id ID` and `pulumi config set --secret oidc_client_secret SECRET`."
             )
         if not self.oidc_issuer and self.ui_groups:
-            raise ValueError("ui_groups is set, but oidc_issuer is not: without an issuer there is one built-in account and no groups.")
+            raise ValueError(
+                "ui_groups is set, but oidc_issuer is not: without an issuer there is one built-in account and no groups."
+            )
         if (self.mlflow_database_url is None) != (self.prefect_database_url is None):
-            raise ValueError("mlflow_database_url and prefect_database_url belong together: set both, or neither for a Postgres in the cluster.")
+            raise ValueError(
+                "mlflow_database_url and prefect_database_url belong together: set both, or neither for a Postgres in the cluster."
+            )
         wanted = self.teams if self.prefect_database_url is not None else ()
         if set(self.team_prefect_database_urls) != set(wanted):
             raise ValueError(
@@ -110,14 +116,20 @@ class StackConfig:
             raise ValueError(f"teams is {', '.join(self.teams)}: name each once.")
         groups = [group for found in self.groups.values() for group in found]
         if len(set(groups)) != len(groups):
-            raise ValueError("team_groups gives one group to two teams: what its people make in MLflow belongs to one team. Use a group for each.")
+            raise ValueError(
+                "team_groups gives one group to two teams: what its people make in MLflow belongs to one team. Use a group for each."
+            )
         for key in ("team_models", "team_groups", "team_ci_groups"):
             unknown = set(pairs(key, getattr(self, key))) - set(self.teams)
             if unknown:
-                raise ValueError(f"{key} names {', '.join(sorted(unknown))}: the teams are {', '.join(self.teams) or 'none'}.")
+                raise ValueError(
+                    f"{key} names {', '.join(sorted(unknown))}: the teams are {', '.join(self.teams) or 'none'}."
+                )
         unknown = set(pairs("ui_groups", self.ui_groups)) - set(UI_HOSTS)
         if unknown:
-            raise ValueError(f"ui_groups names {', '.join(sorted(unknown))}: the user interfaces are {', '.join(UI_HOSTS)}.")
+            raise ValueError(
+                f"ui_groups names {', '.join(sorted(unknown))}: the user interfaces are {', '.join(UI_HOSTS)}."
+            )
         _ = self.models
 
     @property
@@ -177,9 +189,9 @@ class StackConfig:
     def database_urls(self) -> dict[str, pulumi.Output[str]]:
         """Of databases elsewhere; empty for a Postgres in the cluster."""
         urls = {"mlflow": self.mlflow_database_url, "prefect": self.prefect_database_url}
-        return {name: url.apply(_checked_url(name)) for name, url in urls.items() if url is not None and name in DATABASES} | {
-            prefect_host(team): url for team, url in self.team_prefect_database_urls.items()
-        }
+        return {
+            name: url.apply(_checked_url(name)) for name, url in urls.items() if url is not None and name in DATABASES
+        } | {prefect_host(team): url for team, url in self.team_prefect_database_urls.items()}
 
 
 def load_config() -> StackConfig:
@@ -189,7 +201,11 @@ def load_config() -> StackConfig:
         pulumi.RunError: A value cannot be; the message is a sentence that names the key and what to give.
     """
     config = pulumi.Config()
-    readers: Mapping[Any, Callable[[str], Any]] = {str: config.require, int: config.require_int, bool: config.require_bool}
+    readers: Mapping[Any, Callable[[str], Any]] = {
+        str: config.require,
+        int: config.require_int,
+        bool: config.require_bool,
+    }
     values: dict[str, Any] = {}
     try:
         for field in fields(StackConfig):
@@ -215,7 +231,9 @@ def _secret(config: pulumi.Config, key: str) -> SecretText:
 
 def _refuse_plain_text(config: pulumi.Config, key: str, typed: str) -> None:
     if not pulumi.runtime.is_config_secret(f"{config.name}:{key}"):
-        raise ValueError(f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it (and change it, if the file was shared).")
+        raise ValueError(
+            f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it (and change it, if the file was shared)."
+        )
 
 
 def _secret_urls(config: pulumi.Config, key: str) -> dict[str, pulumi.Output[str]]:
@@ -228,7 +246,9 @@ def _secret_urls(config: pulumi.Config, key: str) -> dict[str, pulumi.Output[str
     for entry in entries:
         team, _, url = str(entry).partition("=")
         places.add(url.split("@")[-1].split("?")[0])
-        made[team] = pulumi.Output.secret(checked_url(f"{key}, of {team if '/' not in team else 'an entry without TEAM='},", url))
+        made[team] = pulumi.Output.secret(
+            checked_url(f"{key}, of {team if '/' not in team else 'an entry without TEAM='},", url)
+        )
     if len(places) < len(entries):
         raise ValueError(f"{key} names one team or one database twice: give each team a database of its own.")
     return made
@@ -251,7 +271,11 @@ def pairs(key: str, entries: tuple[str, ...]) -> dict[str, list[str]]:
 
 def team_outputs(outputs: SharedOutputs, team: str) -> SharedOutputs:
     """The outputs as one team reads them: Prefect is its own."""
-    return replace(outputs, prefect_api_url=prefect_api_url(team), prefect_ui_url=f"https://{host(prefect_host(team), outputs.domain)}")
+    return replace(
+        outputs,
+        prefect_api_url=prefect_api_url(team),
+        prefect_ui_url=f"https://{host(prefect_host(team), outputs.domain)}",
+    )
 
 
 def _checked_url(name: str) -> Callable[[str], str]:

@@ -24,7 +24,10 @@ SERVICES = {  # host → (namespace, Service, port)
 
 def services(teams: Sequence[str]) -> dict[str, tuple[str, str, int]]:
     """Host → (namespace, Service, port): the platform's user interfaces, and each team's own Prefect."""
-    own = {naming.prefect_host(team): (naming.prefect_namespace(team), "prefect-server", int(Port.PREFECT)) for team in teams}
+    own = {
+        naming.prefect_host(team): (naming.prefect_namespace(team), "prefect-server", int(Port.PREFECT))
+        for team in teams
+    }
     return {**SERVICES, **own}
 
 
@@ -42,7 +45,13 @@ def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.Resou
         teams=config.teams,
     )
     EdgeTls("edge-tls", tls, opts)
-    edge = IngressArgs(namespace=space, service_type=config.service_type, trusted_proxies=config.trusted_proxies, size=size, mirrors=mirrors)
+    edge = IngressArgs(
+        namespace=space,
+        service_type=config.service_type,
+        trusted_proxies=config.trusted_proxies,
+        size=size,
+        mirrors=mirrors,
+    )
     return Ingress("edge", edge, opts)
 
 
@@ -83,10 +92,15 @@ def open_user_interfaces(
         Login("login", login, opts)
     else:
         # A team's by its text: a list's index would move other teams' Secrets when a team comes or goes.
-        places = [*(spaces[namespace] for namespace, _, _ in SERVICES.values()), *map(naming.prefect_namespace, config.teams)]
+        places = [
+            *(spaces[namespace] for namespace, _, _ in SERVICES.values()),
+            *map(naming.prefect_namespace, config.teams),
+        ]
         built_in = Credential(
             "login",
-            CredentialArgs(username=BUILT_IN_USER, secret_name=BUILT_IN_SECRET, namespaces=places, type="kubernetes.io/basic-auth"),
+            CredentialArgs(
+                username=BUILT_IN_USER, secret_name=BUILT_IN_SECRET, namespaces=places, type="kubernetes.io/basic-auth"
+            ),
             opts,
         )
     own = {naming.prefect_host(team): [*groups, *config.admin_groups] for team, groups in config.groups.items()}

@@ -19,7 +19,11 @@ EDGE_USER = "edge"
 
 
 def make_services(
-    config: StackConfig, spaces: Mapping[str, pulumi.Output[str]], teams: Mapping[str, Team], *, after: pulumi.ResourceOptions
+    config: StackConfig,
+    spaces: Mapping[str, pulumi.Output[str]],
+    teams: Mapping[str, Team],
+    *,
+    after: pulumi.ResourceOptions,
 ) -> dict[str, tuple[str, pulumi.Output[str]]]:
     """Make them.
 
@@ -47,7 +51,9 @@ def make_services(
         after,
     )
     store = ObjectStore("object-store", config.object_store(mlflow_space), after)
-    edge = Credential("edge-login", CredentialArgs(username=EDGE_USER, secret_name="edge-login", namespaces=[mlflow_space]), after)
+    edge = Credential(
+        "edge-login", CredentialArgs(username=EDGE_USER, secret_name="edge-login", namespaces=[mlflow_space]), after
+    )
     mlflow = MlflowServerArgs(
         ui_host=naming.host("mlflow", config.domain),
         database_secret=database.secrets["mlflow"],

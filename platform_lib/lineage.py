@@ -23,7 +23,17 @@ SOURCE_FILE = ".mlp-source.json"
 # Untracked files matter where they can change a training; a table somebody predicted into the root does not.
 _UNTRACKED_THAT_COUNT = ("src/", "conf/", "data/", "pyproject.toml", *LOCK_FILES)
 # What runs leave behind, also where a project's .gitignore has lost the line.
-_LEFT_BEHIND = (".mlp", ".dvc/cache", ".dvc/tmp", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".ipynb_checkpoints")
+_LEFT_BEHIND = (
+    ".mlp",
+    ".dvc/cache",
+    ".dvc/tmp",
+    ".venv",
+    "__pycache__",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".mypy_cache",
+    ".ipynb_checkpoints",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +87,9 @@ def collect(project: Project, contract: DataContract, config_yaml: str, flow_run
         )
     hashed = data_hash(project, contract)
     if not hashed:
-        raise CheckFailed(f"the table {contract.path} has no hash, so nobody could say which data made the model. Import it with `mlp data import`.")
+        raise CheckFailed(
+            f"the table {contract.path} has no hash, so nobody could say which data made the model. Import it with `mlp data import`."
+        )
     return Lineage(
         git_commit=commit,
         dirty=bool(changed),
@@ -153,14 +165,21 @@ def rows(lineage: Lineage) -> dict[str, str]:
     dirty = "no"
     if lineage.dirty:
         dirty = "yes" + (f": {', '.join(lineage.dirty_files[:_NAMED_FILES])}" if lineage.dirty_files else "")
-    values = {name: getattr(lineage, name) for name in LABELS} | {"dirty": dirty, "flow_run": lineage.flow_run or "none, trained in-process"}
+    values = {name: getattr(lineage, name) for name in LABELS} | {
+        "dirty": dirty,
+        "flow_run": lineage.flow_run or "none, trained in-process",
+    }
     return {LABELS[name]: value or "unknown" for name, value in values.items()}
 
 
 def compare(one: Lineage, other: Lineage) -> dict[str, tuple[str, str]]:
     """What two versions do not share: label → (of the one, of the other). Flow runs always differ and are left out."""
     first, second = rows(one), rows(other)
-    return {label: (first[label], second[label]) for name, label in LABELS.items() if name != "flow_run" and first[label] != second[label]}
+    return {
+        label: (first[label], second[label])
+        for name, label in LABELS.items()
+        if name != "flow_run" and first[label] != second[label]
+    }
 
 
 def head_commit(folder: Path) -> str | None:
@@ -204,7 +223,9 @@ def _is_left_behind(path: str) -> bool:
 
 def _git(folder: Path, *args: str) -> str | None:
     try:
-        done = subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace")
+        done = subprocess.run(
+            ["git", *args], cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace"
+        )
     except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None

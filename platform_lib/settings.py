@@ -90,7 +90,9 @@ def find_project(start: Path | None = None) -> Project:
             try:
                 table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("mlp")
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-                raise UsageError(f"{file} is not valid TOML: {err}. Mend it, or take it back with `git checkout`.") from err
+                raise UsageError(
+                    f"{file} is not valid TOML: {err}. Mend it, or take it back with `git checkout`."
+                ) from err
             if table is not None:
                 return _project(folder, table)
     raise NotFound(
@@ -105,10 +107,14 @@ def _project(root: Path, table: dict[str, Any]) -> Project:
     if not isinstance(name, str) or not name:
         raise UsageError(f'{root / "pyproject.toml"}: [tool.mlp] needs `model = "name-of-the-model"`.')
     if not isinstance(trusted, list) or not all(isinstance(item, str) for item in trusted):
-        raise UsageError(f"{root / 'pyproject.toml'}: [tool.mlp] trusted_types is {trusted!r}, expected a list of type names.")
+        raise UsageError(
+            f"{root / 'pyproject.toml'}: [tool.mlp] trusted_types is {trusted!r}, expected a list of type names."
+        )
     task = table.get("task", "classification")
     if task not in ("classification", "regression"):
-        raise UsageError(f"{root / 'pyproject.toml'}: [tool.mlp] task is {task!r}, expected classification or regression.")
+        raise UsageError(
+            f"{root / 'pyproject.toml'}: [tool.mlp] task is {task!r}, expected classification or regression."
+        )
     package = str(table.get("package", name.replace("-", "_")))
     return Project(root=root, name=name, package=package, task=task, trusted_types=tuple(trusted))
 
@@ -141,7 +147,9 @@ def local_service_url(project: Project, service: str) -> str | None:
         record = platform["services"][service]
         url = record["url"]
         # The usual ports are those of every project: what listens there after a crash, or under a copy of the file, may be another one's.
-        if Path(platform["root"]) != project.root or not is_recorded_process(record["pid"], record["create_time"], record["command"]):
+        if Path(platform["root"]) != project.root or not is_recorded_process(
+            record["pid"], record["create_time"], record["command"]
+        ):
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -22,8 +22,12 @@ def import_user_module(project: Project, module: str) -> ModuleType:
     except ModuleNotFoundError as err:
         if err.name in (project.package, full_name):
             file = project.root / "src" / project.package / f"{module}.py"
-            raise UsageError(f"{full_name} does not exist: {file} is missing. Take it back with `git checkout`, or see the template.") from err
-        raise UsageError(f"importing {full_name} failed: there is no module {err.name!r}. Add it to pyproject.toml and run `make setup`.") from err
+            raise UsageError(
+                f"{full_name} does not exist: {file} is missing. Take it back with `git checkout`, or see the template."
+            ) from err
+        raise UsageError(
+            f"importing {full_name} failed: there is no module {err.name!r}. Add it to pyproject.toml and run `make setup`."
+        ) from err
     except Exception as err:
         raise UsageError(f"importing {full_name} failed: {type(err).__name__}: {err}") from err
 

@@ -49,17 +49,38 @@ ISLANDS = ("Biscoe", "Dream", "Torgersen")
 
 def main() -> None:
     """Train, serve, load, ask, draw."""
-    prometheus = shutil.which("prometheus", path=f"{os.environ['PATH']}{os.pathsep}{Path.home()}/.cache/mlp-engines/bin")
+    prometheus = shutil.which(
+        "prometheus", path=f"{os.environ['PATH']}{os.pathsep}{Path.home()}/.cache/mlp-engines/bin"
+    )
     if prometheus is None:
         sys.exit("prometheus is not on this machine: `make engines` builds it.")
     with tempfile.TemporaryDirectory(prefix="dashboard-") as scratch:
         folder = Path(scratch)
         project = make_project(folder / "project")
         key = new_key(folder / "keys.yaml", "picture", ["predict"])
-        serve = [sys.executable, "-m", "platform_lib.cli", "serve", "--port", "8790", "--metrics-port", "8791", "--keys", str(folder / "keys.yaml")]
+        serve = [
+            sys.executable,
+            "-m",
+            "platform_lib.cli",
+            "serve",
+            "--port",
+            "8790",
+            "--metrics-port",
+            "8791",
+            "--keys",
+            str(folder / "keys.yaml"),
+        ]
         serve += ["--log", str(folder / "log")]
-        watch = [prometheus, f"--config.file={write_config(folder)}", f"--storage.tsdb.path={folder}/data", "--web.listen-address=127.0.0.1:8792"]
-        with running(serve, "http://127.0.0.1:8790/readyz", project.root), running(watch, "http://127.0.0.1:8792/-/ready", folder):
+        watch = [
+            prometheus,
+            f"--config.file={write_config(folder)}",
+            f"--storage.tsdb.path={folder}/data",
+            "--web.listen-address=127.0.0.1:8792",
+        ]
+        with (
+            running(serve, "http://127.0.0.1:8790/readyz", project.root),
+            running(watch, "http://127.0.0.1:8792/-/ready", folder),
+        ):
             began = time.time()
             put_under_load("http://127.0.0.1:8790", key, began + SECONDS)
             draw(began, time.time())
@@ -73,7 +94,11 @@ def make_project(folder: Path) -> Project:
     shutil.copy(REPOSITORY / "copier.yml", source)
     copier.run_copy(str(source), folder, data={"project_name": MODEL}, defaults=True, quiet=True)
     (folder / "uv.lock").write_text("version = 1\n", encoding="utf-8")
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@example.invalid", "commit", "-q", "-m", "generated"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=x", "-c", "user.email=x@example.invalid", "commit", "-q", "-m", "generated"],
+    ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     project = find_project(folder)
     train(project, Settings())
@@ -82,7 +107,10 @@ def make_project(folder: Path) -> Project:
 
 def write_config(folder: Path) -> Path:
     """Prometheus' configuration, with the labels that a ServiceMonitor's target has."""
-    target = {"targets": ["127.0.0.1:8791"], "labels": {"namespace": NAMESPACE, "service": MODEL, "pod": f"{MODEL}-7d9f-x2k"}}
+    target = {
+        "targets": ["127.0.0.1:8791"],
+        "labels": {"namespace": NAMESPACE, "service": MODEL, "pod": f"{MODEL}-7d9f-x2k"},
+    }
     config = {"global": {"scrape_interval": "2s"}, "scrape_configs": [{"job_name": MODEL, "static_configs": [target]}]}
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -116,7 +144,12 @@ def put_under_load(url: str, key: str, until: float) -> None:
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client:
         while time.time() < until:
             rows = [
-                {**ROW, "island": chance.choice(ISLANDS), "bill_length_mm": chance.uniform(33, 58), "flipper_length_mm": chance.randrange(172, 231)}
+                {
+                    **ROW,
+                    "island": chance.choice(ISLANDS),
+                    "bill_length_mm": chance.uniform(33, 58),
+                    "flipper_length_mm": chance.randrange(172, 231),
+                }
                 for _ in range(chance.randrange(1, 20))
             ]
             kind = chance.random()
@@ -145,8 +178,17 @@ def draw(began: float, ended: float) -> None:
 def draw_panel(axis: Any, panel: Panel, began: float, ended: float) -> None:
     """What Prometheus answers to the panel's queries."""
     for query in panel.queries:
-        asked = {"query": query.expression.replace("[5m]", "[30s]"), "start": f"{began + 10}", "end": f"{ended}", "step": "3"}
-        answer = httpx.get("http://127.0.0.1:8792/api/v1/query_range", params=asked, trust_env=False).raise_for_status().json()
+        asked = {
+            "query": query.expression.replace("[5m]", "[30s]"),
+            "start": f"{began + 10}",
+            "end": f"{ended}",
+            "step": "3",
+        }
+        answer = (
+            httpx.get("http://127.0.0.1:8792/api/v1/query_range", params=asked, trust_env=False)
+            .raise_for_status()
+            .json()
+        )
         for series in answer["data"]["result"]:
             label = query.legend
             for name, value in series["metric"].items():
@@ -156,7 +198,10 @@ def draw_panel(axis: Any, panel: Panel, began: float, ended: float) -> None:
     axis.set_title(panel.title, loc="left", fontsize=11)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("seconds", fontsize=8)
-    axis.set_ylabel({"s": "seconds", "reqps": "per second", "rowsps": "per second", "percentunit": "share"}.get(panel.unit, ""), fontsize=8)
+    axis.set_ylabel(
+        {"s": "seconds", "reqps": "per second", "rowsps": "per second", "percentunit": "share"}.get(panel.unit, ""),
+        fontsize=8,
+    )
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, frameon=False)
 

@@ -63,14 +63,20 @@ class Shell:
     """`uv` or `pdm`."""
 
     def environment(self) -> dict[str, str]:
-        env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
+        }
         tools = Path(sys.executable).parent
         return env | {"PATH": f"{tools}{os.pathsep}{env.get('PATH', '')}"}
 
     def __call__(self, *words: str, expect: int = 0, folder: Path | None = None) -> str:
         """Run a command, print and return its standard output; an exit code other than `expect` ends the demo."""
         print(f"\n$ {shlex.join(words)}", flush=True)
-        done = subprocess.run(words, cwd=folder or self.project, env=self.environment(), stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=folder or self.project, env=self.environment(), stdout=subprocess.PIPE, text=True, check=False
+        )
         print(done.stdout, end="", flush=True)
         if done.returncode != expect:
             raise DemoFailed(f"`{shlex.join(words)}` exited with code {done.returncode}, expected {expect}.")
@@ -84,7 +90,9 @@ class Shell:
         """Run a server while the block runs."""
         print(f"\n$ {shlex.join(words)} &", flush=True)
         flags: dict[str, Any] = (
-            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)} if os.name == "nt" else {"start_new_session": True}
+            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+            if os.name == "nt"
+            else {"start_new_session": True}
         )
         process = subprocess.Popen(words, cwd=self.project, env=self.environment(), stdout=subprocess.DEVNULL, **flags)
         try:
@@ -131,7 +139,10 @@ def is_ready(url: str) -> bool:
 def predict(url: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Request predictions from the running server, and print the request as a user would type it."""
     shown = json.dumps({"rows": rows})
-    print(f"\n$ curl -s {url}/predict -H 'Content-Type: application/json' -d '{shown if len(shown) < 400 else shown[:360] + ' …'}'", flush=True)
+    print(
+        f"\n$ curl -s {url}/predict -H 'Content-Type: application/json' -d '{shown if len(shown) < 400 else shown[:360] + ' …'}'",
+        flush=True,
+    )
     answer: dict[str, Any] = get_json(f"{url}/predict", {"rows": rows})
     text = json.dumps(answer)
     print(text if len(text) < 600 else text[:560] + " …")
@@ -219,7 +230,11 @@ def wait_for_new_version(url: str, *, not_version: str | None, columns: set[str]
             model = get_json(f"{url}/model")
         except (urllib.error.URLError, OSError, ValueError):
             return False
-        return model.get("version") is not None and str(model["version"]) != not_version and columns == set(model.get("columns", columns))
+        return (
+            model.get("version") is not None
+            and str(model["version"]) != not_version
+            and columns == set(model.get("columns", columns))
+        )
 
     wait_until(taken_up, "the promotion to reach the server")
     return served_version(url)
@@ -252,7 +267,9 @@ Next steps, in that folder:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "demo", help="deleted first (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=REPOSITORY / "build" / "demo", help="deleted first (default: %(default)s)"
+    )
     parser.add_argument("--package-manager", choices=["uv", "pdm"], default="uv")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
@@ -263,7 +280,18 @@ def main() -> None:
     try:
         with clock.part("generate a project"):
             answers = ["--data", "project_name=demo-model", "--data", f"package_manager={options.package_manager}"]
-            shell("copier", "copy", "--defaults", "--quiet", "--vcs-ref", "HEAD", *answers, str(REPOSITORY), str(shell.project), folder=folder)
+            shell(
+                "copier",
+                "copy",
+                "--defaults",
+                "--quiet",
+                "--vcs-ref",
+                "HEAD",
+                *answers,
+                str(REPOSITORY),
+                str(shell.project),
+                folder=folder,
+            )
         with clock.part("create its environment"):
             shell("make", "setup")
         first_loop(shell, clock)

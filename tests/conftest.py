@@ -45,7 +45,11 @@ def _ctrl_c_reaches_children() -> None:
 def _clean_environment() -> None:
     """No setting of the machine reaches a test: servers, keys and colours come from the test or not at all; nor does the `make test` around it."""
     for name in [
-        n for n in os.environ if n.startswith(("MLP_", "MLFLOW_", "PREFECT_", "AWS_", "DVC_", "UV_PROJECT", "MAKE", "MFLAGS", "COLUMNS", "LINES"))
+        n
+        for n in os.environ
+        if n.startswith(
+            ("MLP_", "MLFLOW_", "PREFECT_", "AWS_", "DVC_", "UV_PROJECT", "MAKE", "MFLAGS", "COLUMNS", "LINES")
+        )
     ]:
         if name != "MLP_FACTS":  # where the charts' facts lie: of the tests, not of the product
             del os.environ[name]
@@ -97,7 +101,9 @@ def generate(template_source: Path) -> Callable[..., Project]:
     """
 
     def make(folder: Path, **answers: str) -> Project:
-        copier.run_copy(str(template_source), folder, data={"project_name": "sample-model"} | answers, defaults=True, quiet=True)
+        copier.run_copy(
+            str(template_source), folder, data={"project_name": "sample-model"} | answers, defaults=True, quiet=True
+        )
         (folder / "uv.lock").write_text("version = 1\n", encoding="utf-8")
         git(folder, "init", "-q", "-b", "main")
         commit_all(folder, "generated")
@@ -114,7 +120,11 @@ def project(tmp_path: Path, generate: Callable[..., Project], request: pytest.Fi
 
 
 def run_mlp(
-    project: Project | Path, *args: str, env: dict[str, str] | None = None, timeout_s: float = 120, expect: int | None = 0
+    project: Project | Path,
+    *args: str,
+    env: dict[str, str] | None = None,
+    timeout_s: float = 120,
+    expect: int | None = 0,
 ) -> subprocess.CompletedProcess[str]:
     """Run `mlp` as a process in a project, as users and CI do; checks the exit code unless `expect` is None."""
     folder = project.root if isinstance(project, Project) else project
@@ -170,15 +180,27 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(command: Sequence[str], health_url: str, log: Path, *, env: dict[str, str] | None = None, timeout_s: float = 240) -> Iterator[None]:
+def server(
+    command: Sequence[str], health_url: str, log: Path, *, env: dict[str, str] | None = None, timeout_s: float = 240
+) -> Iterator[None]:
     """Run a server until the block ends: waits until `health_url` answers 200, stops it and its children by their ids."""
     with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
+        )
         try:
             _wait_until_healthy(process, health_url, log, timeout_s)
             yield
         finally:
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+            family = (
+                [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+                if process.poll() is None
+                else []
+            )
             for member in family:
                 with suppress(psutil.NoSuchProcess):
                     member.terminate()
@@ -213,7 +235,12 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ensure_database(folder / "mlflow.db")
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{(folder / 'mlflow.db').as_posix()}", "--artifacts-destination", str(folder / "shared-artifacts")]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{(folder / 'mlflow.db').as_posix()}",
+        "--artifacts-destination",
+        str(folder / "shared-artifacts"),
+    ]
     env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     url = f"http://127.0.0.1:{port}"
     with server(command, f"{url}/health", folder / "log.txt", env=env):
@@ -226,7 +253,11 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("prefect-server")
     port = free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    env = {"PREFECT_HOME": str(folder / "home"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "WARNING"}
+    env = {
+        "PREFECT_HOME": str(folder / "home"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+    }
     with server(command, f"http://127.0.0.1:{port}/api/health", folder / "log.txt", env=env):
         yield f"http://127.0.0.1:{port}/api"
 

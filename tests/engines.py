@@ -22,5 +22,7 @@ def need_engine(name: str, made_by: str = "make engines") -> Path:
     """The program's path; skips with its name, or fails where CI says that all must be there."""
     found = find_engine(name)
     if found is None:
-        (pytest.fail if os.environ.get("REQUIRE_ENGINES") else pytest.skip)(f"{name} is not on this machine ({made_by})")
+        (pytest.fail if os.environ.get("REQUIRE_ENGINES") else pytest.skip)(
+            f"{name} is not on this machine ({made_by})"
+        )
     return found

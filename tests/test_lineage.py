@@ -16,7 +16,13 @@ from platform_lib.settings import Project
 from tests.conftest import commit_all, git
 
 ORIGIN = Lineage(
-    git_commit="c" * 40, dirty=False, data_hash="d" * 32, config_hash="e" * 64, lock_hash="f" * 64, library="platform-lib 1", python="3.11.7"
+    git_commit="c" * 40,
+    dirty=False,
+    data_hash="d" * 32,
+    config_hash="e" * 64,
+    lock_hash="f" * 64,
+    library="platform-lib 1",
+    python="3.11.7",
 )
 
 
@@ -99,7 +105,14 @@ class TestDirty:
         assert lineage.changed_files(project.root) == [path]
 
     @pytest.mark.parametrize(
-        "path", [".mlp/mlflow.db", "predictions.csv", "src/sample_model/__pycache__/model.cpython-311.pyc", ".dvc/tmp/lock", ".venv/pyvenv.cfg"]
+        "path",
+        [
+            ".mlp/mlflow.db",
+            "predictions.csv",
+            "src/sample_model/__pycache__/model.cpython-311.pyc",
+            ".dvc/tmp/lock",
+            ".venv/pyvenv.cfg",
+        ],
     )
     def test_what_runs_and_people_leave_elsewhere_does_not(self, project: Project, path: str) -> None:
         (project.root / ".gitignore").unlink(missing_ok=True)
@@ -114,7 +127,9 @@ class TestDirty:
 
         assert lineage.changed_files(project.root) == ["conf/split/time.yaml"]
 
-    def test_only_the_projects_folder_counts_in_a_larger_repository(self, tmp_path: Path, generate: Callable[..., Project]) -> None:
+    def test_only_the_projects_folder_counts_in_a_larger_repository(
+        self, tmp_path: Path, generate: Callable[..., Project]
+    ) -> None:
         project = generate(tmp_path / "repository" / "models" / "one")
         shutil.rmtree(project.root / ".git")
         git(tmp_path / "repository", "init", "-q")

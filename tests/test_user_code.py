@@ -47,12 +47,16 @@ def test_a_second_project_with_a_package_of_the_same_name_gets_its_own_code(tmp_
     ("modules", "expected"),
     [
         pytest.param({}, "tiny_package.pipeline does not exist", id="missing module"),
-        pytest.param({"pipeline": "import no_such_thing"}, "there is no module 'no_such_thing'", id="missing dependency"),
+        pytest.param(
+            {"pipeline": "import no_such_thing"}, "there is no module 'no_such_thing'", id="missing dependency"
+        ),
         pytest.param({"pipeline": "x = ("}, "SyntaxError", id="syntax error"),
         pytest.param({"pipeline": "1 / 0"}, "ZeroDivisionError: division by zero", id="fails on import"),
     ],
 )
-def test_what_cannot_be_imported_is_said_in_one_sentence(tmp_path: Path, modules: dict[str, str], expected: str) -> None:
+def test_what_cannot_be_imported_is_said_in_one_sentence(
+    tmp_path: Path, modules: dict[str, str], expected: str
+) -> None:
     with pytest.raises(UsageError, match=expected):
         import_user_module(_project(tmp_path, **modules), "pipeline")
 

@@ -20,7 +20,9 @@ from platform_lib.registry import roles
 CANARIES, SETTLED_S = 10, 1.0
 
 
-async def try_one(registered: Registered, seen: Seen, number: int, switches: list[tuple[float, float]], shares: list[float]) -> None:
+async def try_one(
+    registered: Registered, seen: Seen, number: int, switches: list[tuple[float, float]], shares: list[float]
+) -> None:
     """Run one canary: 10 %, 50 %, then promote or abort it."""
     champion = registered.registry.champion(NAME)
     assert champion is not None
@@ -40,7 +42,10 @@ async def try_one(registered: Registered, seen: Seen, number: int, switches: lis
 
     for percent in (10, 50):
         before = answered()
-        await switch(lambda percent=percent: roles.start_canary(registered.registry, other, percent), lambda before=before: answered() > before)  # type: ignore[misc]
+        await switch(
+            lambda percent=percent: roles.start_canary(registered.registry, other, percent),
+            lambda before=before: answered() > before,
+        )  # type: ignore[misc]
         first, requests = answered(), seen.requests
         await asyncio.sleep(SETTLED_S)
         shares.append((answered() - first) / (seen.requests - requests) - percent / 100)
@@ -51,7 +56,9 @@ async def try_one(registered: Registered, seen: Seen, number: int, switches: lis
     await asyncio.sleep(SETTLED_S)  # until all workers have seen the change
 
 
-async def measure(registered: Registered, url: str, connections: int, canaries: int) -> tuple[Seen, list[tuple[float, float]], list[float]]:
+async def measure(
+    registered: Registered, url: str, connections: int, canaries: int
+) -> tuple[Seen, list[tuple[float, float]], list[float]]:
     seen, stop = Seen(), asyncio.Event()
     bodies = make_bodies(registered)
     callers = [asyncio.create_task(call(url, bodies, seen, stop, first)) for first in range(connections)]
@@ -77,10 +84,22 @@ def main() -> int:
         registered = register_versions(folder, VERSIONS)
         with serving(registered, folder, "--poll", "0.2", "--log", str(folder / "log")) as (url, _):
             seen, switches, shares = asyncio.run(measure(registered, url, given.connections, given.canaries))
-    around = [seconds for start, seconds in seen.latencies if any(begin <= start + seconds and start <= end for begin, end in switches)]
-    between = [seconds for start, seconds in seen.latencies if all(start + seconds < begin or start > end for begin, end in switches)]
-    print(f"{given.canaries} canaries, {len(switches)} switches, {given.connections} connections, {seen.requests} requests")
-    print(f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}")
+    around = [
+        seconds
+        for start, seconds in seen.latencies
+        if any(begin <= start + seconds and start <= end for begin, end in switches)
+    ]
+    between = [
+        seconds
+        for start, seconds in seen.latencies
+        if all(start + seconds < begin or start > end for begin, end in switches)
+    ]
+    print(
+        f"{given.canaries} canaries, {len(switches)} switches, {given.connections} connections, {seen.requests} requests"
+    )
+    print(
+        f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}"
+    )
     print(f"the canary's share differs from the requested one by at most {max(map(abs, shares)):.1%}")
     print(f"around switches:  {percentiles(around)}")
     print(f"between switches: {percentiles(between)}")

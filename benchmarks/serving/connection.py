@@ -24,7 +24,9 @@ class Connection:
     async def __aenter__(self) -> "Connection":
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -45,7 +47,12 @@ class Connection:
         async with asyncio.timeout(self._timeout_s):
             if self._reader is None or self._writer is None:
                 self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
-            fields = {"Host": self._host, "Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
+            fields = {
+                "Host": self._host,
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                **(headers or {}),
+            }
             head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
             self._writer.write(f"{head}\r\n".encode("latin-1") + body)
             head_back = (await self._reader.readuntil(b"\r\n\r\n")).lower()

@@ -41,13 +41,43 @@ class Outcome:
 
 def odd_value(dice: random.Random, depth: int = 0) -> Any:
     """Return a random JSON value that a caller might send by mistake."""
-    simple: list[Any] = [None, True, False, 0, -1, 2**63, -(2**70), 10**400, 1e308, float("nan"), float("inf"), 0.5, "", "Bern", "12", "2026-11-25"]
-    simple += ["\ud800", "\x00", "ü" * 100, "9" * 5000, [], {}, "2026-02-30T00:00:00", "0001-01-01T00:00:00+14:00", "true"]
+    simple: list[Any] = [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        2**63,
+        -(2**70),
+        10**400,
+        1e308,
+        float("nan"),
+        float("inf"),
+        0.5,
+        "",
+        "Bern",
+        "12",
+        "2026-11-25",
+    ]
+    simple += [
+        "\ud800",
+        "\x00",
+        "ü" * 100,
+        "9" * 5000,
+        [],
+        {},
+        "2026-02-30T00:00:00",
+        "0001-01-01T00:00:00+14:00",
+        "true",
+    ]
     if depth > 3 or dice.random() < 0.7:
         return dice.choice(simple)
     if dice.random() < 0.5:
         return [odd_value(dice, depth + 1) for _ in range(dice.randrange(4))]
-    return {dice.choice(["a", "rows", "number_1", "", "__proto__"]): odd_value(dice, depth + 1) for _ in range(dice.randrange(4))}
+    return {
+        dice.choice(["a", "rows", "number_1", "", "__proto__"]): odd_value(dice, depth + 1)
+        for _ in range(dice.randrange(4))
+    }
 
 
 def spoil(value: Any, dice: random.Random) -> Any:
@@ -142,7 +172,9 @@ PROTOCOLS: dict[str, tuple[str, Callable[[random.Random], Request]]] = {
 }
 
 
-async def send(url: str, path: str, make: Callable[[random.Random], Request], count: int, seed: int, outcome: Outcome) -> None:
+async def send(
+    url: str, path: str, make: Callable[[random.Random], Request], count: int, seed: int, outcome: Outcome
+) -> None:
     dice = random.Random(seed)
     async with Connection(url, HANG_S) as connection:
         for _ in range(count):
@@ -188,7 +220,9 @@ def main() -> int:
             before = memory().rss / 2**20
             for protocol in PROTOCOLS:
                 outcome = asyncio.run(attack(url, protocol, options.bodies, options.seed + 2))
-                print(f"{protocol}: {sum(outcome.statuses.values())} responses {dict(sorted(outcome.statuses.items()))}, hangs {outcome.hangs}")
+                print(
+                    f"{protocol}: {sum(outcome.statuses.values())} responses {dict(sorted(outcome.statuses.items()))}, hangs {outcome.hangs}"
+                )
                 for line in outcome.bad[:5]:
                     print(f"  {line}")
                 is_sound = is_sound and not outcome.bad

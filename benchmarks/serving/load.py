@@ -43,12 +43,16 @@ class LoadResult:
         return self.statuses.get("200", 0) / self.seconds
 
 
-def closed_loop(url: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float, core: int | None = None) -> LoadResult:
+def closed_loop(
+    url: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float, core: int | None = None
+) -> LoadResult:
     """Run a closed loop: each connection sends its next request as soon as it has a response."""
     return _run(["closed", url, "--connections", str(connections), "--seconds", str(seconds)], body, headers, core)
 
 
-def open_loop(url: str, body: bytes, headers: dict[str, str], *, rate: float, seconds: float, core: int | None = None) -> LoadResult:
+def open_loop(
+    url: str, body: bytes, headers: dict[str, str], *, rate: float, seconds: float, core: int | None = None
+) -> LoadResult:
     """Run an open loop: `rate` requests per second, evenly spaced."""
     return _run(["open", url, "--rate", str(rate), "--seconds", str(seconds)], body, headers, core)
 
@@ -57,7 +61,15 @@ def _run(arguments: list[str], body: bytes, headers: dict[str, str], core: int |
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "body.json"
         file.write_bytes(body)
-        command = [sys.executable, "-m", "benchmarks.serving.load", arguments[0], arguments[1], str(file), *arguments[2:]]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.serving.load",
+            arguments[0],
+            arguments[1],
+            str(file),
+            *arguments[2:],
+        ]
         for name, value in headers.items():
             command += ["--header", f"{name}: {value}"]
         if core is not None:
@@ -96,7 +108,17 @@ def _wrk(url: str, file: Path, headers: dict[str, str], connections: int, second
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_LUA % (file, lines))
         script.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s", script.name, url]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{max(1, round(seconds))}s",
+            "--timeout",
+            "30s",
+            "-s",
+            script.name,
+            url,
+        ]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
 
 
@@ -132,7 +154,12 @@ class _Connection:
     def __init__(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
-        lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}", *(f"{k}: {v}" for k, v in headers.items())]
+        lines = [
+            f"POST {parts.path} HTTP/1.1",
+            f"Host: {parts.netloc}",
+            f"Content-Length: {len(body)}",
+            *(f"{k}: {v}" for k, v in headers.items()),
+        ]
         self._request = "\r\n".join([*lines, "", ""]).encode() + body
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -220,7 +247,11 @@ def main() -> None:
         print(_wrk(given.url, given.body.absolute(), headers, connections, seconds))
         return
     body = given.body.read_bytes()
-    work = _closed(given.url, body, headers, connections, seconds) if given.loop == "closed" else _open(given.url, body, headers, given.rate, seconds)
+    work = (
+        _closed(given.url, body, headers, connections, seconds)
+        if given.loop == "closed"
+        else _open(given.url, body, headers, given.rate, seconds)
+    )
     print(json.dumps(asdict(asyncio.run(work))))
 
 

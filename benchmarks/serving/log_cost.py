@@ -19,7 +19,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=200_000)
     requests = parser.parse_args().requests
-    columns = {f"number_{place}": [place + 0.125] for place in range(16)} | {f"text_{place}": [f"value {place}"] for place in range(4)}
+    columns = {f"number_{place}": [place + 0.125] for place in range(16)} | {
+        f"text_{place}": [f"value {place}"] for place in range(4)
+    }
     types = {name: "string" if name.startswith("text") else "number" for name in columns}
     model = LoggedModel("benchmark", "1", "classification", types, ("no", "yes"))
     with tempfile.TemporaryDirectory() as folder:
@@ -39,9 +41,13 @@ def main() -> int:
         stop_s = time.perf_counter() - start
         cpu_us = (time.process_time() - cpu_before) / len(burst_us) / BURST * 1e6
         counts, kept = log.counts, len(LogFolder.at(folder).read(PREDICTIONS))
-    print(f"{counts.taken} requests: {statistics.median(burst_us):.1f} µs each on the hot path (median of {len(burst_us)} bursts of {BURST})")
+    print(
+        f"{counts.taken} requests: {statistics.median(burst_us):.1f} µs each on the hot path (median of {len(burst_us)} bursts of {BURST})"
+    )
     print(f"{cpu_us:.1f} µs of the server's CPU each, including its sending thread; the writer is a separate process")
-    print(f"graceful shutdown took {stop_s:.1f} s: {counts.written} written, {counts.dropped} dropped, {kept} rows found in the files")
+    print(
+        f"graceful shutdown took {stop_s:.1f} s: {counts.written} written, {counts.dropped} dropped, {kept} rows found in the files"
+    )
     return 0 if counts.taken == counts.written == kept and statistics.median(burst_us) <= LIMIT_US else 1
 
 

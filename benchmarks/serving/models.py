@@ -49,11 +49,17 @@ def iris() -> BenchmarkModel:
     names = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
     columns = {name: Column(type="number") for name in names}
     contract = DataContract(
-        name="iris", path="iris.csv", task="classification", target="species", columns={**columns, "species": Column(type="string")}
+        name="iris",
+        path="iris.csv",
+        task="classification",
+        target="species",
+        columns={**columns, "species": Column(type="string")},
     )
     rows = [dict(zip(names, row, strict=True)) for row in data.data.tolist()]
     pipeline = Pipeline([("scale", StandardScaler()), ("model", LogisticRegression(max_iter=500))])
-    return BenchmarkModel("iris", pipeline.fit(_frame(rows, contract), data.target_names[data.target].astype(object)), contract, rows)
+    return BenchmarkModel(
+        "iris", pipeline.fit(_frame(rows, contract), data.target_names[data.target].astype(object)), contract, rows
+    )
 
 
 def mixed() -> BenchmarkModel:
@@ -62,10 +68,21 @@ def mixed() -> BenchmarkModel:
     numbers = [f"n{place}" for place in range(14)]
     wholes, texts = ["w0", "w1"], [f"t{place}" for place in range(4)]
     columns = {name: Column(type="number", nullable=place < 4) for place, name in enumerate(numbers)}
-    columns |= {name: Column(type="integer") for name in wholes} | {name: Column(type="string", nullable=True) for name in texts}
-    contract = DataContract(name="mixed", path="mixed.csv", task="classification", target="y", columns={**columns, "y": Column(type="string")})
+    columns |= {name: Column(type="integer") for name in wholes} | {
+        name: Column(type="string", nullable=True) for name in texts
+    }
+    contract = DataContract(
+        name="mixed",
+        path="mixed.csv",
+        task="classification",
+        target="y",
+        columns={**columns, "y": Column(type="string")},
+    )
     rows: list[dict[str, Any]] = [
-        dict[str, Any]((name, None if place < 4 and random.random() < GAPS else float(random.normal())) for place, name in enumerate(numbers))
+        dict[str, Any](
+            (name, None if place < 4 and random.random() < GAPS else float(random.normal()))
+            for place, name in enumerate(numbers)
+        )
         | {name: int(random.integers(0, 100)) for name in wholes}
         | {name: None if random.random() < GAPS else f"v{int(random.integers(0, 8))}" for name in texts}
         for _ in range(ROWS)
@@ -73,11 +90,17 @@ def mixed() -> BenchmarkModel:
     signal = np.array([row["n5"] + 0.02 * row["w0"] + (row["t0"] == "v1") + random.normal(scale=0.5) for row in rows])
     features = ColumnTransformer(
         [
-            ("numbers", Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())]), [*numbers, *wholes]),
+            (
+                "numbers",
+                Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())]),
+                [*numbers, *wholes],
+            ),
             ("texts", OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts),
         ]
     )
-    pipeline = Pipeline([("features", features), ("model", HistGradientBoostingClassifier(max_iter=100, random_state=0))])
+    pipeline = Pipeline(
+        [("features", features), ("model", HistGradientBoostingClassifier(max_iter=100, random_state=0))]
+    )
     truth = np.where(signal > np.median(signal), "yes", "no").astype(object)
     return BenchmarkModel("mixed", pipeline.fit(_frame(rows, contract), truth), contract, rows)
 

@@ -30,7 +30,13 @@ from platform_lib.model.artifact import LoadedModel, Predictions
 
 ROW_S = 0.02
 TIMES = 3
-CONTRACT = DataContract(name="slow", path="slow.csv", task="regression", target="y", columns={"x": Column(type="number"), "y": Column(type="number")})
+CONTRACT = DataContract(
+    name="slow",
+    path="slow.csv",
+    task="regression",
+    target="y",
+    columns={"x": Column(type="number"), "y": Column(type="number")},
+)
 
 
 class SlowModel(LoadedModel):
@@ -52,7 +58,15 @@ def create_slow_app() -> Any:
     model = SlowModel(name="slow", version="1", pipeline=None, contract=CONTRACT, sha256="")
     example = {"x": 1.0}
     sample = Predictions(np.ones(1), None)
-    served = ServedModel(model=model, tags={}, example=example, sample=sample, profile=None, since=datetime.now(UTC), pace=Pace(0.0, ROW_S))
+    served = ServedModel(
+        model=model,
+        tags={},
+        example=example,
+        sample=sample,
+        profile=None,
+        since=datetime.now(UTC),
+        pace=Pace(0.0, ROW_S),
+    )
 
     class Fixed:
         state = LoaderState(reference="slow@champion", alias="champion", current=served)
@@ -67,8 +81,18 @@ def slow_server() -> Iterator[tuple[str, psutil.Process]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.serving.overload:create_slow_app", "--port", str(port)]
-    with subprocess.Popen([*command, "--no-access-log", "--log-level", "error"], cwd=Path(__file__).resolve().parents[2]) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--factory",
+        "benchmarks.serving.overload:create_slow_app",
+        "--port",
+        str(port),
+    ]
+    with subprocess.Popen(
+        [*command, "--no-access-log", "--log-level", "error"], cwd=Path(__file__).resolve().parents[2]
+    ) as process:
         try:
             while True:
                 try:
@@ -95,7 +119,9 @@ def main() -> None:
         after = process.memory_info().rss / 2**20
         # Requests still queued when the last one was sent are answered later and are not part of the goodput.
         answered = result.statuses.get("200", 0) / (result.seconds + result.max_ms / 1000)
-        print(f"capacity {capacity:.0f} responses/s; sent {TIMES * capacity:.0f}/s for {result.seconds:.1f} s: {result.statuses}")
+        print(
+            f"capacity {capacity:.0f} responses/s; sent {TIMES * capacity:.0f}/s for {result.seconds:.1f} s: {result.statuses}"
+        )
         print(
             f"goodput {answered:.0f} responses/s, {answered / capacity:.0%} of the capacity; p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms"
         )

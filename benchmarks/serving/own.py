@@ -83,31 +83,53 @@ def registry(name: str, folder: Path, sha256: str) -> Iterator[str]:
 
 
 @contextmanager
-def serving(model: BenchmarkModel, folder: Path, *arguments: str, core: int | None, python: Path | None = None) -> Iterator[Running]:
+def serving(
+    model: BenchmarkModel, folder: Path, *arguments: str, core: int | None, python: Path | None = None
+) -> Iterator[Running]:
     """Run `mlp serve` with everything on until the block ends, with `python` of another environment if given."""
     sha256 = write_version(model, folder / "version")
     keys = folder / "keys.yaml"
     key = new_key(keys, "load", ["predict"])
-    command = [str(python or sys.executable), "-m", "platform_lib.cli", "serve", f"{model.name}@champion", "--port", "0", "--keys", str(keys)]
+    command = [
+        str(python or sys.executable),
+        "-m",
+        "platform_lib.cli",
+        "serve",
+        f"{model.name}@champion",
+        "--port",
+        "0",
+        "--keys",
+        str(keys),
+    ]
     command += ["--metrics-port", "0", "--log", str(folder / "log"), *arguments]
     with registry(model.name, folder / "version", sha256) as uri:
         environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONUNBUFFERED": "1"}
         begun = time.perf_counter()
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True) as process:
+        with subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
+        ) as process:
             try:
                 if core is not None:
                     psutil.Process(process.pid).cpu_affinity([core])
                 assert process.stdout is not None
                 said: dict[str, str] = {}
                 for line in process.stdout:
-                    said |= {name: match[1] for name, pattern in _ADDRESSES.items() if (match := re.search(pattern, line))}
+                    said |= {
+                        name: match[1] for name, pattern in _ADDRESSES.items() if (match := re.search(pattern, line))
+                    }
                     if "url" in said:
                         break
                 assert set(said) == set(_ADDRESSES), "the server ended before it listened"
                 threading.Thread(target=process.stdout.read, daemon=True).start()
                 headers = {"Authorization": f"Bearer {key}"}
                 _first_answer(said["url"] + "/predict", model, headers)
-                yield Running(said["url"] + "/predict", headers, said["metrics"], psutil.Process(process.pid), time.perf_counter() - begun)
+                yield Running(
+                    said["url"] + "/predict",
+                    headers,
+                    said["metrics"],
+                    psutil.Process(process.pid),
+                    time.perf_counter() - begun,
+                )
             finally:
                 process.terminate()
                 process.wait(60)
@@ -119,7 +141,17 @@ def constant(core: int | None) -> Iterator[Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.serving.constant:app", "--port", str(port), "--no-access-log", "--log-level", "error"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "benchmarks.serving.constant:app",
+        "--port",
+        str(port),
+        "--no-access-log",
+        "--log-level",
+        "error",
+    ]
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2]) as process:
         try:
             if core is not None:
@@ -155,7 +187,9 @@ def _first_answer(url: str, model: BenchmarkModel, headers: dict[str, str]) -> N
 def _features(model: BenchmarkModel) -> Any:
     from platform_lib.data.frame import feature_frame
 
-    return feature_frame({name: [row[name] for row in model.rows[:20]] for name in model.contract.features}, model.contract)
+    return feature_frame(
+        {name: [row[name] for row in model.rows[:20]] for name in model.contract.features}, model.contract
+    )
 
 
 def cpu_s(process: psutil.Process) -> float:
@@ -176,7 +210,9 @@ def dropped_rows(running: Running) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith("mlp_log_dropped_total"))
 
 
-def measure(running: Running, model: BenchmarkModel, *, rows: int, connections: int, seconds: float, core: int | None) -> tuple[LoadResult, float]:
+def measure(
+    running: Running, model: BenchmarkModel, *, rows: int, connections: int, seconds: float, core: int | None
+) -> tuple[LoadResult, float]:
     """Run a load; return its result and the server's CPU microseconds per answered request."""
     body = json.dumps({"rows": (model.rows * (1 + rows // len(model.rows)))[:rows]}).encode()
     closed_loop(running.url, body, running.headers, connections=connections, seconds=1, core=core)
@@ -196,9 +232,15 @@ def main() -> None:
     server_core, load_core = (SERVER_CORE, LOAD_CORE) if two else (None, None)
     with constant(server_core) as running:
         for connections in (1, 64):
-            result, cpu_us = measure(running, iris(), rows=1, connections=connections, seconds=given.seconds, core=load_core)
-            print(f"constant response at {connections} connections: {result.per_second:,.0f} requests/s, {cpu_us:.0f} us of CPU each")
-    print(f"{'model':6} {'rows':>5} {'conn':>5} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}  responses, rows dropped by the log")
+            result, cpu_us = measure(
+                running, iris(), rows=1, connections=connections, seconds=given.seconds, core=load_core
+            )
+            print(
+                f"constant response at {connections} connections: {result.per_second:,.0f} requests/s, {cpu_us:.0f} us of CPU each"
+            )
+    print(
+        f"{'model':6} {'rows':>5} {'conn':>5} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}  responses, rows dropped by the log"
+    )
     for name in [given.only] if given.only else MODELS:
         model = MODELS[name]()
         with tempfile.TemporaryDirectory() as folder, serving(model, Path(folder), core=server_core) as running:
@@ -206,9 +248,14 @@ def main() -> None:
             for load in given.loads.split(","):
                 rows, connections = map(int, load.split("x"))
                 dropped = dropped_rows(running)
-                result, cpu_us = measure(running, model, rows=rows, connections=connections, seconds=given.seconds, core=load_core)
+                result, cpu_us = measure(
+                    running, model, rows=rows, connections=connections, seconds=given.seconds, core=load_core
+                )
                 speed = f"{result.per_second:11,.0f} {result.p50_ms:8.2f} {result.p99_ms:8.2f} {cpu_us:8.0f}"
-                print(f"{name:6} {rows:5} {connections:5} {speed}  {result.statuses} {dropped_rows(running) - dropped:8.0f}", flush=True)
+                print(
+                    f"{name:6} {rows:5} {connections:5} {speed}  {result.statuses} {dropped_rows(running) - dropped:8.0f}",
+                    flush=True,
+                )
             rss, pss = memory_mib(running.process)
             print(
                 f"{name:6} start {running.start_s:.2f} s, memory {started_with[1]:.0f} MiB PSS, after the loads {pss:.0f} (RSS {rss:.0f})",

@@ -49,7 +49,10 @@ def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
     random = np.random.default_rng(seed)
     return [
         {
-            **{f"number_{place}": None if place == 0 and random.random() < 0.1 else float(random.normal()) for place in range(4)},
+            **{
+                f"number_{place}": None if place == 0 and random.random() < 0.1 else float(random.normal())
+                for place in range(4)
+            },
             "count": None if random.random() < 0.1 else int(random.integers(0, 100)),
             "is_new": bool(random.integers(2)),
             "town": None if random.random() < 0.1 else str(random.choice(["Bern", "Genf", "Zug"])),
@@ -84,7 +87,9 @@ def register_versions(folder: Path, count: int) -> Registered:
         frame = _frame(rows(300, seed))
         signal = frame["number_1"].to_numpy() + np.random.default_rng(seed).normal(scale=0.3, size=len(frame))
         truth = np.array(["no", "maybe", "yes"], dtype=object)[np.digitize(signal, [-0.4, 0.4])]
-        pipeline = Pipeline([("features", standard_features(CONTRACT)), ("model", LogisticRegression(C=0.05 * 2**seed, max_iter=500))])
+        pipeline = Pipeline(
+            [("features", standard_features(CONTRACT)), ("model", LogisticRegression(C=0.05 * 2**seed, max_iter=500))]
+        )
         pipeline.fit(frame, truth)
         answers = predict(pipeline, frame)
         content = ModelContent(
@@ -117,7 +122,10 @@ def serving(registered: Registered, folder: Path, *arguments: str) -> Iterator[t
     command = [sys.executable, "-m", "platform_lib.cli", "serve", f"{NAME}@champion", "--port", str(port), *arguments]
     environment = os.environ | {"MLFLOW_TRACKING_URI": registered.uri}
     output = folder / "server.txt"
-    with output.open("wb") as file, subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env=environment) as process:
+    with (
+        output.open("wb") as file,
+        subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env=environment) as process,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: process.poll() is not None or _is_ready(url), "the server")

@@ -154,11 +154,23 @@ def main() -> int:
         registered = register_versions(folder, VERSIONS)
         with serving(registered, folder, "--poll", "0.2") as (url, _):
             seen, swaps = asyncio.run(measure(registered, url, connections))
-    around = [seconds for start, seconds in seen.latencies if any(begin <= start + seconds and start <= end for begin, _, end in swaps)]
-    between = [seconds for start, seconds in seen.latencies if all(start + seconds < begin or start > end for begin, _, end in swaps)]
+    around = [
+        seconds
+        for start, seconds in seen.latencies
+        if any(begin <= start + seconds and start <= end for begin, _, end in swaps)
+    ]
+    between = [
+        seconds
+        for start, seconds in seen.latencies
+        if all(start + seconds < begin or start > end for begin, _, end in swaps)
+    ]
     print(f"{PROMOTIONS} promotions and {ROLLBACKS} rollbacks, {connections} connections, {seen.requests} requests")
-    print(f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}")
-    print(f"from promotion to the first response of the new version: median {statistics.median(shown - begin for begin, shown, _ in swaps):.2f} s")
+    print(
+        f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}"
+    )
+    print(
+        f"from promotion to the first response of the new version: median {statistics.median(shown - begin for begin, shown, _ in swaps):.2f} s"
+    )
     print(f"around swaps:  {percentiles(around)}")
     print(f"between swaps: {percentiles(between)}")
     for line in [*seen.failures[:5], *seen.wrong[:5]]:

@@ -30,7 +30,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "down": ("platform_lib.cli.platform.down", "Stop the local platform."),
     "status": ("platform_lib.cli.platform.status", "Say what of the local platform runs, and where."),
     "schedule": ("platform_lib.cli.training.schedule", "Train on a schedule through the local platform."),
-    "deploy": ("platform_lib.cli.platform.deploy", "Put the model server on the team's platform, try it, go back when it fails."),
+    "deploy": (
+        "platform_lib.cli.platform.deploy",
+        "Put the model server on the team's platform, try it, go back when it fails.",
+    ),
     "tunnel": ("platform_lib.cli.platform.tunnel", "Run a command with the platform's MLflow and Prefect."),
     "platform": ("platform_lib.cli.platform.platform", "Check a running platform, and upgrade its definitions."),
     "check": ("platform_lib.cli.project.check", "Is this project sound?"),
@@ -85,7 +88,10 @@ def main(args: list[str] | None = None) -> None:
     except Exception as err:
         if debug:
             raise
-        _fail(f"this is a bug in platform_lib, please report it: {type(err).__name__}: {err}\nMLP_DEBUG=1 shows where it happened.", ExitCode.BUG)
+        _fail(
+            f"this is a bug in platform_lib, please report it: {type(err).__name__}: {err}\nMLP_DEBUG=1 shows where it happened.",
+            ExitCode.BUG,
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -20,7 +20,13 @@ def table(*headers: str, numeric: Iterable[str] = (), fixed: Iterable[str] = ())
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for header in headers:
-        made.add_column(heading(header), justify="right" if header in numeric else "left", no_wrap=header in fixed, overflow="fold", vertical="top")
+        made.add_column(
+            heading(header),
+            justify="right" if header in numeric else "left",
+            no_wrap=header in fixed,
+            overflow="fold",
+            vertical="top",
+        )
     return made
 
 
@@ -89,8 +95,15 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
     metric, champion = verdict.get("metric"), verdict.get("champion_score")
     if champion is not None:
         interval: Sequence[float] | None = verdict.get("interval")
-        lines = [f"{metric} {number(verdict.get('score'))}; champion, version {verdict.get('champion_version')}, {number(champion)} on the same rows"]
+        lines = [
+            f"{metric} {number(verdict.get('score'))}; champion, version {verdict.get('champion_version')}, {number(champion)} on the same rows"
+        ]
         lines += [f"better by {interval[0]:+.4f} to {interval[1]:+.4f} (95 %)"] if interval else []
         return ["Gate: passed", *(f"  {line}" for line in lines)]
     limits = ", ".join(f"{name} {number(value)}" for name, value in verdict.get("thresholds", {}).items())
-    return ["Gate: passed", f"  thresholds alone decided: {limits}" if limits else "  nothing to compare with, and no threshold is set in conf/gate"]
+    return [
+        "Gate: passed",
+        f"  thresholds alone decided: {limits}"
+        if limits
+        else "  nothing to compare with, and no threshold is set in conf/gate",
+    ]

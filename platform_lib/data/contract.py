@@ -71,11 +71,20 @@ def parse_contract(values: Mapping[str, Any], source: str) -> DataContract:
     try:
         contract = msgspec.convert(values, DataContract)
     except msgspec.ValidationError as err:
-        raise UsageError(f"{source} is not a data contract: {err}. Mend the entry, or write the file anew with `mlp data import`.") from err
-    named = {"target": contract.target, "id": contract.id, "time": contract.time, **{f"key {key}": key for key in contract.key}}
+        raise UsageError(
+            f"{source} is not a data contract: {err}. Mend the entry, or write the file anew with `mlp data import`."
+        ) from err
+    named = {
+        "target": contract.target,
+        "id": contract.id,
+        "time": contract.time,
+        **{f"key {key}": key for key in contract.key},
+    }
     for role, column in named.items():
         if column is not None and column not in contract.columns:
-            raise UsageError(f"{source}: {role} names the column {column!r}, but the columns are {', '.join(contract.columns)}.")
+            raise UsageError(
+                f"{source}: {role} names the column {column!r}, but the columns are {', '.join(contract.columns)}."
+            )
     return contract
 
 
@@ -93,7 +102,13 @@ def dump_contract(contract: DataContract) -> str:
     values = msgspec.to_builtins(contract)
     for column in values["columns"].values():
         if column["type"] == "integer":
-            column.update({limit: int(column[limit]) for limit in ("min", "max") if limit in column and float(column[limit]).is_integer()})
+            column.update(
+                {
+                    limit: int(column[limit])
+                    for limit in ("min", "max")
+                    if limit in column and float(column[limit]).is_integer()
+                }
+            )
     return yaml.dump(values, Dumper=_QuotingDumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -125,13 +140,17 @@ def columns_from_rows(rows: Sequence[Mapping[str, Any]], contract: DataContract)
     known = set(contract.columns)
     for number, row in enumerate(rows):
         if extra := [name for name in row if name not in known]:
-            raise UsageError(f"row {number}: unknown column {extra[0]!r}; the columns are {', '.join(contract.features)}.")
+            raise UsageError(
+                f"row {number}: unknown column {extra[0]!r}; the columns are {', '.join(contract.features)}."
+            )
     table: dict[str, list[Any]] = {}
     for name in contract.features:
         column, values = contract.columns[name], []
         for number, row in enumerate(rows):
             if name not in row:
-                raise UsageError(f"row {number}: column {name!r} is missing; send null if the value is not known and the column is nullable.")
+                raise UsageError(
+                    f"row {number}: column {name!r} is missing; send null if the value is not known and the column is nullable."
+                )
             values.append(_checked(_known(row[name], column), name, column, number))
         table[name] = values
     return table
@@ -155,7 +174,9 @@ def _checked(value: Any, name: str, column: Column, row: int) -> Any:
     if value is None:
         if column.nullable:
             return None
-        raise UsageError(f"row {row}: column {name!r} is null, expected {_EXPECTED[column.type]}; the contract says it is never missing.")
+        raise UsageError(
+            f"row {row}: column {name!r} is null, expected {_EXPECTED[column.type]}; the contract says it is never missing."
+        )
     match column.type:
         case "boolean":
             fits = isinstance(value, bool)

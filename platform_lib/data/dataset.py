@@ -13,7 +13,9 @@ from platform_lib.settings import Project, find_project
 if TYPE_CHECKING:
     import pandas as pd
 
-NOTHING_SELECTED = "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`."
+NOTHING_SELECTED = (
+    "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`."
+)
 
 
 def read_table(path: Path) -> "pd.DataFrame":
@@ -115,11 +117,17 @@ def dataset_path(project: Project, contract: DataContract) -> Path:
             f"the contract {contract.name!r} has path {contract.path!r}, expected a file of this project. Import it with `mlp data import`."
         )
     if _is_half_imported(project, contract):
-        raise UsageError(f"the import of {contract.name!r} was stopped half-way, or is at work right now; `mlp data check` finishes it.")
+        raise UsageError(
+            f"the import of {contract.name!r} was stopped half-way, or is at work right now; `mlp data check` finishes it."
+        )
     path = project.root / contract.path
     if not path.is_file():
         tracked = path.with_name(f"{path.name}.dvc").is_file()
-        remedy = "fetch it with `mlp data pull`" if tracked else "put it there, or import a table with `mlp data import FILE --target COLUMN`"
+        remedy = (
+            "fetch it with `mlp data pull`"
+            if tracked
+            else "put it there, or import a table with `mlp data import FILE --target COLUMN`"
+        )
         raise NotFound(f"the table {contract.name!r} is not there: {contract.path} is missing; {remedy}.")
     return path
 

@@ -38,7 +38,9 @@ def require_repository(project: Project) -> None:
         UsageError: The project is not in a git repository.
     """
     if not any((folder / ".git").exists() for folder in (project.root, *project.root.parents)):
-        raise UsageError(f"{project.root} is not in a git repository yet, which DVC needs to version data; run `make setup`, which makes one.")
+        raise UsageError(
+            f"{project.root} is not in a git repository yet, which DVC needs to version data; run `make setup`, which makes one."
+        )
 
 
 def _initialise(project: Project) -> None:
@@ -88,7 +90,9 @@ def push(project: Project, remote: str | None = None) -> int:
     for path in files:
         md5 = tracked_md5(path)
         if md5 is None:
-            raise UsageError(f"{path.name}.dvc cannot be read; take it back with `git checkout`, or import the table again.")
+            raise UsageError(
+                f"{path.name}.dvc cannot be read; take it back with `git checkout`, or import the table again."
+            )
         if path.is_file() and file_md5(path) != md5:
             raise UsageError(
                 f"data/{path.name} was changed after it was imported, so a push would copy the old content. "
@@ -99,7 +103,9 @@ def push(project: Project, remote: str | None = None) -> int:
         for path in files:
             if not _in_cache(repo, str(tracked_md5(path))):
                 if not path.is_file():
-                    raise UsageError(f"data/{path.name} is neither here nor in the cache; fetch it with `mlp data pull`, or import it again.")
+                    raise UsageError(
+                        f"data/{path.name} is neither here nor in the cache; fetch it with `mlp data pull`, or import it again."
+                    )
                 repo.commit(str(path), force=True)
         return int(repo.push(targets=[f"{path}.dvc" for path in files], remote=remote))
 
@@ -144,7 +150,9 @@ def _in_cache(repo: Any, md5: str) -> bool:
 
 def _some(files: list[Path]) -> list[Path]:
     if not files:
-        raise UsageError("no table of this project is tracked by DVC yet; import one with `mlp data import FILE --target COLUMN`.")
+        raise UsageError(
+            "no table of this project is tracked by DVC yet; import one with `mlp data import FILE --target COLUMN`."
+        )
     return files
 
 
@@ -156,7 +164,9 @@ def _resolve_remote(repo: Any, remote: str | None) -> None:
         )
     if name not in repo.config["remote"]:
         known = ", ".join(repo.config["remote"]) or "none"
-        raise UsageError(f"there is no DVC remote {name!r}; configured are: {known}. Add it with `dvc remote add {name} URL`.")
+        raise UsageError(
+            f"there is no DVC remote {name!r}; configured are: {known}. Add it with `dvc remote add {name} URL`."
+        )
 
 
 @contextmanager
@@ -186,19 +196,25 @@ def _speaking(action: str, remote: str | None = None) -> Iterator[None]:
     try:
         yield
     except (NoRemoteError, RemoteNotFoundError) as err:
-        raise UsageError(f"DVC could not {action}: {err}. Add a remote with `dvc remote add --default storage URL`.") from err
+        raise UsageError(
+            f"DVC could not {action}: {err}. Add a remote with `dvc remote add --default storage URL`."
+        ) from err
     except NotDvcRepoError as err:
         raise UsageError(
             f"DVC could not {action}: the project has no .dvc folder; take it back with `git checkout .dvc`, or run `dvc init`."
         ) from err
     except LockError as err:
-        raise UsageError(f"DVC could not {action}: another DVC process is at work in this project; wait until it is done and try again.") from err
+        raise UsageError(
+            f"DVC could not {action}: another DVC process is at work in this project; wait until it is done and try again."
+        ) from err
     except (CheckoutError, FileMissingError) as err:
         raise NotFound(
             f"DVC could not {action}: {where} does not hold the tracked content. Push it with `mlp data push` where it was imported."
         ) from err
     except (FileTransferError, AuthError, OSError) as err:
-        raise ServiceError(f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`.") from err
+        raise ServiceError(
+            f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`."
+        ) from err
     except (ConfigError, StorageConfigError) as err:
         raise UsageError(f"DVC could not {action}: {_cause(err)}. See .dvc/config, or `dvc remote list`.") from err
     except DvcException as err:
@@ -207,7 +223,9 @@ def _speaking(action: str, remote: str | None = None) -> Iterator[None]:
         # Storage libraries raise errors of their own; Python's are bugs, and ours are said already.
         if type(err).__module__.partition(".")[0] in ("builtins", "platform_lib"):
             raise
-        raise ServiceError(f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`.") from err
+        raise ServiceError(
+            f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`."
+        ) from err
 
 
 def _cause(err: BaseException) -> str:

@@ -102,12 +102,16 @@ def convert(series: pd.Series, column: Column) -> tuple[NDArray[Any], NDArray[np
             return _numbers(series)
 
 
-def _frame(table: Mapping[str, Any] | pd.DataFrame, contract: DataContract, names: tuple[str, ...], needs: str) -> pd.DataFrame:
+def _frame(
+    table: Mapping[str, Any] | pd.DataFrame, contract: DataContract, names: tuple[str, ...], needs: str
+) -> pd.DataFrame:
     missing = [name for name in names if name not in table]
     if missing:
         raise UsageError(f"the table lacks the column {missing[0]!r}; {needs} {', '.join(names)}.")
     index = table.index if isinstance(table, pd.DataFrame) else None
-    return pd.DataFrame({name: _column(table[name], name, contract.columns[name], index) for name in names}, index=index)
+    return pd.DataFrame(
+        {name: _column(table[name], name, contract.columns[name], index) for name in names}, index=index
+    )
 
 
 def _column(values: Sequence[Any] | pd.Series, name: str, column: Column, index: pd.Index | None) -> pd.Series:

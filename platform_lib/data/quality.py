@@ -74,7 +74,14 @@ def findings(table: pd.DataFrame, contract: DataContract) -> tuple[pd.DataFrame,
         values, bad = convert(table[name], column)
         typed[name] = pd.Series(values, index=table.index, dtype=values.dtype)
         if bad.size:
-            found.append(Finding(column=name, rows=bad.size, problem=f"not {EXPECTED[column.type]}", examples=_examples(table[name], bad)))
+            found.append(
+                Finding(
+                    column=name,
+                    rows=bad.size,
+                    problem=f"not {EXPECTED[column.type]}",
+                    examples=_examples(table[name], bad),
+                )
+            )
     frame = pd.DataFrame(typed, index=table.index)
     if len(frame) == 0:
         return frame, [*found, Finding(column="", rows=0, problem="the table has no rows")]
@@ -103,7 +110,9 @@ def pandera_schema(contract: DataContract) -> "DataFrameSchema":
         nullable = column.nullable and name != contract.target
         return pandera.Column(dtype, checks=checks, nullable=nullable)
 
-    return pandera.DataFrameSchema({name: schema_of(name, column) for name, column in contract.columns.items()}, strict=False)
+    return pandera.DataFrameSchema(
+        {name: schema_of(name, column) for name, column in contract.columns.items()}, strict=False
+    )
 
 
 def _violations(frame: pd.DataFrame, contract: DataContract) -> list[Finding]:
@@ -123,7 +132,11 @@ def _violations(frame: pd.DataFrame, contract: DataContract) -> list[Finding]:
         rows: NDArray[np.intp] = group["index"].dropna().astype(int).to_numpy()
         missing = problem == "not_nullable"
         problem = "no value, though not nullable," if missing else problem
-        examples = tuple(f"row {row}" for row in rows[:_EXAMPLES].tolist()) if missing else _examples(frame[name].reset_index(drop=True), rows)
+        examples = (
+            tuple(f"row {row}" for row in rows[:_EXAMPLES].tolist())
+            if missing
+            else _examples(frame[name].reset_index(drop=True), rows)
+        )
         found.append(Finding(column=str(name), rows=max(int(rows.size), 1), problem=problem, examples=examples))
     return found
 

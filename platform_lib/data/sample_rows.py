@@ -32,7 +32,9 @@ def typical_value(column: Column) -> Any:
             return "text"
 
 
-def sample_rows(frame: "pd.DataFrame", labels: NDArray[Any] | None, contract: DataContract, most: int) -> list[dict[str, Any]]:
+def sample_rows(
+    frame: "pd.DataFrame", labels: NDArray[Any] | None, contract: DataContract, most: int
+) -> list[dict[str, Any]]:
     """Choose rows that show much: a gap in each column that has some, each label, and the rest evenly over the frame.
 
     Args:
@@ -44,7 +46,9 @@ def sample_rows(frame: "pd.DataFrame", labels: NDArray[Any] | None, contract: Da
     """
     shown = [name for name in contract.features if contract.columns[name].log]
     never_missing = [name for name in shown if not contract.columns[name].nullable]
-    usable = np.flatnonzero(~frame[never_missing].isna().any(axis=1).to_numpy()) if never_missing else np.arange(len(frame))
+    usable = (
+        np.flatnonzero(~frame[never_missing].isna().any(axis=1).to_numpy()) if never_missing else np.arange(len(frame))
+    )
     chosen: dict[int, None] = {}
     for name in shown:
         gaps = frame[name].isna().to_numpy()[usable]
@@ -73,4 +77,10 @@ def _as_sent(series: "pd.Series", column: Column) -> Sequence[Any]:
     return [None if is_missing else plain(value) for value, is_missing in zip(values, missing, strict=True)]
 
 
-_PLAIN: dict[str, Callable[[Any], Any]] = {"integer": int, "number": float, "boolean": bool, "string": str, "datetime": datetime.isoformat}
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "string": str,
+    "datetime": datetime.isoformat,
+}

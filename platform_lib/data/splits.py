@@ -51,7 +51,12 @@ def holdout_mask(
         case "group":
             mask = _share(table, contract, [_named(column, contract, "group", "split.column")], test_share, salt)
         case "time":
-            mask = _since(table, contract, _named(column or contract.time, contract, "time", "split.column, or time in the contract,"), cutoff)
+            mask = _since(
+                table,
+                contract,
+                _named(column or contract.time, contract, "time", "split.column, or time in the contract,"),
+                cutoff,
+            )
         case _:
             raise UsageError(f"split.method is {method!r}, expected hash, group or time.")
     if mask.all() or not mask.any():
@@ -80,11 +85,15 @@ def row_hashes(columns: Iterable[tuple[pd.Series, Column]], rows: int, salt: str
     return state
 
 
-def _share(table: pd.DataFrame, contract: DataContract, columns: list[str], test_share: float, salt: str) -> NDArray[np.bool_]:
+def _share(
+    table: pd.DataFrame, contract: DataContract, columns: list[str], test_share: float, salt: str
+) -> NDArray[np.bool_]:
     if not 0 < test_share < 1:
         raise UsageError(f"split.test_share is {test_share}, expected a share between 0 and 1 such as 0.2.")
     if absent := [name for name in columns if name not in table]:
-        raise UsageError(f"the split needs the column {absent[0]!r}, which the table lacks; it has {', '.join(map(str, table.columns))}.")
+        raise UsageError(
+            f"the split needs the column {absent[0]!r}, which the table lacks; it has {', '.join(map(str, table.columns))}."
+        )
     hashes = row_hashes(((table[name], contract.columns[name]) for name in columns), len(table), salt)
     mask: NDArray[np.bool_] = hashes < np.uint64(int(test_share * 2**64))
     return mask
@@ -93,7 +102,9 @@ def _share(table: pd.DataFrame, contract: DataContract, columns: list[str], test
 def _since(table: pd.DataFrame, contract: DataContract, column: str, cutoff: str | None) -> NDArray[np.bool_]:
     kind = contract.columns[column].type
     if kind != "datetime":
-        raise UsageError(f"the time split needs a datetime column, but {column!r} is of type {kind}; set split.column to one that is.")
+        raise UsageError(
+            f"the time split needs a datetime column, but {column!r} is of type {kind}; set split.column to one that is."
+        )
     try:
         limit = datetime.fromisoformat(str(cutoff))
     except ValueError as err:
@@ -113,7 +124,9 @@ def _named(column: str | None, contract: DataContract, method: str, setting: str
     if not column:
         raise UsageError(f"the {method} split needs {setting} set to one of {', '.join(contract.columns)}.")
     if column not in contract.columns:
-        raise UsageError(f"the {method} split names the column {column!r}, but the columns are {', '.join(contract.columns)}.")
+        raise UsageError(
+            f"the {method} split names the column {column!r}, but the columns are {', '.join(contract.columns)}."
+        )
     return column
 
 

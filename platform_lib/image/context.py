@@ -44,7 +44,9 @@ def write_context(project: Project) -> BuildContext:
         CheckFailed: There is no commit.
     """
     if project.lock_file is None:
-        raise UsageError(f"{project.root} has no lock of its dependencies ({' or '.join(LOCK_FILES)}): run `make setup` and commit the file.")
+        raise UsageError(
+            f"{project.root} has no lock of its dependencies ({' or '.join(LOCK_FILES)}): run `make setup` and commit the file."
+        )
     lock = read_lock(project.lock_file)
     own = _project_requirements(project)
     folder = project.root / CONTEXT_FOLDER

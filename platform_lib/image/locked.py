@@ -48,7 +48,9 @@ class Lock:
     file: Path
     distributions: dict[str, list[Distribution]]
 
-    def closure(self, requirements: Iterable[Requirement], *, without: frozenset[str] = frozenset()) -> list[Distribution]:
+    def closure(
+        self, requirements: Iterable[Requirement], *, without: frozenset[str] = frozenset()
+    ) -> list[Distribution]:
         """Everything that the requirements need on Linux with this Python, sorted by name.
 
         Args:
@@ -69,12 +71,18 @@ class Lock:
             for extra in ("", *requirement.extras):
                 if (name, extra) not in done:
                     done.add((name, extra))
-                    added = distribution.extras.get(canonicalize_name(extra), ()) if extra else distribution.dependencies
+                    added = (
+                        distribution.extras.get(canonicalize_name(extra), ()) if extra else distribution.dependencies
+                    )
                     waiting += [each for each in added if holds(each.marker)]
         return [found[name] for name in sorted(found)]
 
     def _pick(self, name: str, specifier: SpecifierSet) -> Distribution:
-        candidates = [each for each in self.distributions.get(name, []) if not each.markers or any(holds(Marker(text)) for text in each.markers)]
+        candidates = [
+            each
+            for each in self.distributions.get(name, [])
+            if not each.markers or any(holds(Marker(text)) for text in each.markers)
+        ]
         fitting = [each for each in candidates if specifier.contains(each.version, prereleases=True)]
         if not fitting:
             raise UsageError(
@@ -109,7 +117,10 @@ def _from_uv(packages: list[dict[str, Any]]) -> Iterator[Distribution]:
             version=package.get("version", "0"),
             hashes=tuple(file["hash"] for file in files) if from_index else (),
             dependencies=tuple(_uv_edge(edge) for edge in package.get("dependencies", [])),
-            extras={canonicalize_name(extra): tuple(map(_uv_edge, edges)) for extra, edges in package.get("optional-dependencies", {}).items()},
+            extras={
+                canonicalize_name(extra): tuple(map(_uv_edge, edges))
+                for extra, edges in package.get("optional-dependencies", {}).items()
+            },
             markers=tuple(package.get("resolution-markers", [])),
         )
 
@@ -128,7 +139,9 @@ def _from_pdm(packages: list[dict[str, Any]]) -> Iterator[Distribution]:
         for extra in package.get("extras", []):
             # Of several extras in one entry it is not said which adds what; all of it does no harm.
             added = extras.setdefault(key, {})
-            added[canonicalize_name(extra)] = added.get(canonicalize_name(extra), ()) + tuple(map(Requirement, package.get("dependencies", [])))
+            added[canonicalize_name(extra)] = added.get(canonicalize_name(extra), ()) + tuple(
+                map(Requirement, package.get("dependencies", []))
+            )
     for package in packages:
         if package.get("extras"):
             continue
@@ -146,7 +159,9 @@ def _from_pdm(packages: list[dict[str, Any]]) -> Iterator[Distribution]:
 
 def holds(marker: Marker | None, extra: str = "") -> bool:
     """Whether a requirement's marker lets it into an image."""
-    return marker is None or any(marker.evaluate({**_LINUX, "extra": extra, "platform_machine": machine}) for machine in MACHINES)
+    return marker is None or any(
+        marker.evaluate({**_LINUX, "extra": extra, "platform_machine": machine}) for machine in MACHINES
+    )
 
 
 _LINUX = {

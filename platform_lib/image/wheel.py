@@ -35,8 +35,12 @@ def write_wheel(name: str, folder: Path) -> Path:
             "publish it to a package index, so that the image can take it from there."
         )
     stem = f"{distribution.name.replace('-', '_')}-{distribution.version}"
-    files = dict(sorted(_package_files(distribution))) | dict(sorted(_metadata_files(distribution, f"{stem}.dist-info")))
-    files[f"{stem}.dist-info/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: platform-lib\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = dict(sorted(_package_files(distribution))) | dict(
+        sorted(_metadata_files(distribution, f"{stem}.dist-info"))
+    )
+    files[f"{stem}.dist-info/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: platform-lib\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     record = f"{stem}.dist-info/RECORD"
     lines = [f"{path},sha256={_digest(content)},{len(content)}\n" for path, content in files.items()]
     files[record] = "".join([*lines, f"{record},,\n"]).encode()
@@ -51,7 +55,9 @@ def write_wheel(name: str, folder: Path) -> Path:
 
 
 def _package_files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[str, bytes]]:
-    recorded = [path for path in distribution.files or [] if ".." not in path.parts and not path.parts[0].endswith(".dist-info")]
+    recorded = [
+        path for path in distribution.files or [] if ".." not in path.parts and not path.parts[0].endswith(".dist-info")
+    ]
     sources = [path for path in recorded if path.suffix not in (".pyc", ".pth") and "__editable__" not in path.name]
     if sources:
         for path in sources:

@@ -10,7 +10,9 @@ from platform_lib.local_platform.state import PlatformState
 from platform_lib.settings import Project
 
 
-def up(project: Project, *, requested_ports: Mapping[str, int], auto_ports: bool = False, progress: Progress | None = None) -> Outcome:
+def up(
+    project: Project, *, requested_ports: Mapping[str, int], auto_ports: bool = False, progress: Progress | None = None
+) -> Outcome:
     """Start what does not run of the project's platform.
 
     Args:

@@ -60,7 +60,12 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Iterable[Fi
     """The interpreter that runs this."""
     text = f"{'.'.join(map(str, version))} ({sys.executable})"
     if version[:2] < OLDEST_PYTHON:
-        yield Finding(name="Python", level="problem", text=text, mend="Install Python 3.11 or newer and make the environment anew with `make setup`.")
+        yield Finding(
+            name="Python",
+            level="problem",
+            text=text,
+            mend="Install Python 3.11 or newer and make the environment anew with `make setup`.",
+        )
     else:
         yield Finding(name="Python", level="ok", text=text)
 
@@ -68,7 +73,12 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Iterable[Fi
 def check_git() -> Iterable[Finding]:
     """Git, and the identity without which no commit can be made."""
     if (version := _output("git", "--version")) is None:
-        yield Finding(name="git", level="problem", text="not found", mend="Install git: every model names the commit that it came from.")
+        yield Finding(
+            name="git",
+            level="problem",
+            text="not found",
+            mend="Install git: every model names the commit that it came from.",
+        )
         return
     yield Finding(name="git", level="ok", text=version.removeprefix("git version "))
     # `git var` says what a commit would say, whether it comes from the environment, the repository or the user's settings.
@@ -123,7 +133,12 @@ def check_library() -> Iterable[Finding]:
         version = importlib.metadata.version("platform-lib")
         yield Finding(name="platform-lib", level="ok", text=version)
     except importlib.metadata.PackageNotFoundError:
-        yield Finding(name="platform-lib", level="note", text="used from a folder, not installed", mend="`make setup` installs it.")
+        yield Finding(
+            name="platform-lib",
+            level="note",
+            text="used from a folder, not installed",
+            mend="`make setup` installs it.",
+        )
     missing = [name for name in TRAINING_MODULES if importlib.util.find_spec(name) is None]
     if missing:
         mend = "Run `make setup` in the project; the project depends on platform-lib[training]."
@@ -150,7 +165,12 @@ def check_ports(project: Project | None) -> Iterable[Finding]:
             yield Finding(name=name, level="ok", text=f"free ({title})")
         else:
             text = f"taken by {ports.holder(port)}"
-            yield Finding(name=name, level="note", text=text, mend="Stop that, or use `mlp up --auto-ports` and `mlp serve --port`.")
+            yield Finding(
+                name=name,
+                level="note",
+                text=text,
+                mend="Stop that, or use `mlp up --auto-ports` and `mlp serve --port`.",
+            )
 
 
 def check_disk(folder: Path) -> Iterable[Finding]:
@@ -158,7 +178,9 @@ def check_disk(folder: Path) -> Iterable[Finding]:
     free = shutil.disk_usage(folder).free / GIGABYTE
     text = f"{free:.1f} GB free at {folder}"
     if free < 1:
-        yield Finding(name="disk", level="problem", text=text, mend="Free at least 1 GB; an environment alone takes 2 GB.")
+        yield Finding(
+            name="disk", level="problem", text=text, mend="Free at least 1 GB; an environment alone takes 2 GB."
+        )
     elif free < 5:
         yield Finding(name="disk", level="note", text=text, mend="A new environment takes 2 GB.")
     else:
@@ -199,7 +221,9 @@ def _output(*command: str) -> str | None:
     if program is None:
         return None
     try:
-        done = subprocess.run([program, *command[1:]], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [program, *command[1:]], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

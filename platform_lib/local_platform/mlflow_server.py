@@ -31,7 +31,10 @@ def main() -> None:
     os.environ |= {_STORE: store, _ARTIFACT_ROOT: artifacts}
     if not _serve_in_this_process(options.port):
         command = ["server", "--backend-store-uri", store, "--default-artifact-root", artifacts, "--no-serve-artifacts"]
-        subprocess.run([sys.executable, "-m", "mlflow", *command, "--host", HOST, "--port", str(options.port), "--workers", "1"], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "mlflow", *command, "--host", HOST, "--port", str(options.port), "--workers", "1"],
+            check=True,
+        )
 
 
 def _serve_in_this_process(port: int) -> bool:

@@ -18,7 +18,9 @@ USUAL: Mapping[str, int] = {"mlflow": Port.MLFLOW, "prefect": Port.PREFECT, "mod
 OPTIONS: Mapping[str, str] = {"mlflow": "--mlflow-port", "prefect": "--prefect-port", "models": "--model-port"}
 
 
-def choose(requested: Mapping[str, int], *, kept: Mapping[str, int], running: Mapping[str, int], auto: bool) -> dict[str, int]:
+def choose(
+    requested: Mapping[str, int], *, kept: Mapping[str, int], running: Mapping[str, int], auto: bool
+) -> dict[str, int]:
     """Decide every service's port: the requested one, else the one it had, else a free one (`auto`) or the usual one.
 
     Args:

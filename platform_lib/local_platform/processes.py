@@ -33,7 +33,9 @@ def spawn(command: Sequence[str], *, env: Mapping[str, str], folder: Path, log: 
         if sys.platform == "win32":
             detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
         try:
-            return subprocess.Popen(command, env=dict(env), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **detached)
+            return subprocess.Popen(
+                command, env=dict(env), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **detached
+            )
         except OSError as err:
             raise ServiceError(f"cannot start {' '.join(command)}: {err.strerror or err}.") from err
 

@@ -21,7 +21,9 @@ def define(project: Project, ports: Mapping[str, int]) -> list[Service]:
 def _mlflow(project: Project, port: int) -> Service:
     return Service(
         name="mlflow",
-        command=_python("platform_lib.local_platform.mlflow_server", "--database", str(project.database), "--port", str(port)),
+        command=_python(
+            "platform_lib.local_platform.mlflow_server", "--database", str(project.database), "--port", str(port)
+        ),
         env={
             "MLFLOW_DISABLE_TELEMETRY": "true",
             # The job runner and its queues are eight processes and a gigabyte that nothing here uses.
@@ -67,7 +69,9 @@ def _models(port: int, mlflow_url: str) -> Service:
 def _runner(project: Project, port: int, mlflow_url: str, prefect_url: str) -> Service:
     return Service(
         name="runner",
-        command=_python("platform_lib.training.prefect.runner", "--project", str(project.root), "--wait", f"{START_TIMEOUT_S:.0f}"),
+        command=_python(
+            "platform_lib.training.prefect.runner", "--project", str(project.root), "--wait", f"{START_TIMEOUT_S:.0f}"
+        ),
         env=_prefect_home(project)
         | {
             "MLFLOW_TRACKING_URI": mlflow_url,

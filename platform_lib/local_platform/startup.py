@@ -55,7 +55,13 @@ class Outcome:
     """Of `started`: those that ran with another command, port or setting."""
 
 
-def bring_up(state: PlatformState, services: Sequence[Service], *, progress: Progress | None = None, timeout_s: float = START_TIMEOUT_S) -> Outcome:
+def bring_up(
+    state: PlatformState,
+    services: Sequence[Service],
+    *,
+    progress: Progress | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+) -> Outcome:
     """Make every service run and answer. The caller holds `state.locked()`.
 
     Raises:
@@ -81,7 +87,9 @@ def bring_up(state: PlatformState, services: Sequence[Service], *, progress: Pro
     return replace(reached, records=in_order)
 
 
-def _start(state: PlatformState, services: Sequence[Service], outcome: Outcome, progress: Progress, timeout_s: float) -> Outcome:
+def _start(
+    state: PlatformState, services: Sequence[Service], outcome: Outcome, progress: Progress, timeout_s: float
+) -> Outcome:
     launch = _Launch(state, services, dict(outcome.records), progress)
     try:
         launch.run(timeout_s)
@@ -97,7 +105,9 @@ def _start(state: PlatformState, services: Sequence[Service], outcome: Outcome, 
 class _Launch:
     """The services of one `bring_up` on their way."""
 
-    def __init__(self, state: PlatformState, services: Sequence[Service], records: dict[str, Record], progress: Progress) -> None:
+    def __init__(
+        self, state: PlatformState, services: Sequence[Service], records: dict[str, Record], progress: Progress
+    ) -> None:
         self.records = records
         self._state, self._progress, self._services = state, progress, services
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -108,7 +118,9 @@ class _Launch:
         for service in self._services:
             with _deferred_signals(), self._state.writable():
                 self._running[service.name], self.records[service.name] = _spawn(self._state, service)
-                self._state.save(self.records)  # at once: what is recorded can be stopped, whatever becomes of this process
+                self._state.save(
+                    self.records
+                )  # at once: what is recorded can be stopped, whatever becomes of this process
         awaited = list(self._running)
         # Asked side by side: a service that takes a request and answers late must not keep the others waiting.
         with loopback_client() as client, ThreadPoolExecutor(max(1, len(awaited))) as pool:
@@ -161,7 +173,14 @@ def environment(state: PlatformState, service: Service) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN_SETTINGS)}
     # A proxy for the world outside must not stand between our own services.
     direct = ",".join(filter(None, [inherited.get("NO_PROXY") or inherited.get("no_proxy"), "127.0.0.1,localhost"]))
-    plain = {"NO_PROXY": direct, "no_proxy": direct, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "DO_NOT_TRACK": "1"}
+    plain = {
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "DO_NOT_TRACK": "1",
+    }
     return inherited | plain | dict(service.env) | {processes.MARKER: str(state.root)}
 
 

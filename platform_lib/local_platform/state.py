@@ -62,7 +62,9 @@ class PlatformState:
                 self.file.unlink(missing_ok=True)
                 return
             new = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-            new.write_bytes(msgspec.json.format(msgspec.json.encode(_File(root=str(self.root), services=services)), indent=2))
+            new.write_bytes(
+                msgspec.json.format(msgspec.json.encode(_File(root=str(self.root), services=services)), indent=2)
+            )
             new.replace(self.file)
 
     @contextmanager
@@ -91,7 +93,9 @@ class PlatformState:
             try:
                 lock.acquire()
             except Timeout as err:
-                raise UsageError("another `mlp up` or `mlp down` of this project is at work. Wait for it; `mlp status` shows how far it is.") from err
+                raise UsageError(
+                    "another `mlp up` or `mlp down` of this project is at work. Wait for it; `mlp status` shows how far it is."
+                ) from err
         try:
             yield
         finally:

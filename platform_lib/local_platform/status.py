@@ -55,7 +55,12 @@ def examine(project: Project) -> PlatformReport:
         services = [pool.submit(_service, name, records.get(name), client) for name in USUAL]
         champion, served = pool.submit(_champion, project, records, client), pool.submit(_served, records, client)
         version, reason = served.result()
-        return PlatformReport(services=[each.result() for each in services], served=version, not_served_because=reason, champion=champion.result())
+        return PlatformReport(
+            services=[each.result() for each in services],
+            served=version,
+            not_served_because=reason,
+            champion=champion.result(),
+        )
 
 
 def _service(name: str, record: Record | None, client: httpx.Client) -> ServiceReport:
@@ -69,7 +74,15 @@ def _service(name: str, record: Record | None, client: httpx.Client) -> ServiceR
         with suppress(psutil.Error):
             memory += member.memory_info().rss / 1e6
     state: State = "up" if answers(client, record.health_url) else "not answering"
-    return ServiceReport(name=name, state=state, url=record.url, pid=record.pid, memory_mb=round(memory, 1), since=record.create_time, log=record.log)
+    return ServiceReport(
+        name=name,
+        state=state,
+        url=record.url,
+        pid=record.pid,
+        memory_mb=round(memory, 1),
+        since=record.create_time,
+        log=record.log,
+    )
 
 
 def _served(records: Mapping[str, Record], client: httpx.Client) -> tuple[str | None, str | None]:
@@ -79,7 +92,11 @@ def _served(records: Mapping[str, Record], client: httpx.Client) -> tuple[str | 
     if not isinstance(said, dict):
         return None, None
     version = said.get("version")
-    return (None, str(said.get("waiting_for") or said.get("registry_error") or "no reason given")) if version is None else (str(version), None)
+    return (
+        (None, str(said.get("waiting_for") or said.get("registry_error") or "no reason given"))
+        if version is None
+        else (str(version), None)
+    )
 
 
 def _champion(project: Project, records: Mapping[str, Record], client: httpx.Client) -> str | None:

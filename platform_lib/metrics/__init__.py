@@ -72,14 +72,18 @@ def weighted_score(metric_name: str, truth: NDArray[Any], predictions: Predictio
     if len(truth) == 0:
         raise MetricUndefined(f"{metric_name} cannot be computed: there are no rows.")
     if len(truth) != len(predictions.values):
-        raise MetricUndefined(f"{metric_name} cannot be computed: {len(truth)} rows have a truth, but {len(predictions.values)} have a prediction.")
+        raise MetricUndefined(
+            f"{metric_name} cannot be computed: {len(truth)} rows have a truth, but {len(predictions.values)} have a prediction."
+        )
     try:
         return metric.prepare(truth, predictions)
     except MetricUndefined as err:
         raise MetricUndefined(f"{metric_name} cannot be computed: {err}") from err
 
 
-def standard_error(metric_name: str, truth: NDArray[Any], predictions: Predictions, *, samples: int = 200, seed: int = 0) -> float | None:
+def standard_error(
+    metric_name: str, truth: NDArray[Any], predictions: Predictions, *, samples: int = 200, seed: int = 0
+) -> float | None:
     """How much the score would vary between hold-outs of this size, by a bootstrap; None where it is undefined.
 
     Beyond 10,000 rows it is taken from 10,000 of them and scaled by the root of the rows: it stays cheap, and exact enough to show.
@@ -107,11 +111,17 @@ def take(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
     return Predictions(predictions.values[rows], probabilities, predictions.classes)
 
 
-def _classification(name: str, prepare: Callable[[NDArray[Any], Predictions], Weighted], *, greater: bool, probabilities: bool) -> Metric:
-    return Metric(name=name, task="classification", greater_is_better=greater, needs_probabilities=probabilities, prepare=prepare)
+def _classification(
+    name: str, prepare: Callable[[NDArray[Any], Predictions], Weighted], *, greater: bool, probabilities: bool
+) -> Metric:
+    return Metric(
+        name=name, task="classification", greater_is_better=greater, needs_probabilities=probabilities, prepare=prepare
+    )
 
 
-def _regression(name: str, prepare: Callable[[NDArray[Any], Predictions], Weighted], *, greater: bool = False) -> Metric:
+def _regression(
+    name: str, prepare: Callable[[NDArray[Any], Predictions], Weighted], *, greater: bool = False
+) -> Metric:
     return Metric(name=name, task="regression", greater_is_better=greater, needs_probabilities=False, prepare=prepare)
 
 

@@ -27,7 +27,9 @@ def encode_labels(truth: NDArray[Any], predictions: Predictions) -> Labels:
     if missing := int(pd.isna(truth).sum() + pd.isna(predictions.values).sum()):
         raise MetricUndefined(f"{missing} labels are missing.")
     classes = list(predictions.classes)
-    seen = pd.unique(np.concatenate([np.asarray(truth, dtype=object), np.asarray(predictions.values, dtype=object)])).tolist()
+    seen = pd.unique(
+        np.concatenate([np.asarray(truth, dtype=object), np.asarray(predictions.values, dtype=object)])
+    ).tolist()
     others = sorted((label for label in seen if label not in classes), key=lambda label: (type(label).__name__, label))
     labels = classes + others
     index = pd.Index(np.array([*labels, None], dtype=object)[:-1])
@@ -37,7 +39,9 @@ def encode_labels(truth: NDArray[Any], predictions: Predictions) -> Labels:
             f"the model knows the classes {_listed(classes)}, and none of them is among the labels of these rows, {_listed(others)}; "
             "was the target's type changed?"
         )
-    return Labels(encoded_truth, index.get_indexer(np.asarray(predictions.values, dtype=object)), len(classes), tuple(labels))
+    return Labels(
+        encoded_truth, index.get_indexer(np.asarray(predictions.values, dtype=object)), len(classes), tuple(labels)
+    )
 
 
 def _listed(labels: list[Any]) -> str:
@@ -90,13 +94,19 @@ def _probabilities(truth: NDArray[Any], predictions: Predictions) -> tuple[Label
     codes = encode_labels(truth, predictions)
     probabilities = predictions.probabilities
     if probabilities is None:
-        raise MetricUndefined("the model gives no probabilities; choose a metric of labels, such as balanced_accuracy, or another model.")
+        raise MetricUndefined(
+            "the model gives no probabilities; choose a metric of labels, such as balanced_accuracy, or another model."
+        )
     if not np.isfinite(probabilities).all():
-        raise MetricUndefined(f"{int((~np.isfinite(probabilities)).any(axis=1).sum())} rows have probabilities that are not numbers.")
+        raise MetricUndefined(
+            f"{int((~np.isfinite(probabilities)).any(axis=1).sum())} rows have probabilities that are not numbers."
+        )
     unknown = np.flatnonzero(codes.truth >= codes.known)
     if unknown.size:
         label = codes.labels[codes.truth[unknown[0]]]
-        raise MetricUndefined(f"{unknown.size} rows are of a class the model has not seen in training, such as {label!r}.")
+        raise MetricUndefined(
+            f"{unknown.size} rows are of a class the model has not seen in training, such as {label!r}."
+        )
     return codes, probabilities
 
 

@@ -44,7 +44,9 @@ def predict(pipeline: "Pipeline", frame: "pd.DataFrame") -> Predictions:
     if not hasattr(estimator, "classes_"):
         return Predictions(values.astype(np.float64), None)
     classes = tuple(estimator.classes_.tolist())
-    probabilities = np.asarray(estimator.predict_proba(inputs), dtype=np.float64) if hasattr(estimator, "predict_proba") else None
+    probabilities = (
+        np.asarray(estimator.predict_proba(inputs), dtype=np.float64) if hasattr(estimator, "predict_proba") else None
+    )
     return Predictions(values, probabilities, classes)
 
 
@@ -131,7 +133,9 @@ def load_artifact(
         )
     trusted = check_types(path, package=package, trusted_types=trusted_types)
     contract = read_contract(folder / ArtifactFile.CONTRACT)
-    return LoadedModel(name=name, version=version, pipeline=_load_pipeline(path, trusted, title), contract=contract, sha256=sha256)
+    return LoadedModel(
+        name=name, version=version, pipeline=_load_pipeline(path, trusted, title), contract=contract, sha256=sha256
+    )
 
 
 def _load_pipeline(path: Path, trusted: list[str], title: str) -> "Pipeline":

@@ -27,16 +27,23 @@ def check_rows(contract: DataContract, example: Row, profile: Profile | None) ->
     """Rows to compare on; the same ones each time."""
     dice = random.Random(0)
     features = contract.features
-    honest = [tuple(_honest(name, place, contract, example, profile, dice) for place, name in enumerate(features)) for _ in range(_HONEST_ROWS)]
+    honest = [
+        tuple(_honest(name, place, contract, example, profile, dice) for place, name in enumerate(features))
+        for _ in range(_HONEST_ROWS)
+    ]
     choices = [_edges(contract.columns[name], example[place]) for place, name in enumerate(features)]
     longest = max(len(values) for values in choices)
     # The whole row at its edges, and each column alone at each of its edges.
     edges = [tuple(values[min(step, len(values) - 1)] for values in choices) for step in range(longest)]
-    edges += [(*example[:place], value, *example[place + 1 :]) for place, values in enumerate(choices) for value in values]
+    edges += [
+        (*example[:place], value, *example[place + 1 :]) for place, values in enumerate(choices) for value in values
+    ]
     return [example, *honest, *edges]
 
 
-def _honest(name: str, place: int, contract: DataContract, example: Row, profile: Profile | None, dice: random.Random) -> Any:
+def _honest(
+    name: str, place: int, contract: DataContract, example: Row, profile: Profile | None, dice: random.Random
+) -> Any:
     column = contract.columns[name]
     if column.nullable and dice.random() < 0.1:
         return None
@@ -82,7 +89,13 @@ def _edges(column: Column, usual: Any) -> list[Any]:
         "number": [0.0, -1, 3, 1e-300, 1e12, -1e12, LARGEST_NUMBER, -LARGEST_NUMBER],
         "boolean": [True, False],
         "string": ["", "no such category", "nan", "None", "ünï ✓"],
-        "datetime": ["1970-01-01", "2024-02-29T23:59:59.999999", "0001-01-01T00:00:00", "9999-12-31T23:59:59", "2031-06-15T12:00:00+02:00"],
+        "datetime": [
+            "1970-01-01",
+            "2024-02-29T23:59:59.999999",
+            "0001-01-01T00:00:00",
+            "9999-12-31T23:59:59",
+            "2031-06-15T12:00:00+02:00",
+        ],
     }
     return [*([None] if column.nullable else []), *edges[column.type], *_known(column, usual)]
 
@@ -109,10 +122,15 @@ def answers_each(predict: Predict, rows: Sequence[Row], contract: DataContract) 
         return []
     try:
         answers = predict(columns_of(rows, contract.features))
-        numbers = [part for part in (answers.values, answers.probabilities) if part is not None and part.dtype.kind == "f"]
+        numbers = [
+            part for part in (answers.values, answers.probabilities) if part is not None and part.dtype.kind == "f"
+        ]
         if all(np.isfinite(part).all() for part in numbers):
             shares = answers.probabilities.tolist() if answers.probabilities is not None else [None] * len(rows)
-            return [RowAnswer(value, share and tuple(share)) for value, share in zip(answers.values.tolist(), shares, strict=True)]
+            return [
+                RowAnswer(value, share and tuple(share))
+                for value, share in zip(answers.values.tolist(), shares, strict=True)
+            ]
     except Exception:  # whatever the pipeline refuses rows with
         if len(rows) == 1:
             return [None]

@@ -86,7 +86,10 @@ def build_profile(frame: "pd.DataFrame", predictions: Predictions, contract: Dat
     """
     profile = Profile(
         rows=len(frame),
-        features={name: column_bins(frame[name], is_boolean=contract.columns[name].type == "boolean") for name in contract.features},
+        features={
+            name: column_bins(frame[name], is_boolean=contract.columns[name].type == "boolean")
+            for name in contract.features
+        },
         prediction=prediction_bins(predictions),
     )
     return dict(msgspec.to_builtins(profile))
@@ -146,7 +149,9 @@ def _number_bins(values: NDArray[np.float64], kind: Literal["number", "time"]) -
     return Bins(kind=kind, edges=edges.tolist(), shares=shares)
 
 
-def _listed_bins(kind: Literal["boolean", "category"], values: list[str], counts: list[int], rows: int, missing: int) -> Bins:
+def _listed_bins(
+    kind: Literal["boolean", "category"], values: list[str], counts: list[int], rows: int, missing: int
+) -> Bins:
     other = rows - missing - sum(counts)
     return Bins(kind=kind, values=values, shares=[count / rows for count in (*counts, other, missing)])
 

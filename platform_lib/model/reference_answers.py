@@ -52,7 +52,9 @@ class SampleAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """None where they were not kept."""
 
 
-def sample_answers(pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract, profile: Profile | None = None) -> SampleAnswers:
+def sample_answers(
+    pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract, profile: Profile | None = None
+) -> SampleAnswers:
     """Answer some of the training rows, on the way that serving will answer them.
 
     Args:
@@ -69,7 +71,13 @@ def sample_answers(pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataCo
     answers = predict(pipeline, feature_frame(columns_from_rows(rows, contract), contract))
     probabilities = None if answers.probabilities is None else answers.probabilities.tolist()
     check = _check_answers(pipeline, rows_of(rows[:1], contract)[0], contract, profile)
-    return SampleAnswers(rows=rows, predictions=answers.values.tolist(), probabilities=probabilities, classes=list(answers.classes), check=check)
+    return SampleAnswers(
+        rows=rows,
+        predictions=answers.values.tolist(),
+        probabilities=probabilities,
+        classes=list(answers.classes),
+        check=check,
+    )
 
 
 def _check_answers(pipeline: "Pipeline", example: Row, contract: DataContract, profile: Profile | None) -> CheckAnswers:
@@ -82,7 +90,9 @@ def _check_answers(pipeline: "Pipeline", example: Row, contract: DataContract, p
     return CheckAnswers(example=list(example), rows_sha256=_sha256(rows), answers=kept)
 
 
-def kept_answers(samples: SampleAnswers, contract: DataContract, profile: Profile | None) -> tuple[list[Row], list[RowAnswer | None]] | None:
+def kept_answers(
+    samples: SampleAnswers, contract: DataContract, profile: Profile | None
+) -> tuple[list[Row], list[RowAnswer | None]] | None:
     """Check rows and sample rows, and what the training process answered to each; None where it was not kept, or the rows are made otherwise now."""
     check = samples.check
     if check is None:
@@ -90,7 +100,10 @@ def kept_answers(samples: SampleAnswers, contract: DataContract, profile: Profil
     rows = check_rows(contract, tuple(check.example), profile)
     if _sha256(rows) != check.rows_sha256 or len(rows) != len(check.answers):
         return None
-    answers = [None if answer is None else RowAnswer(answer[0], None if answer[1] is None else tuple(answer[1])) for answer in check.answers]
+    answers = [
+        None if answer is None else RowAnswer(answer[0], None if answer[1] is None else tuple(answer[1]))
+        for answer in check.answers
+    ]
     for place, value in enumerate(samples.predictions):
         answers.append(RowAnswer(value, tuple(samples.probabilities[place]) if samples.probabilities else None))
     return rows + rows_of(samples.rows, contract), answers
@@ -106,7 +119,9 @@ def _sha256(rows: Sequence[Row]) -> str:
 
 def write_sample_answers(answers: SampleAnswers, folder: Path) -> None:
     """Write the file into an artifact's folder; numbers keep every digit."""
-    (folder / ArtifactFile.ANSWERS).write_text(json.dumps(msgspec.to_builtins(answers), ensure_ascii=False), encoding="utf-8")
+    (folder / ArtifactFile.ANSWERS).write_text(
+        json.dumps(msgspec.to_builtins(answers), ensure_ascii=False), encoding="utf-8"
+    )
 
 
 def read_sample_answers(folder: Path) -> SampleAnswers | None:

@@ -17,7 +17,9 @@ CHARTS_WITH_DEFINITIONS: Final = ("traefik", "kube-prometheus-stack")
 _TIMEOUT_S = 300
 
 
-def upgrade_definitions(kubectl: Kubectl, mirrors: Mirrors, *, dry_run: bool = False, say: Callable[[str], None]) -> int:
+def upgrade_definitions(
+    kubectl: Kubectl, mirrors: Mirrors, *, dry_run: bool = False, say: Callable[[str], None]
+) -> int:
     """Apply them server-side; returns how many. Resources of their kinds are not touched.
 
     Raises:
@@ -28,14 +30,31 @@ def upgrade_definitions(kubectl: Kubectl, mirrors: Mirrors, *, dry_run: bool = F
     for name in CHARTS_WITH_DEFINITIONS:
         chart = CHARTS[name]
         text = chart_definitions(chart, mirrors)
-        kinds = [item["metadata"]["name"] for item in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if item]
+        kinds = [
+            item["metadata"]["name"]
+            for item in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            if item
+        ]
         if not kinds:
-            raise ServiceError(f"the chart {name} {chart.version} has no definitions in crds/: is it the real one? Look with `helm show crds`.")
+            raise ServiceError(
+                f"the chart {name} {chart.version} has no definitions in crds/: is it the real one? Look with `helm show crds`."
+            )
         # Server-side: some are too large for the annotation that client-side apply keeps. Conflicts are with Helm, which will not touch them again.
-        how = ["apply", "--server-side", "--force-conflicts", "--field-manager", "mlp", *(["--dry-run=server"] if dry_run else []), "-f", "-"]
+        how = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager",
+            "mlp",
+            *(["--dry-run=server"] if dry_run else []),
+            "-f",
+            "-",
+        ]
         kubectl.run(*how, text=text, timeout_s=_TIMEOUT_S)
         count += len(kinds)
-        say(f"{name} {chart.version}: {len(kinds)} definitions{' would be' if dry_run else ''} applied ({', '.join(kinds):.100}…).")
+        say(
+            f"{name} {chart.version}: {len(kinds)} definitions{' would be' if dry_run else ''} applied ({', '.join(kinds):.100}…)."
+        )
     return count
 
 
@@ -52,11 +71,21 @@ def chart_definitions(chart: Chart, mirrors: Mirrors) -> str:
     from platform_lib.infra.kubernetes.helm_service import chart_source
 
     source, repository = chart_source(chart, mirrors)
-    command = [helm, "show", "crds", source, *(["--repo", repository] if repository else []), "--version", chart.version]
+    command = [
+        helm,
+        "show",
+        "crds",
+        source,
+        *(["--repo", repository] if repository else []),
+        "--version",
+        chart.version,
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired as err:
-        raise ServiceError(f"the chart {chart.name} {chart.version} could not be fetched within {_TIMEOUT_S} s.") from err
+        raise ServiceError(
+            f"the chart {chart.name} {chart.version} could not be fetched within {_TIMEOUT_S} s."
+        ) from err
     if done.returncode != 0:
         raise ServiceError(f"the chart {chart.name} {chart.version} cannot be fetched: {done.stderr.strip():.300}")
     return done.stdout

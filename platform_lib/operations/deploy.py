@@ -54,10 +54,14 @@ def deploy(
 
 def _go_back(stack: DeployStack, before: str, image: str, failure: PlatformError, say: Callable[[str], None]) -> None:
     if not before:
-        say("There is no image before this one, so nothing was undone: `mlp deploy` again once it is mended, or `pulumi destroy` in deploy/.")
+        say(
+            "There is no image before this one, so nothing was undone: `mlp deploy` again once it is mended, or `pulumi destroy` in deploy/."
+        )
         return
     if before == image:
-        say("The same image ran before, so there is nothing to go back to: what changed is a setting, and `git` has the one before.")
+        say(
+            "The same image ran before, so there is nothing to go back to: what changed is a setting, and `git` has the one before."
+        )
         return
     say(f"It failed: {str(failure).splitlines()[0]}")
     say(f"Going back to {before}.")

@@ -73,7 +73,9 @@ def build_and_push(
     if not (folder / "Dockerfile").is_file():
         raise UsageError(f"there is no Dockerfile in {folder}: `copier update` brings the template's.")
     if not is_repository(repository):
-        raise UsageError(f"the repository is {repository!r}: give it without tag and digest, such as registry.example.com/team/model.")
+        raise UsageError(
+            f"the repository is {repository!r}: give it without tag and digest, such as registry.example.com/team/model."
+        )
     reference = f"{repository}:{tag}"
     say(f"Building {reference} with {builder.name}.")
     _run(builder.build_command(folder, reference, target, build_args or {}))
@@ -83,10 +85,14 @@ def build_and_push(
         _run(builder.push_command(reference, digest_file))
         if builder.name != "docker":
             return f"{repository}@{digest_file.read_text(encoding='utf-8').strip()}"
-    listed = json.loads(_run([builder.path, "image", "inspect", "--format", "{{json .RepoDigests}}", reference]) or "[]")
+    listed = json.loads(
+        _run([builder.path, "image", "inspect", "--format", "{{json .RepoDigests}}", reference]) or "[]"
+    )
     found = [str(entry) for entry in listed or [] if str(entry).startswith(f"{repository}{_DIGEST}")]
     if not found:
-        raise ServiceError(f"docker knows no digest of {reference} although it was pushed: look with `docker image inspect {reference}`.")
+        raise ServiceError(
+            f"docker knows no digest of {reference} although it was pushed: look with `docker image inspect {reference}`."
+        )
     return found[-1]
 
 

@@ -48,7 +48,9 @@ class Kubectl:
         try:
             done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=timeout_s + 5)
         except subprocess.TimeoutExpired as err:
-            raise ServiceError(f"the cluster gave no answer to `kubectl {' '.join(arguments[:4])}` within {timeout_s:g} s.") from err
+            raise ServiceError(
+                f"the cluster gave no answer to `kubectl {' '.join(arguments[:4])}` within {timeout_s:g} s."
+            ) from err
         if done.returncode == 0:
             return done.stdout
         reason = " ".join(done.stderr.split())
@@ -65,7 +67,9 @@ class Kubectl:
         """
         where = ["-n", namespace] if namespace else ["--all-namespaces"] if not name else []
         picked = ["-l", selector] if selector else []
-        made: dict[str, Any] = json.loads(self.run("get", kind, *([name] if name else []), *where, *picked, "-o", "json"))
+        made: dict[str, Any] = json.loads(
+            self.run("get", kind, *([name] if name else []), *where, *picked, "-o", "json")
+        )
         return made
 
     def current_namespace(self) -> str:
@@ -89,7 +93,15 @@ class Forward:
     def __init__(self, kubectl: Kubectl, target: Target) -> None:
         self._target = target
         self.port = _free_port()
-        arguments = ["-n", target.namespace, "port-forward", "--address", "127.0.0.1", target.name, f"{self.port}:{target.port}"]
+        arguments = [
+            "-n",
+            target.namespace,
+            "port-forward",
+            "--address",
+            "127.0.0.1",
+            target.name,
+            f"{self.port}:{target.port}",
+        ]
         self._command = kubectl.command(*arguments)
         self._closing = threading.Event()
         self._open = threading.Event()
@@ -127,7 +139,12 @@ class Forward:
     def _keep(self) -> None:
         while not self._closing.is_set():
             with subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, start_new_session=True
+                self._command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
             ) as process:
                 # In a session of its own: Ctrl-C is for the command that uses the way, which may still have something to write.
                 self._process = process

@@ -19,7 +19,9 @@ def find_stack(folder: Path, wanted: str | None = None) -> str:
         return wanted
     names = [path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in sorted(folder.glob("Pulumi.*.yaml"))]
     if not names:
-        raise UsageError(f"this project has no deployment in {folder.name}/: `copier update --data deploy_target=kubernetes` brings one.")
+        raise UsageError(
+            f"this project has no deployment in {folder.name}/: `copier update --data deploy_target=kubernetes` brings one."
+        )
     if len(names) > 1:
         raise UsageError(f"{folder.name}/ has the stacks {', '.join(names)}: name one with --stack.")
     return names[0]
@@ -38,7 +40,9 @@ def stack_settings(folder: Path, stack: str) -> dict[str, Any]:
         values = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
         return {str(name).rpartition(":")[2]: value for name, value in values.items()}
     except (yaml.YAMLError, AttributeError) as err:
-        raise UsageError(f"{file} is not a file of settings: {' '.join(str(err).split())[:200]}. Take it back with `git checkout`.") from err
+        raise UsageError(
+            f"{file} is not a file of settings: {' '.join(str(err).split())[:200]}. Take it back with `git checkout`."
+        ) from err
 
 
 def deploy_setting(name: str) -> str:

@@ -13,7 +13,12 @@ _READY_WITHIN_S = 120.0
 
 
 def smoke_test(
-    url: str, *, key: str | None = None, authority: Path | None = None, ready_within_s: float = _READY_WITHIN_S, say: Callable[[str], None]
+    url: str,
+    *,
+    key: str | None = None,
+    authority: Path | None = None,
+    ready_within_s: float = _READY_WITHIN_S,
+    say: Callable[[str], None],
 ) -> None:
     """Ask a server.
 
@@ -34,7 +39,9 @@ def smoke_test(
         say("It is ready.")
         stranger = client.post("predict", json={"rows": []})
         if stranger.status_code != 401:
-            raise CheckFailed(f"{url}/predict answered a caller without a key with {stranger.status_code}, expected 401: anybody could ask it.")
+            raise CheckFailed(
+                f"{url}/predict answered a caller without a key with {stranger.status_code}, expected 401: anybody could ask it."
+            )
         say("Callers without a key are turned away.")
         if key is None:
             say("No prediction was tried: MLP_API_KEY holds no key.")
@@ -62,7 +69,9 @@ def _predict(client: httpx.Client, url: str, key: str) -> None:
     headers = {"Authorization": f"Bearer {key}"}
     described = client.get("model", headers=headers)
     if described.status_code != 200:
-        raise CheckFailed(f"{url}/model answered {described.status_code} {_detail(described):.300}: is MLP_API_KEY a key of deploy/keys.yaml?")
+        raise CheckFailed(
+            f"{url}/model answered {described.status_code} {_detail(described):.300}: is MLP_API_KEY a key of deploy/keys.yaml?"
+        )
     example = described.json()["example"]
     answer = client.post("predict", json={"rows": [example]}, headers=headers)
     if answer.status_code != 200:

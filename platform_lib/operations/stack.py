@@ -42,7 +42,9 @@ class PulumiStack:
             ServiceError: The state cannot be reached.
         """
         if not (folder / "__main__.py").is_file():
-            raise UsageError(f"there is no {folder.name}/ in this project: `copier update --data deploy_target=kubernetes` brings it.")
+            raise UsageError(
+                f"there is no {folder.name}/ in this project: `copier update --data deploy_target=kubernetes` brings it."
+            )
         settings = folder / f"Pulumi.{name}.yaml"
         if not settings.is_file():
             there = sorted(path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml"))
@@ -62,12 +64,17 @@ class PulumiStack:
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars={"PULUMI_SKIP_UPDATE_CHECK": "true"})
         project = _project_name(folder)
         with _spoken("selecting the stack"):
-            self._stack: Any = automation.create_or_select_stack(stack_name=name, project_name=project, program=self._program, opts=options)
+            self._stack: Any = automation.create_or_select_stack(
+                stack_name=name, project_name=project, program=self._program, opts=options
+            )
 
     def preview(self, image: str) -> Mapping[str, int]:
         """See `DeployStack`."""
         with _image(image), _spoken("the preview"):
-            return {str(getattr(kind, "value", kind)): count for kind, count in self._stack.preview(on_output=self._say).change_summary.items()}
+            return {
+                str(getattr(kind, "value", kind)): count
+                for kind, count in self._stack.preview(on_output=self._say).change_summary.items()
+            }
 
     def up(self, image: str) -> None:
         """See `DeployStack`."""
@@ -112,7 +119,9 @@ def _spoken(what: str) -> Iterator[None]:
     try:
         yield
     except automation.ConcurrentUpdateError as err:
-        raise ServiceError("another `pulumi` works on this stack, or one was killed in the middle: wait, or run `pulumi cancel` in deploy/.") from err
+        raise ServiceError(
+            "another `pulumi` works on this stack, or one was killed in the middle: wait, or run `pulumi cancel` in deploy/."
+        ) from err
     except automation.CommandError as err:
         raise ServiceError(f"{what} failed:\n{reason(str(err))}") from err
 

@@ -12,7 +12,13 @@ import httpx
 
 from platform_lib.errors import NotFound, PlatformError, ServiceError, UsageError
 from platform_lib.infra.base.outputs import read_outputs
-from platform_lib.names import OUTPUTS_CONFIG_MAP, PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, TEAM_CREDENTIALS_SECRET, SharedOutputs
+from platform_lib.names import (
+    OUTPUTS_CONFIG_MAP,
+    PREFECT_AUTH_KEY,
+    PREFECT_AUTH_SECRET,
+    TEAM_CREDENTIALS_SECRET,
+    SharedOutputs,
+)
 from platform_lib.operations.kubectl import Kubectl, Target, forwarded
 
 _ANSWERS_WITHIN_S = 60.0
@@ -43,7 +49,9 @@ def find_credentials(kubectl: Kubectl, namespace: str) -> dict[str, str]:
     """
     try:
         data = kubectl.get("secret", TEAM_CREDENTIALS_SECRET, namespace=namespace)["data"]
-        mlflow = {f"MLFLOW_TRACKING_{key.upper()}": base64.b64decode(data[key]).decode() for key in ("username", "password")}
+        mlflow = {
+            f"MLFLOW_TRACKING_{key.upper()}": base64.b64decode(data[key]).decode() for key in ("username", "password")
+        }
         prefect = kubectl.get("secret", PREFECT_AUTH_SECRET, namespace=namespace)["data"]
         return mlflow | {"PREFECT_API_AUTH_STRING": base64.b64decode(prefect[PREFECT_AUTH_KEY]).decode()}
     except (PlatformError, KeyError) as err:
@@ -84,7 +92,9 @@ def run_through(kubectl: Kubectl, namespace: str, command: Sequence[str], *, say
         try:
             process = subprocess.Popen(list(command), env={**os.environ, **variables})
         except OSError as err:
-            raise UsageError(f"cannot run {command[0]}: {err.strerror}. Write the command after `--`, as in `mlp tunnel -- mlp train`.") from err
+            raise UsageError(
+                f"cannot run {command[0]}: {err.strerror}. Write the command after `--`, as in `mlp tunnel -- mlp train`."
+            ) from err
         while True:
             try:
                 code = process.wait()
@@ -124,4 +134,6 @@ def wait_until_answers(name: str, url: str, *, timeout_s: float = _ANSWERS_WITHI
         except httpx.HTTPError as err:
             last = type(err).__name__
         time.sleep(0.2)
-    raise ServiceError(f"{name} does not answer within {timeout_s:g} s ({last}): `mlp platform check` says what is wrong with the platform.")
+    raise ServiceError(
+        f"{name} does not answer within {timeout_s:g} s ({last}): `mlp platform check` says what is wrong with the platform."
+    )

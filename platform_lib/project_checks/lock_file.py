@@ -11,16 +11,32 @@ from platform_lib.settings import LOCK_FILES, Project
 
 ANSWER_TIMEOUT_S = 60
 STALE = "needs to be updated"  # what uv says of a lock that does not fit
-UNREACHABLE = ("network", "connect", "dns error", "failed to fetch", "timed out")  # what uv says, in lower case, without its sources
+UNREACHABLE = (
+    "network",
+    "connect",
+    "dns error",
+    "failed to fetch",
+    "timed out",
+)  # what uv says, in lower case, without its sources
 
 
 def check_lock(project: Project) -> Iterable[Finding]:
     """One finding on the project's lock file."""
     present = [name for name in LOCK_FILES if (project.root / name).is_file()]
     if not present:
-        return [_problem("there is no lock file, so nobody could rebuild this environment.", "Run `make setup`, then commit the lock.")]
+        return [
+            _problem(
+                "there is no lock file, so nobody could rebuild this environment.",
+                "Run `make setup`, then commit the lock.",
+            )
+        ]
     if len(present) > 1:
-        return [_problem(f"there are two lock files, {' and '.join(present)}.", "Delete the one of the package manager that you do not use.")]
+        return [
+            _problem(
+                f"there are two lock files, {' and '.join(present)}.",
+                "Delete the one of the package manager that you do not use.",
+            )
+        ]
     lock = present[0]
     if not _is_tracked(project.root, lock):
         return [_problem(f"{lock} is not in git.", f"Run `git add {lock}` and commit.")]
@@ -42,10 +58,18 @@ def _uv(root: Path) -> Finding:
         if STALE in done.stderr:
             return _stale("uv.lock")
     if done is not None and not any(words in done.stderr.lower() for words in UNREACHABLE):
-        reason = next((line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")), done.stderr.strip())
-        return _problem(f"uv refuses uv.lock: {reason.rstrip('.')}.", "`uv lock` says more; after mending, run `make lock` and commit the lock.")
+        reason = next(
+            (line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")),
+            done.stderr.strip(),
+        )
+        return _problem(
+            f"uv refuses uv.lock: {reason.rstrip('.')}.",
+            "`uv lock` says more; after mending, run `make lock` and commit the lock.",
+        )
     # Only a lock that does not fit by itself makes uv look further, but a git source that is not in its cache does so too.
-    return _note("uv could not compare uv.lock with pyproject.toml without the network; run `uv lock --check` when it is there.")
+    return _note(
+        "uv could not compare uv.lock with pyproject.toml without the network; run `uv lock --check` when it is there."
+    )
 
 
 def _pdm(root: Path) -> Finding:
@@ -62,16 +86,26 @@ def _pdm(root: Path) -> Finding:
 
 def _run(root: Path, command: list[str]) -> "subprocess.CompletedProcess[str] | None":
     # An active environment that is not the project's would be judged instead of it.
-    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {"PDM_CHECK_UPDATE": "0", "PDM_IGNORE_ACTIVE_VENV": "1"}
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {
+        "PDM_CHECK_UPDATE": "0",
+        "PDM_IGNORE_ACTIVE_VENV": "1",
+    }
     try:
-        return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=ANSWER_TIMEOUT_S, check=False)
+        return subprocess.run(
+            command, cwd=root, env=env, capture_output=True, text=True, timeout=ANSWER_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
 
 
 def _is_tracked(root: Path, name: str) -> bool:
     try:
-        return subprocess.run(["git", "ls-files", "--error-unmatch", name], cwd=root, capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                ["git", "ls-files", "--error-unmatch", name], cwd=root, capture_output=True, check=False
+            ).returncode
+            == 0
+        )
     except OSError:
         return False
 

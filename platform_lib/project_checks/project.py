@@ -11,7 +11,14 @@ from pathlib import Path
 
 import yaml
 
-from platform_lib.data.dataset import NOTHING_SELECTED, dataset_names, dataset_path, find_contract, load_dataset, selected_name
+from platform_lib.data.dataset import (
+    NOTHING_SELECTED,
+    dataset_names,
+    dataset_path,
+    find_contract,
+    load_dataset,
+    selected_name,
+)
 from platform_lib.data.dvc import file_md5, tracked_files, tracked_md5
 from platform_lib.data.imports.staging import staging_folder
 from platform_lib.errors import NotFound, PlatformError
@@ -49,18 +56,32 @@ def check_template(project: Project) -> Iterable[Finding]:
         answers = yaml.safe_load((project.root / ANSWERS).read_text(encoding="utf-8"))
         commit = str(answers["_commit"])
     except OSError:
-        return [Finding(name=name, level="note", text=f"there is no {ANSWERS}, so `copier update` cannot update this project.")]
+        return [
+            Finding(
+                name=name, level="note", text=f"there is no {ANSWERS}, so `copier update` cannot update this project."
+            )
+        ]
     except (UnicodeDecodeError, yaml.YAMLError):
         mend = f"Take it back with `git checkout {ANSWERS}`."
         return [Finding(name=name, level="problem", text=f"{ANSWERS} cannot be read.", mend=mend)]
     except (KeyError, TypeError):
-        return [Finding(name=name, level="note", text=f"made from a folder without a version; the library is {installed}.")]
+        return [
+            Finding(name=name, level="note", text=f"made from a folder without a version; the library is {installed}.")
+        ]
     release = _RELEASE.fullmatch(commit)
     if release is None or _BETWEEN_RELEASES.search(commit):
-        return [Finding(name=name, level="note", text=f"made from {commit}, which is no release; the library is {installed}.")]
+        return [
+            Finding(
+                name=name, level="note", text=f"made from {commit}, which is no release; the library is {installed}."
+            )
+        ]
     if release[1] != installed:
         text = f"the template is at {commit}, but the installed platform-lib is {installed}."
-        return [Finding(name=name, level="problem", text=text, mend="Run `make lock` and `make setup`, then commit the lock.")]
+        return [
+            Finding(
+                name=name, level="problem", text=text, mend="Run `make lock` and `make setup`, then commit the lock."
+            )
+        ]
     return [Finding(name=name, level="ok", text=f"template and library are both at {commit}.")]
 
 
@@ -105,10 +126,16 @@ def check_dvc(project: Project) -> Iterable[Finding]:
             mend = f"Take it back with `git checkout data/{path.name}.dvc`, or import the table again."
             found.append(Finding(name=name, level="problem", text=f"data/{path.name}.dvc cannot be read.", mend=mend))
         elif path.is_file() and file_md5(path) != expected:
-            mend = "Import the change with `mlp data import`, or take the old content back with `mlp data pull --force`."
-            found.append(Finding(name=name, level="problem", text=f"data/{path.name} is not what DVC tracks.", mend=mend))
+            mend = (
+                "Import the change with `mlp data import`, or take the old content back with `mlp data pull --force`."
+            )
+            found.append(
+                Finding(name=name, level="problem", text=f"data/{path.name} is not what DVC tracks.", mend=mend)
+            )
     count = len(tracked_files(project))
-    return found or [Finding(name=name, level="ok", text=f"{count} table{'' if count == 1 else 's'} tracked; storage: {remote}.")]
+    return found or [
+        Finding(name=name, level="ok", text=f"{count} table{'' if count == 1 else 's'} tracked; storage: {remote}.")
+    ]
 
 
 def _default_remote(config: Path) -> str | None:
@@ -149,7 +176,11 @@ def _choices(project: Project) -> list[str]:
     """
     files = sorted(project.conf_dir.glob("*/*.yaml"))
     other = {(project.conf_dir / "data" / f"{table}.yaml") for table in dataset_names(project)}
-    return [f"{file.parent.name}={file.stem}" for file in files if file not in other and "???" not in file.read_text(encoding="utf-8")]
+    return [
+        f"{file.parent.name}={file.stem}"
+        for file in files
+        if file not in other and "???" not in file.read_text(encoding="utf-8")
+    ]
 
 
 def check_user_code(project: Project) -> Iterable[Finding]:

@@ -14,7 +14,14 @@ def check_work_tree(project: Project) -> Iterable[Finding]:
     """Findings on unmerged files, markers and what a failed patch leaves."""
     name = "git"
     if _lines(project, "rev-parse", "--verify", "--quiet", "HEAD") == []:
-        return [Finding(name=name, level="problem", text="there is no commit yet, and a model has to name one.", mend="Run `make setup`.")]
+        return [
+            Finding(
+                name=name,
+                level="problem",
+                text="there is no commit yet, and a model has to name one.",
+                mend="Run `make setup`.",
+            )
+        ]
     found = []
     if unmerged := sorted({line.split("\t")[-1] for line in _lines(project, "ls-files", "--unmerged")}):
         mend = "Edit each, then `git add` it."
@@ -30,7 +37,9 @@ def check_work_tree(project: Project) -> Iterable[Finding]:
 
 def _lines(project: Project, *args: str) -> list[str]:
     try:
-        done = subprocess.run(["git", *args], cwd=project.root, capture_output=True, text=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            ["git", *args], cwd=project.root, capture_output=True, text=True, encoding="utf-8", check=False
+        )
     except OSError:
         return []
     return done.stdout.splitlines()

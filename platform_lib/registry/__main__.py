@@ -17,7 +17,11 @@ def main() -> None:
 @main.command()
 @click.argument("reference")
 @click.option("--tracking-uri", required=True, help="sqlite:///… or the address of an MLflow server.")
-@click.option("--target", type=click.Path(path_type=Path), help="Copy the files into this folder; else they stay where they lie, or in the cache.")
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    help="Copy the files into this folder; else they stay where they lie, or in the cache.",
+)
 @click.option("--without-files", is_flag=True, help="Only say which version it is; `folder` is null.")
 def resolve(reference: str, tracking_uri: str, target: Path | None, without_files: bool) -> None:
     """Print {name, version, folder, tags} of the version that REFERENCE means."""

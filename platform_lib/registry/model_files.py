@@ -76,8 +76,13 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(content.contract), encoding="utf-8")
     (folder / ArtifactFile.CONFIG).write_text(content.config_yaml, encoding="utf-8")
     (folder / ArtifactFile.PROFILE).write_text(json.dumps(content.profile, ensure_ascii=False), encoding="utf-8")
-    write_sample_answers(sample_answers(content.pipeline, content.example, content.contract, parse_profile(content.profile)), folder)
-    return {VersionTag.MODEL_SHA256: file_sha256(folder / ArtifactFile.MODEL), VersionTag.FILES_SHA256: files_sha256(folder)}
+    write_sample_answers(
+        sample_answers(content.pipeline, content.example, content.contract, parse_profile(content.profile)), folder
+    )
+    return {
+        VersionTag.MODEL_SHA256: file_sha256(folder / ArtifactFile.MODEL),
+        VersionTag.FILES_SHA256: files_sha256(folder),
+    }
 
 
 def signature(contract: DataContract, predictions: Predictions) -> "ModelSignature":
@@ -92,7 +97,10 @@ def signature(contract: DataContract, predictions: Predictions) -> "ModelSignatu
     # Whole numbers come as integers from a file and as floats from a column with gaps; MLflow takes neither for the other.
     types = {"string": DataType.string, "datetime": DataType.datetime, "integer": AnyType()}
     columns = {name: contract.columns[name] for name in contract.features}
-    inputs = [ColSpec(types.get(column.type, DataType.double), name, required=not column.nullable) for name, column in columns.items()]
+    inputs = [
+        ColSpec(types.get(column.type, DataType.double), name, required=not column.nullable)
+        for name, column in columns.items()
+    ]
     kind = np.asarray(predictions.values).dtype.kind
     output = {"f": DataType.double, "i": DataType.long, "b": DataType.boolean}.get(kind, DataType.string)
     return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec(output, PREDICTION_COLUMN)]))

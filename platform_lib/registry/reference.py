@@ -24,7 +24,9 @@ class Reference:
         return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
 
 
-def parse_reference(text: str | None, default_name: str | None = None, default_alias: str = Alias.CHAMPION) -> Reference:
+def parse_reference(
+    text: str | None, default_name: str | None = None, default_alias: str = Alias.CHAMPION
+) -> Reference:
     """Read a reference as people and MLflow write it.
 
     Args:

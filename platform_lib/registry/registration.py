@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def register(client: "MlflowClient", uri: str, name: str, content: ModelContent, *, run_id: str, tags: dict[str, str], passed: bool) -> str:
+def register(
+    client: "MlflowClient",
+    uri: str,
+    name: str,
+    content: ModelContent,
+    *,
+    run_id: str,
+    tags: dict[str, str],
+    passed: bool,
+) -> str:
     """Register; see `versions.Registry.register`. Returns the version."""
     with speaking(uri):
         # A retried step finds what its first attempt made before the connection broke.
@@ -27,17 +36,23 @@ def register(client: "MlflowClient", uri: str, name: str, content: ModelContent,
     return version
 
 
-def _log_model(client: "MlflowClient", uri: str, name: str, content: ModelContent, run_id: str) -> tuple[str, dict[str, str]]:
+def _log_model(
+    client: "MlflowClient", uri: str, name: str, content: ModelContent, run_id: str
+) -> tuple[str, dict[str, str]]:
     """Store the files as a logged model of the run; returns its id and the tags with the files' hashes."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
     with speaking(uri):
         experiment = client.get_run(run_id).info.experiment_id
-        logged = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=content.contract.task)
+        logged = client.create_logged_model(
+            experiment, name=name, source_run_id=run_id, model_type=content.contract.task
+        )
     with tempfile.TemporaryDirectory(prefix="mlp-model-") as scratch:
         folder = Path(scratch) / "model"
-        identity = Model(artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id)
+        identity = Model(
+            artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
+        )
         hashes = write_model(content, folder, identity)
         with speaking(uri):
             client.log_model_artifacts(logged.model_id, str(folder))
@@ -57,4 +72,8 @@ def _make_version(client: "MlflowClient", uri: str, name: str, model_id: str, ru
         except MlflowException as err:
             if err.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return str(client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id).version)
+        return str(
+            client.create_model_version(
+                name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id
+            ).version
+        )

@@ -58,7 +58,9 @@ def start_canary(registry: Registry, record: VersionRecord, percent: float, *, f
         CheckFailed: It is the champion, there is no champion, or the gate refused it and `force` is not given.
     """
     if not 0 < percent <= 100:
-        raise UsageError(f"the share is {percent:g} percent, expected more than 0 and at most 100; `mlp canary abort` ends a canary.")
+        raise UsageError(
+            f"the share is {percent:g} percent, expected more than 0 and at most 100; `mlp canary abort` ends a canary."
+        )
     _check_beside_champion(registry, record, "canary")
     if not record.passed_gate and not force:
         reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate never judged it"
@@ -156,9 +158,13 @@ def end_role(registry: Registry, name: str, alias: str) -> VersionRecord:
 def _check_beside_champion(registry: Registry, record: VersionRecord, role: str) -> None:
     champion = registry.champion(record.name)
     if champion is None:
-        raise CheckFailed(f"{record.name} has no champion that a {role} could be compared with: promote a version first with `mlp promote`.")
+        raise CheckFailed(
+            f"{record.name} has no champion that a {role} could be compared with: promote a version first with `mlp promote`."
+        )
     if champion.version == record.version:
-        raise CheckFailed(f"{record.name} version {record.version} is the champion: a {role} is another version beside it.")
+        raise CheckFailed(
+            f"{record.name} version {record.version} is the champion: a {role} is another version beside it."
+        )
 
 
 def _drop_tags(registry: Registry, record: VersionRecord) -> None:
@@ -169,4 +175,6 @@ def _drop_tags(registry: Registry, record: VersionRecord) -> None:
 
 
 def _no_role(name: str, alias: str) -> str:
-    return f"{name} has no {alias}: `mlp {alias} --version V{' --percent P' if alias == Alias.CANARY else ''}` makes one."
+    return (
+        f"{name} has no {alias}: `mlp {alias} --version V{' --percent P' if alias == Alias.CANARY else ''}` makes one."
+    )

@@ -61,9 +61,13 @@ def ensure_database(database: Path) -> None:
             elif (old := _moved_from(database, artifacts)) is not None:
                 _relocate(database, old, artifacts)
     except Timeout as err:
-        raise ServiceError(f"{database}.lock is held by another process for over {LOCK_TIMEOUT_S:.0f} s. Is another `mlp` stuck?") from err
+        raise ServiceError(
+            f"{database}.lock is held by another process for over {LOCK_TIMEOUT_S:.0f} s. Is another `mlp` stuck?"
+        ) from err
     except (OSError, sqlite3.Error) as err:
-        raise ServiceError(f"cannot make the store {database}: {err}. Is the disk full, or the folder not yours?") from err
+        raise ServiceError(
+            f"cannot make the store {database}: {err}. Is the disk full, or the folder not yours?"
+        ) from err
 
 
 def _create(database: Path, artifacts: Path) -> None:
@@ -89,7 +93,9 @@ def _moved_from(database: Path, artifacts: Path) -> str | None:
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             row = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
     except sqlite3.Error as err:
-        raise ServiceError(f"{database} is not a store that MLflow made: {err}. Move it away; the next `mlp train` makes a new one.") from err
+        raise ServiceError(
+            f"{database} is not a store that MLflow made: {err}. Move it away; the next `mlp train` makes a new one."
+        ) from err
     if row is None:
         return None
     root = str(row[0]).removesuffix("/0")

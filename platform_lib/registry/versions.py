@@ -111,7 +111,9 @@ class Registry:
         """Copy the version's files into the folder `target`, which is made; returns it."""
         return self.folder(record, target)
 
-    def register(self, name: str, content: "ModelContent", *, run_id: str, tags: dict[str, str], passed: bool) -> VersionRecord:
+    def register(
+        self, name: str, content: "ModelContent", *, run_id: str, tags: dict[str, str], passed: bool
+    ) -> VersionRecord:
         """Store a model and make a version of it: whole or not at all.
 
         The files are complete before the version exists, and the version appears with all its tags in one step. What is left of an
@@ -166,7 +168,9 @@ class Registry:
             champion = self._find(Reference(name, alias=Alias.CHAMPION))
             previous = self._find(Reference(name, alias=Alias.PREVIOUS))
             if previous is None or (champion is not None and previous.version == champion.version):
-                raise NotFound(f"{name} has no version to go back to: nothing was promoted before the champion. {self._list_versions(name)}")
+                raise NotFound(
+                    f"{name} has no version to go back to: nothing was promoted before the champion. {self._list_versions(name)}"
+                )
             self.client.set_registered_model_alias(name, Alias.CHAMPION, previous.version)
             if champion is not None:
                 self.client.set_registered_model_alias(name, Alias.PREVIOUS, champion.version)
@@ -181,7 +185,9 @@ class Registry:
                 kept = json.loads(record.tags[VersionTag.PROMOTED_SCORE])
             except (KeyError, ValueError):
                 continue
-            if (kept.get("metric"), kept.get("data"), kept.get("target")) == (metric, data, target) and isinstance(kept.get("score"), int | float):
+            if (kept.get("metric"), kept.get("data"), kept.get("target")) == (metric, data, target) and isinstance(
+                kept.get("score"), int | float
+            ):
                 scores.append(float(kept["score"]))
         return (max if greater_is_better else min)(scores, default=None)
 
@@ -203,7 +209,9 @@ class Registry:
 
     def _record(self, version: "ModelVersion") -> VersionRecord:
         with speaking(self.uri):
-            return _to_record(version, self._aliases(version.name), self._metrics([version.run_id]).get(version.run_id, {}))
+            return _to_record(
+                version, self._aliases(version.name), self._metrics([version.run_id]).get(version.run_id, {})
+            )
 
     def _aliases(self, name: str) -> dict[str, str]:
         return {alias: str(version) for alias, version in self.client.get_registered_model(name).aliases.items()}
@@ -223,7 +231,9 @@ class Registry:
     def _what_exists(self, wanted: Reference) -> str:
         names = self.names()
         if wanted.name not in names:
-            there = f"the models are {', '.join(names)}" if names else "it holds no model yet; `mlp train` makes the first"
+            there = (
+                f"the models are {', '.join(names)}" if names else "it holds no model yet; `mlp train` makes the first"
+            )
             return f"there is no model {wanted.name!r} in {self.uri}: {there}."
         missing = f"alias {wanted.alias!r}" if wanted.alias else f"version {wanted.version}"
         return f"{wanted.name} has no {missing} in {self.uri}. {self._list_versions(wanted.name)}"
@@ -260,5 +270,10 @@ def _promoted_score(record: VersionRecord) -> str | None:
     verdict = record.verdict
     if not verdict or not isinstance(verdict.get("score"), int | float):
         return None
-    kept = {"metric": verdict.get("metric"), "score": verdict["score"], "data": verdict.get("data"), "target": verdict.get("target")}
+    kept = {
+        "metric": verdict.get("metric"),
+        "score": verdict["score"],
+        "data": verdict.get("data"),
+        "target": verdict.get("target"),
+    }
     return json.dumps(kept)

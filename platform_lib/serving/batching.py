@@ -67,7 +67,9 @@ class Batch:
 class Batcher:
     """One event loop's. `submit` is all that its users need."""
 
-    def __init__(self, limits: Limits, admission: Admission, on_answers: Callable[[Batch], None], digest: Digest = nothing) -> None:
+    def __init__(
+        self, limits: Limits, admission: Admission, on_answers: Callable[[Batch], None], digest: Digest = nothing
+    ) -> None:
         """Prepare.
 
         Args:
@@ -80,7 +82,9 @@ class Batcher:
         self._slow: deque[Waiting] = deque()
         self._running = 0
 
-    async def submit(self, served: ServedModel, rows: Rows, write: Callable[[ServedModel, Answers], Any], about: Any = None) -> Any:
+    async def submit(
+        self, served: ServedModel, rows: Rows, write: Callable[[ServedModel, Answers], Any], about: Any = None
+    ) -> Any:
         """Answer rows of one request.
 
         Returns:
@@ -214,7 +218,9 @@ def _compute(requests: Sequence[Waiting], digest: Digest) -> Batch:
     columns = columns_of(rows, served.features)
     predictions = answer_table(served.model, columns, served.predict)
     if len(predictions.values) != len(rows):
-        raise ModelFailed(f"{served.model.name} version {served.model.version} gave {len(predictions.values)} answers to {len(rows)} rows.")
+        raise ModelFailed(
+            f"{served.model.name} version {served.model.version} gave {len(predictions.values)} answers to {len(rows)} rows."
+        )
     answers = Answers.of(predictions)
     bodies, start_row = [], 0
     for waiting in requests:

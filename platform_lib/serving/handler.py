@@ -72,7 +72,13 @@ class Exchange:
         request_log: RequestLog | None = None,
         roles: Roles | None = None,
     ) -> None:
-        self.source, self.access, self.metrics, self.request_log, self.roles = source, access, metrics, request_log, roles
+        self.source, self.access, self.metrics, self.request_log, self.roles = (
+            source,
+            access,
+            metrics,
+            request_log,
+            roles,
+        )
         self.bodies = BodyReader(limits)
         self._limits, self._admission = limits, admission
         self._batcher = Batcher(limits, admission, self._keep, self._binned)
@@ -135,7 +141,9 @@ class Exchange:
             asked, rows = self._read(served, body, read)
         describe_request(rows=len(rows))
         request_id = about.request_id
-        written: Written = await self._batcher.submit(served, rows, lambda served, answers: write(served, asked, answers, request_id), about)
+        written: Written = await self._batcher.submit(
+            served, rows, lambda served, answers: write(served, asked, answers, request_id), about
+        )
         return written
 
     async def _with_canary(
@@ -199,10 +207,17 @@ class Exchange:
             self._count_answers(self.metrics, batch, now)
         if self.request_log:
             requests = [
-                (waiting.about.request_id, waiting.about.key_name, (now - waiting.about.start) * 1000, len(waiting.rows))
+                (
+                    waiting.about.request_id,
+                    waiting.about.key_name,
+                    (now - waiting.about.start) * 1000,
+                    len(waiting.rows),
+                )
                 for waiting in batch.requests
             ]
-            self.request_log.batch(self._logged_model(served, answers), requests, batch.columns, answers.values, answers.shares)
+            self.request_log.batch(
+                self._logged_model(served, answers), requests, batch.columns, answers.values, answers.shares
+            )
         if self.roles:
             self.roles.compare(batch)
 

@@ -15,9 +15,13 @@ class _Absent(MetaPathFinder):
     def __init__(self, names: Sequence[str], thread: int | None = None) -> None:
         self.names, self._thread = frozenset(names), thread
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if fullname in self.names and self._thread in (None, threading.get_ident()):
-            raise ModuleNotFoundError(f"{fullname} is kept out here (platform_lib.serving.light_imports)", name=fullname)
+            raise ModuleNotFoundError(
+                f"{fullname} is kept out here (platform_lib.serving.light_imports)", name=fullname
+            )
         return None
 
 

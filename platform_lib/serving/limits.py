@@ -51,7 +51,11 @@ class Admission:
             Problem: 503 at once where the queue is full; the caller may come again.
         """
         if self._taken >= self._limits.concurrency + self._limits.queue:
-            raise Problem(503, f"the server is busy with {self._taken} requests. Come again in a second.", headers={"Retry-After": "1"})
+            raise Problem(
+                503,
+                f"the server is busy with {self._taken} requests. Come again in a second.",
+                headers={"Retry-After": "1"},
+            )
         self._taken += 1
 
     def leave(self) -> None:
@@ -64,7 +68,11 @@ class Admission:
 
     def late(self) -> TooLate:
         """What a request is told whose time is over."""
-        return TooLate(503, f"the model gave no answer within {self._limits.request_timeout_s:g} seconds.", headers={"Retry-After": "5"})
+        return TooLate(
+            503,
+            f"the model gave no answer within {self._limits.request_timeout_s:g} seconds.",
+            headers={"Retry-After": "5"},
+        )
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
         """Do work for one request in a thread.

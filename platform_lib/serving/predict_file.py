@@ -54,7 +54,9 @@ def check_output(out: Path) -> None:
         raise UsageError(f"--out {out}: the folder {out.parent} may not be written to. Choose another.")
 
 
-def predict_file(model: LoadedModel, file: Path, out: Path, *, progress: Callable[[int, int | None], None]) -> BatchResult:
+def predict_file(
+    model: LoadedModel, file: Path, out: Path, *, progress: Callable[[int, int | None], None]
+) -> BatchResult:
     """Write the table's columns with `prediction` and one `probability_<class>` a class beside them.
 
     Args:
@@ -104,7 +106,9 @@ def _check_columns(source: BatchFile, model: LoadedModel) -> None:
 
 def _refuse_taken(source: BatchFile, added: tuple[str, ...]) -> None:
     if taken := [name for name in added if name in source.columns]:
-        raise UsageError(f"{source.path} has a column {taken[0]!r} already, which the answers would be written to. Rename it or take it out.")
+        raise UsageError(
+            f"{source.path} has a column {taken[0]!r} already, which the answers would be written to. Rename it or take it out."
+        )
 
 
 def _answer(model: LoadedModel, batch: Batch, file: Path) -> Predictions:
@@ -138,7 +142,9 @@ def _first_bad_value(model: LoadedModel, batch: Batch, table: pd.DataFrame, file
             found.append((int(bad[0]), name))
     row, name = min(found)
     expected = EXPECTED[model.contract.columns[name].type]
-    return UsageError(f"{file}: row {batch.first_row + row}, counted from 0: column {name!r} is {table[name].iloc[row]!r:.80}, expected {expected}.")
+    return UsageError(
+        f"{file}: row {batch.first_row + row}, counted from 0: column {name!r} is {table[name].iloc[row]!r:.80}, expected {expected}."
+    )
 
 
 class _Writer(Protocol):
@@ -154,7 +160,9 @@ def _writer(out: Path, source: BatchFile) -> Iterator[_Writer]:
         handle, name = tempfile.mkstemp(prefix=f".{out.name}-", suffix=out.suffix, dir=out.parent)
         os.close(handle)
         draft = Path(name)
-        writer: _Writer = _ParquetOut(draft) if out.suffix.lower() in PARQUET_SUFFIXES else _CsvOut(draft, _separator(out, source))
+        writer: _Writer = (
+            _ParquetOut(draft) if out.suffix.lower() in PARQUET_SUFFIXES else _CsvOut(draft, _separator(out, source))
+        )
         try:
             yield writer
             writer.close()

@@ -18,7 +18,9 @@ class ModelFailed(PlatformError):
     exit_code = ExitCode.SERVICE
 
 
-def answer_rows(model: LoadedModel, rows: Sequence[Mapping[str, Any]], predict: Callable[[Any], Predictions] | None = None) -> Predictions:
+def answer_rows(
+    model: LoadedModel, rows: Sequence[Mapping[str, Any]], predict: Callable[[Any], Predictions] | None = None
+) -> Predictions:
     """Answer JSON-like rows.
 
     Args:
@@ -50,7 +52,9 @@ def answer_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predic
     for numbers in (predictions.values, predictions.probabilities):
         if numbers is not None and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             row = int(np.argwhere(~np.isfinite(numbers))[0][0])
-            raise ModelFailed(f"{model.name} version {model.version} answers row {row} with something that is no number.")
+            raise ModelFailed(
+                f"{model.name} version {model.version} answers row {row} with something that is no number."
+            )
     return predictions
 
 
@@ -95,5 +99,7 @@ class Answers(msgspec.Struct, frozen=True):
         answer: dict[str, Any] = {"predictions": self.values[self.start : self.stop]}
         if self.shares is not None:
             names = self.names
-            answer["probabilities"] = [dict(zip(names, row, strict=True)) for row in self.shares[self.start : self.stop]]
+            answer["probabilities"] = [
+                dict(zip(names, row, strict=True)) for row in self.shares[self.start : self.stop]
+            ]
         return answer

@@ -26,7 +26,9 @@ class Problem(Exception):
 
 def bug_problem(headers: Mapping[str, str] | None = None) -> Problem:
     """What a caller is told of a bug of ours."""
-    return Problem(500, "the server failed at this request; its log has the details under the request id.", headers=headers)
+    return Problem(
+        500, "the server failed at this request; its log has the details under the request id.", headers=headers
+    )
 
 
 def problem_response(request: Request, problem: Problem) -> Response:

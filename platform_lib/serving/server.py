@@ -83,7 +83,13 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
             _answer_with_workers(options.workers, listener, worker)
         else:
             log_to(note, as_json=os.environ.get("MLP_LOG_FORMAT") == "json")
-            _answer(listener, build_app(worker, lambda served: say(f"Version {served.model.version} is ready. Try:\n{curl_example(url, served)}")))
+            _answer(
+                listener,
+                build_app(
+                    worker,
+                    lambda served: say(f"Version {served.model.version} is ready. Try:\n{curl_example(url, served)}"),
+                ),
+            )
     finally:
         listener.close()
         if watch is not None:
@@ -126,7 +132,9 @@ def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> i
         server, _ = start_http_server(options.metrics_port or 0, options.host, registry)
     except OSError as err:
         holder = port_holder(options.metrics_port or 0)
-        raise ServiceError(f"port {options.metrics_port} for the metrics is taken by {holder}: choose another with --metrics-port.") from err
+        raise ServiceError(
+            f"port {options.metrics_port} for the metrics is taken by {holder}: choose another with --metrics-port."
+        ) from err
     return int(server.server_address[1])
 
 
@@ -195,11 +203,16 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except (OSError, OverflowError) as err:
         listener.close()
-        if isinstance(err, OSError) and err.errno in (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", errno.EADDRINUSE)):
+        if isinstance(err, OSError) and err.errno in (
+            errno.EADDRINUSE,
+            getattr(errno, "WSAEADDRINUSE", errno.EADDRINUSE),
+        ):
             raise ServiceError(
                 f"port {port} is taken by {port_holder(port)}: stop that, or choose another with --port, such as --port {port + 1}."
             ) from err
-        raise UsageError(f"cannot listen on {host} port {port}: {err}. Choose a port from 1024 to 65535 with --port.") from err
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {err}. Choose a port from 1024 to 65535 with --port."
+        ) from err
     return listener
 
 

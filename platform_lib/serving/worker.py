@@ -91,7 +91,9 @@ def open_access(options: WorkerOptions) -> "Access":
         from platform_lib.serving.auth.api_keys import KeyRing
 
         if not Path(options.keys).is_file():
-            raise UsageError(f"the key file {options.keys} does not exist: make a key with `mlp keys new NAME --file {options.keys}`.")
+            raise UsageError(
+                f"the key file {options.keys} does not exist: make a key with `mlp keys new NAME --file {options.keys}`."
+            )
         keys = KeyRing(Path(options.keys), _KEYS_RECHECK_S)
     if has_issuer():
         import httpx
@@ -100,7 +102,9 @@ def open_access(options: WorkerOptions) -> "Access":
 
         audience = os.environ.get("MLP_OIDC_AUDIENCE", "")
         if not audience:
-            raise UsageError("MLP_OIDC_ISSUER is set, but MLP_OIDC_AUDIENCE is not: tokens made for others would pass. Name this server's audience.")
+            raise UsageError(
+                "MLP_OIDC_ISSUER is set, but MLP_OIDC_AUDIENCE is not: tokens made for others would pass. Name this server's audience."
+            )
         algorithms = tuple(os.environ.get("MLP_OIDC_ALGORITHMS", "RS256,ES256").replace(" ", "").split(","))
         settings = OidcSettings(issuer=os.environ["MLP_OIDC_ISSUER"], audience=audience, algorithms=algorithms)
         tokens = TokenVerifier(settings, httpx.AsyncClient())
@@ -143,11 +147,19 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         if metrics and served is None:
             metrics.leaves(alias)
         elif metrics and served is not None:
-            metrics.serves(served.model.name, served.model.version, alias, served.profile, is_fast=served.choice.fast is not None)
+            metrics.serves(
+                served.model.name, served.model.version, alias, served.profile, is_fast=served.choice.fast is not None
+            )
 
     def on_swap(served: "ServedModel") -> None:
         if metrics:
-            metrics.serves(served.model.name, served.model.version, reference.alias or "", served.profile, is_fast=served.choice.fast is not None)
+            metrics.serves(
+                served.model.name,
+                served.model.version,
+                reference.alias or "",
+                served.profile,
+                is_fast=served.choice.fast is not None,
+            )
         if loader.current is None:
             # What is loaded by now stays: a collection that walks through all of it would hold requests up for a tenth of a second.
             gc.collect()
@@ -172,9 +184,18 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
             on_change=on_change,
             **types,
         )
-    loader = ModelLoader(lookup, reference, poll_s=options.poll_s, on_swap=on_swap, after_look=roles.look if roles else lambda: None, **types)
+    loader = ModelLoader(
+        lookup,
+        reference,
+        poll_s=options.poll_s,
+        on_swap=on_swap,
+        after_look=roles.look if roles else lambda: None,
+        **types,
+    )
     settings = LogSettings(place=options.log, policy=options.log_policy) if options.log else None
-    request_log = RequestLog(settings, on_drop=metrics.log_dropped.inc if metrics else lambda _rows: None) if settings else None
+    request_log = (
+        RequestLog(settings, on_drop=metrics.log_dropped.inc if metrics else lambda _rows: None) if settings else None
+    )
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
@@ -191,7 +212,15 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
             if tracing:
                 await anyio.to_thread.run_sync(tracing.close)
 
-    app = create_app(loader, limits_of(options), access=access, metrics=metrics, request_log=request_log, roles=roles, running=running)
+    app = create_app(
+        loader,
+        limits_of(options),
+        access=access,
+        metrics=metrics,
+        request_log=request_log,
+        roles=roles,
+        running=running,
+    )
     return tracing.wrap(app) if tracing else app
 
 

@@ -118,7 +118,9 @@ def _scores(task: str, truth: NDArray[Any], predictions: Predictions) -> tuple[d
     return scores, why
 
 
-def _slices(column: str, frame: pd.DataFrame, truth: NDArray[Any], predictions: Predictions, config: TrainConfig) -> list[SliceResult]:
+def _slices(
+    column: str, frame: pd.DataFrame, truth: NDArray[Any], predictions: Predictions, config: TrainConfig
+) -> list[SliceResult]:
     series = frame[column]
     if config.data.columns[column].type == "boolean":
         series = series.map({0.0: "false", 1.0: "true"}).astype(object)
@@ -128,7 +130,15 @@ def _slices(column: str, frame: pd.DataFrame, truth: NDArray[Any], predictions: 
         rows = np.flatnonzero(values == value)
         if rows.size:
             metrics, _ = _scores(config.data.task, truth[rows], take(predictions, rows))
-            found.append(SliceResult(column=column, value=str(value), rows=int(rows.size), metrics=metrics, small=rows.size < SMALL_SLICE_ROWS))
+            found.append(
+                SliceResult(
+                    column=column,
+                    value=str(value),
+                    rows=int(rows.size),
+                    metrics=metrics,
+                    small=rows.size < SMALL_SLICE_ROWS,
+                )
+            )
     return found
 
 
@@ -144,7 +154,9 @@ def slice_values(series: pd.Series) -> pd.Series:
         edges = np.unique(series.quantile([0.25, 0.5, 0.75], interpolation="lower").to_numpy())
         named = [_text(edge) for edge in edges]
         order = [f"< {named[0]}", *(f"[{low}, {high})" for low, high in pairwise(named)), f">= {named[-1]}"]
-        texts = pd.Series(np.array(order, dtype=object)[np.searchsorted(edges, series.to_numpy(), side="right")], index=series.index)
+        texts = pd.Series(
+            np.array(order, dtype=object)[np.searchsorted(edges, series.to_numpy(), side="right")], index=series.index
+        )
     else:
         order = [_text(value) for value in sorted(series[~missing].unique())]
         texts = series.map(_text)
@@ -177,7 +189,12 @@ def _residuals(truth: NDArray[Any], predictions: Predictions) -> Residuals | Non
         standard_deviation=float(residuals.std()),
         quantiles={f"{share:g}": float(np.quantile(residuals, share)) for share in _QUANTILES},
         worst=[
-            WorstRow(row=int(row), truth=float(truth[row]), prediction=float(predictions.values[row]), residual=float(residuals[row]))
+            WorstRow(
+                row=int(row),
+                truth=float(truth[row]),
+                prediction=float(predictions.values[row]),
+                residual=float(residuals[row]),
+            )
             for row in worst
         ],
     )

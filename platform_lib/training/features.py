@@ -90,17 +90,25 @@ def standard_features(
             "it knows numeric_imputation, scale, min_frequency, max_categories, date_parts. Or use it in features.py."
         )
     if numeric_imputation not in _IMPUTATIONS:
-        raise UsageError(f"features.numeric_imputation is {numeric_imputation!r}, expected one of {', '.join(_IMPUTATIONS)}.")
+        raise UsageError(
+            f"features.numeric_imputation is {numeric_imputation!r}, expected one of {', '.join(_IMPUTATIONS)}."
+        )
     if isinstance(date_parts, str) or not date_parts or set(date_parts) - set(_PARTS):
         raise UsageError(f"features.date_parts is {date_parts!r}, expected some of {', '.join(_PARTS)}.")
     if not isinstance(scale, bool):
         raise UsageError(f"features.scale is {scale!r}, expected true or false.")
     if not _is_count(min_frequency) and not (isinstance(min_frequency, float) and 0 < min_frequency < 1):
-        raise UsageError(f"features.min_frequency is {min_frequency!r}, expected a whole number of rows, a share between 0 and 1, or null.")
+        raise UsageError(
+            f"features.min_frequency is {min_frequency!r}, expected a whole number of rows, a share between 0 and 1, or null."
+        )
     if not _is_count(max_categories):
-        raise UsageError(f"features.max_categories is {max_categories!r}, expected a whole number of 1 or more, or null.")
+        raise UsageError(
+            f"features.max_categories is {max_categories!r}, expected a whole number of 1 or more, or null."
+        )
     if not contract.features:
-        raise UsageError(f"the table {contract.name!r} has no features: every column is its target, id or time. Bring a column to learn from.")
+        raise UsageError(
+            f"the table {contract.name!r} has no features: every column is its target, id or time. Bring a column to learn from."
+        )
 
     def numeric(*first: tuple[str, Any], indicate: bool) -> Pipeline:
         # An all-missing column stays, as zeros: dropping it would make the columns depend on the rows.
@@ -108,7 +116,12 @@ def standard_features(
         return Pipeline([*first, ("impute", impute), *([("scale", StandardScaler())] if scale else [])])
 
     numbers = contract.features_of("integer", "number", "boolean")
-    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=min_frequency, max_categories=max_categories, sparse_output=False)
+    encoder = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        min_frequency=min_frequency,
+        max_categories=max_categories,
+        sparse_output=False,
+    )
     groups = [
         ("number", numeric(indicate=False), [name for name in numbers if not contract.columns[name].nullable]),
         ("nullable", numeric(indicate=True), [name for name in numbers if contract.columns[name].nullable]),
@@ -130,7 +143,10 @@ def compose_pipeline(features: BaseEstimator, model: BaseEstimator, config: Trai
     """
     if config.model.threshold is not None:
         model = FixedThresholdClassifier(
-            model, threshold=config.model.threshold, pos_label=_positive_label(model, config), response_method="predict_proba"
+            model,
+            threshold=config.model.threshold,
+            pos_label=_positive_label(model, config),
+            response_method="predict_proba",
         )
     return Pipeline([("features", features), ("model", model)])
 
@@ -138,7 +154,9 @@ def compose_pipeline(features: BaseEstimator, model: BaseEstimator, config: Trai
 def _positive_label(model: BaseEstimator, config: TrainConfig) -> Any:
     contract = config.data
     if contract.task == "regression" or is_regressor(model):
-        raise UsageError(f"model.threshold is {config.model.threshold}, but {contract.target!r} is a number to predict: set it to null.")
+        raise UsageError(
+            f"model.threshold is {config.model.threshold}, but {contract.target!r} is a number to predict: set it to null."
+        )
     if not hasattr(model, "predict_proba"):
         raise UsageError(
             f"{type(model).__name__} gives no probabilities, so model.threshold {config.model.threshold} cannot be applied: set it to null."

@@ -115,7 +115,9 @@ def _thresholds(gate: GateConfig, truth: NDArray[Any], candidate: Predictions) -
     return scores, reasons
 
 
-def _paired_interval(gate: GateConfig, truth: NDArray[Any], candidate: Predictions, champion: Predictions, sign: float) -> tuple[float, float] | None:
+def _paired_interval(
+    gate: GateConfig, truth: NDArray[Any], candidate: Predictions, champion: Predictions, sign: float
+) -> tuple[float, float] | None:
     """The 2.5 % and 97.5 % quantiles of (candidate − champion) over resamples of the rows, the same rows for both.
 
     Resamples in which the metric is undefined, such as those without a row of some class, are left out; None where that is more than half.
@@ -134,7 +136,13 @@ def _paired_interval(gate: GateConfig, truth: NDArray[Any], candidate: Predictio
 
 
 def _against_champion(
-    gate: GateConfig, name: str, own: float, champion_score: float, interval: tuple[float, float] | None, sign: float, rows: int
+    gate: GateConfig,
+    name: str,
+    own: float,
+    champion_score: float,
+    interval: tuple[float, float] | None,
+    sign: float,
+    rows: int,
 ) -> list[str]:
     if interval is None:
         return [
@@ -151,4 +159,6 @@ def _against_champion(
     )
     if gain < -gate.delta:
         return [facts]
-    return [f"{facts}. So few rows cannot show that it is no worse: hold out more rows, or allow more with a larger gate.delta"]
+    return [
+        f"{facts}. So few rows cannot show that it is no worse: hold out more rows, or allow more with a larger gate.delta"
+    ]

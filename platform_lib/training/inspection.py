@@ -61,7 +61,8 @@ def inspect_version(registry: Registry, record: VersionRecord) -> Inspected:
 def differences(one: Inspected, other: Inspected) -> Differences:
     """Compare two versions."""
     metrics = {
-        name: (one.record.metrics.get(name), other.record.metrics.get(name)) for name in dict.fromkeys([*one.record.metrics, *other.record.metrics])
+        name: (one.record.metrics.get(name), other.record.metrics.get(name))
+        for name in dict.fromkeys([*one.record.metrics, *other.record.metrics])
     }
     return Differences(
         one=f"{one.record.name}/{one.record.version}",

@@ -85,7 +85,9 @@ def reproduce(
             _bring_data(project, clone, contract, origin.data_hash)
         with progress("Training again"):
             metrics = _retrain(clone, files / ArtifactFile.CONFIG, Path(scratch))
-    return Reproduction(record=record, origin=origin, tolerance=tolerance, metrics=compare(recorded, metrics, tolerance))
+    return Reproduction(
+        record=record, origin=origin, tolerance=tolerance, metrics=compare(recorded, metrics, tolerance)
+    )
 
 
 def compare(recorded: dict[str, float], again: dict[str, float], tolerance: float) -> dict[str, Compared]:
@@ -93,7 +95,9 @@ def compare(recorded: dict[str, float], again: dict[str, float], tolerance: floa
     found = {}
     for name, value in recorded.items():
         second = again.get(name)
-        same = second is not None and (math.isclose(value, second, rel_tol=tolerance, abs_tol=1e-12) or (math.isnan(value) and math.isnan(second)))
+        same = second is not None and (
+            math.isclose(value, second, rel_tol=tolerance, abs_tol=1e-12) or (math.isnan(value) and math.isnan(second))
+        )
         found[name] = Compared(recorded=value, again=second, same=same)
     return found
 
@@ -101,17 +105,23 @@ def compare(recorded: dict[str, float], again: dict[str, float], tolerance: floa
 def _require_record(record: VersionRecord, origin: Lineage) -> None:
     about = f"{record.name} version {record.version}"
     if not (origin.git_commit and origin.data_hash):
-        raise CheckFailed(f"{about} has no recorded commit and data, so it cannot be made again: `mlp train` did not register it.")
+        raise CheckFailed(
+            f"{about} has no recorded commit and data, so it cannot be made again: `mlp train` did not register it."
+        )
     if origin.dirty:
         changed = f" ({', '.join(origin.dirty_files[:5])})" if origin.dirty_files else ""
-        raise CheckFailed(f"{about} was trained with uncommitted changes{changed}, and those are not recorded: commit, and train it again.")
+        raise CheckFailed(
+            f"{about} was trained with uncommitted changes{changed}, and those are not recorded: commit, and train it again."
+        )
 
 
 def _recorded_metrics(registry: Registry, record: VersionRecord) -> dict[str, float]:
     evaluation = read_evaluation(registry, record.run_id) or {"metrics": record.metrics}
     metrics = {str(name): float(value) for name, value in evaluation["metrics"].items()}
     if not metrics:
-        raise CheckFailed(f"{record.name} version {record.version} has no recorded metrics to compare with: its run was deleted.")
+        raise CheckFailed(
+            f"{record.name} version {record.version} has no recorded metrics to compare with: its run was deleted."
+        )
     return metrics
 
 
@@ -133,7 +143,9 @@ def _environment_differences(project: Project, origin: Lineage) -> list[str]:
 def _clone(project: Project, commit: str, scratch: Path) -> Project:
     """The project as the commit has it, in a folder of its own that shares the repository's objects."""
     if _git(project.root, "cat-file", "-e", f"{commit}^{{commit}}").returncode != 0:
-        raise NotFound(f"{project.root} does not have the recorded commit {commit[:12]}: `git fetch` it from where the version was trained.")
+        raise NotFound(
+            f"{project.root} does not have the recorded commit {commit[:12]}: `git fetch` it from where the version was trained."
+        )
     top = Path(_git(project.root, "rev-parse", "--show-toplevel").stdout.strip())
     folder = scratch / "repository"
     steps = {
@@ -171,7 +183,9 @@ def _bring_data(project: Project, clone: Project, contract: DataContract, wanted
     except PlatformError as err:
         why = f" {err}"
     if not target.is_file() or file_md5(target) != wanted:
-        raise NotFound(f"the table {contract.path} with MD5 {wanted} is neither in the commit nor here, in DVC's cache or on its remote.{why}")
+        raise NotFound(
+            f"the table {contract.path} with MD5 {wanted} is neither in the commit nor here, in DVC's cache or on its remote.{why}"
+        )
 
 
 def _share_dvc(project: Project, clone: Project) -> None:
@@ -198,7 +212,10 @@ def _retrain(clone: Project, config: Path, scratch: Path) -> dict[str, float]:
     answer = scratch / "metrics.json"
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     # Steps of the user's own that log to MLflow write where they disturb nobody.
-    env |= {"MLFLOW_TRACKING_URI": f"sqlite:///{(scratch / 'unused.db').as_posix()}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env |= {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{(scratch / 'unused.db').as_posix()}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     command = [
         sys.executable,
         "-m",
@@ -211,17 +228,28 @@ def _retrain(clone: Project, config: Path, scratch: Path) -> dict[str, float]:
         str(answer),
     ]
     done = subprocess.run(
-        command, cwd=clone.root, env=env, capture_output=True, text=True, encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL
+        command,
+        cwd=clone.root,
+        env=env,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
-        raise CheckFailed(f"training it again failed: {said[-1].removeprefix('error: ') if said else f'exit code {done.returncode}'}")
+        raise CheckFailed(
+            f"training it again failed: {said[-1].removeprefix('error: ') if said else f'exit code {done.returncode}'}"
+        )
     values: dict[str, float] = json.loads(answer.read_text(encoding="utf-8"))
     return values
 
 
 def _git(folder: Path, *args: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace")
+    return subprocess.run(
+        ["git", *args], cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace"
+    )
 
 
 def as_dict(result: Reproduction) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from platform_lib.errors import CheckFailed, PlatformError
 from platform_lib.settings import Project, find_project
-from platform_lib.training.steps import Split, Steps, TrainingResult, evaluate_held_out, fit_pipeline, judge_candidate, split_rows
+from platform_lib.training.steps import (
+    Split,
+    Steps,
+    TrainingResult,
+    evaluate_held_out,
+    fit_pipeline,
+    judge_candidate,
+    split_rows,
+)
 from platform_lib.user_code import import_user_module
 
 if TYPE_CHECKING:
@@ -24,7 +32,9 @@ def retrain(project: Project, config: "TrainConfig") -> dict[str, float]:
     """Train as `pipeline.py` says and answer the metrics on the held-out rows."""
     result = import_user_module(project, "pipeline").train(config, untracked_steps(project))
     if not isinstance(result, TrainingResult):
-        raise CheckFailed(f"train() in pipeline.py returned {type(result).__name__}, expected what steps.register returns.")
+        raise CheckFailed(
+            f"train() in pipeline.py returned {type(result).__name__}, expected what steps.register returns."
+        )
     return dict(result.evaluation.metrics)
 
 
@@ -40,7 +50,9 @@ def untracked_steps(project: Project) -> Steps:
         del evaluation
         return judge_candidate(pipeline, split, config, champion=None, best_promoted=None)
 
-    def register(pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", split: Split, config: "TrainConfig") -> TrainingResult:
+    def register(
+        pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", split: Split, config: "TrainConfig"
+    ) -> TrainingResult:
         del pipeline, split, config
         return TrainingResult(
             name=project.name,
@@ -53,7 +65,9 @@ def untracked_steps(project: Project) -> Steps:
             verdict=verdict,
         )
 
-    return Steps(load=load, split=split_rows, fit=fit_pipeline, evaluate=evaluate_held_out, gate=gate, register=register)
+    return Steps(
+        load=load, split=split_rows, fit=fit_pipeline, evaluate=evaluate_held_out, gate=gate, register=register
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -61,7 +75,11 @@ def main(arguments: list[str] | None = None) -> None:
     from platform_lib.training.config.compose import read_config
 
     parser = argparse.ArgumentParser(prog="python -m platform_lib.training.reproduce_child", description=__doc__)
-    for name, text in (("--project", "Folder of the project."), ("--config", "The resolved config.yaml."), ("--out", "Where the metrics go.")):
+    for name, text in (
+        ("--project", "Folder of the project."),
+        ("--config", "The resolved config.yaml."),
+        ("--out", "Where the metrics go."),
+    ):
         parser.add_argument(name, type=Path, required=True, help=text)
     given = parser.parse_args(arguments)
     try:

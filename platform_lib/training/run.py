@@ -123,7 +123,9 @@ def execute(plan: Plan, *, progress: Progress = silent, wrap: Callable[[Steps], 
         steps = bind(plan, run_id, progress)
         result = train(plan.config, wrap(steps) if wrap else steps)
         if not isinstance(result, TrainingResult):
-            raise CheckFailed(f"train() in pipeline.py returned {type(result).__name__}, expected what steps.register returns: end it with `return`.")
+            raise CheckFailed(
+                f"train() in pipeline.py returned {type(result).__name__}, expected what steps.register returns: end it with `return`."
+            )
         return result
 
 
@@ -171,7 +173,9 @@ def bind(plan: Plan, run_id: str, progress: Progress) -> Steps:
         with progress("Asking the gate"):
             return _gate(plan, pipeline, parts, config)
 
-    def register(pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig") -> TrainingResult:
+    def register(
+        pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig"
+    ) -> TrainingResult:
         with progress("Registering"):
             return _register(plan, run_id, pipeline, evaluation, verdict, parts, config)
 
@@ -200,7 +204,13 @@ def _gate(plan: Plan, pipeline: "Pipeline", parts: Split, config: "TrainConfig")
 
 
 def _register(
-    plan: Plan, run_id: str, pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig"
+    plan: Plan,
+    run_id: str,
+    pipeline: "Pipeline",
+    evaluation: "Evaluation",
+    verdict: "Verdict",
+    parts: Split,
+    config: "TrainConfig",
 ) -> TrainingResult:
     import msgspec
 

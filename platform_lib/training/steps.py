@@ -96,7 +96,9 @@ def split_rows(table: pd.DataFrame, config: TrainConfig) -> Split:
         cutoff=settings.cutoff,
         salt=settings.salt,
     )
-    return Split(table=table, held_out=held_out, train=_rows(table[~held_out], config), test=_rows(table[held_out], config))
+    return Split(
+        table=table, held_out=held_out, train=_rows(table[~held_out], config), test=_rows(table[held_out], config)
+    )
 
 
 def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split, config: TrainConfig) -> "Pipeline":
@@ -132,7 +134,12 @@ def evaluate_held_out(pipeline: "Pipeline", split: Split, config: TrainConfig) -
 
 
 def judge_candidate(
-    pipeline: "Pipeline", split: Split, config: TrainConfig, *, champion: LoadedModel | None, best_promoted: float | None
+    pipeline: "Pipeline",
+    split: Split,
+    config: TrainConfig,
+    *,
+    champion: LoadedModel | None,
+    best_promoted: float | None,
 ) -> "Verdict":
     """Ask the gate: the candidate against thresholds, against the champion on the same held-out rows, and against the best ever promoted.
 
@@ -175,7 +182,10 @@ def unscorable(version: str, reason: str) -> str:
 
 
 def _champion_answers(champion: LoadedModel, split: Split, config: TrainConfig) -> Any:
-    for what, theirs, ours in (("target", champion.contract.target, config.data.target), ("task", champion.contract.task, config.data.task)):
+    for what, theirs, ours in (
+        ("target", champion.contract.target, config.data.target),
+        ("task", champion.contract.task, config.data.task),
+    ):
         if theirs != ours:
             raise UsageError(f"its {what} is {theirs!r}, and this training's is {ours!r}")
     try:

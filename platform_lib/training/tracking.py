@@ -52,7 +52,13 @@ def open_run(plan: "Plan") -> Iterator[str]:
             raise
         except BaseException as err:
             known = isinstance(err, PlatformError)
-            _end(plan, run_id, "FAILED", str(err) if known else f"{type(err).__name__}: {err}", None if known else traceback.format_exc())
+            _end(
+                plan,
+                run_id,
+                "FAILED",
+                str(err) if known else f"{type(err).__name__}: {err}",
+                None if known else traceback.format_exc(),
+            )
             raise
         _end(plan, run_id, "FINISHED", None)
 
@@ -64,7 +70,11 @@ def experiment_id(registry: "Registry", name: str, *, is_local: bool) -> str:
     found = registry.client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(registry.client.create_experiment(name, artifact_location=_local_artifacts(registry, name) if is_local else None))
+            return str(
+                registry.client.create_experiment(
+                    name, artifact_location=_local_artifacts(registry, name) if is_local else None
+                )
+            )
         except MlflowException as err:
             if err.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -97,7 +107,9 @@ def log_rows(plan: "Plan", run_id: str, parts: "Split") -> None:
     )
     with speaking(plan.registry.uri):
         plan.registry.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-        plan.registry.client.log_batch(run_id, params=_as_params({f"rows.{name}": count for name, count in counts.items()}))
+        plan.registry.client.log_batch(
+            run_id, params=_as_params({f"rows.{name}": count for name, count in counts.items()})
+        )
 
 
 def log_evaluation(plan: "Plan", run_id: str, evaluation: "Evaluation") -> None:
@@ -139,7 +151,8 @@ def close_abandoned_runs(registry: "Registry", name: str) -> int:
         if experiment is None:
             return 0
         open_runs = registry.client.search_runs(
-            [experiment.experiment_id], f"attributes.status = 'RUNNING' AND tags.`{HOST_TAG}` = '{socket.gethostname()}'"
+            [experiment.experiment_id],
+            f"attributes.status = 'RUNNING' AND tags.`{HOST_TAG}` = '{socket.gethostname()}'",
         )
         abandoned = [run for run in open_runs if not _is_alive(run.data.tags)]
         for run in abandoned:

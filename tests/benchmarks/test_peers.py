@@ -22,7 +22,14 @@ from benchmarks.serving.peers.servers import PEERS
 
 
 def load(per_second: float, p99_ms: float, connections: int = 64) -> Load:
-    return Load(rows=1, connections=connections, per_second=per_second, p50_ms=p99_ms / 2, p99_ms=p99_ms, cpu_us=1e6 / per_second)
+    return Load(
+        rows=1,
+        connections=connections,
+        per_second=per_second,
+        p50_ms=p99_ms / 2,
+        p99_ms=p99_ms,
+        cpu_us=1e6 / per_second,
+    )
 
 
 def measured(server: str, per_second: float, p99_ms: float, memory_mib: float = 200.0, wrong: int = 0) -> Measured:
@@ -43,7 +50,12 @@ def measured(server: str, per_second: float, p99_ms: float, memory_mib: float = 
 def run(*entries: Measured) -> Run:
     servers = tuple(
         About(
-            name=entry.server, title=entry.server.title(), distribution=entry.server, page="a page", configured="so", versions={entry.server: "1.2"}
+            name=entry.server,
+            title=entry.server.title(),
+            distribution=entry.server,
+            page="a page",
+            configured="so",
+            versions={entry.server: "1.2"},
         )
         for entry in entries
     )
@@ -74,7 +86,11 @@ def test_ours_stands_beside_the_best_peer_that_answers_rightly() -> None:
 
 
 def test_what_a_peer_does_better_is_named_and_nothing_else() -> None:
-    taken = run(measured("ours", 10_000, 5, memory_mib=250), measured("mlserver", 1_000, 3), measured("other", 12_000, 50, memory_mib=300))
+    taken = run(
+        measured("ours", 10_000, 5, memory_mib=250),
+        measured("mlserver", 1_000, 3),
+        measured("other", 12_000, 50, memory_mib=300),
+    )
     assert report.losses(taken).splitlines()[2:] == [
         "- iris, 1x64, requests/s: Other 12,000; ours 10,000.",
         "- iris, 1x64, p50 ms: Mlserver 1.5; ours 2.5.",
@@ -119,26 +135,38 @@ def test_every_server_has_exact_pins_and_the_same_scikit_learn() -> None:
     shared = {}
     for name in [*PEERS, environments.OURS]:
         lines = (environments.REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-        assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==[^\s;]+( ;.*)?", line)] == [], name
+        assert [
+            line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==[^\s;]+( ;.*)?", line)
+        ] == [], name
         shared[name] = {line for line in lines if line.split("==")[0] in environments.SHARED}
     assert len(shared["ours"]) == len(environments.SHARED)
     assert {name for name, pins in shared.items() if pins != shared["ours"]} == set()
 
 
-def test_a_server_that_cannot_be_installed_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mlserver.txt").write_text("mlserver @ file:///nowhere/mlserver-1.0-py3-none-any.whl\n", encoding="utf-8")
+def test_a_server_that_cannot_be_installed_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mlserver.txt").write_text(
+        "mlserver @ file:///nowhere/mlserver-1.0-py3-none-any.whl\n", encoding="utf-8"
+    )
     monkeypatch.setattr(environments, "REQUIREMENTS", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     taken = command.measure(["mlserver"], ["iris"], seconds=1, rounds=1, file=None)
-    assert re.search(r"\| iris \| MLServer, .* not measured: its environment could not be created: .*nowhere", report.table(taken))
+    assert re.search(
+        r"\| iris \| MLServer, .* not measured: its environment could not be created: .*nowhere", report.table(taken)
+    )
 
 
 @pytest.mark.slow
 def test_a_peer_really_serves_its_answers_are_compared_and_nothing_of_it_stays() -> None:
     model = mixed()
-    with peer_target(PEERS["naive_fastapi"], model, Path(sys.executable).parent, core=min(os.sched_getaffinity(0))) as target:
+    with peer_target(
+        PEERS["naive_fastapi"], model, Path(sys.executable).parent, core=min(os.sched_getaffinity(0))
+    ) as target:
         right = check(target.ask, model)
-        constant = DummyClassifier(strategy="constant", constant="no").fit(model.rows, ["yes", "no"] * (len(model.rows) // 2))
+        constant = DummyClassifier(strategy="constant", constant="no").fit(
+            model.rows, ["yes", "no"] * (len(model.rows) // 2)
+        )
         wrong = check(target.ask, dataclasses.replace(model, pipeline=constant))
         members = family(target.process)
     assert (right.compared, right.wrong, right.example) == (721, 0, "")

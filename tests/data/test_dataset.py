@@ -18,7 +18,13 @@ TABLE = "defaults:\n{line}  - model: x\n  - _self_\n"
 
 @pytest.mark.parametrize(
     ("line", "name"),
-    [("  - data: sample\n", "sample"), ("  - data: ???\n", None), ("  - data:\n", None), ("", None), ("  - override data: x\n", None)],
+    [
+        ("  - data: sample\n", "sample"),
+        ("  - data: ???\n", None),
+        ("  - data:\n", None),
+        ("", None),
+        ("  - override data: x\n", None),
+    ],
     ids=["name", "mandatory", "null", "no-line", "override"],
 )
 def test_the_selected_table_stands_in_the_defaults(bare: Project, line: str, name: str | None) -> None:
@@ -31,7 +37,10 @@ def test_without_a_selection_the_remedy_is_an_import(bare: Project) -> None:
     with pytest.raises(NotFound) as caught:
         load_table(project=bare)
 
-    assert str(caught.value) == "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`."
+    assert (
+        str(caught.value)
+        == "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`."
+    )
 
 
 def test_a_name_that_is_not_there_lists_what_is(project: Project) -> None:
@@ -52,11 +61,16 @@ def test_the_notebook_call_reads_the_selected_table_typed(project: Project, monk
 
 @pytest.mark.parametrize(
     ("tracked", "remedy"),
-    [(True, "fetch it with `mlp data pull`"), (False, "put it there, or import a table with `mlp data import FILE --target COLUMN`")],
+    [
+        (True, "fetch it with `mlp data pull`"),
+        (False, "put it there, or import a table with `mlp data import FILE --target COLUMN`"),
+    ],
     ids=["under-dvc", "not-tracked"],
 )
 @pytest.mark.parametrize("read", [load_dataset, data_hash], ids=["load", "hash"])
-def test_a_table_that_is_not_here_says_how_to_get_it(project: Project, tracked: bool, remedy: str, read: Callable[..., object]) -> None:
+def test_a_table_that_is_not_here_says_how_to_get_it(
+    project: Project, tracked: bool, remedy: str, read: Callable[..., object]
+) -> None:
     file = project.data_dir / "sample.csv"
     file.unlink()
     if tracked:
@@ -70,7 +84,9 @@ def test_a_table_that_is_not_here_says_how_to_get_it(project: Project, tracked: 
 
 def test_an_address_is_no_path_of_a_project(project: Project) -> None:
     path = project.conf_dir / "data" / "sample.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("data/sample.csv", "s3://bucket/sample.csv"), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("data/sample.csv", "s3://bucket/sample.csv"), encoding="utf-8"
+    )
 
     with pytest.raises(UsageError, match=r"has path 's3://bucket/sample\.csv', expected a file of this project"):
         load_dataset(project, find_contract(project))
@@ -97,5 +113,7 @@ def test_a_broken_contract_names_the_entry(project: Project) -> None:
     path = project.conf_dir / "data" / "sample.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("type: string", "type: words", 1), encoding="utf-8")
 
-    with pytest.raises(UsageError, match=r"is not a data contract: Invalid enum value 'words'.*Mend the entry, or write the file anew"):
+    with pytest.raises(
+        UsageError, match=r"is not a data contract: Invalid enum value 'words'.*Mend the entry, or write the file anew"
+    ):
         read_contract(path)

@@ -59,12 +59,17 @@ def test_the_folder_remote_takes_what_is_pushed_and_gives_it_to_a_clone(imported
 
 @pytest.mark.parametrize("action", [dvc.push, dvc.pull], ids=["push", "pull"])
 def test_nothing_tracked_is_said(bare: Project, action: Callable[[Project], int]) -> None:
-    with pytest.raises(UsageError, match="no table of this project is tracked by DVC yet; import one with `mlp data import FILE --target COLUMN`"):
+    with pytest.raises(
+        UsageError,
+        match="no table of this project is tracked by DVC yet; import one with `mlp data import FILE --target COLUMN`",
+    ):
         action(bare)
 
 
 def test_without_a_remote_the_remedy_is_to_add_one(imported: Project) -> None:
-    with pytest.raises(UsageError, match="no DVC remote is configured; add one with `dvc remote add --default storage URL`"):
+    with pytest.raises(
+        UsageError, match="no DVC remote is configured; add one with `dvc remote add --default storage URL`"
+    ):
         dvc.push(imported)
 
 
@@ -101,7 +106,10 @@ def test_a_pull_of_what_was_never_pushed_says_so(imported: Project, tmp_path: Pa
     commit_all(imported.root)
     other = clone(imported, tmp_path / "clone")
 
-    with pytest.raises(NotFound, match=r"DVC could not pull: the DVC remote does not hold the tracked content\. Push it with `mlp data push`"):
+    with pytest.raises(
+        NotFound,
+        match=r"DVC could not pull: the DVC remote does not hold the tracked content\. Push it with `mlp data push`",
+    ):
         dvc.pull(other)
 
 
@@ -109,7 +117,10 @@ def test_a_remote_that_cannot_be_written_is_a_failed_service(imported: Project, 
     (tmp_path / "storage").write_text("a file, not a folder", encoding="utf-8")
     run_dvc(imported.root, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
 
-    with pytest.raises(ServiceError, match=r"DVC could not push: the DVC remote cannot be reached or refused \(.+\)\. See `dvc remote list`\."):
+    with pytest.raises(
+        ServiceError,
+        match=r"DVC could not push: the DVC remote cannot be reached or refused \(.+\)\. See `dvc remote list`\.",
+    ):
         dvc.push(imported)
 
 
@@ -125,7 +136,10 @@ def test_a_lost_cache_and_a_lost_table_are_said(imported: Project, tmp_path: Pat
     shutil.rmtree(imported.root / ".dvc" / "cache")
     (imported.data_dir / "table.parquet").unlink()
 
-    with pytest.raises(UsageError, match=r"data/table\.parquet is neither here nor in the cache; fetch it with `mlp data pull`, or import it again"):
+    with pytest.raises(
+        UsageError,
+        match=r"data/table\.parquet is neither here nor in the cache; fetch it with `mlp data pull`, or import it again",
+    ):
         dvc.push(imported)
 
 
@@ -143,7 +157,9 @@ def test_a_changed_table_is_neither_pushed_nor_overwritten(imported: Project, tm
     assert load_dataset(imported, find_contract(imported))["a"].tolist() == [1, 2, 3, 4]
 
 
-def test_pull_goes_back_with_git_to_an_older_version(imported: Project, write: Callable[..., Path], tmp_path: Path) -> None:
+def test_pull_goes_back_with_git_to_an_older_version(
+    imported: Project, write: Callable[..., Path], tmp_path: Path
+) -> None:
     import_file(imported, write("a,y\n9,p\n8,q\n9,p\n8,q\n"), mode="replace")
     git(imported.root, "checkout", "-q", "--", ".")
 
@@ -185,7 +201,12 @@ def bucket() -> Iterator[Bucket]:
     server.start()
     host, port = server.get_host_and_port()
     before = dict(os.environ)
-    os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1"}
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
     try:
         endpoint = f"http://{host}:{port}"
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="tables")
@@ -203,7 +224,9 @@ def add_s3(project: Project, bucket: Bucket, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_s3_takes_what_is_pushed_and_gives_it_to_a_clone_by_both_ways(imported: Project, bucket: Bucket, tmp_path: Path) -> None:
+def test_s3_takes_what_is_pushed_and_gives_it_to_a_clone_by_both_ways(
+    imported: Project, bucket: Bucket, tmp_path: Path
+) -> None:
     add_s3(imported, bucket, bucket.name)
 
     assert dvc.push(imported) == 1

@@ -47,9 +47,15 @@ FORMS: dict[str, Callable[[], Any]] = {
     "lists": lambda: ROWS,
     "object-columns": lambda: pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in ROWS.items()}),
     "inferred-columns": lambda: pd.DataFrame(ROWS),
-    "texts-as-objects": lambda: pd.DataFrame({name: pd.Series(as_strings(values), dtype=object) for name, values in ROWS.items()}),
-    "texts-as-string-dtype": lambda: pd.DataFrame({name: pd.Series(as_strings(values), dtype="string") for name, values in ROWS.items()}),
-    "texts-as-categories": lambda: pd.DataFrame({name: pd.Series(as_strings(values), dtype="category") for name, values in ROWS.items()}),
+    "texts-as-objects": lambda: pd.DataFrame(
+        {name: pd.Series(as_strings(values), dtype=object) for name, values in ROWS.items()}
+    ),
+    "texts-as-string-dtype": lambda: pd.DataFrame(
+        {name: pd.Series(as_strings(values), dtype="string") for name, values in ROWS.items()}
+    ),
+    "texts-as-categories": lambda: pd.DataFrame(
+        {name: pd.Series(as_strings(values), dtype="category") for name, values in ROWS.items()}
+    ),
 }
 
 
@@ -63,7 +69,10 @@ def test_the_same_values_make_the_same_frame_in_every_form(form: Callable[[], An
     assert frame["flag"].tolist()[0::2] == [1.0, 0.0]
     assert frame["text"].tolist()[0::2] == ["a", "07"]
     assert frame["when"].tolist()[0] == pd.Timestamp("2026-01-31")
-    assert frame["when"].to_numpy()[2:].tolist() == [datetime(9999, 12, 31, 23, 59, 59, 123456), datetime(1600, 2, 29, 10)]
+    assert frame["when"].to_numpy()[2:].tolist() == [
+        datetime(9999, 12, 31, 23, 59, 59, 123456),
+        datetime(1600, 2, 29, 10),
+    ]
     assert frame.isna().sum().tolist() == [1] * 5
 
 
@@ -120,7 +129,11 @@ def test_missing_is_one_thing(kind: ColumnType, values: list[Any], missing: list
         ("integer", ["1", ""], "row 1: column 'a' is '', expected a whole number."),
         ("integer", [10**400], f"row 0: column 'a' is {repr(10**400)[:80]}, expected a whole number."),
         ("boolean", [True, 2], "row 1: column 'a' is 2, expected true or false."),
-        ("datetime", ["2026-01-31", "31.1.2026"], "row 1: column 'a' is '31.1.2026', expected an ISO 8601 date or time."),
+        (
+            "datetime",
+            ["2026-01-31", "31.1.2026"],
+            "row 1: column 'a' is '31.1.2026', expected an ISO 8601 date or time.",
+        ),
         ("datetime", [1.5], "row 0: column 'a' is np.float64(1.5), expected an ISO 8601 date or time."),
     ],
     ids=["number", "empty-text", "too-large", "boolean", "date", "number-as-date"],
@@ -143,7 +156,9 @@ def test_the_typed_table_has_all_columns_and_the_index_of_the_table() -> None:
 
 
 def test_a_column_that_is_not_there_is_named() -> None:
-    with pytest.raises(UsageError, match="the table lacks the column 'whole'; the model needs whole, number, flag, text, when"):
+    with pytest.raises(
+        UsageError, match="the table lacks the column 'whole'; the model needs whole, number, flag, text, when"
+    ):
         feature_frame({"number": [1]}, CONTRACT)
 
 
@@ -158,7 +173,9 @@ def test_a_column_that_is_not_there_is_named() -> None:
     ],
     ids=["text", "boolean", "integer", "integer-regression", "number"],
 )
-def test_target_values_are_labels_or_numbers(task: Any, kind: ColumnType, values: list[Any], dtype: str, expected: list[Any]) -> None:
+def test_target_values_are_labels_or_numbers(
+    task: Any, kind: ColumnType, values: list[Any], dtype: str, expected: list[Any]
+) -> None:
     contract = DataContract(name="t", path="t", task=task, target="y", columns={"y": Column(type=kind)})
 
     truth = target_values(pd.DataFrame({"y": values}), contract)

@@ -39,7 +39,14 @@ def test_a_table_that_fits_comes_back_typed(dtype: Any) -> None:
 
     typed = check_table(table.astype(dtype), CONTRACT)
 
-    assert [str(kind) for kind in typed.dtypes] == ["float64", "float64", "object", "datetime64[us]", "float64", "float64"]
+    assert [str(kind) for kind in typed.dtypes] == [
+        "float64",
+        "float64",
+        "object",
+        "datetime64[us]",
+        "float64",
+        "float64",
+    ]
     assert list(typed) == list(CONTRACT.columns)
 
 
@@ -49,14 +56,25 @@ def test_a_table_that_fits_comes_back_typed(dtype: Any) -> None:
         (
             "rooms",
             [0, 3, 10],
-            ["column 'rooms': below min 1 in 1 row, such as 0 in row 0", "column 'rooms': above max 9 in 1 row, such as 10 in row 2"],
+            [
+                "column 'rooms': below min 1 in 1 row, such as 0 in row 0",
+                "column 'rooms': above max 9 in 1 row, such as 10 in row 2",
+            ],
         ),
         ("rooms", [1, 2.5, 3.5], ["column 'rooms': not a whole number in 2 rows, such as 2.5 in row 1, 3.5 in row 2"]),
         ("rooms", ["1", "two", "3"], ["column 'rooms': not a whole number in 1 row, such as 'two' in row 1"]),
         ("rooms", [1, None, None], ["column 'rooms': no value, though not nullable, in 2 rows, such as row 1, row 2"]),
         ("area", [10.4, 11, 12], ["column 'area': below min 10.5 in 1 row, such as 10.4 in row 0"]),
-        ("kind", ["flat", "tent", "tent"], ["column 'kind': not among the allowed values in 2 rows, such as 'tent' in row 1, 'tent' in row 2"]),
-        ("sold", ["soon", None, None], ["column 'sold': not an ISO 8601 date or time in 1 row, such as 'soon' in row 0"]),
+        (
+            "kind",
+            ["flat", "tent", "tent"],
+            ["column 'kind': not among the allowed values in 2 rows, such as 'tent' in row 1, 'tent' in row 2"],
+        ),
+        (
+            "sold",
+            ["soon", None, None],
+            ["column 'sold': not an ISO 8601 date or time in 1 row, such as 'soon' in row 0"],
+        ),
         ("new", [True, None, "maybe"], ["column 'new': not true or false in 1 row, such as 'maybe' in row 2"]),
         ("price", [1, None, 3], ["column 'price': no value, though not nullable, in 1 row, such as row 1"]),
     ],

@@ -29,8 +29,12 @@ def test_a_shipped_contract_is_the_importer_s(
     project = generate(tmp_path / "project", **answers)
     file = Path(shutil.copy(project.data_dir / "sample.csv", tmp_path / "sample.csv"))
 
-    done = plan_import(Project(root=tmp_path, name="x", package="x", task=project.task), ImportRequest(file=file, target=target))
+    done = plan_import(
+        Project(root=tmp_path, name="x", package="x", task=project.task), ImportRequest(file=file, target=target)
+    )
 
-    expected = HEADER.format(path="data/sample.csv") + dump_contract(msgspec.structs.replace(done.contract, path="data/sample.csv"))
+    expected = HEADER.format(path="data/sample.csv") + dump_contract(
+        msgspec.structs.replace(done.contract, path="data/sample.csv")
+    )
     assert (project.conf_dir / "data" / "sample.yaml").read_text(encoding="utf-8") == expected
     assert load_table(project=project).shape == shape

@@ -58,11 +58,19 @@ def test_a_whole_split_never_changes() -> None:
     assert np.flatnonzero(mask).tolist() == [0, 1, 4, 12, 16, 18, 20, 25, 29, 37, 38]
 
 
-VALUES = st.lists(st.tuples(st.integers(-1000, 1000), st.text(max_size=5), st.floats(allow_nan=True, allow_infinity=False)), min_size=2, max_size=60)
+VALUES = st.lists(
+    st.tuples(st.integers(-1000, 1000), st.text(max_size=5), st.floats(allow_nan=True, allow_infinity=False)),
+    min_size=2,
+    max_size=60,
+)
 
 
 def hashes_of(table: pd.DataFrame) -> list[int]:
-    columns = [(table["a"], Column(type="integer")), (table["b"], Column(type="string")), (table["c"], Column(type="number"))]
+    columns = [
+        (table["a"], Column(type="integer")),
+        (table["b"], Column(type="string")),
+        (table["c"], Column(type="number")),
+    ]
     return [int(value) for value in row_hashes(columns, len(table), salt="")]
 
 
@@ -136,13 +144,20 @@ def test_the_share_is_right_within_chance(share: float, salt: str) -> None:
 def test_a_larger_share_holds_out_what_a_smaller_one_does() -> None:
     by = contract(a="integer")
 
-    assert not (holdout_mask(numbers(1000), by, test_share=0.1) & ~holdout_mask(numbers(1000), by, test_share=0.3)).any()
+    assert not (
+        holdout_mask(numbers(1000), by, test_share=0.1) & ~holdout_mask(numbers(1000), by, test_share=0.3)
+    ).any()
 
 
 def test_two_salts_make_independent_splits() -> None:
     by = contract(a="integer")
 
-    both = int((holdout_mask(numbers(20_000), by, test_share=0.5, salt="a") & holdout_mask(numbers(20_000), by, test_share=0.5, salt="b")).sum())
+    both = int(
+        (
+            holdout_mask(numbers(20_000), by, test_share=0.5, salt="a")
+            & holdout_mask(numbers(20_000), by, test_share=0.5, salt="b")
+        ).sum()
+    )
 
     assert abs(both - 5000) < 4 * math.sqrt(20_000 * 0.25 * 0.75)
 
@@ -157,13 +172,17 @@ def test_only_the_key_decides() -> None:
 def test_the_order_of_the_key_moves_no_row() -> None:
     table = numbers(300).assign(b="x")
 
-    one, other = (holdout_mask(table, contract(key=key, a="integer", b="string")).tolist() for key in (["a", "b"], ["b", "a"]))
+    one, other = (
+        holdout_mask(table, contract(key=key, a="integer", b="string")).tolist() for key in (["a", "b"], ["b", "a"])
+    )
 
     assert one == other
 
 
 def test_a_group_is_never_divided() -> None:
-    table = numbers(3000).assign(g=pd.Series([f"group {i % 100}" if i % 50 else None for i in range(3000)], dtype=object))
+    table = numbers(3000).assign(
+        g=pd.Series([f"group {i % 100}" if i % 50 else None for i in range(3000)], dtype=object)
+    )
 
     mask = holdout_mask(table, contract(a="integer", g="string"), method="group", column="g")
 
@@ -193,14 +212,23 @@ TIMES = pd.DataFrame({"a": [1, 2, 3], "t": ["2026-01-01", None, "2026-01-03"], "
     ("setting", "sentence"),
     [
         ({"method": "group"}, "the group split needs split.column set to one of a, t, y."),
-        ({"method": "group", "column": "city"}, "the group split names the column 'city', but the columns are a, t, y."),
+        (
+            {"method": "group", "column": "city"},
+            "the group split names the column 'city', but the columns are a, t, y.",
+        ),
         ({"method": "time"}, "the time split needs split.column, or time in the contract, set to one of a, t, y."),
         (
             {"method": "time", "column": "a", "cutoff": "2026-01-01"},
             "the time split needs a datetime column, but 'a' is of type integer; set split.column to one that is.",
         ),
-        ({"method": "time", "column": "t", "cutoff": "soon"}, "split.cutoff is 'soon', expected an ISO 8601 date or time such as 2026-01-31."),
-        ({"method": "time", "column": "t"}, "split.cutoff is None, expected an ISO 8601 date or time such as 2026-01-31."),
+        (
+            {"method": "time", "column": "t", "cutoff": "soon"},
+            "split.cutoff is 'soon', expected an ISO 8601 date or time such as 2026-01-31.",
+        ),
+        (
+            {"method": "time", "column": "t"},
+            "split.cutoff is None, expected an ISO 8601 date or time such as 2026-01-31.",
+        ),
         (
             {"method": "time", "column": "t", "cutoff": "2026-01-02"},
             "1 row has no value in the time column 't', so a time split cannot place it. Fill it in, or use another split.",
@@ -216,7 +244,19 @@ TIMES = pd.DataFrame({"a": [1, 2, 3], "t": ["2026-01-01", None, "2026-01-03"], "
         ),
         ({"method": "dice"}, "split.method is 'dice', expected hash, group or time."),
     ],
-    ids=["no-group", "wrong-group", "no-time", "no-datetime", "no-date", "no-cutoff", "gap", "share", "empty-holdout", "empty-training", "method"],
+    ids=[
+        "no-group",
+        "wrong-group",
+        "no-time",
+        "no-datetime",
+        "no-date",
+        "no-cutoff",
+        "gap",
+        "share",
+        "empty-holdout",
+        "empty-training",
+        "method",
+    ],
 )
 def test_a_setting_that_does_not_fit_is_one_sentence(setting: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -227,7 +267,12 @@ def test_a_setting_that_does_not_fit_is_one_sentence(setting: dict[str, Any], se
 
 @pytest.mark.parametrize(
     ("kind", "one", "other"),
-    [("number", 0.0, -0.0), ("integer", 1, 1.0), ("number", 5, "5.0"), ("datetime", "2026-01-31", "2026-01-31T01:00:00+01:00")],
+    [
+        ("number", 0.0, -0.0),
+        ("integer", 1, 1.0),
+        ("number", 5, "5.0"),
+        ("datetime", "2026-01-31", "2026-01-31T01:00:00+01:00"),
+    ],
 )
 def test_two_ways_to_write_a_value_have_one_hash(kind: ColumnType, one: Any, other: Any) -> None:
     hashes = row_hashes([(pd.Series([one, other], dtype=object), Column(type=kind))], 2, salt="")

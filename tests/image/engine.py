@@ -34,11 +34,16 @@ def need_image_engines() -> None:
 
 def base_tarball() -> Path:
     """A minimal Debian of this machine's release with its Python, as one archive; made once, from where this machine gets its packages."""
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text(encoding="utf-8").splitlines() if "=" in line)
+    release = dict(
+        line.split("=", 1) for line in Path("/etc/os-release").read_text(encoding="utf-8").splitlines() if "=" in line
+    )
     suite = release["VERSION_CODENAME"].strip('"')
     target = FOLDER.parent / f"base-{suite}-python3.tar"
     if not target.is_file():
-        named = [Path("/etc/apt/sources.list"), *(Path("/etc/apt/sources.list.d") / f"{name}.sources" for name in ("debian", "ubuntu"))]
+        named = [
+            Path("/etc/apt/sources.list"),
+            *(Path("/etc/apt/sources.list.d") / f"{name}.sources" for name in ("debian", "ubuntu")),
+        ]
         sources = "\n\n".join(file.read_text(encoding="utf-8") for file in named if file.is_file())
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_suffix(f".{os.getpid()}.tar")
@@ -79,7 +84,10 @@ class Builder:
 
     def run(self, *words: str) -> str:
         """Run buildah; returns what it prints."""
-        return _run(["buildah", "--root", str(self._store / "store"), "--runroot", str(self._store / "run"), *words], env=self._environment)
+        return _run(
+            ["buildah", "--root", str(self._store / "store"), "--runroot", str(self._store / "run"), *words],
+            env=self._environment,
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -170,8 +178,14 @@ def container(
     mounts = [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
-        *({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "mode=1777"]} for place in empty),
-        *({"destination": place, "type": "bind", "source": str(path), "options": ["bind", "rw"]} for place, path in (volumes or {}).items()),
+        *(
+            {"destination": place, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "mode=1777"]}
+            for place in empty
+        ),
+        *(
+            {"destination": place, "type": "bind", "source": str(path), "options": ["bind", "rw"]}
+            for place, path in (volumes or {}).items()
+        ),
     ]
     namespaces = ["pid", "ipc", "uts", "mount", *(["network"] if own_network else [])]
     specification = {
@@ -186,7 +200,11 @@ def container(
             "capabilities": {kind: [] for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")},
         },
         "mounts": mounts,
-        "linux": {"namespaces": [{"type": kind} for kind in namespaces], "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"]},
+        "linux": {
+            "namespaces": [{"type": kind} for kind in namespaces],
+            "maskedPaths": ["/proc/kcore"],
+            "readonlyPaths": ["/proc/sys"],
+        },
     }
     (folder / "config.json").write_text(json.dumps(specification), encoding="utf-8")
     name, pid_file, log = folder.name, folder / "pid", folder / "log.txt"
@@ -195,7 +213,12 @@ def container(
     script = f"mount --make-rprivate / && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec {run}"
     with (
         log.open("wb") as output,
-        subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process,
+        subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", script],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        ) as process,
     ):
         running = Container(process, pid_file, log)
         try:
@@ -211,5 +234,7 @@ def container(
 
 def _run(command: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: str | None = None) -> str:
     done = subprocess.run(command, env=env, input=stdin, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(command)} exited {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, (
+        f"{' '.join(command)} exited {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    )
     return done.stdout.strip()

@@ -148,7 +148,9 @@ def test_what_comes_from_git_has_no_hash_and_what_it_needs_is_there(lock_file: P
 
 def test_a_name_that_is_left_out_brings_nothing(lock_file: Path) -> None:
     lock = read_lock(lock_file)
-    assert lock.closure([Requirement("ours"), Requirement("loops")], without=frozenset({"ours"})) == lock.closure([Requirement("loops")])
+    assert lock.closure([Requirement("ours"), Requirement("loops")], without=frozenset({"ours"})) == lock.closure(
+        [Requirement("loops")]
+    )
 
 
 def test_what_the_lock_lacks_is_named(lock_file: Path) -> None:
@@ -162,11 +164,28 @@ def test_the_library_is_packed_as_it_is_here_and_twice_the_same(tmp_path: Path) 
     names = set(zipfile.ZipFile(wheel).namelist())
     root = Path(platform_lib.__file__).parents[1]
     assert {name for name in names if ".dist-info" not in name} == {
-        path.relative_to(root).as_posix() for path in (root / "platform_lib").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(root).as_posix()
+        for path in (root / "platform_lib").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
-    done = subprocess.run([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "installed"), str(wheel)])
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(tmp_path / "installed"),
+            str(wheel),
+        ]
+    )
     assert done.returncode == 0
-    assert (tmp_path / "installed" / "bin" / "mlp").is_file() or (tmp_path / "installed" / "Scripts" / "mlp.exe").is_file()
+    assert (tmp_path / "installed" / "bin" / "mlp").is_file() or (
+        tmp_path / "installed" / "Scripts" / "mlp.exe"
+    ).is_file()
 
 
 def test_compiled_code_is_not_packed(tmp_path: Path) -> None:
@@ -174,7 +193,9 @@ def test_compiled_code_is_not_packed(tmp_path: Path) -> None:
         write_wheel("numpy", tmp_path)
 
 
-def test_a_lock_that_lacks_the_library_is_refused_in_one_sentence(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_a_lock_that_lacks_the_library_is_refused_in_one_sentence(
+    project: Project, call_mlp: Callable[..., Called]
+) -> None:
     called = call_mlp(project, "image")
     assert called.code == 2
     assert "uv.lock has no " in called.err
@@ -189,5 +210,7 @@ def test_in_an_image_the_commit_is_the_one_that_it_was_built_from(project: Proje
     (image / "pyproject.toml").write_bytes((project.root / "pyproject.toml").read_bytes())
     with pytest.raises(CheckFailed, match="has no git commit"):
         source(find_project(image))
-    (image / SOURCE_FILE).write_text(json.dumps({"git_commit": commit, "dirty_files": ["src/stray.py"]}), encoding="utf-8")
+    (image / SOURCE_FILE).write_text(
+        json.dumps({"git_commit": commit, "dirty_files": ["src/stray.py"]}), encoding="utf-8"
+    )
     assert source(find_project(image)) == (commit, ("src/stray.py",))

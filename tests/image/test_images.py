@@ -53,16 +53,31 @@ def built(template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         commit = commit_all(root)
         secrets = " ".join(f"--secret id={name},src={file}" for name, file in pip_settings(folder).items())
         for target in ("train", "serve"):
-            shell(root, "make", "image", f"BUILD={buildah.command}", f"TARGET={target}", f"TAG={target}", f"ARGS={secrets}", env=env)
+            shell(
+                root,
+                "make",
+                "image",
+                f"BUILD={buildah.command}",
+                f"TARGET={target}",
+                f"TAG={target}",
+                f"ARGS={secrets}",
+                env=env,
+            )
         yield Built(find_project(root), commit, {target: buildah.mounted(target) for target in ("train", "serve")})
 
 
 def pip_settings(folder: Path) -> dict[str, Path]:
     """This machine's settings of pip and its certificates, as a user gives them to a build."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    ).stdout
     values = dict(re.findall(r"^(?:global|install|user|:env:)\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))
     bundle = values.pop("cert", os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
-    kept = {name: value for name, value in values.items() if name in ("index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout")}
+    kept = {
+        name: value
+        for name, value in values.items()
+        if name in ("index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout")
+    }
     lines = [f"{name} = {value}" for name, value in {**kept, "cert": "/run/secrets/certificates.pem"}.items()]
     (folder / "pip.conf").write_text("\n".join(["[global]", *lines, ""]), encoding="utf-8")
     return {"pip": folder / "pip.conf", "certificates": Path(bundle)}
@@ -73,7 +88,10 @@ def champion(built: Built, mlflow_server: str, tmp_path_factory: pytest.TempPath
     """The version that the image `train` registered on a shared registry, promoted; its number."""
     places = ("/tmp", "/app/.mlp")
     with container(
-        built.images["train"], tmp_path_factory.mktemp("train"), environment={"MLFLOW_TRACKING_URI": mlflow_server}, empty=places
+        built.images["train"],
+        tmp_path_factory.mktemp("train"),
+        environment={"MLFLOW_TRACKING_URI": mlflow_server},
+        empty=places,
     ) as training:
         assert training.wait(300) == 0, training.said()
     registry = Registry(mlflow_server)
@@ -83,17 +101,26 @@ def champion(built: Built, mlflow_server: str, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def serving(built: Built, champion: str, mlflow_server: str, tmp_path: Path) -> Iterator[tuple[Container, str, dict[str, str], Path]]:
+def serving(
+    built: Built, champion: str, mlflow_server: str, tmp_path: Path
+) -> Iterator[tuple[Container, str, dict[str, str], Path]]:
     """The serving image with a key file and a log folder on loopback: container, address, headers of a caller, log."""
     key = new_key(tmp_path / "keys.yaml", "caller", ["predict"])
     log = tmp_path / "log"
     log.mkdir(mode=0o777)
     log.chmod(0o777)
     port = free_port()
-    environment = {"MLFLOW_TRACKING_URI": mlflow_server, "MLP_KEYS": "/keys.yaml", "MLP_LOG": "/log", "MLP_QUEUE": "1024"}
+    environment = {
+        "MLFLOW_TRACKING_URI": mlflow_server,
+        "MLP_KEYS": "/keys.yaml",
+        "MLP_LOG": "/log",
+        "MLP_QUEUE": "1024",
+    }
     volumes = {"/keys.yaml": tmp_path / "keys.yaml", "/log": log}
     command = ["serve", "--port", str(port), "--metrics-port", str(free_port())]
-    with container(built.images["serve"], tmp_path / "box", command=command, environment=environment, volumes=volumes) as box:
+    with container(
+        built.images["serve"], tmp_path / "box", command=command, environment=environment, volumes=volumes
+    ) as box:
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: is_ready(url, box))
         yield box, url, {"Authorization": f"Bearer {key}"}, log
@@ -107,7 +134,9 @@ def is_ready(url: str, box: Container) -> bool:
         return False
 
 
-def test_the_train_image_registers_a_version_of_the_commit_it_was_built_from(built: Built, champion: str, mlflow_server: str) -> None:
+def test_the_train_image_registers_a_version_of_the_commit_it_was_built_from(
+    built: Built, champion: str, mlflow_server: str
+) -> None:
     tags = Registry(mlflow_server).resolve(f"{built.project.name}/{champion}").tags
     assert (tags[VersionTag.GIT_COMMIT], tags[VersionTag.DIRTY]) == (built.commit, "false")
 
@@ -122,18 +151,28 @@ def test_the_serve_image_answers_from_a_registry_as_a_stranger_on_a_read_only_ro
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{box.pid}/status").read_text().splitlines())
     assert status["Uid"].split() == ["10001"] * 4
     assert (status["CapEff"], status["CapBnd"], status["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1")
-    root = next(line.split()[5] for line in Path(f"/proc/{box.pid}/mountinfo").read_text().splitlines() if line.split()[4] == "/")
+    root = next(
+        line.split()[5]
+        for line in Path(f"/proc/{box.pid}/mountinfo").read_text().splitlines()
+        if line.split()[4] == "/"
+    )
     assert "ro" in root.split(",")
 
 
-def test_sigterm_under_load_answers_what_is_in_flight_and_flushes_the_log(serving: tuple[Container, str, dict[str, str], Path]) -> None:
+def test_sigterm_under_load_answers_what_is_in_flight_and_flushes_the_log(
+    serving: tuple[Container, str, dict[str, str], Path],
+) -> None:
     box, url, headers, log = serving
     with Callers(url, 8, headers) as callers:
         wait_until(lambda: len(callers.answers) >= 50)
         box.kill(signal.SIGTERM)
         assert box.wait(60) == 0, box.said()
     # Connections are closed and refused after the end, to callers who know nothing of it; a cluster has taken the pod out of rotation by then.
-    assert [failure for failure in callers.failures if not failure.startswith(("ConnectError", "RemoteProtocolError", "ReadError"))] == []
+    assert [
+        failure
+        for failure in callers.failures
+        if not failure.startswith(("ConnectError", "RemoteProtocolError", "ReadError"))
+    ] == []
     answered = {answer["request_id"] for answer in callers.answers}
     table = LogFolder.at(str(log)).read(PREDICTIONS)
     assert set(table["request_id"].to_pylist()) == answered
@@ -141,23 +180,40 @@ def test_sigterm_under_load_answers_what_is_in_flight_and_flushes_the_log(servin
 
 
 def test_without_keys_the_serve_image_refuses_to_listen(built: Built, tmp_path: Path) -> None:
-    with container(built.images["serve"], tmp_path / "box", environment={"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}) as box:
+    with container(
+        built.images["serve"], tmp_path / "box", environment={"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
+    ) as box:
         assert box.wait() == 2
     assert box.said().startswith("error: --host 0.0.0.0 would let other machines ask without a key")
 
 
-def test_as_it_is_started_by_default_and_by_any_user_it_is_alive_and_says_what_it_waits_for(built: Built, tmp_path: Path) -> None:
+def test_as_it_is_started_by_default_and_by_any_user_it_is_alive_and_says_what_it_waits_for(
+    built: Built, tmp_path: Path
+) -> None:
     new_key(tmp_path / "keys.yaml", "caller", ["predict"])
     environment = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "MLP_KEYS": "/keys.yaml"}
     volumes = {"/keys.yaml": tmp_path / "keys.yaml"}
-    with container(built.images["serve"], tmp_path / "box", environment=environment, volumes=volumes, own_network=True, user=54321) as box:
+    with container(
+        built.images["serve"], tmp_path / "box", environment=environment, volumes=volumes, own_network=True, user=54321
+    ) as box:
         wait_until(lambda: "described at http://0.0.0.0:8000/docs" in box.said())
         inside = ["nsenter", f"--net=/proc/{box.pid}/ns/net"]
         subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
-        wait_until(lambda: b"200" in subprocess.run([*inside, *_status("http://127.0.0.1:8000/healthz")], capture_output=True).stdout)
-        assert subprocess.run([*inside, *_status("http://127.0.0.1:9000/metrics")], capture_output=True).stdout.strip() == b"200"
         wait_until(
-            lambda: b"the registry does not answer" in subprocess.run([*inside, *_status("http://127.0.0.1:8000/readyz")], capture_output=True).stdout
+            lambda: (
+                b"200"
+                in subprocess.run([*inside, *_status("http://127.0.0.1:8000/healthz")], capture_output=True).stdout
+            )
+        )
+        assert (
+            subprocess.run([*inside, *_status("http://127.0.0.1:9000/metrics")], capture_output=True).stdout.strip()
+            == b"200"
+        )
+        wait_until(
+            lambda: (
+                b"the registry does not answer"
+                in subprocess.run([*inside, *_status("http://127.0.0.1:8000/readyz")], capture_output=True).stdout
+            )
         )
         box.kill(signal.SIGTERM)
         assert box.wait(60) == 0
@@ -171,7 +227,9 @@ def _status(url: str) -> list[str]:
 
 def test_the_serve_image_holds_what_serves_and_no_setting_of_the_machine_that_built_it(built: Built) -> None:
     root = built.images["serve"].root
-    names = {re.sub(r"-[^-]+\.dist-info$", "", path.name).lower() for path in (root / "opt" / "venv").rglob("*.dist-info")}
+    names = {
+        re.sub(r"-[^-]+\.dist-info$", "", path.name).lower() for path in (root / "opt" / "venv").rglob("*.dist-info")
+    }
     assert {"platform_lib", "fastapi", "opentelemetry_sdk"} <= names
     assert not names & {"mlflow", "mlflow_skinny", "prefect", "dvc", "pulumi", "optuna", "hydra_core", "pandera", "pip"}
     assert sorted(path.name for path in (root / "app").iterdir()) == ["pyproject.toml", "src"]
@@ -188,4 +246,7 @@ def test_the_train_image_holds_the_project_without_what_only_people_need(built: 
     held = {path.name for path in app.iterdir()}
     assert {"conf", "data", "src", "uv.lock", ".dvc", ".mlp", ".mlp-source.json"} <= held
     assert not held & {".venv", ".git", "tests", "notebooks", "build", "deploy", ".github"}
-    assert json.loads((app / ".mlp-source.json").read_text(encoding="utf-8")) == {"git_commit": built.commit, "dirty_files": []}
+    assert json.loads((app / ".mlp-source.json").read_text(encoding="utf-8")) == {
+        "git_commit": built.commit,
+        "dirty_files": [],
+    }

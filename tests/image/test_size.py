@@ -28,12 +28,24 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> list[Distribution]:
     """The distributions of a fresh environment with the serving image's extras, at the versions of the development environment."""
     folder = tmp_path_factory.mktemp("serving")
     wheel = write_wheel("platform-lib", folder / "wheels")
-    pins = re.findall(r"^[a-z0-9.-]+==[^\\\n]+", (REPOSITORY / "requirements" / "dev.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    pins = re.findall(
+        r"^[a-z0-9.-]+==[^\\\n]+", (REPOSITORY / "requirements" / "dev.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
     (folder / "pins.txt").write_text("\n".join(pins), encoding="utf-8")
     requirement = f"platform-lib[{','.join(EXTRAS['serve'])}] @ {wheel.as_uri()}"
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")], check=True)
-    command = [*uv, "pip", "install", "--quiet", "--python", str(folder / "venv"), "--constraint", str(folder / "pins.txt"), requirement]
+    command = [
+        *uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(folder / "venv"),
+        "--constraint",
+        str(folder / "pins.txt"),
+        requirement,
+    ]
     subprocess.run(command, check=True, timeout=300)
     return list(distributions(path=[str(path) for path in (folder / "venv").rglob("site-packages")]))
 
@@ -56,4 +68,6 @@ def test_what_serves_stays_within_its_budget(served: list[Distribution]) -> None
 
 def test_nothing_came_in_that_only_training_needs(served: list[Distribution]) -> None:
     assert len(served) > 20
-    assert [distribution.name for distribution in served if ONLY_FOR_TRAINING.fullmatch(distribution.name.lower())] == []
+    assert [
+        distribution.name for distribution in served if ONLY_FOR_TRAINING.fullmatch(distribution.name.lower())
+    ] == []

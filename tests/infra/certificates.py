@@ -17,8 +17,27 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.certificate, self._key = folder / "ca.crt", folder / "ca.key"
-        subject = ["-subj", "/CN=Tests", "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]
-        _openssl("req", "-x509", *KEY, "-nodes", "-days", "2", *subject, "-keyout", str(self._key), "-out", str(self.certificate))
+        subject = [
+            "-subj",
+            "/CN=Tests",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        ]
+        _openssl(
+            "req",
+            "-x509",
+            *KEY,
+            "-nodes",
+            "-days",
+            "2",
+            *subject,
+            "-keyout",
+            str(self._key),
+            "-out",
+            str(self.certificate),
+        )
 
     def context(self) -> ssl.SSLContext:
         """A client's context that trusts this authority alone."""
@@ -26,10 +45,22 @@ class Authority:
 
     def issue(self, name: str, hosts: list[str]) -> tuple[bytes, bytes]:
         """A certificate and key for the hosts, as PEM."""
-        key, request, certificate, extensions = (self.folder / f"{name}.{suffix}" for suffix in ("key", "csr", "crt", "ext"))
+        key, request, certificate, extensions = (
+            self.folder / f"{name}.{suffix}" for suffix in ("key", "csr", "crt", "ext")
+        )
         extensions.write_text("subjectAltName=" + ",".join(f"DNS:{host}" for host in hosts), encoding="utf-8")
         _openssl("req", "-new", *KEY, "-nodes", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
-        signed = ["-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial", "-days", "1", "-extfile", str(extensions)]
+        signed = [
+            "-CA",
+            str(self.certificate),
+            "-CAkey",
+            str(self._key),
+            "-CAcreateserial",
+            "-days",
+            "1",
+            "-extfile",
+            str(extensions),
+        ]
         _openssl("x509", "-req", "-in", str(request), "-out", str(certificate), *signed)
         return certificate.read_bytes(), key.read_bytes()
 
@@ -50,7 +81,13 @@ class Authority:
 def tls_secret(name: str, namespace: str, certificate: bytes, key: bytes) -> dict[str, Any]:
     """A Secret as cert-manager writes it."""
     data = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": name, "namespace": namespace}, "data": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": data,
+    }
 
 
 def _openssl(*arguments: str) -> None:

@@ -90,11 +90,18 @@ def _templates(chart: Chart) -> str:
             made = made.replace(key, f"{{{{ toJson (.Values.{name} | default list) }}}}" if name else "[]")
         for key, path in (("POD_RIGHTS", workload.pod_rights), ("CONTAINER_RIGHTS", workload.container_rights)):
             keys = " ".join(f"`{part}`" for part in path)
-            made = made.replace(key, f"{{{{ toJson (omit (index .Values {keys}) `enabled`) }}}}" if path else RIGHTS[key])
+            made = made.replace(
+                key, f"{{{{ toJson (omit (index .Values {keys}) `enabled`) }}}}" if path else RIGHTS[key]
+            )
         made = made.replace("IMAGE", chart.image)
         ports = json.dumps([{"name": n, "port": p, "targetPort": n} for n, p, _ in workload.service_ports])
         made += SERVICE.replace("TYPE", workload.service_type).replace("PORTS", ports)
-        made = made.replace("LABELS", LABELS).replace("INSTANCE", chart.instance).replace("ACCOUNT", fullname).replace("FULLNAME", fullname)
+        made = (
+            made.replace("LABELS", LABELS)
+            .replace("INSTANCE", chart.instance)
+            .replace("ACCOUNT", fullname)
+            .replace("FULLNAME", fullname)
+        )
         made = made.replace("NAME", "{{ .Chart.Name }}" + workload.suffix)
         text += f"{{{{- if {workload.when} }}}}\n{made}{{{{- end }}}}\n" if workload.when else made
     return text
@@ -105,7 +112,8 @@ def write_chart(folder: Path, name: str, chart: Chart) -> None:
     root = folder / name
     (root / "templates").mkdir(parents=True)
     (root / "Chart.yaml").write_text(
-        json.dumps({"apiVersion": "v2", "name": name, "version": chart.version, "type": "application"}), encoding="utf-8"
+        json.dumps({"apiVersion": "v2", "name": name, "version": chart.version, "type": "application"}),
+        encoding="utf-8",
     )
     defaults = facts() / "defaults" / f"{name}_{chart.version}.defaults.json"
     (root / "values.yaml").write_text(

@@ -13,9 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-STANDARD_NAME = (
-    "{{ .Values.fullnameOverride | default (contains .Chart.Name .Release.Name | ternary .Release.Name (printf `%s-%s` .Release.Name .Chart.Name)) }}"
-)
+STANDARD_NAME = "{{ .Values.fullnameOverride | default (contains .Chart.Name .Release.Name | ternary .Release.Name (printf `%s-%s` .Release.Name .Chart.Name)) }}"
 RELEASE_NAME = "{{ .Release.Name }}"
 ACCOUNT = """apiVersion: v1
 kind: ServiceAccount
@@ -69,10 +67,16 @@ class Chart:
     fullname: str = STANDARD_NAME
     instance: str = RELEASE_NAME
     extra: str = ""
-    definitions_when: str = ""  # a Helm condition for definitions in templates; "" puts them into crds/, which Helm never upgrades
+    definitions_when: str = (
+        ""  # a Helm condition for definitions in templates; "" puts them into crds/, which Helm never upgrades
+    )
     groups: tuple[str, ...] = ()  # API groups whose definitions it brings
-    image: str = "{{ .Values.global.imageRegistry | default `quay.io` }}/NAME:1"  # by the keys of the chart's own default values
-    outside: tuple[str, str, str] | None = None  # keys of environment, volumes and mounts of the first workload: the one that leaves the cluster
+    image: str = (
+        "{{ .Values.global.imageRegistry | default `quay.io` }}/NAME:1"  # by the keys of the chart's own default values
+    )
+    outside: tuple[str, str, str] | None = (
+        None  # keys of environment, volumes and mounts of the first workload: the one that leaves the cluster
+    )
 
 
 CHARTS: Mapping[str, Chart] = {
@@ -95,7 +99,12 @@ CHARTS: Mapping[str, Chart] = {
     "cert-manager": Chart(
         "v1.21.1",
         tuple(
-            Workload(suffix, (port,), pod_rights=(*part, "securityContext"), container_rights=(*part, "containerSecurityContext"))
+            Workload(
+                suffix,
+                (port,),
+                pod_rights=(*part, "securityContext"),
+                container_rights=(*part, "containerSecurityContext"),
+            )
             for suffix, part, port in (
                 ("", (), ("tcp", 9402, 9402)),
                 ("-webhook", ("webhook",), ("https", 443, 10250)),
@@ -109,7 +118,14 @@ CHARTS: Mapping[str, Chart] = {
     ),
     "oauth2-proxy": Chart(
         "10.7.0",
-        (Workload("", (("http", 80, 4180), ("metrics", 44180, 44180)), pod_rights=("podSecurityContext",), container_rights=("securityContext",)),),
+        (
+            Workload(
+                "",
+                (("http", 80, 4180), ("metrics", 44180, 44180)),
+                pod_rights=("podSecurityContext",),
+                container_rights=("securityContext",),
+            ),
+        ),
         image="{{ .Values.image.registry | default `quay.io` }}/{{ .Values.image.repository }}:1",
         outside=("extraEnv", "extraVolumes", "extraVolumeMounts"),
     ),
@@ -122,7 +138,12 @@ CHARTS: Mapping[str, Chart] = {
                 pod_rights=("prometheusOperator", "securityContext"),
                 container_rights=("prometheusOperator", "containerSecurityContext"),
             ),
-            Workload("-prometheus", (("http-web", 9090, 9090),), "StatefulSet", pod_rights=("prometheus", "prometheusSpec", "securityContext")),
+            Workload(
+                "-prometheus",
+                (("http-web", 9090, 9090),),
+                "StatefulSet",
+                pod_rights=("prometheus", "prometheusSpec", "securityContext"),
+            ),
             Workload(
                 "-alertmanager",
                 (("http-web", 9093, 9093),),
@@ -157,7 +178,9 @@ CHARTS: Mapping[str, Chart] = {
     "keda": Chart(
         "2.20.2",
         tuple(
-            Workload(suffix, (port,), pod_rights=("podSecurityContext", part), container_rights=("securityContext", part))
+            Workload(
+                suffix, (port,), pod_rights=("podSecurityContext", part), container_rights=("securityContext", part)
+            )
             for suffix, part, port in (
                 ("-operator", "operator", ("metricsservice", 9666, 9666)),
                 ("-operator-metrics-apiserver", "metricServer", ("https", 443, 6443)),
@@ -178,5 +201,7 @@ def facts() -> Path:
     """The folder of chart facts; skips where there is none, or fails where CI says that it must be there."""
     folder = Path(os.environ.get("MLP_FACTS") or REPOSITORY.parent / "shared" / "facts" / "charts")
     if not (folder / "charts.json").is_file():
-        (pytest.fail if os.environ.get("REQUIRE_ENGINES") else pytest.skip)(f"no chart facts in {folder}: set MLP_FACTS")
+        (pytest.fail if os.environ.get("REQUIRE_ENGINES") else pytest.skip)(
+            f"no chart facts in {folder}: set MLP_FACTS"
+        )
     return folder

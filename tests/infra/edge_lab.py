@@ -37,7 +37,9 @@ class Edge:
 
     def endpoints(self, namespace: str, service: str) -> list[tuple[str, dict[str, int]]]:
         """Ready pods of a Service: address, and container port by the name of the service port."""
-        slices = self.objects.select("discovery.k8s.io/v1", "EndpointSlice", namespace, {"kubernetes.io/service-name": service})
+        slices = self.objects.select(
+            "discovery.k8s.io/v1", "EndpointSlice", namespace, {"kubernetes.io/service-name": service}
+        )
         return [
             (address, {port.get("name") or "": port["port"] for port in item["ports"]})
             for item in slices
@@ -46,7 +48,13 @@ class Edge:
             for address in endpoint["addresses"]
         ]
 
-    def stand(self, namespace: str, service: str, command: Callable[[str, Mapping[str, int]], Sequence[str | Path]], **more: Any) -> list[str]:
+    def stand(
+        self,
+        namespace: str,
+        service: str,
+        command: Callable[[str, Mapping[str, int]], Sequence[str | Path]],
+        **more: Any,
+    ) -> list[str]:
         """Start a process for every pod of a Service; `command(address, ports)` is its command line. Returns the pods' addresses."""
         found = self.endpoints(namespace, service)
         assert found, f"Service {namespace}/{service} has no ready pod"
@@ -66,7 +74,9 @@ class Edge:
 
     def traefik(self, namespace: str, release: str, values: Mapping[str, Any]) -> None:
         """Real Traefiks as the ServiceAccount of the chart, with the arguments that the chart makes of the values."""
-        token = self.lab.kubectl("create", "token", release, "--namespace", namespace, "--duration", "1h").stdout.strip()
+        token = self.lab.kubectl(
+            "create", "token", release, "--namespace", namespace, "--duration", "1h"
+        ).stdout.strip()
         access = {"endpoint": self.lab.url, "token": token, "certAuthFilePath": self.lab.folder / "apiserver.crt"}
 
         def command(address: str, _ports: Mapping[str, int]) -> list[str | Path]:
@@ -86,7 +96,9 @@ class Edge:
 
     def tails(self) -> str:
         """What Traefik and the stand-ins said last."""
-        return "\n".join(f"{name}: {self.lab.tail(name, 5)}" for name in self.lab.processes if name.startswith(("mlp-", "team-")))
+        return "\n".join(
+            f"{name}: {self.lab.tail(name, 5)}" for name in self.lab.processes if name.startswith(("mlp-", "team-"))
+        )
 
     def https(self, **options: Any) -> httpx.Client:
         """A client from outside that comes in by the load balancer's port 443, whatever host it asks for."""

@@ -34,7 +34,9 @@ class Outside:
         with self.edge.https() as client:
             return client.get(f"https://{host}.{DOMAIN}{path}", **more)
 
-    def predict(self, path: str = f"/models/{MODEL}/predict", *, key: str | None = None, rows: int = 1) -> httpx.Response:
+    def predict(
+        self, path: str = f"/models/{MODEL}/predict", *, key: str | None = None, rows: int = 1
+    ) -> httpx.Response:
         headers = {} if key == "" else {"Authorization": f"Bearer {key or self.key}"}
         with self.edge.https() as client:
             return client.post(f"https://models.{DOMAIN}{path}", json={"rows": [{}] * rows}, headers=headers)
@@ -43,7 +45,11 @@ class Outside:
 def serve(edge: Edge, deployment: dict[str, Any], project: Project, keys: Path) -> None:
     """The real model server: command and settings of the pod, but its address, the registry and the place of its keys."""
     container = deployment["spec"]["template"]["spec"]["containers"][0]
-    given = {item["name"]: item["value"] for item in container["env"] if "value" in item and item["name"] not in ("MLFLOW_TRACKING_URI", "HOME")}
+    given = {
+        item["name"]: item["value"]
+        for item in container["env"]
+        if "value" in item and item["name"] not in ("MLFLOW_TRACKING_URI", "HOME")
+    }
     environment = {**os.environ, **given, "MLP_KEYS": str(keys), "MLP_LOG": ""}
 
     def command(address: str, _ports: Any) -> list[str]:

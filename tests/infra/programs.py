@@ -16,7 +16,9 @@ def settings(folder: Path, stack: str, changes: Mapping[str, Any]) -> dict[str, 
     project = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))
     name = project["name"]
     defaults = {key if ":" in key else f"{name}:{key}": entry for key, entry in project.get("config", {}).items()}
-    found = {key: entry["default"] for key, entry in defaults.items() if isinstance(entry, Mapping) and "default" in entry}
+    found = {
+        key: entry["default"] for key, entry in defaults.items() if isinstance(entry, Mapping) and "default" in entry
+    }
     written = yaml.safe_load((folder / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")).get("config") or {}
     return {**found, **written, **{f"{name}:{key}": value for key, value in changes.items()}}
 
@@ -38,5 +40,9 @@ def model_graph(folder: Path, stack: str, outputs: Mapping[str, str], **changes:
         return {"data": dict(outputs)} if call.name == OUTPUTS_CONFIG_MAP else {}
 
     return run_program(
-        program(folder), config=settings(folder, stack, changes), project=project, stack=stack, fakes={"kubernetes:core/v1:ConfigMap": published}
+        program(folder),
+        config=settings(folder, stack, changes),
+        project=project,
+        stack=stack,
+        fakes={"kubernetes:core/v1:ConfigMap": published},
     )

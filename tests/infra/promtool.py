@@ -26,7 +26,9 @@ def check_rules(promtool: str, groups: Sequence[dict[str, Any]], folder: Path) -
     """What promtool says of the rules; the tests fail on its exit code."""
     file = folder / "rules.yaml"
     file.write_text(yaml.safe_dump({"groups": list(groups)}), encoding="utf-8")
-    done = subprocess.run([promtool, "check", "rules", "--lint=all", "--lint-fatal", str(file)], capture_output=True, text=True)
+    done = subprocess.run(
+        [promtool, "check", "rules", "--lint=all", "--lint-fatal", str(file)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -35,7 +37,13 @@ def run_stories(promtool: str, groups: Sequence[dict[str, Any]], stories: Sequen
     """Play each story to the rules in one promtool; an alert that fires too early, too late or not at all fails the test."""
     rules = {rule["alert"]: rule for group in groups for rule in group["rules"]}
     # Texts are checked by their own test: here only who is called.
-    bare = [{**group, "rules": [{key: value for key, value in rule.items() if key != "annotations"} for rule in group["rules"]]} for group in groups]
+    bare = [
+        {
+            **group,
+            "rules": [{key: value for key, value in rule.items() if key != "annotations"} for rule in group["rules"]],
+        }
+        for group in groups
+    ]
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": bare}), encoding="utf-8")
     tests = []
     for story in stories:
@@ -48,6 +56,8 @@ def run_stories(promtool: str, groups: Sequence[dict[str, Any]], stories: Sequen
                 "alert_rule_test": [{"eval_time": story.at, "alertname": story.alert, "exp_alerts": expected}],
             }
         )
-    (folder / "tests.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}), encoding="utf-8")
+    (folder / "tests.yaml").write_text(
+        yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}), encoding="utf-8"
+    )
     done = subprocess.run([promtool, "test", "rules", "tests.yaml"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -24,7 +24,10 @@ def pulumi_path(folder: Path) -> str:
     if shutil.which("pulumi-language-python", path=os.pathsep.join(places)) is None:
         folder.mkdir(parents=True, exist_ok=True)
         host = folder / "pulumi-language-python"
-        host.write_text(f'#!/bin/sh\nPYTHONPATH="{REPOSITORY}" exec "{sys.executable}" -m tests.infra.harness.language_host "$@"\n', encoding="utf-8")
+        host.write_text(
+            f'#!/bin/sh\nPYTHONPATH="{REPOSITORY}" exec "{sys.executable}" -m tests.infra.harness.language_host "$@"\n',
+            encoding="utf-8",
+        )
         host.chmod(0o755)
         places.append(str(folder))
     return os.pathsep.join(places)

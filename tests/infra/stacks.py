@@ -19,7 +19,10 @@ CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 def prefect_urls(*teams: str) -> list[str]:
     """Databases elsewhere of the teams' own Prefects."""
-    return [f"{team}=postgresql://prefect-{team}:db-secret@db.example.com:5432/prefect-{team}?sslmode=require" for team in teams]
+    return [
+        f"{team}=postgresql://prefect-{team}:db-secret@db.example.com:5432/prefect-{team}?sslmode=require"
+        for team in teams
+    ]
 
 
 # What an example needs besides its file: a person sets these with --secret.
@@ -59,7 +62,9 @@ def example(name: str) -> dict[str, Any]:
 def settings(name: str, **changes: Any) -> dict[str, Any]:
     """Defaults of Pulumi.yaml, the example's own values, its secrets, then changes; as keys with their namespace."""
     defaults = {key: entry["default"] for key, entry in project_file()["config"].items() if "default" in entry}
-    return {f"{PROJECT}:{key}": value for key, value in {**defaults, **example(name), **SECRETS[name], **changes}.items()}
+    return {
+        f"{PROJECT}:{key}": value for key, value in {**defaults, **example(name), **SECRETS[name], **changes}.items()
+    }
 
 
 def documented_secrets() -> list[list[str]]:
@@ -78,4 +83,6 @@ def program() -> Callable[[], None]:
 def run_stack(name: str, *, preview: bool = False, plain_secrets: bool = False, **changes: Any) -> Graph:
     """The graph of an example stack, with changed settings."""
     secret = [] if plain_secrets else [f"{PROJECT}:{key}" for key in SECRETS[name]]
-    return run_program(program(), config=settings(name, **changes), secret_config=secret, project=PROJECT, stack=name, preview=preview)
+    return run_program(
+        program(), config=settings(name, **changes), secret_config=secret, project=PROJECT, stack=name, preview=preview
+    )

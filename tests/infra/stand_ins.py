@@ -24,7 +24,9 @@ class Login(BaseHTTPRequestHandler):
         if url.path in ("/ping", "/ready"):
             return self._say(200, {})
         if url.path in ("/oauth2/sign_in", "/oauth2/start"):
-            return self._say(302, {"Location": f"https://issuer.invalid/authorize?state={parse_qs(url.query).get('rd', ['/'])[0]}"})
+            return self._say(
+                302, {"Location": f"https://issuer.invalid/authorize?state={parse_qs(url.query).get('rd', ['/'])[0]}"}
+            )
         if cookie is None:
             if url.path == "/oauth2/auth":
                 return self._say(401, {})
@@ -57,7 +59,13 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.dumps({"name": self.name, "path": self.path, "headers": {key.lower(): value for key, value in self.headers.items()}}).encode()
+        body = json.dumps(
+            {
+                "name": self.name,
+                "path": self.path,
+                "headers": {key.lower(): value for key, value in self.headers.items()},
+            }
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

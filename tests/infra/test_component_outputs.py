@@ -21,9 +21,16 @@ Registered = tuple[pulumi.ComponentResource, Mapping[str, Any]]
 
 def component_classes() -> set[type[pulumi.ComponentResource]]:
     """Every component of `platform_lib.infra`, wherever it stands."""
-    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(platform_lib.infra.__path__, "platform_lib.infra.")]
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(platform_lib.infra.__path__, "platform_lib.infra.")
+    ]
     classes = {member for module in modules for _, member in inspect.getmembers(module, inspect.isclass)}
-    return {member for member in classes if issubclass(member, pulumi.ComponentResource) and member.__module__.startswith("platform_lib.")}
+    return {
+        member
+        for member in classes
+        if issubclass(member, pulumi.ComponentResource) and member.__module__.startswith("platform_lib.")
+    }
 
 
 def declared(component: type[pulumi.ComponentResource]) -> set[str]:
@@ -45,9 +52,15 @@ def registered() -> list[Registered]:
 
     def endpoint() -> None:
         args = ModelEndpointArgs(
-            model="churn", namespace="team-red", image="registry.invalid/churn@sha256:" + "a" * 64, shared=SHARED, keys="keys: []\n"
+            model="churn",
+            namespace="team-red",
+            image="registry.invalid/churn@sha256:" + "a" * 64,
+            shared=SHARED,
+            keys="keys: []\n",
         )
-        ModelEndpoint("churn", args, opts=pulumi.ResourceOptions(provider=k8s.Provider("cluster", cluster_identifier="test")))
+        ModelEndpoint(
+            "churn", args, opts=pulumi.ResourceOptions(provider=k8s.Provider("cluster", cluster_identifier="test"))
+        )
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pulumi.ComponentResource, "register_outputs", register)

@@ -19,7 +19,9 @@ class Box(pulumi.ComponentResource):
 
     def __init__(self, name: str, text: str = "x", opts: ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Box", name, None, opts)
-        namespace = k8s.core.v1.Namespace(name, metadata={"name": "box", "labels": {"text": text}}, opts=ResourceOptions(parent=self, protect=True))
+        namespace = k8s.core.v1.Namespace(
+            name, metadata={"name": "box", "labels": {"text": text}}, opts=ResourceOptions(parent=self, protect=True)
+        )
         self.register_outputs({"name": namespace.metadata["name"]})
 
 
@@ -34,7 +36,10 @@ def box(name: str, **options: Any) -> Callable[[], None]:
 def test_secrets_are_known_by_their_paths_and_never_written_out(preview: bool) -> None:
     def program() -> None:
         password = random.RandomPassword("password", length=20)
-        k8s.core.v1.ConfigMap("settings", data={"url": Output.concat("postgres://", password.result), "user": pulumi.Config().require_secret("user")})
+        k8s.core.v1.ConfigMap(
+            "settings",
+            data={"url": Output.concat("postgres://", password.result), "user": pulumi.Config().require_secret("user")},
+        )
         pulumi.export("password", password.result)
 
     graph = run_program(program, config={"project:user": "root"}, secret_config=["project:user"], preview=preview)
@@ -63,7 +68,11 @@ def test_a_name_given_twice_a_failing_apply_and_an_unknown_function_end_the_run(
 def test_transforms_run() -> None:
     def program() -> None:
         def label(args: Any) -> Any:
-            return pulumi.ResourceTransformResult({**args.props, "immutable": True}, args.opts) if args.type_.endswith(":ConfigMap") else None
+            return (
+                pulumi.ResourceTransformResult({**args.props, "immutable": True}, args.opts)
+                if args.type_.endswith(":ConfigMap")
+                else None
+            )
 
         pulumi.runtime.register_resource_transform(label)
         k8s.core.v1.ConfigMap("a", data={})

@@ -44,9 +44,17 @@ def test_it_says_what_it_is(plugin: Any) -> None:
 
 def test_an_object_lives_and_goes(plugin: Any) -> None:
     urn = URN.format("Service", "web")
-    checked, made = make(plugin, urn, {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "x"}, "spec": {"ports": [Secret(1)]}})
+    checked, made = make(
+        plugin,
+        urn,
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "x"}, "spec": {"ports": [Secret(1)]}},
+    )
     assert made.id.startswith("x/web-") and decode(made.properties)["spec"]["ports"] == [Secret(1)]
-    same = plugin.Diff(provider_pb2.DiffRequest(id=made.id, urn=urn, olds=made.properties, old_inputs=checked.inputs, news=checked.inputs))
+    same = plugin.Diff(
+        provider_pb2.DiffRequest(
+            id=made.id, urn=urn, olds=made.properties, old_inputs=checked.inputs, news=checked.inputs
+        )
+    )
     assert same.changes == provider_pb2.DiffResponse.DIFF_NONE
     read = plugin.Read(provider_pb2.ReadRequest(id=made.id, urn=urn, properties=made.properties, inputs=checked.inputs))
     assert read.id == made.id and decode(read.inputs) == decode(checked.inputs)
@@ -58,18 +66,26 @@ def test_an_object_lives_and_goes(plugin: Any) -> None:
 
 def test_a_preview_makes_nothing(plugin: Any, cloud: Cloud) -> None:
     urn = URN.format("Service", "web")
-    inputs = encode_struct({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "LoadBalancer"}})
+    inputs = encode_struct(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "LoadBalancer"}}
+    )
     made = plugin.Create(provider_pb2.CreateRequest(urn=urn, properties=inputs, preview=True))
     assert made.id == "" and decode(made.properties)["status"] is UNKNOWN and cloud.objects == {}
 
 
-@pytest.mark.parametrize(("metadata", "old_goes_first"), [({"name": "fixed"}, True), ({}, False)], ids=["fixed name", "automatic name"])
+@pytest.mark.parametrize(
+    ("metadata", "old_goes_first"), [({"name": "fixed"}, True), ({}, False)], ids=["fixed name", "automatic name"]
+)
 def test_new_data_of_a_config_map_replaces_it(plugin: Any, metadata: dict[str, Any], old_goes_first: bool) -> None:
     urn = URN.format("ConfigMap", "settings")
     checked, made = make(plugin, urn, config_map("1", **metadata))
-    new = plugin.Check(provider_pb2.CheckRequest(urn=urn, olds=checked.inputs, news=encode_struct(config_map("2", **metadata))))
+    new = plugin.Check(
+        provider_pb2.CheckRequest(urn=urn, olds=checked.inputs, news=encode_struct(config_map("2", **metadata)))
+    )
     assert decode(new.inputs)["metadata"] == decode(checked.inputs)["metadata"]
-    answer = plugin.Diff(provider_pb2.DiffRequest(id=made.id, urn=urn, olds=made.properties, old_inputs=checked.inputs, news=new.inputs))
+    answer = plugin.Diff(
+        provider_pb2.DiffRequest(id=made.id, urn=urn, olds=made.properties, old_inputs=checked.inputs, news=new.inputs)
+    )
     assert (list(answer.replaces), answer.deleteBeforeReplace) == (["data.a"], old_goes_first)
 
 

@@ -17,9 +17,32 @@ OBJECTS = {
     "topologySpreadConstraints", "updateStrategy", "env", "volumes", "additionalVolumeMounts", "gateway", "gatewayClass", "ingressRoute",
     "fullnameOverride", "nameOverride",
 }  # fmt: skip
-PORT_OBJECTS = {"port", "expose", "exposedPort", "protocol", "hostPort", "hostIP", "nodePort", "targetPort", "appProtocol", "containerPort"}
+PORT_OBJECTS = {
+    "port",
+    "expose",
+    "exposedPort",
+    "protocol",
+    "hostPort",
+    "hostIP",
+    "nodePort",
+    "targetPort",
+    "appProtocol",
+    "containerPort",
+}
 READ = {"kubernetesCRD", "kubernetesIngress"}
-CHECKED = {"accessLog", "additionalArguments", "api", "core", "global", "log", "metrics", "ports", "providers", "tlsOptions", "tlsStore"}
+CHECKED = {
+    "accessLog",
+    "additionalArguments",
+    "api",
+    "core",
+    "global",
+    "log",
+    "metrics",
+    "ports",
+    "providers",
+    "tlsOptions",
+    "tlsStore",
+}
 
 
 def merged(base: Any, over: Any) -> Any:
@@ -55,9 +78,15 @@ def arguments(values: Mapping[str, Any], address: str, namespace: str) -> list[s
         AssertionError: A value that this file does not know.
     """
     unknown = set(values) - OBJECTS - CHECKED
-    assert not unknown, f"tests/infra/traefik.py does not know what the chart makes of {sorted(unknown)}: read its templates and say it there"
-    assert not values.get("tlsOptions") and not values.get("tlsStore"), "the chart would make TLS objects of these values; the stub does not"
-    defaults = json.loads((facts() / "defaults" / f"traefik_{CHARTS['traefik'].version}.defaults.json").read_text(encoding="utf-8"))
+    assert not unknown, (
+        f"tests/infra/traefik.py does not know what the chart makes of {sorted(unknown)}: read its templates and say it there"
+    )
+    assert not values.get("tlsOptions") and not values.get("tlsStore"), (
+        "the chart would make TLS objects of these values; the stub does not"
+    )
+    defaults = json.loads(
+        (facts() / "defaults" / f"traefik_{CHARTS['traefik'].version}.defaults.json").read_text(encoding="utf-8")
+    )
     whole = merged(defaults, values)
     made = ["--global.checkNewVersion=false", "--global.sendAnonymousUsage=false", "--ping=true"]
     made += _flags("providers.kubernetesCRD", whole["providers"]["kubernetesCRD"])
@@ -67,7 +96,11 @@ def arguments(values: Mapping[str, Any], address: str, namespace: str) -> list[s
         made += _flags("providers.kubernetesIngress", ingress)
         if published.get("enabled"):
             made.append(f"--providers.kubernetesIngress.ingressEndpoint.publishedService={namespace}/traefik")
-    others = sorted(name for name, one in whole["providers"].items() if name not in READ and isinstance(one, dict) and one.get("enabled"))
+    others = sorted(
+        name
+        for name, one in whole["providers"].items()
+        if name not in READ and isinstance(one, dict) and one.get("enabled")
+    )
     assert not others, f"providers {others} are on: say here what the chart makes of them"
     made += _flags("log", whole["log"])
     made += _flags("accessLog", whole["accessLog"])
@@ -83,7 +116,10 @@ def arguments(values: Mapping[str, Any], address: str, namespace: str) -> list[s
     for name, port in whole["ports"].items():
         if port is not None:
             made += _entry_point(name, port, whole["ports"], address)
-    return [*(flag for flag in made if not flag.endswith("=false") or _is_given(values, flag)), *whole["additionalArguments"]]
+    return [
+        *(flag for flag in made if not flag.endswith("=false") or _is_given(values, flag)),
+        *whole["additionalArguments"],
+    ]
 
 
 def _is_given(values: Any, flag: str) -> bool:
@@ -104,6 +140,8 @@ def _entry_point(name: str, port: Mapping[str, Any], ports: Mapping[str, Any], a
     http = dict(rest.pop("http", None) or {})
     redirection = (http.pop("redirections", None) or {}).get("entryPoint") or {}
     if redirection:
-        yield from _flags(f"{path}.http.redirections.entryPoint", redirection | {"to": f":{ports[redirection['to']]['exposedPort']}"})
+        yield from _flags(
+            f"{path}.http.redirections.entryPoint", redirection | {"to": f":{ports[redirection['to']]['exposedPort']}"}
+        )
     yield from _flags(f"{path}.http", http)
     yield from _flags(path, rest)

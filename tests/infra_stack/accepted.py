@@ -12,7 +12,11 @@ from tests.infra.stacks import EXAMPLES, run_stack
 
 FOLDER = REPOSITORY / "tests" / "infra_stack" / "accepted_graphs"
 STATEFUL_KINDS = ("Namespace", "PersistentVolumeClaim", "Cluster")
-STATEFUL_TYPES = ("pulumi:providers:kubernetes", "random:index/randomPassword:RandomPassword", "kubernetes:helm.sh/v3:Release")
+STATEFUL_TYPES = (
+    "pulumi:providers:kubernetes",
+    "random:index/randomPassword:RandomPassword",
+    "kubernetes:helm.sh/v3:Release",
+)
 # A new provider replaces every object, a new password locks clients out, a new release starts with empty volumes.
 
 
@@ -28,8 +32,15 @@ def kept(graph: Graph) -> dict[str, dict[str, Any]]:
         entry: dict[str, Any] = {"type": resource.type, "custom": resource.custom}
         if is_stateful(resource):
             # Values of charts are large and change with every release; what replaces a release is its name and namespace.
-            inputs = {key: value for key, value in resource.inputs.items() if key not in ("values", "version", "chart", "repositoryOpts")}
-            entry |= {"inputs": json.loads(json.dumps(inputs, sort_keys=True, default=repr)), "protect": bool(resource.opts.get("protect"))}
+            inputs = {
+                key: value
+                for key, value in resource.inputs.items()
+                if key not in ("values", "version", "chart", "repositoryOpts")
+            }
+            entry |= {
+                "inputs": json.loads(json.dumps(inputs, sort_keys=True, default=repr)),
+                "protect": bool(resource.opts.get("protect")),
+            }
         made[resource.urn] = entry
     return made
 

@@ -22,7 +22,13 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "small login": ("team", {"size": "small", "ui_groups": []}),
     "own Postgres, bucket without keys": (
         "team",
-        {"mlflow_database_url": "", "prefect_database_url": "", "team_prefect_database_urls": [], "s3_access_key_id": "", "s3_secret_access_key": ""},
+        {
+            "mlflow_database_url": "",
+            "prefect_database_url": "",
+            "team_prefect_database_urls": [],
+            "s3_access_key_id": "",
+            "s3_secret_access_key": "",
+        },
     ),
 }
 
@@ -68,7 +74,11 @@ def test_every_charts_values_fit_its_schema_and_defaults(graph: Graph) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_outputs_are_published_twice_and_read_back(name: str) -> None:
     graph = run_stack(name)
-    maps = {r.namespace: r.inputs["data"] for r in graph.kubernetes("ConfigMap") if r.inputs["metadata"].get("name") == OUTPUTS_CONFIG_MAP}
+    maps = {
+        r.namespace: r.inputs["data"]
+        for r in graph.kubernetes("ConfigMap")
+        if r.inputs["metadata"].get("name") == OUTPUTS_CONFIG_MAP
+    }
     assert "mlp-ingress" in maps and [namespace for namespace in maps if namespace.startswith("team-")]
     for namespace, data in maps.items():
         own = {}

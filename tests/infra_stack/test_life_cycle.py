@@ -27,10 +27,14 @@ class Shared:
         self.state = StackState(self.cloud, PROJECT, name)
 
     def up(self, **changes: Any) -> Steps:
-        return self.state.up(program(), settings(self.name, **changes), [f"{PROJECT}:{key}" for key in SECRETS[self.name]])
+        return self.state.up(
+            program(), settings(self.name, **changes), [f"{PROJECT}:{key}" for key in SECRETS[self.name]]
+        )
 
     def preview(self, **changes: Any) -> Steps:
-        return self.state.preview(program(), settings(self.name, **changes), [f"{PROJECT}:{key}" for key in SECRETS[self.name]])
+        return self.state.preview(
+            program(), settings(self.name, **changes), [f"{PROJECT}:{key}" for key in SECRETS[self.name]]
+        )
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -88,7 +92,14 @@ def test_a_team_less_is_refused_while_its_namespace_is_protected() -> None:
     stack = Shared("team")
     stack.up()
     with pytest.raises(EngineError, match="protected: team-fraud"):
-        stack.up(teams=["churn"], team_prefect_database_urls=prefect_urls("churn"), team_models=[], team_groups=[], team_ci_groups=[], ui_groups=[])
+        stack.up(
+            teams=["churn"],
+            team_prefect_database_urls=prefect_urls("churn"),
+            team_models=[],
+            team_groups=[],
+            team_ci_groups=[],
+            ui_groups=[],
+        )
 
 
 def model_stack(shared: str) -> Callable[[], None]:
@@ -98,7 +109,9 @@ def model_stack(shared: str) -> Callable[[], None]:
         reference = pulumi.StackReference(shared)
         cluster = k8s.Provider("cluster", cluster_identifier="test")
         data = {"tracking": reference.require_output("mlflow_url")}
-        k8s.core.v1.ConfigMap("settings", metadata={"namespace": "team-demo"}, data=data, opts=pulumi.ResourceOptions(provider=cluster))
+        k8s.core.v1.ConfigMap(
+            "settings", metadata={"namespace": "team-demo"}, data=data, opts=pulumi.ResourceOptions(provider=cluster)
+        )
         pulumi.export("models_host", reference.require_output("models_host"))
 
     return main

@@ -43,7 +43,11 @@ def make_stack(folder: Path, name: str, providers: str, kubeconfig: str, **chang
 
     work = folder / "infra_stack"
     shutil.copytree(FOLDER, work, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
-    project = (work / "Pulumi.yaml").read_text(encoding="utf-8").replace("virtualenv: ../.venv", f"virtualenv: {Path(sys.prefix).as_posix()}")
+    project = (
+        (work / "Pulumi.yaml")
+        .read_text(encoding="utf-8")
+        .replace("virtualenv: ../.venv", f"virtualenv: {Path(sys.prefix).as_posix()}")
+    )
     (work / "Pulumi.yaml").write_text(project, encoding="utf-8")
     environment = {
         **pulumi_environment(folder),
@@ -62,7 +66,9 @@ def make_stack(folder: Path, name: str, providers: str, kubeconfig: str, **chang
 def remove(stack: Any) -> None:
     """Destroy what is protected too."""
     stack.workspace.pulumi_command.run(
-        ["state", "unprotect", "--all", "--yes", "--stack", stack.name], stack.workspace.work_dir, stack.workspace.env_vars
+        ["state", "unprotect", "--all", "--yes", "--stack", stack.name],
+        stack.workspace.work_dir,
+        stack.workspace.env_vars,
     )
     stack.destroy()
 
@@ -82,11 +88,15 @@ def _set(stack: Any, auto: Any, key: str, value: Any) -> None:
         for index, item in enumerate(value):
             stack.set_config(f"{PROJECT}:{key}[{index}]", auto.ConfigValue(item), path=True)
     else:
-        stack.set_config(f"{PROJECT}:{key}", auto.ConfigValue(str(value).lower() if isinstance(value, bool) else str(value)))
+        stack.set_config(
+            f"{PROJECT}:{key}", auto.ConfigValue(str(value).lower() if isinstance(value, bool) else str(value))
+        )
 
 
 def changed(result: Any) -> dict[str, int]:
-    return {str(getattr(step, "value", step)): count for step, count in result.summary.resource_changes.items() if count}
+    return {
+        str(getattr(step, "value", step)): count for step, count in result.summary.resource_changes.items() if count
+    }
 
 
 @pytest.mark.parametrize("stack", ["local", "team"], indirect=True)
@@ -112,12 +122,16 @@ def test_the_policy_pack_passes_and_bites(stack: Any) -> None:
 
     pack = Path(stack.workspace.work_dir) / "policy"
     text = (pack / "PulumiPolicy.yaml").read_text(encoding="utf-8")
-    (pack / "PulumiPolicy.yaml").write_text(text.replace("virtualenv: ../../.venv", f"virtualenv: {Path(sys.prefix).as_posix()}"), encoding="utf-8")
+    (pack / "PulumiPolicy.yaml").write_text(
+        text.replace("virtualenv: ../../.venv", f"virtualenv: {Path(sys.prefix).as_posix()}"), encoding="utf-8"
+    )
     stack.preview(policy_packs=[str(pack)])
 
     program = Path(stack.workspace.work_dir) / "__main__.py"
     program.write_text(
-        program.read_text(encoding="utf-8") + '\nk8s.core.v1.Service("door", spec={"type": "NodePort"}, opts=on_cluster)\n', encoding="utf-8"
+        program.read_text(encoding="utf-8")
+        + '\nk8s.core.v1.Service("door", spec={"type": "NodePort"}, opts=on_cluster)\n',
+        encoding="utf-8",
     )
     with pytest.raises(auto.CommandError, match="services-stay-inside"):
         stack.preview(policy_packs=[str(pack)])

@@ -21,7 +21,9 @@ def harm(old: Mapping[str, Any], new: Graph) -> dict[str, str]:
     steps = plan({urn: dict(entry) for urn, entry in old.items()}, _comparable(new))
     stateful = {resource.urn for resource in new.resources if is_stateful(resource)}
     lost = {urn: step for urn, step in steps.items() if step == "delete" or (step == "replace" and urn in stateful)}
-    bare = {r.urn: "unprotected" for r in new.resources if old.get(r.urn, {}).get("protect") and not r.opts.get("protect")}
+    bare = {
+        r.urn: "unprotected" for r in new.resources if old.get(r.urn, {}).get("protect") and not r.opts.get("protect")
+    }
     return {urn: step for urn, step in (lost | bare).items() if urn not in DROPPED}
 
 
@@ -44,7 +46,9 @@ def test_an_upgrade_from_the_last_accepted_state_loses_nothing(graphs: dict[str,
 
 
 def test_everything_that_holds_data_is_kept(graphs: dict[str, Graph]) -> None:
-    assert {r.urn for r in graphs["local"].resources if is_stateful(r)} <= set(read("local")), "run python -m tests.infra_stack.accepted"
+    assert {r.urn for r in graphs["local"].resources if is_stateful(r)} <= set(read("local")), (
+        "run python -m tests.infra_stack.accepted"
+    )
 
 
 def rename(child: Resource) -> str:

@@ -48,7 +48,9 @@ class ClusterDns:
             slices = self._get(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices{selector}")["items"]
         except OSError:
             return None
-        endpoints = [endpoint for item in slices for endpoint in item["endpoints"] or [] if endpoint["conditions"].get("ready")]
+        endpoints = [
+            endpoint for item in slices for endpoint in item["endpoints"] or [] if endpoint["conditions"].get("ready")
+        ]
         return [address for endpoint in endpoints for address in endpoint["addresses"]]
 
     def answer(self, query: bytes) -> bytes:
@@ -62,7 +64,11 @@ class ClusterDns:
         records = [socket.inet_aton(address) for address in found or []] if kind == ADDRESS_QUERY else []
         flags = 0x8580 if found is not None else 0x8583
         head = query[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0)
-        return head + query[12 : at + 5] + b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + record for record in records)
+        return (
+            head
+            + query[12 : at + 5]
+            + b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + record for record in records)
+        )
 
 
 def main() -> None:

@@ -39,10 +39,16 @@ def structural(schema: Mapping[str, Any], defs: Mapping[str, Any], *, typed: boo
         else:
             found[key] = value
     if not typed:
-        return {key: value for key, value in found.items() if key not in ("description", "x-kubernetes-preserve-unknown-fields")}
+        return {
+            key: value
+            for key, value in found.items()
+            if key not in ("description", "x-kubernetes-preserve-unknown-fields")
+        }
     if "type" not in found:
         kinds = [alternative.get("type") for alternative in found.get("anyOf", [])]
-        found["x-kubernetes-int-or-string" if set(kinds) == INT_OR_STRING else "x-kubernetes-preserve-unknown-fields"] = True
+        found[
+            "x-kubernetes-int-or-string" if set(kinds) == INT_OR_STRING else "x-kubernetes-preserve-unknown-fields"
+        ] = True
     elif found["type"] == "object" and "properties" not in found and "additionalProperties" not in found:
         found["x-kubernetes-preserve-unknown-fields"] = True
     return found
@@ -56,7 +62,12 @@ def definition(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str,
     body["required"] = [name for name in body.get("required", []) if name in ("spec", "status")]
     if not body["required"]:
         del body["required"]
-    version: dict[str, Any] = {"name": entry["version"], "served": True, "storage": True, "schema": {"openAPIV3Schema": body}}
+    version: dict[str, Any] = {
+        "name": entry["version"],
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": body},
+    }
     if "status subresource: True" in schema.get("$comment", ""):
         version["subresources"] = {"status": {}}
     kind = entry["kind"]
@@ -73,4 +84,8 @@ def definitions(schemas: Path, groups: Iterable[str]) -> list[dict[str, Any]]:
     """The definitions of these API groups, from the folder of extracts."""
     index = json.loads((schemas / "index.json").read_text(encoding="utf-8"))["crd_schemas"]
     wanted = set(groups)
-    return [definition(entry, json.loads((schemas / entry["file"]).read_text(encoding="utf-8"))) for entry in index if entry["group"] in wanted]
+    return [
+        definition(entry, json.loads((schemas / entry["file"]).read_text(encoding="utf-8")))
+        for entry in index
+        if entry["group"] in wanted
+    ]

@@ -55,7 +55,9 @@ def free_ports(count: int) -> list[int]:
 class Lab:
     """Starts the control plane on entry; stops it and removes its folder on exit."""
 
-    def __init__(self, *, nodes: Sequence[Mapping[str, Any]] = programs.NODES, storage_classes: Sequence[str] = ("standard",)) -> None:
+    def __init__(
+        self, *, nodes: Sequence[Mapping[str, Any]] = programs.NODES, storage_classes: Sequence[str] = ("standard",)
+    ) -> None:
         """
         Args:
             nodes: Node objects that kwok keeps Ready.
@@ -88,7 +90,9 @@ class Lab:
         etcd_port, peer_port, self.port = free_ports(3)
         self._write_identities()
         self.spawn("etcd", [need_engine("etcd"), *programs.etcd(self.folder, etcd_port, peer_port)])
-        self.spawn("kube-apiserver", [need_engine("kube-apiserver"), *programs.apiserver(self.folder, etcd_port, self.port)])
+        self.spawn(
+            "kube-apiserver", [need_engine("kube-apiserver"), *programs.apiserver(self.folder, etcd_port, self.port)]
+        )
         authority = self.folder / "apiserver.crt"
         self.wait_for("kube-apiserver", authority.is_file)
         for name, (user, _group) in programs.IDENTITIES.items():
@@ -97,7 +101,10 @@ class Lab:
         context = ssl.create_default_context(cafile=str(authority))
         self._client = httpx.Client(base_url=self.url, verify=context, timeout=30, trust_env=False)
         self.wait_for("kube-apiserver", lambda: self.send("GET", "/readyz").text == "ok")
-        self.spawn("kube-controller-manager", [need_engine("kube-controller-manager"), *programs.controller_manager(self.folder)])
+        self.spawn(
+            "kube-controller-manager",
+            [need_engine("kube-controller-manager"), *programs.controller_manager(self.folder)],
+        )
         self.spawn("kube-scheduler", [need_engine("kube-scheduler"), *programs.scheduler(self.folder)])
         self.spawn("kwok", [need_engine("kwok"), *programs.kwok(self.folder, STAGES)])
         for item in self.nodes:
@@ -160,7 +167,9 @@ class Lab:
         content = None if body is None else json.dumps(body)
         while True:
             answer = self._client.request(method, path, content=content, headers=headers, params=params)
-            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:  # a new definition's storage is still being made: ask again, as clients do
+            if (
+                answer.status_code != httpx.codes.TOO_MANY_REQUESTS
+            ):  # a new definition's storage is still being made: ask again, as clients do
                 return answer
             time.sleep(0.2)
 
@@ -183,7 +192,14 @@ class Lab:
         """This process's environment with the lab as its cluster."""
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
 
-    def spawn(self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, stdin: int = subprocess.DEVNULL) -> None:
+    def spawn(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
         """Start a program that ends with the lab; its output is in logs/NAME.log."""
         with (self.folder / "logs" / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
@@ -219,9 +235,14 @@ class Lab:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.is_file() else ""
 
     def _write_identities(self) -> None:
-        rows = [f"{self.tokens[name]},{user},{name}" + (f',"{group}"' if group else "") for name, (user, group) in programs.IDENTITIES.items()]
+        rows = [
+            f"{self.tokens[name]},{user},{name}" + (f',"{group}"' if group else "")
+            for name, (user, group) in programs.IDENTITIES.items()
+        ]
         self._private("tokens.csv", "\n".join(rows) + "\n")
-        subprocess.run(["openssl", "genrsa", "-out", str(self.folder / "sa.key"), "2048"], check=True, capture_output=True)
+        subprocess.run(
+            ["openssl", "genrsa", "-out", str(self.folder / "sa.key"), "2048"], check=True, capture_output=True
+        )
 
     def _private(self, name: str, content: str) -> None:
         path = self.folder / name
@@ -230,4 +251,6 @@ class Lab:
 
     def _nodes_are_ready(self) -> bool:
         found = [node.get("status", {}).get("conditions", []) for node in self.request("GET", "/api/v1/nodes")["items"]]
-        return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) for conditions in found) >= len(self.nodes)
+        return sum(
+            any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) for conditions in found
+        ) >= len(self.nodes)

@@ -68,10 +68,17 @@ class Network:
         token.touch(mode=0o600)
         token.write_text(self.lab.tokens["admin"], encoding="utf-8")
         flags = ["-n", "-m"] if self._is_root else ["-r", "-n", "-m"]
-        self._relay("network", ["unshare", *flags, "--", "sh", "-c", SET_UP, str(resolver)], f"tcp:127.0.0.1:{self.lab.port} unix:{api_socket}", None)
+        self._relay(
+            "network",
+            ["unshare", *flags, "--", "sh", "-c", SET_UP, str(resolver)],
+            f"tcp:127.0.0.1:{self.lab.port} unix:{api_socket}",
+            None,
+        )
         self._holder = self.lab.processes["network"].pid
         self.door("127.0.0.1", self.lab.port)  # the namespace is set up once its relay opens doors
-        self.spawn("dns", [sys.executable, "-S", DNS, self.lab.url, self.lab.folder / "apiserver.crt", token, self.domain])
+        self.spawn(
+            "dns", [sys.executable, "-S", DNS, self.lab.url, self.lab.folder / "apiserver.crt", token, self.domain]
+        )
         self.spawn("kube-proxy", [need_engine("kube-proxy"), *programs.proxy(self.lab.folder)])
         with self.client(programs.NODE_IP, 10256, tls=None) as client:
             self.lab.wait_for("kube-proxy", lambda: client.get("http://node/healthz").status_code == 200)

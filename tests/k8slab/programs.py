@@ -126,7 +126,12 @@ def kubeconfig(url: str, authority: Path, user: str, token: str) -> str:
 def node(name: str, zone: str, *, gpus: int = 0) -> dict[str, Any]:
     """A fake Node that kwok keeps Ready; one with GPUs is tainted as such nodes are."""
     capacity = {"cpu": "32", "memory": "128Gi", "pods": "110", "ephemeral-storage": "200Gi"}
-    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "topology.kubernetes.io/zone": zone}
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "topology.kubernetes.io/zone": zone,
+    }
     taints = []
     if gpus:
         capacity["nvidia.com/gpu"] = str(gpus)

@@ -29,12 +29,18 @@ def levels(findings: object) -> dict[str, str]:
     return {finding.name: finding.level for finding in findings if isinstance(finding, Finding)}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("version", "level"), [((3, 10, 14), "problem"), ((3, 11, 0), "ok"), ((3, 14, 2), "ok")], ids=["too-old", "oldest", "newer"])
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [((3, 10, 14), "problem"), ((3, 11, 0), "ok"), ((3, 14, 2), "ok")],
+    ids=["too-old", "oldest", "newer"],
+)
 def test_python_is_judged_by_its_version(version: tuple[int, ...], level: str) -> None:
     assert levels(machine.check_python(version)) == {"Python": level}
 
 
-def test_missing_programs_are_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, somewhere: Project) -> None:
+def test_missing_programs_are_named_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, somewhere: Project
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     (tmp_path / "pdm.lock").touch()
@@ -78,7 +84,10 @@ def test_a_missing_part_of_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_looking_at_the_extra_imports_none_of_it() -> None:
     code = "import sys; from platform_lib.local_platform import machine; list(machine.check_library()); print('mlflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )
 
 
 def test_a_taken_port_is_a_note_that_names_its_holder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +100,9 @@ def test_a_taken_port_is_a_note_that_names_its_holder(monkeypatch: pytest.Monkey
     assert f"process {os.getpid()}" in finding.text
 
 
-def test_a_port_held_by_this_project_is_fine(state: PlatformState, make_service: MakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_held_by_this_project_is_fine(
+    state: PlatformState, make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service = make_service("mlflow")
     bring_up(state, [service])
     monkeypatch.setattr(machine, "USUAL_PORTS", {"MLflow": service.port})
@@ -99,8 +110,12 @@ def test_a_port_held_by_this_project_is_fine(state: PlatformState, make_service:
     assert (finding.level, finding.text) == ("ok", "used by this project's platform (mlflow)")
 
 
-@pytest.mark.parametrize(("free_gb", "level"), [(0.5, "problem"), (3, "note"), (50, "ok")], ids=["full", "scarce", "enough"])
-def test_disk_is_judged_by_what_is_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_gb: float, level: str) -> None:
+@pytest.mark.parametrize(
+    ("free_gb", "level"), [(0.5, "problem"), (3, "note"), (50, "ok")], ids=["full", "scarce", "enough"]
+)
+def test_disk_is_judged_by_what_is_free(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_gb: float, level: str
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1e12, 0, free_gb * 1e9))
     assert levels(machine.check_disk(tmp_path)) == {"disk": level}
 

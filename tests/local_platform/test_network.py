@@ -60,13 +60,17 @@ def test_no_answer_of_a_configured_server_is_a_problem() -> None:
 
 
 def test_passwords_in_addresses_are_not_shown() -> None:
-    finding = network.finding_of(Target(name="MLFLOW_TRACKING_URI", url="http://ada:secret@host:1", needed=True), "refused")
+    finding = network.finding_of(
+        Target(name="MLFLOW_TRACKING_URI", url="http://ada:secret@host:1", needed=True), "refused"
+    )
     assert "secret" not in finding.text
 
 
 def test_what_is_asked_is_what_is_configured(with_remotes: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "home_url", lambda: "https://home.example.invalid")
-    settings = Settings(tracking_uri="http://mlflow.example.invalid", prefect_api_url="http://prefect.example.invalid/api")
+    settings = Settings(
+        tracking_uri="http://mlflow.example.invalid", prefect_api_url="http://prefect.example.invalid/api"
+    )
     assert {target.name: target.url for target in network.targets(with_remotes, settings)} == {
         "project home": "https://home.example.invalid",
         "MLFLOW_TRACKING_URI": "http://mlflow.example.invalid",

@@ -81,7 +81,12 @@ def test_the_text_of_status_says_the_same(platform: Project) -> None:
     wait_until(lambda: served_version(platform), "the model")
     lines = run_mlp(platform, "status").stdout.splitlines()
     assert lines[0].split() == ["service", "state", "address", "pid", "memory", "since"]
-    assert [line.split()[:2] for line in lines[1:5]] == [["mlflow", "up"], ["prefect", "up"], ["models", "up"], ["runner", "up"]]
+    assert [line.split()[:2] for line in lines[1:5]] == [
+        ["mlflow", "up"],
+        ["prefect", "up"],
+        ["models", "up"],
+        ["runner", "up"],
+    ]
     assert lines[5:] == ["Served: sample-model version 1", "Champion: sample-model version 1"]
 
 
@@ -114,11 +119,17 @@ def test_prefect_s_pages_ask_the_server_that_they_come_from(platform: Project) -
 
 
 def test_prefect_sends_nothing_home(platform: Project) -> None:
-    assert httpx.get(f"{address(platform, 'prefect')}/api/admin/settings").json()["server"]["analytics_enabled"] is False
+    assert (
+        httpx.get(f"{address(platform, 'prefect')}/api/admin/settings").json()["server"]["analytics_enabled"] is False
+    )
 
 
 def test_every_listener_is_on_loopback(platform: Project) -> None:
-    family = [member for record in PlatformState(platform.root).load().values() for member in processes.tree(psutil.Process(record.pid))]
+    family = [
+        member
+        for record in PlatformState(platform.root).load().values()
+        for member in processes.tree(psutil.Process(record.pid))
+    ]
     hosts = {c.laddr.ip for member in family for c in member.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
     assert hosts == {"127.0.0.1"}
 
@@ -126,7 +137,9 @@ def test_every_listener_is_on_loopback(platform: Project) -> None:
 def test_a_second_up_says_so_and_prints_the_same_addresses(platform: Project) -> None:
     done = run_mlp(platform, "up")
     assert "The platform is up already" in done.stderr
-    assert [line.split()[-1] for line in done.stdout.splitlines()] == [address(platform, name) for name in ("mlflow", "prefect", "models")]
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == [
+        address(platform, name) for name in ("mlflow", "prefect", "models")
+    ]
 
 
 def test_a_killed_service_is_reported_dead_and_only_it_is_started_again(platform: Project) -> None:
@@ -134,7 +147,10 @@ def test_a_killed_service_is_reported_dead_and_only_it_is_started_again(platform
     kill(platform, "models")
     report = status(platform, expect=1)
     assert [service["state"] for service in report["services"]] == ["up", "up", "dead", "up"]
-    assert f"models is dead; its log is {before['models'].log}. `mlp up` starts it again." in run_mlp(platform, "status", expect=1).stdout
+    assert (
+        f"models is dead; its log is {before['models'].log}. `mlp up` starts it again."
+        in run_mlp(platform, "status", expect=1).stdout
+    )
     done = run_mlp(platform, "up", timeout_s=300)
     assert "Had died and was started again: models." in done.stderr
     after = PlatformState(platform.root).load()
@@ -189,5 +205,8 @@ def test_down_leaves_nothing_running_and_what_was_made_survives(platform: Projec
 
 def flow_runs(project: Project) -> set[str]:
     """The flow runs that were not merely planned by a schedule."""
-    found = httpx.post(f"{address(project, 'prefect')}/api/flow_runs/filter", json={"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
+    found = httpx.post(
+        f"{address(project, 'prefect')}/api/flow_runs/filter",
+        json={"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}},
+    )
     return {run["id"] for run in found.json()}

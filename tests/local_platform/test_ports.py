@@ -32,14 +32,20 @@ def usual(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 def choose(
-    requested: dict[str, int] | None = None, *, kept: dict[str, int] | None = None, running: dict[str, int] | None = None, auto: bool = False
+    requested: dict[str, int] | None = None,
+    *,
+    kept: dict[str, int] | None = None,
+    running: dict[str, int] | None = None,
+    auto: bool = False,
 ) -> dict[str, int]:
     return ports.choose(requested or {}, kept=kept or {}, running=running or {}, auto=auto)
 
 
 def test_the_usual_ports_are_taken_where_they_are_free(usual: dict[str, int]) -> None:
     chosen = choose()
-    assert {name: chosen[name] for name in ("mlflow", "prefect", "models")} == {name: usual[name] for name in ("mlflow", "prefect", "models")}
+    assert {name: chosen[name] for name in ("mlflow", "prefect", "models")} == {
+        name: usual[name] for name in ("mlflow", "prefect", "models")
+    }
 
 
 def test_the_runner_gets_any_free_port(usual: dict[str, int]) -> None:
@@ -73,7 +79,9 @@ def test_a_running_service_s_own_port_is_not_taken_by_someone_else(usual: dict[s
         assert choose(kept={"mlflow": own}, running={"mlflow": own})["mlflow"] == own
 
 
-def test_a_taken_port_names_its_holder_and_both_ways_out(usual: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_names_its_holder_and_both_ways_out(
+    usual: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with listening() as taken:
         monkeypatch.setitem(usual, "prefect", taken)
         with pytest.raises(ServiceError) as caught:

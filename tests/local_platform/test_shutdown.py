@@ -42,7 +42,9 @@ def test_services_whose_record_was_lost_are_stopped_too(state: PlatformState, ma
     assert not is_running(record.pid)
 
 
-def test_clients_are_stopped_before_the_servers_that_they_speak_to(state: PlatformState, make_service: MakeService) -> None:
+def test_clients_are_stopped_before_the_servers_that_they_speak_to(
+    state: PlatformState, make_service: MakeService
+) -> None:
     order: list[str] = []
     records = bring_up(state, [make_service("server"), make_service("client", clients_of=("server",))]).records
     original = processes.stop

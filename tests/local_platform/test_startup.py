@@ -63,7 +63,9 @@ def test_a_service_whose_settings_changed_is_started_anew(state: PlatformState, 
     assert "hello from fine blue" in Path(after.records["a"].log).read_text()
 
 
-def test_a_service_that_ends_is_named_with_its_code_its_log_and_its_last_lines(state: PlatformState, make_service: MakeService) -> None:
+def test_a_service_that_ends_is_named_with_its_code_its_log_and_its_last_lines(
+    state: PlatformState, make_service: MakeService
+) -> None:
     with pytest.raises(ServiceError) as caught:
         bring_up(state, [make_service("good"), make_service("bad", "dies")])
     message = str(caught.value)
@@ -72,7 +74,9 @@ def test_a_service_that_ends_is_named_with_its_code_its_log_and_its_last_lines(s
     assert "the reason why" in message
 
 
-def test_after_a_failure_nothing_of_this_start_runs_or_is_recorded(state: PlatformState, make_service: MakeService) -> None:
+def test_after_a_failure_nothing_of_this_start_runs_or_is_recorded(
+    state: PlatformState, make_service: MakeService
+) -> None:
     with pytest.raises(ServiceError):
         bring_up(state, [make_service("good"), make_service("bad", "dies")])
     assert processes.marked(state.root) == []
@@ -89,7 +93,9 @@ def test_a_failing_restart_leaves_the_others_alone(state: PlatformState, make_se
 
 
 def test_a_service_that_never_says_it_is_well_is_named(state: PlatformState, make_service: MakeService) -> None:
-    with pytest.raises(ServiceError, match=r"^mute does not answer after \d+ s; what was started with it is stopped again"):
+    with pytest.raises(
+        ServiceError, match=r"^mute does not answer after \d+ s; what was started with it is stopped again"
+    ):
         bring_up(state, [make_service("mute", "mute")], timeout_s=0.5)
     assert processes.marked(state.root) == []
 
@@ -116,7 +122,9 @@ def test_the_earlier_log_is_kept_beside_the_new_one(state: PlatformState, make_s
     service = make_service("a", env={"COLOUR": "red"})
     bring_up(state, [service])
     take_down(state)
-    bring_up(state, [Service(name="a", command=service.command, port=service.port, health_path="/", env={"COLOUR": "blue"})])
+    bring_up(
+        state, [Service(name="a", command=service.command, port=service.port, health_path="/", env={"COLOUR": "blue"})]
+    )
     assert "red" in (state.logs / "a.log.1").read_text()
     assert "blue" in (state.logs / "a.log").read_text()
 
@@ -127,7 +135,9 @@ def test_a_state_folder_that_cannot_be_made_is_one_sentence(state: PlatformState
         bring_up(state, [make_service("a")])
 
 
-def test_settings_of_other_servers_do_not_reach_a_service(state: PlatformState, make_service: MakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_other_servers_do_not_reach_a_service(
+    state: PlatformState, make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere")
     monkeypatch.setenv("AWS_PROFILE", "data")
@@ -138,7 +148,9 @@ def test_settings_of_other_servers_do_not_reach_a_service(state: PlatformState, 
     }
 
 
-def test_no_proxy_stands_between_the_services(state: PlatformState, make_service: MakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_stands_between_the_services(
+    state: PlatformState, make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_PROXY", "intranet")
     assert environment(state, make_service("a"))["NO_PROXY"] == "intranet,127.0.0.1,localhost"
 
@@ -156,7 +168,9 @@ def _kill(pid: int) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_service_s_orphans_are_ended_before_it_is_started_again(state: PlatformState, make_service: MakeService) -> None:
+def test_a_killed_service_s_orphans_are_ended_before_it_is_started_again(
+    state: PlatformState, make_service: MakeService
+) -> None:
     service = make_service("a", "parent")
     record = bring_up(state, [service]).records["a"]
     [orphan] = [process.pid for process in processes.marked(state.root) if process.pid != record.pid]
@@ -173,7 +187,9 @@ def test_leftovers_are_not_the_living(state: PlatformState, make_service: MakeSe
     assert len(before) == 2
 
 
-def test_a_stranger_with_the_same_number_is_not_taken_for_a_service(state: PlatformState, make_service: MakeService) -> None:
+def test_a_stranger_with_the_same_number_is_not_taken_for_a_service(
+    state: PlatformState, make_service: MakeService
+) -> None:
     record = bring_up(state, [make_service("a")]).records["a"]
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:

@@ -63,7 +63,9 @@ def test_a_failing_write_leaves_the_old_file(state: PlatformState, make_service:
     assert [path.name for path in state.folder.iterdir() if path.name.startswith("platform.json")] == ["platform.json"]
 
 
-def test_a_dead_service_has_no_address_even_when_another_program_has_its_port(state: PlatformState, make_service: MakeService) -> None:
+def test_a_dead_service_has_no_address_even_when_another_program_has_its_port(
+    state: PlatformState, make_service: MakeService
+) -> None:
 
     project = Project(root=state.root, name="a", package="a")
     service = make_service("mlflow")

@@ -38,7 +38,9 @@ def test_all_up_is_up(state: PlatformState, make_service: MakeService, empty_pro
     assert [service.state for service in report.services] == ["up"] * 4
 
 
-def test_a_running_service_has_pid_memory_and_start(state: PlatformState, make_service: MakeService, empty_project: Project) -> None:
+def test_a_running_service_has_pid_memory_and_start(
+    state: PlatformState, make_service: MakeService, empty_project: Project
+) -> None:
     record = bring_up(state, [make_service("mlflow")]).records["mlflow"]
     [shown] = [service for service in examine(empty_project).services if service.name == "mlflow"]
     assert (shown.pid, shown.url, shown.since) == (record.pid, record.url, record.create_time)
@@ -46,7 +48,9 @@ def test_a_running_service_has_pid_memory_and_start(state: PlatformState, make_s
     assert 1 < shown.memory_mb < 500
 
 
-def test_a_dead_service_is_dead_and_keeps_its_log(state: PlatformState, make_service: MakeService, empty_project: Project) -> None:
+def test_a_dead_service_is_dead_and_keeps_its_log(
+    state: PlatformState, make_service: MakeService, empty_project: Project
+) -> None:
     record = bring_up(state, [make_service("mlflow"), make_service("prefect")]).records["mlflow"]
     processes.stop([psutil.Process(record.pid)])
     report = examine(empty_project)
@@ -55,7 +59,9 @@ def test_a_dead_service_is_dead_and_keeps_its_log(state: PlatformState, make_ser
     assert Path(report.services[0].log or "").is_file()
 
 
-def test_a_service_that_lives_without_answering_is_told_apart(state: PlatformState, make_service: MakeService, empty_project: Project) -> None:
+def test_a_service_that_lives_without_answering_is_told_apart(
+    state: PlatformState, make_service: MakeService, empty_project: Project
+) -> None:
     service = make_service("mlflow", "mute")
     log = state.folder / "logs" / "mlflow.log"
     log.parent.mkdir(parents=True)

@@ -65,7 +65,9 @@ CASES = [
     pytest.param(name, rows, classes, tied, id=f"{name}-{classes}{'-tied' if tied else ''}-{rows}")
     for name, metric in METRICS.items()
     for rows in (41, 80)
-    for classes, tied in (((2, False), (2, True), (3, False), (3, True)) if metric.task == "classification" else ((0, False),))
+    for classes, tied in (
+        ((2, False), (2, True), (3, False), (3, True)) if metric.task == "classification" else ((0, False),)
+    )
     if not (name == "average_precision" and classes == 3)
 ]
 
@@ -90,9 +92,13 @@ def test_row_weights_stand_for_repeated_rows(name: str, rows: int, classes: int,
     weights = draw_weights(np.random.default_rng(5), rows)
     repeated = np.repeat(np.arange(rows), weights.astype(int))
     again = Predictions(
-        predictions.values[repeated], None if predictions.probabilities is None else predictions.probabilities[repeated], predictions.classes
+        predictions.values[repeated],
+        None if predictions.probabilities is None else predictions.probabilities[repeated],
+        predictions.classes,
     )
-    assert weighted_score(name, truth, predictions)(weights) == pytest.approx(EXPECTED[name](truth[repeated], again), rel=1e-9)
+    assert weighted_score(name, truth, predictions)(weights) == pytest.approx(
+        EXPECTED[name](truth[repeated], again), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -129,7 +135,9 @@ AB, ABC = np.array(["a", "b"], object), ("a", "b", "c")
         pytest.param("mae", [1.0], Predictions(np.array([1.0, 2.0]), None), "1 rows have a truth, but 2", id="other-length"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_computed_is_a_sentence_and_no_number(name: str, truth: list[Any], predictions: Predictions, says: str) -> None:
+def test_what_cannot_be_computed_is_a_sentence_and_no_number(
+    name: str, truth: list[Any], predictions: Predictions, says: str
+) -> None:
     expected = np.array(truth, dtype=float if METRICS[name].task == "regression" else object)
     with warnings.catch_warnings(), pytest.raises(MetricUndefined, match=f"{name} cannot be computed") as caught:
         warnings.simplefilter("error")
@@ -138,7 +146,10 @@ def test_what_cannot_be_computed_is_a_sentence_and_no_number(name: str, truth: l
 
 
 def test_a_resample_without_a_class_has_no_area() -> None:
-    truth, predictions = np.array(["a", "a", "b"], object), Predictions(np.array(["a", "a", "b"], object), np.eye(2)[[0, 0, 1]], ("a", "b"))
+    truth, predictions = (
+        np.array(["a", "a", "b"], object),
+        Predictions(np.array(["a", "a", "b"], object), np.eye(2)[[0, 0, 1]], ("a", "b")),
+    )
     assert np.isnan(weighted_score("roc_auc", truth, predictions)(np.array([2.0, 1.0, 0.0])))
     assert np.isnan(weighted_score("average_precision", truth, predictions)(np.array([2.0, 1.0, 0.0])))
 
@@ -146,12 +157,17 @@ def test_a_resample_without_a_class_has_no_area() -> None:
 @pytest.mark.parametrize("labels", [(False, True), (0, 1), ("no", "yes")], ids=["boolean", "integer", "text"])
 def test_labels_of_every_type_are_scored(labels: tuple[Any, Any]) -> None:
     kind = object if isinstance(labels[0], str) else None
-    truth, answers = np.array([labels[i] for i in (0, 1, 1, 0)], kind), np.array([labels[i] for i in (0, 1, 0, 0)], kind)
+    truth, answers = (
+        np.array([labels[i] for i in (0, 1, 1, 0)], kind),
+        np.array([labels[i] for i in (0, 1, 0, 0)], kind),
+    )
     assert score("balanced_accuracy", truth, Predictions(answers, None, labels)) == 0.75
 
 
 def test_an_unknown_metric_lists_those_of_the_task_and_the_closest() -> None:
-    with pytest.raises(UsageError, match=r"'maee' is no metric; expected one of r2, mae, rmse, medae, mape\. Did you mean 'mae'\?"):
+    with pytest.raises(
+        UsageError, match=r"'maee' is no metric; expected one of r2, mae, rmse, medae, mape\. Did you mean 'mae'\?"
+    ):
         metric_named("maee", "regression")
 
 

@@ -100,4 +100,11 @@ def test_the_projects_own_transformer_loads_in_a_clean_process(own: Path) -> Non
 def test_code_that_is_gone_since_is_a_sentence(own: Path) -> None:
     sha256 = run(own, SAVE)
     with pytest.raises(CheckFailed, match=r"people version 1 cannot be loaded here: ModuleNotFoundError: .*ownratio"):
-        load_artifact(own / "artifact", name="people", version="1", sha256=sha256, package=None, trusted_types=("ownratio.features.Ratio",))
+        load_artifact(
+            own / "artifact",
+            name="people",
+            version="1",
+            sha256=sha256,
+            package=None,
+            trusted_types=("ownratio.features.Ratio",),
+        )

@@ -82,7 +82,13 @@ def test_counting_the_reference_rows_again_gives_their_shares() -> None:
 
 def test_a_class_that_is_never_answered_has_a_share_of_zero() -> None:
     prediction = parse_profile(build_profile(_frame(), _answers(), CONTRACT)).prediction
-    assert dict(zip(prediction.labels, prediction.shares, strict=True)) == {"a": 0.75, "b": 0.25, "c": 0.0, "other": 0.0, "missing": 0.0}
+    assert dict(zip(prediction.labels, prediction.shares, strict=True)) == {
+        "a": 0.75,
+        "b": 0.25,
+        "c": 0.0,
+        "other": 0.0,
+        "missing": 0.0,
+    }
 
 
 def test_numbers_predicted_are_binned_as_numbers() -> None:

@@ -15,7 +15,14 @@ from platform_lib.data.frame import feature_frame
 from platform_lib.data.sample_rows import rows_as_sent
 from platform_lib.errors import CheckFailed
 from platform_lib.model.artifact import Predictions, predict
-from platform_lib.model.reference_answers import MOST_ROWS, SampleAnswers, first_difference, read_sample_answers, sample_answers, write_sample_answers
+from platform_lib.model.reference_answers import (
+    MOST_ROWS,
+    SampleAnswers,
+    first_difference,
+    read_sample_answers,
+    sample_answers,
+    write_sample_answers,
+)
 from tests.serving.sample_models import CLASSIFICATION, REGRESSION, fitted, frame_of, rows
 
 
@@ -79,7 +86,9 @@ def test_a_label_that_differs_is_named(classifier: Pipeline, answers: SampleAnsw
 
 
 @pytest.mark.parametrize(("factor", "is_same"), [(1 + 1e-8, False), (1 + 1e-11, True)], ids=["1e-8", "1e-11"])
-def test_a_probability_may_differ_by_the_last_digits_only(factor: float, is_same: bool, classifier: Pipeline, answers: SampleAnswers) -> None:
+def test_a_probability_may_differ_by_the_last_digits_only(
+    factor: float, is_same: bool, classifier: Pipeline, answers: SampleAnswers
+) -> None:
     assert answers.probabilities is not None
     other = [[answers.probabilities[0][0] * factor, *answers.probabilities[0][1:]], *answers.probabilities[1:]]
     difference = first_difference(changed(answers, probabilities=other), again(classifier, answers))
@@ -97,15 +106,23 @@ def test_a_probability_may_differ_by_the_last_digits_only(factor: float, is_same
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_answers_of_another_form_differ(change: dict[str, Any], words: str, classifier: Pipeline, answers: SampleAnswers) -> None:
+def test_answers_of_another_form_differ(
+    change: dict[str, Any], words: str, classifier: Pipeline, answers: SampleAnswers
+) -> None:
     assert words in str(first_difference(changed(answers, **change), again(classifier, answers)))
 
 
 def test_a_number_differs_relative_to_its_size_and_nothing_counts_as_zero() -> None:
     kept = SampleAnswers(rows=[{}] * 3, predictions=[1e6, -2.0, 1e-9])
     assert first_difference(kept, Predictions(np.array([1e6 + 1e-5, -2.0, 3e-9]), None)) is None
-    assert first_difference(kept, Predictions(np.array([1e6, -2.00001, 1e-9]), None)) == "row 1 is answered -2.00001 instead of -2.0"
-    assert first_difference(kept, Predictions(np.array([1e6, -2.0, np.nan]), None)) == "row 2 is answered nan instead of 1e-09"
+    assert (
+        first_difference(kept, Predictions(np.array([1e6, -2.00001, 1e-9]), None))
+        == "row 1 is answered -2.00001 instead of -2.0"
+    )
+    assert (
+        first_difference(kept, Predictions(np.array([1e6, -2.0, np.nan]), None))
+        == "row 2 is answered nan instead of 1e-09"
+    )
 
 
 def test_a_version_of_before_has_no_answers_and_a_broken_file_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,14 @@ from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, Tune
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, SplineTransformer, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    SplineTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 from sklearn.svm import SVC
 
 from platform_lib.errors import UntrustedModel
@@ -61,7 +68,9 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def features(encoder: Any = None) -> Any:
     numbers = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
     return make_column_transformer(
-        (numbers, make_column_selector(dtype_include="number")), (encoder or OneHotEncoder(), ["town"]), sparse_threshold=0
+        (numbers, make_column_selector(dtype_include="number")),
+        (encoder or OneHotEncoder(), ["town"]),
+        sparse_threshold=0,
     )
 
 
@@ -95,7 +104,9 @@ def path(tmp_path: Path) -> Path:
         make_pipeline(features(), SelectKBest(f_classif, k=2), LogisticRegression()),
         make_pipeline(features(), FunctionTransformer(np.nan_to_num), SplineTransformer(), LogisticRegression()),
         make_pipeline(features(), FunctionTransformer(np.sign), LogisticRegression()),
-        make_pipeline(features(), StackingClassifier([("a", RandomForestClassifier(3)), ("b", LogisticRegression())], cv=2)),
+        make_pipeline(
+            features(), StackingClassifier([("a", RandomForestClassifier(3)), ("b", LogisticRegression())], cv=2)
+        ),
         make_pipeline(features(), VotingClassifier([("a", RandomForestClassifier(3)), ("b", LogisticRegression())])),
         make_pipeline(features(), GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, scoring="f1_macro", cv=2)),
     ],
@@ -110,7 +121,9 @@ def test_usual_classifiers_pass_and_answer_as_before(model: Pipeline, path: Path
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "poisson", "gamma", "quantile"])
 def test_losses_of_histogram_boosting_pass(loss: str, path: Path) -> None:
-    model = HistGradientBoostingRegressor(loss=loss, max_iter=3, quantile=0.5 if loss == "quantile" else None).fit(FRAME[["age"]], np.arange(1.0, 61))
+    model = HistGradientBoostingRegressor(loss=loss, max_iter=3, quantile=0.5 if loss == "quantile" else None).fit(
+        FRAME[["age"]], np.arange(1.0, 61)
+    )
     skops.io.load(saved(path, model), trusted=check_types(path, package=None))
 
 
@@ -138,7 +151,8 @@ def test_only_what_the_file_needs_is_trusted(path: Path) -> None:
 def test_a_foreign_type_is_named_with_the_setting(path: Path) -> None:
     saved(path, make_pipeline(Foreign(), Ridge()))
     with pytest.raises(
-        UntrustedModel, match=r"holds the type tests\.model\.test_trust\.Foreign, .* trusted_types in \[tool\.mlp\] of pyproject\.toml"
+        UntrustedModel,
+        match=r"holds the type tests\.model\.test_trust\.Foreign, .* trusted_types in \[tool\.mlp\] of pyproject\.toml",
     ):
         check_types(path, package=None)
 
@@ -223,7 +237,9 @@ def test_without_a_package_its_types_are_foreign(own: Path, path: Path) -> None:
 @pytest.mark.parametrize("name", ["system", "Path", "rebound", "missing"])
 def test_a_name_that_the_own_package_only_imports_or_rebinds_is_refused(name: str, own: Path, path: Path) -> None:
     rename(own_model(path), "double", name)
-    with pytest.raises(UntrustedModel, match=rf"ownmodel\.features\.{name}, .*no module of the package ownmodel defines it"):
+    with pytest.raises(
+        UntrustedModel, match=rf"ownmodel\.features\.{name}, .*no module of the package ownmodel defines it"
+    ):
         check_types(path, package="ownmodel")
 
 
@@ -243,7 +259,9 @@ def test_a_package_whose_name_only_begins_alike_is_foreign(own: Path, path: Path
     ],
     ids=["os", "json", "skops", "platform_lib"],
 )
-def test_an_own_package_with_the_name_of_another_lends_it_no_trust(package: str, function: Callable[..., Any], reason: str, path: Path) -> None:
+def test_an_own_package_with_the_name_of_another_lends_it_no_trust(
+    package: str, function: Callable[..., Any], reason: str, path: Path
+) -> None:
     saved(path, make_pipeline(FunctionTransformer(function), Ridge()))
     rename(path, "posixpath", "os.path")
     with pytest.raises(UntrustedModel, match=reason):
@@ -288,7 +306,13 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def text(value: str) -> dict[str, Any]:
-    return {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": json.dumps(value), "is_json": True}
+    return {
+        "__class__": "str",
+        "__module__": "builtins",
+        "__loader__": "JsonNode",
+        "content": json.dumps(value),
+        "is_json": True,
+    }
 
 
 def node(loader: str, full_name: str, **more: Any) -> dict[str, Any]:
@@ -315,7 +339,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "own class called with a list": node("ListNode", "ownmodel.features.Run", content=[text("x")]),
     "own class called with a set": node("SetNode", "ownmodel.features.Run", content=[text("x")]),
     "own class called with arguments": node(
-        "ConstructorFromReduceNode", "ownmodel.features.Run", content=node("TupleNode", "builtins.tuple", content=[text("x")])
+        "ConstructorFromReduceNode",
+        "ownmodel.features.Run",
+        content=node("TupleNode", "builtins.tuple", content=[text("x")]),
     ),
     "own class as a loss": node(
         "LossNode",
@@ -324,17 +350,29 @@ CALLS: dict[str, dict[str, Any]] = {
         content=node("DictNode", "builtins.dict", content={}, key_types=a_list()),
     ),
     "own class called with a key": node(
-        "DictNode", "builtins.dict", content={"x": text("y")}, key_types=a_list(node("TypeNode", "ownmodel.features.Run"))
+        "DictNode",
+        "builtins.dict",
+        content={"x": text("y")},
+        key_types=a_list(node("TypeNode", "ownmodel.features.Run")),
     ),
     "own function called with a key": node(
-        "DictNode", "builtins.dict", content={"x": text("y")}, key_types=a_list(node("FunctionNode", "ownmodel.features.double"))
+        "DictNode",
+        "builtins.dict",
+        content={"x": text("y")},
+        key_types=a_list(node("FunctionNode", "ownmodel.features.double")),
     ),
     "own class around an array": node(
-        "NdArrayNode", "ownmodel.features.Run", type="json", content=[], shape=node("TupleNode", "builtins.tuple", content=[])
+        "NdArrayNode",
+        "ownmodel.features.Run",
+        type="json",
+        content=[],
+        shape=node("TupleNode", "builtins.tuple", content=[]),
     ),
     "library function as a list": node("ListNode", "sklearn.utils.validation.check_array", content=[text("x")]),
     "bound method": node("MethodNode", "builtins.list", content={"func": "append", "obj": a_list()}),
-    "operator": node("OperatorFuncNode", "operator.methodcaller", attrs=node("TupleNode", "builtins.tuple", content=[text("x")])),
+    "operator": node(
+        "OperatorFuncNode", "operator.methodcaller", attrs=node("TupleNode", "builtins.tuple", content=[text("x")])
+    ),
     "foreign loader": node("NewNode", "builtins.list", content=[]),
     "os.system as a type": node("TypeNode", "os.system"),
     "eval as an object": node("ObjectNode", "builtins.eval"),
@@ -343,7 +381,9 @@ CALLS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("planted", CALLS.values(), ids=CALLS)
-def test_a_planted_node_that_could_run_code_is_refused_and_did_not_run(planted: dict[str, Any], honest: Path, own: Path) -> None:
+def test_a_planted_node_that_could_run_code_is_refused_and_did_not_run(
+    planted: dict[str, Any], honest: Path, own: Path
+) -> None:
     plant(honest, planted)
     forget(own)
     with pytest.raises(UntrustedModel):
@@ -356,12 +396,18 @@ def test_a_planted_node_that_could_run_code_is_refused_and_did_not_run(planted: 
 def test_a_class_that_is_trusted_as_an_object_is_not_trusted_to_be_called(name: str, honest: Path) -> None:
     assert "ownmodel.features.Run" in check_types(honest, package="ownmodel")
     plant(honest, CALLS[name])
-    with pytest.raises(UntrustedModel, match=r"holds ownmodel\.features\.Run as a \w+Node, where no honest file has it"):
+    with pytest.raises(
+        UntrustedModel, match=r"holds ownmodel\.features\.Run as a \w+Node, where no honest file has it"
+    ):
         check_types(honest, package="ownmodel")
 
 
-@pytest.mark.parametrize(("name", "trusted"), [("bound method", "builtins.list.append"), ("operator", "operator.methodcaller")])
-def test_what_can_run_code_by_its_kind_is_refused_even_if_its_name_is_trusted(name: str, trusted: str, honest: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "trusted"), [("bound method", "builtins.list.append"), ("operator", "operator.methodcaller")]
+)
+def test_what_can_run_code_by_its_kind_is_refused_even_if_its_name_is_trusted(
+    name: str, trusted: str, honest: Path
+) -> None:
     plant(honest, CALLS[name])
     with pytest.raises(UntrustedModel, match="which can run code"):
         check_types(honest, package="ownmodel", trusted_types=(trusted,))
@@ -457,7 +503,9 @@ def test_a_file_that_is_no_model_is_one_sentence(spoil: Callable[[Path], Any], h
         check_types(honest, package="ownmodel")
 
 
-def test_a_file_that_grows_in_memory_by_being_read_many_times_is_refused(honest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_grows_in_memory_by_being_read_many_times_is_refused(
+    honest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("platform_lib.model.trust.check._SMALL", 2**22)
     monkeypatch.setattr("platform_lib.model.trust.check._MAX_EXPANSION", 2)
     many_readers_of_one_file(honest)
@@ -470,12 +518,17 @@ def test_a_file_that_grows_in_memory_by_being_read_many_times_is_refused(honest:
 def test_every_estimator_of_scikit_learn_that_skops_can_keep_passes(path: Path) -> None:
     from sklearn.utils import all_estimators
 
-    X, y = FRAME[["age"]].assign(other=np.abs(np.arange(60) - 30.5)).to_numpy(), (FRAME["age"] > 0).to_numpy().astype(int)
+    X, y = (
+        FRAME[["age"]].assign(other=np.abs(np.arange(60) - 30.5)).to_numpy(),
+        (FRAME["age"] > 0).to_numpy().astype(int),
+    )
     refused, passed = [], 0
     for name, estimator_class in all_estimators():
         try:
             model = (
-                estimator_class().set_params(**{p: 5 for p in ("n_estimators", "max_iter") if p in estimator_class().get_params()}).fit(np.abs(X), y)
+                estimator_class()
+                .set_params(**{p: 5 for p in ("n_estimators", "max_iter") if p in estimator_class().get_params()})
+                .fit(np.abs(X), y)
             )
             skops.io.dump(model, path)
         except Exception:

@@ -22,7 +22,12 @@ def team(lab: Lab) -> Iterator[Lab]:
         namespace("team-red"),
         namespace("mlp-ingress"),
         *(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "platform-outputs", "namespace": name}, "data": outputs_data(SHARED)}
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "platform-outputs", "namespace": name},
+                "data": outputs_data(SHARED),
+            }
             for name in ("team-red", "mlp-ingress")
         ),
         {

@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-STATE_METRICS, STACK, CERTIFICATES = "kube-state-metrics (chart kube-prometheus-stack)", "chart kube-prometheus-stack", "chart cert-manager"
+STATE_METRICS, STACK, CERTIFICATES = (
+    "kube-state-metrics (chart kube-prometheus-stack)",
+    "chart kube-prometheus-stack",
+    "chart cert-manager",
+)
 _WORKLOADS = "kubernetes/kube-state-metrics: docs/metrics/workload"
 _CADVISOR = "google/cadvisor: metrics/prometheus.go, served by the kubelet"
 _QUOTA = "kubernetes/kube-state-metrics: docs/metrics/policy/resourcequota-metrics.md"
@@ -29,11 +33,21 @@ class Exposed:
 
 
 EXPOSED: Mapping[str, Exposed] = {
-    "kube_deployment_status_replicas_available": Exposed(STATE_METRICS, f"{_WORKLOADS}/deployment-metrics.md", ("namespace", "deployment")),
-    "kube_deployment_spec_replicas": Exposed(STATE_METRICS, f"{_WORKLOADS}/deployment-metrics.md", ("namespace", "deployment")),
-    "kube_statefulset_status_replicas_ready": Exposed(STATE_METRICS, f"{_WORKLOADS}/statefulset-metrics.md", ("namespace", "statefulset")),
-    "kube_statefulset_replicas": Exposed(STATE_METRICS, f"{_WORKLOADS}/statefulset-metrics.md", ("namespace", "statefulset")),
-    "kube_pod_container_status_restarts_total": Exposed(STATE_METRICS, f"{_WORKLOADS}/pod-metrics.md", ("namespace", "pod", "uid", "container")),
+    "kube_deployment_status_replicas_available": Exposed(
+        STATE_METRICS, f"{_WORKLOADS}/deployment-metrics.md", ("namespace", "deployment")
+    ),
+    "kube_deployment_spec_replicas": Exposed(
+        STATE_METRICS, f"{_WORKLOADS}/deployment-metrics.md", ("namespace", "deployment")
+    ),
+    "kube_statefulset_status_replicas_ready": Exposed(
+        STATE_METRICS, f"{_WORKLOADS}/statefulset-metrics.md", ("namespace", "statefulset")
+    ),
+    "kube_statefulset_replicas": Exposed(
+        STATE_METRICS, f"{_WORKLOADS}/statefulset-metrics.md", ("namespace", "statefulset")
+    ),
+    "kube_pod_container_status_restarts_total": Exposed(
+        STATE_METRICS, f"{_WORKLOADS}/pod-metrics.md", ("namespace", "pod", "uid", "container")
+    ),
     "kube_horizontalpodautoscaler_status_current_replicas": Exposed(
         STATE_METRICS, f"{_WORKLOADS}/horizontalpodautoscaler-metrics.md", ("namespace", "horizontalpodautoscaler")
     ),
@@ -49,13 +63,17 @@ EXPOSED: Mapping[str, Exposed] = {
     "kubelet_volume_stats_capacity_bytes": Exposed(STACK, _VOLUMES, ("namespace", "persistentvolumeclaim")),
     "container_cpu_usage_seconds_total": Exposed(STACK, _CADVISOR, ("namespace", "pod", "container", "image", "cpu")),
     "container_memory_working_set_bytes": Exposed(STACK, _CADVISOR, ("namespace", "pod", "container", "image")),
-    "alertmanager_notifications_failed_total": Exposed(STACK, "prometheus/alertmanager: notify/metrics.go", ("integration", "reason")),
+    "alertmanager_notifications_failed_total": Exposed(
+        STACK, "prometheus/alertmanager: notify/metrics.go", ("integration", "reason")
+    ),
     "alertmanager_build_info": Exposed(STACK, "prometheus/alertmanager: cmd/alertmanager/main.go", ("version",)),
     "certmanager_certificate_expiration_timestamp_seconds": Exposed(
         CERTIFICATES, "cert-manager/cert-manager: internal/collectors/certificate_collector.go", _CERTIFICATE
     ),
     "certmanager_certificate_ready_status": Exposed(
-        CERTIFICATES, "cert-manager/cert-manager: internal/collectors/certificate_collector.go", (*_CERTIFICATE, "condition")
+        CERTIFICATES,
+        "cert-manager/cert-manager: internal/collectors/certificate_collector.go",
+        (*_CERTIFICATE, "condition"),
     ),
 }
 
@@ -69,7 +87,13 @@ def exposition(places: Mapping[str, str]) -> str:
     lines = []
     for metric, exposed in EXPOSED.items():
         for namespace, name in places.items():
-            known = {"namespace": namespace, "exported_namespace": namespace, "pod": f"{name}-1", "container": "server", "condition": "True"}
+            known = {
+                "namespace": namespace,
+                "exported_namespace": namespace,
+                "pod": f"{name}-1",
+                "container": "server",
+                "condition": "True",
+            }
             for kind in ("hard", "used") if "type" in exposed.labels else ("",):
                 values = {label: known.get(label, name) for label in exposed.labels} | ({"type": kind} if kind else {})
                 if "namespace" not in exposed.labels and "exported_namespace" not in exposed.labels:

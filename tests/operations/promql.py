@@ -49,12 +49,19 @@ def parse(prometheus: str, expression: str) -> Parsed:
     assert answer.status_code == 200, answer.text
     nodes = list(_nodes(answer.json()["data"]))
     selectors = tuple(
-        Selector(node["name"], tuple((m["name"], m["type"], m["value"]) for m in node["matchers"] if m["name"] != "__name__"))
+        Selector(
+            node["name"], tuple((m["name"], m["type"], m["value"]) for m in node["matchers"] if m["name"] != "__name__")
+        )
         for node in nodes
         if node.get("type") in ("vectorSelector", "matrixSelector")
     )
     labels = {label for node in nodes for label in node.get("grouping") or [] if not node["without"]}
-    labels |= {label for node in nodes for label in (*(node.get("labels") or []), *(node.get("include") or [])) if "card" in node}
+    labels |= {
+        label
+        for node in nodes
+        for label in (*(node.get("labels") or []), *(node.get("include") or []))
+        if "card" in node
+    }
     return Parsed(selectors, frozenset(labels))
 
 

@@ -11,7 +11,9 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 
 @contextmanager
-def answering(answer: Callable[[str, str, Mapping[str, str]], Answer], *, certificate: tuple[Path, Path] | None = None) -> Iterator[int]:
+def answering(
+    answer: Callable[[str, str, Mapping[str, str]], Answer], *, certificate: tuple[Path, Path] | None = None
+) -> Iterator[int]:
     """The port of a server while the block runs.
 
     Args:

@@ -38,7 +38,9 @@ def test_definitions_of_the_pinned_charts_are_applied_and_a_dry_run_changes_noth
         lab.kubectl("delete", *left, "--wait=true")  # of another test's charts
     before = names(lab)
     with monkeypatch.context() as only:
-        only.setattr("platform_lib.operations.crds.CHARTS_WITH_DEFINITIONS", ("traefik",))  # the others take the API server ten seconds
+        only.setattr(
+            "platform_lib.operations.crds.CHARTS_WITH_DEFINITIONS", ("traefik",)
+        )  # the others take the API server ten seconds
         dry = call_mlp(Project(tmp_path), *arguments, "--dry-run")
     assert dry.code == 0, dry.err
     assert names(lab) == before
@@ -61,7 +63,9 @@ def test_a_mirror_without_the_chart_is_one_sentence(
     assert (done.code, "the chart traefik 41.3.0 cannot be fetched" in done.err) == (3, True)
 
 
-def test_without_helm_it_says_where_to_get_it(call_mlp: Callable[..., Called], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_helm_it_says_where_to_get_it(
+    call_mlp: Callable[..., Called], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
     done = call_mlp(Project(tmp_path), "platform", "upgrade-crds", "--chart-mirror", str(tmp_path))
     assert (done.code, "helm is not on PATH: install it" in done.err) == (2, True)

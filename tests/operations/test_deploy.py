@@ -30,7 +30,11 @@ class MemoryStack:
 
     def outputs(self) -> Mapping[str, Any]:
         return (
-            {"image": self.running, "url": "https://models.example.com/models/churn", "service_url": "http://churn.team-red:8000"}
+            {
+                "image": self.running,
+                "url": "https://models.example.com/models/churn",
+                "service_url": "http://churn.team-red:8000",
+            }
             if self.running
             else {}
         )

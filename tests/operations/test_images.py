@@ -62,7 +62,11 @@ class Registry(BaseHTTPRequestHandler):
     def _say(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        for name, value in {"Content-Length": str(len(body)), "Docker-Content-Digest": digest, **(headers or {})}.items():
+        for name, value in {
+            "Content-Length": str(len(body)),
+            "Docker-Content-Digest": digest,
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -89,7 +93,9 @@ def registry() -> Iterator[tuple[str, dict[str, bytes]]]:
 def buildah(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: tuple[str, dict[str, bytes]]) -> Builder:
     """buildah with a store of its own, which takes the test's registry without TLS."""
     path = str(need_engine("buildah"))
-    (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry[0]}"\ninsecure = true\n', encoding="utf-8")
+    (tmp_path / "registries.conf").write_text(
+        f'[[registry]]\nlocation = "{registry[0]}"\ninsecure = true\n', encoding="utf-8"
+    )
     storage = f'[storage]\ndriver = "vfs"\nrunroot = "{tmp_path}/run"\ngraphroot = "{tmp_path}/store"\n'
     (tmp_path / "storage.conf").write_text(storage, encoding="utf-8")
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
@@ -100,7 +106,9 @@ def buildah(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: tuple[str
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_the_serve_target_is_built_pushed_and_named_by_its_digest(buildah: Builder, registry: tuple[str, dict[str, bytes]], tmp_path: Path) -> None:
+def test_the_serve_target_is_built_pushed_and_named_by_its_digest(
+    buildah: Builder, registry: tuple[str, dict[str, bytes]], tmp_path: Path
+) -> None:
     address, stored = registry
     folder = tmp_path / "project"
     folder.mkdir()
@@ -110,7 +118,9 @@ def test_the_serve_target_is_built_pushed_and_named_by_its_digest(buildah: Build
     )
     (folder / "hello").write_text("hello", encoding="utf-8")
     said: list[str] = []
-    image = build_and_push(buildah, folder, f"{address}/team/churn", "v1", build_args={"PYTHON": "3.12"}, say=said.append)
+    image = build_and_push(
+        buildah, folder, f"{address}/team/churn", "v1", build_args={"PYTHON": "3.12"}, say=said.append
+    )
     assert is_pinned(image)
     name, _, digest = image.partition("@")
     assert name == f"{address}/team/churn"
@@ -169,7 +179,14 @@ def test_a_digest_pins_an_image(text: str, pinned: bool) -> None:
 
 @pytest.mark.parametrize(
     ("text", "fits"),
-    [("registry.example.com:5000/a/b", True), ("a/b", True), ("a/b:v1", False), (f"a/b@{DIGEST}", False), ("https://a/b", False), ("", False)],
+    [
+        ("registry.example.com:5000/a/b", True),
+        ("a/b", True),
+        ("a/b:v1", False),
+        (f"a/b@{DIGEST}", False),
+        ("https://a/b", False),
+        ("", False),
+    ],
 )
 def test_a_repository_has_no_tag(text: str, fits: bool) -> None:
     assert is_repository(text) is fits

@@ -33,7 +33,15 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 NAMESPACE = "team-red"
-ROW = {"island": "Biscoe", "bill_length_mm": 48.2, "bill_depth_mm": 14.3, "flipper_length_mm": 210, "body_mass_g": 4600, "sex": None, "year": 2009}
+ROW = {
+    "island": "Biscoe",
+    "bill_length_mm": 48.2,
+    "bill_depth_mm": 14.3,
+    "flipper_length_mm": 210,
+    "body_mass_g": 4600,
+    "sex": None,
+    "year": 2009,
+}
 
 
 @dataclass(frozen=True)
@@ -57,14 +65,18 @@ def served(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     keys = folder / "keys.yaml"
     key = new_key(keys, "smoke", ["predict"])
     port, metrics_port = free_port(), free_port()
-    args = ModelEndpointArgs(model=trained.name, namespace=NAMESPACE, image=f"x@sha256:{'a' * 64}", shared=SHARED, keys=keys.read_text())
+    args = ModelEndpointArgs(
+        model=trained.name, namespace=NAMESPACE, image=f"x@sha256:{'a' * 64}", shared=SHARED, keys=keys.read_text()
+    )
     command = server_command(args.reference, args.workers)
     here = {"0.0.0.0": "127.0.0.1", "8000": str(port), "9000": str(metrics_port)}
     assert command[0] == "mlp"
     command = [sys.executable, "-m", "platform_lib.cli", *(here.get(word, word) for word in command[1:])]
     # In the pod the image's folder holds the project; here the folder of the trained one does.
     script = folder / "serve.py"
-    script.write_text(f"import os, sys\nos.chdir({str(project.root)!r})\nos.execv(sys.executable, {command!r})\n", encoding="utf-8")
+    script.write_text(
+        f"import os, sys\nos.chdir({str(project.root)!r})\nos.execv(sys.executable, {command!r})\n", encoding="utf-8"
+    )
     environment = {"MLP_KEYS": str(keys), "MLP_LOG": str(folder / "log")}
     with server([sys.executable, str(script)], f"http://127.0.0.1:{port}/readyz", folder / "log.txt", env=environment):
         yield Served(trained.name, f"http://127.0.0.1:{port}", metrics_port, key)
@@ -83,7 +95,9 @@ def test_without_a_key_the_prediction_is_left_out_and_that_is_said(served: Serve
 
 
 def test_a_wrong_key_is_named(served: Served) -> None:
-    with pytest.raises(CheckFailed, match=r"/model answered 401 the key is not known.*is MLP_API_KEY a key of deploy/keys.yaml"):
+    with pytest.raises(
+        CheckFailed, match=r"/model answered 401 the key is not known.*is MLP_API_KEY a key of deploy/keys.yaml"
+    ):
         smoke_test(served.url, key="mlp_wrong", say=lambda _: None)
 
 
@@ -93,14 +107,20 @@ def test_a_server_that_is_not_there_fails_in_time() -> None:
 
 
 @pytest.fixture(scope="module")
-def edge_ports(served: Served, engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+def edge_ports(
+    served: Served, engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, int]]:
     """(for requests, for metrics) of a real Traefik before the model server."""
     folder = tmp_path_factory.mktemp("traefik")
     routes: dict[str, Any] = {"routers": {"model": {"rule": "PathPrefix(`/`)", "service": "model"}}}
     routes["services"] = {"model": {"loadBalancer": {"servers": [{"url": served.url}]}}}
     (folder / "routes.yaml").write_text(yaml.safe_dump({"http": routes}), encoding="utf-8")
     port, metrics_port = free_port(), free_port()
-    command = [engine("traefik"), f"--entryPoints.websecure.address=127.0.0.1:{port}", f"--entryPoints.metrics.address=127.0.0.1:{metrics_port}"]
+    command = [
+        engine("traefik"),
+        f"--entryPoints.websecure.address=127.0.0.1:{port}",
+        f"--entryPoints.metrics.address=127.0.0.1:{metrics_port}",
+    ]
     command += ["--metrics.prometheus.entryPoint=metrics", f"--providers.file.filename={folder}/routes.yaml"]
     command += ["--global.checkNewVersion=false", "--global.sendAnonymousUsage=false"]
     with server(command, f"http://127.0.0.1:{port}/healthz", folder / "log.txt"):
@@ -108,12 +128,18 @@ def edge_ports(served: Served, engine: Callable[[str], str], tmp_path_factory: p
 
 
 @pytest.fixture(scope="module")
-def prometheus(served: Served, edge_ports: tuple[int, int], engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prometheus(
+    served: Served, edge_ports: tuple[int, int], engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """A Prometheus that scrapes the model server with the labels that the ServiceMonitor's target gets, the edge, and the cluster's exporters."""
     folder = tmp_path_factory.mktemp("prometheus")
 
     def job(name: str, port: int, **labels: str) -> dict[str, Any]:
-        return {"job_name": name, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": labels}]}
+        return {
+            "job_name": name,
+            "honor_labels": True,
+            "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": labels}],
+        }
 
     with exporter(exposition({NAMESPACE: served.name, "mlp-mlflow": "mlflow"})) as cluster_port:
         jobs = [
@@ -127,7 +153,9 @@ def prometheus(served: Served, edge_ports: tuple[int, int], engine: Callable[[st
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
         port = free_port()
         command = [engine("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-        with server([*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready", folder / "log.txt"):
+        with server(
+            [*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready", folder / "log.txt"
+        ):
             yield f"http://127.0.0.1:{port}"
 
 
@@ -135,13 +163,22 @@ def prometheus(served: Served, edge_ports: tuple[int, int], engine: Callable[[st
 def asked(served: Served, edge_ports: tuple[int, int], prometheus: str) -> str:
     """The Prometheus, after it saw requests come in; a rate needs two scrapes."""
     counted = (f'mlp_requests_total{{service="{served.name}"}}', "traefik_entrypoint_request_duration_seconds_bucket")
-    waited_for = [*(f"rate({series}[5m]) > 0" for series in counted), "rate(container_cpu_usage_seconds_total[5m])", "ALERTS"]
+    waited_for = [
+        *(f"rate({series}[5m]) > 0" for series in counted),
+        "rate(container_cpu_usage_seconds_total[5m])",
+        "ALERTS",
+    ]
     waited_for.append("sum(rate(mlp_compared_rows_total[5m])) > 0")
 
     def seen() -> bool:
         for url in (served.url, f"http://127.0.0.1:{edge_ports[0]}"):
             for rows in ([ROW] * 3, []):
-                httpx.post(f"{url}/predict", json={"rows": rows}, headers={"Authorization": f"Bearer {served.key}"}, trust_env=False)
+                httpx.post(
+                    f"{url}/predict",
+                    json={"rows": rows},
+                    headers={"Authorization": f"Bearer {served.key}"},
+                    trust_env=False,
+                )
         return all(ask(prometheus, expression) for expression in waited_for)
 
     wait_until(seen, "a request in Prometheus")
@@ -153,7 +190,13 @@ def expressions(served: Served) -> dict[str, str]:
     """Where → PromQL: every panel, alert and autoscaler of the shared stack and of a model's endpoint, as their graphs hold them."""
 
     def endpoint() -> None:
-        kind: dict[str, Any] = {"model": served.name, "namespace": NAMESPACE, "image": f"x@sha256:{'a' * 64}", "shared": SHARED, "keys": "keys: []\n"}
+        kind: dict[str, Any] = {
+            "model": served.name,
+            "namespace": NAMESPACE,
+            "image": f"x@sha256:{'a' * 64}",
+            "shared": SHARED,
+            "keys": "keys: []\n",
+        }
         for name, rate in (("cpu", None), ("rate", 50.0)):
             opts = pulumi.ResourceOptions(provider=k8s.Provider(name, cluster_identifier="test"))
             ModelEndpoint(name, ModelEndpointArgs(**kind, requests_per_s_per_replica=rate), opts=opts)
@@ -163,12 +206,19 @@ def expressions(served: Served) -> dict[str, str]:
         files = [file for r in graph.kubernetes("ConfigMap") for file in (r.inputs.get("data") or {}).items()]
         for board in (json.loads(text) for name, text in files if name.endswith(".json")):
             for panel in board.get("panels", []):
-                found |= {f"panel {panel['title']} {target['refId']}, {board['title']}": target["expr"] for target in panel["targets"]}
+                found |= {
+                    f"panel {panel['title']} {target['refId']}, {board['title']}": target["expr"]
+                    for target in panel["targets"]
+                }
         for r in graph.kubernetes("PrometheusRule"):
             for rule in (rule for group in r.inputs["spec"]["groups"] for rule in group["rules"]):
                 found[f"{r.name}: {rule.get('alert') or rule['record']}"] = rule["expr"]
         for r in graph.kubernetes("ScaledObject"):
-            found |= {f"{r.name}: trigger": t["metadata"]["query"] for t in r.inputs["spec"]["triggers"] if "query" in t["metadata"]}
+            found |= {
+                f"{r.name}: trigger": t["metadata"]["query"]
+                for t in r.inputs["spec"]["triggers"]
+                if "query" in t["metadata"]
+            }
     return found
 
 
@@ -187,7 +237,9 @@ def test_every_query_asks_for_metrics_and_labels_that_somebody_exposes(expressio
                 strange = [label for label, _, _ in selector.matchers if label not in known]
                 if strange or not ask(asked, selector.text(without="code")):  # of a sound server no answer is a 500
                     found.append(f"{where}: {selector.text()} finds nothing; nobody has {strange or selector.metric}")
-            found += [f"{where}: groups or joins by {label}, which nobody has" for label in sorted(parsed.labels - there)]
+            found += [
+                f"{where}: groups or joins by {label}, which nobody has" for label in sorted(parsed.labels - there)
+            ]
         return found
 
     assert settled(wrong, []) == []
@@ -211,7 +263,9 @@ def settled(look: Callable[[], list[str]], wanted: list[str]) -> list[str]:
     return look()
 
 
-def test_the_list_of_what_does_not_run_here_holds_nothing_that_nobody_asks_for(expressions: dict[str, str], asked: str) -> None:
+def test_the_list_of_what_does_not_run_here_holds_nothing_that_nobody_asks_for(
+    expressions: dict[str, str], asked: str
+) -> None:
     used = {selector.metric for expression in expressions.values() for selector in parse(asked, expression).selectors}
     assert set(EXPOSED) - used == set()
 

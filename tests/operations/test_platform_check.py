@@ -83,7 +83,12 @@ def edge(
         secure = [stack.enter_context(answering(answer, certificate=certificate)) for answer in (uis, models)]
         port = stack.enter_context(answering(plain))
         url = f"https://localhost:{secure[0]}"
-        yield replace(SHARED, mlflow_ui_url=url, prefect_ui_url=url, grafana_url=url, models_host=f"localhost:{secure[1]}"), port
+        yield (
+            replace(
+                SHARED, mlflow_ui_url=url, prefect_ui_url=url, grafana_url=url, models_host=f"localhost:{secure[1]}"
+            ),
+            port,
+        )
 
 
 def wrong(findings: list[Finding]) -> list[str]:
@@ -96,10 +101,14 @@ def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authorit
     assert wrong(findings) == []
     assert {finding.level for finding in findings} == {"ok"}
     assert any("asks for a login on all of 7 paths" in finding.seen for finding in findings)
-    assert any("localhost has a trusted certificate" in finding.seen and "TLSv1.3" in finding.seen for finding in findings)
+    assert any(
+        "localhost has a trusted certificate" in finding.seen and "TLSv1.3" in finding.seen for finding in findings
+    )
 
 
-def test_a_certificate_that_ends_soon_is_a_problem(certificate: tuple[Path, Path], authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_ends_soon_is_a_problem(
+    certificate: tuple[Path, Path], authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("platform_lib.operations.platform_check.edge._DAYS_LEFT", 14)
     with edge(certificate) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
@@ -118,16 +127,22 @@ def test_an_interface_that_opens_beside_its_page_is_found(certificate: tuple[Pat
     assert found[0] == "MLflow opens without a login: /api/2.0/mlflow/experiments/search?max_results=1 → 200."
 
 
-def test_a_teams_prefect_that_opens_without_a_login_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+def test_a_teams_prefect_that_opens_without_a_login_is_found(
+    certificate: tuple[Path, Path], authority: Authority
+) -> None:
     with edge(certificate) as (outputs, port), edge(certificate, uis=half_open) as (red, _):
-        findings = look_from_outside(outputs, team_prefects={"red": red.prefect_ui_url}, authority=authority.certificate, http_port=port)
+        findings = look_from_outside(
+            outputs, team_prefects={"red": red.prefect_ui_url}, authority=authority.certificate, http_port=port
+        )
         assert [text.partition(":")[0] for text in wrong(list(findings))] == ["Prefect of red opens without a login"]
 
 
 def test_a_models_host_that_answers_everything_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate, models=everything) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
-    assert found == ["models: /, /metrics, /models, /models/no-such-model/predict, /models/no-such-model/metrics answers anybody."]
+    assert found == [
+        "models: /, /metrics, /models, /models/no-such-model/predict, /models/no-such-model/metrics answers anybody."
+    ]
 
 
 def test_plain_http_that_serves_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
@@ -172,7 +187,11 @@ class Alertmanager:
 @pytest.mark.parametrize(
     ("alertmanager", "send", "expected"),
     [
-        (Alertmanager(SLACK), False, ("ok", "alerts go out by slack; none of 3 messages failed. --send-alert tries it.")),
+        (
+            Alertmanager(SLACK),
+            False,
+            ("ok", "alerts go out by slack; none of 3 messages failed. --send-alert tries it."),
+        ),
         (Alertmanager(SLACK), True, ("ok", "a test alert went out by slack: somebody should have it now.")),
         (Alertmanager(SLACK, delivers=False), True, ("problem", "a test alert by slack did not go out.")),
         (Alertmanager(""), False, ("problem", "alerts go to nobody.")),
@@ -190,14 +209,17 @@ def prometheus(engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFa
     """A real one with the platform's rules, which scrapes itself and something that is not there."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     jobs = [
-        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{number}"]}]} for name, number in (("itself", port), ("gone", free_port()))
+        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{number}"]}]}
+        for name, number in (("itself", port), ("gone", free_port()))
     ]
     rules = {"groups": [{**platform_rules(NAMESPACES)[0], "interval": "1s"}]}
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
     config = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs, "rule_files": ["rules.yaml"]}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [engine("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    with server([*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready", folder / "log.txt"):
+    with server(
+        [*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready", folder / "log.txt"
+    ):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -221,7 +243,14 @@ def platform(team: Lab) -> Iterator[Lab]:
         "spec": {
             "failurePolicy": "Ignore",
             "matchConstraints": {
-                "resourceRules": [{"apiGroups": ["traefik.io"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["ingressroutes"]}]
+                "resourceRules": [
+                    {
+                        "apiGroups": ["traefik.io"],
+                        "apiVersions": ["*"],
+                        "operations": ["CREATE"],
+                        "resources": ["ingressroutes"],
+                    }
+                ]
             },
             "validations": [{"expression": "true"}],
         },
@@ -235,8 +264,16 @@ def platform(team: Lab) -> Iterator[Lab]:
     objects: list[Any] = [
         namespace("mlp-mlflow"),
         namespace("team-red", **{"pod-security.kubernetes.io/enforce": "restricted"}),
-        *({**policy, "metadata": {"name": "closed", "namespace": name}} for name in ("mlp-mlflow", "mlp-ingress", "team-red")),
-        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team", "namespace": "team-red"}, "spec": {"hard": {"pods": "10"}}},
+        *(
+            {**policy, "metadata": {"name": "closed", "namespace": name}}
+            for name in ("mlp-mlflow", "mlp-ingress", "team-red")
+        ),
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "team", "namespace": "team-red"},
+            "spec": {"hard": {"pods": "10"}},
+        },
         {
             "apiVersion": "v1",
             "kind": "LimitRange",
@@ -251,12 +288,17 @@ def platform(team: Lab) -> Iterator[Lab]:
     team.kubectl("-n", "mlp-mlflow", "rollout", "status", "deployment/mlflow", "--timeout=60s")
     yield team
     team.kubectl("delete", "namespace", "mlp-mlflow", "--wait=true")
-    team.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "mlp-check-test", "--ignore-not-found")
+    team.kubectl(
+        "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "mlp-check-test", "--ignore-not-found"
+    )
 
 
 def deployment(name: str, where: str, **annotations: str) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": name}
-    pod = {"metadata": {"labels": labels, "annotations": annotations}, "spec": {"containers": [{"name": name, "image": "stub.invalid/x:1"}]}}
+    pod = {
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": {"containers": [{"name": name, "image": "stub.invalid/x:1"}]},
+    }
     spec = {"selector": {"matchLabels": labels}, "replicas": 1, "template": pod}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": where}, "spec": spec}
 
@@ -292,14 +334,20 @@ def test_the_whole_check_on_a_cluster(
         seen = {(finding["level"], finding["seen"]) for finding in json.loads(done.out)}
         assert ("ok", "platform ml on ml.example.com, contract version 1.") in seen
         assert ("ok", "3 namespaces have network policies.") in seen
-        assert ("ok", "policies are enforced: a pod of MLflow cannot reach kube-prometheus-stack-grafana.mlp-monitoring:80.") in seen
+        assert (
+            "ok",
+            "policies are enforced: a pod of MLflow cannot reach kube-prometheus-stack-grafana.mlp-monitoring:80.",
+        ) in seen
         assert ("ok", "mlp-check-test keeps each team's routes to its own.") in seen
         assert ("ok", "1 team namespaces have quota, limits and Pod Security.") in seen
         assert ("ok", "1 services were looked at.") in seen
         assert any(level == "ok" and text.startswith("Prefect of red asks for a login") for level, text in seen)
         assert any(level == "ok" and text.startswith("Kubernetes v1.") for level, text in seen)
         problems = sorted(text for level, text in seen if level == "problem")
-        assert [text.partition(" (")[0] for text in problems] == ["Prometheus cannot scrape gone", "cert-manager's kinds are not there."]
+        assert [text.partition(" (")[0] for text in problems] == [
+            "Prometheus cannot scrape gone",
+            "cert-manager's kinds are not there.",
+        ]
         assert done.code == 1
 
         table = call_mlp(Project(tmp_path), *arguments).out
@@ -312,7 +360,11 @@ def test_the_whole_check_on_a_cluster(
         broken = deployment("mlflow", "mlp-mlflow", **{"k8slab/ready": "false"})
         platform.kubectl("-n", "mlp-mlflow", "delete", "deployment", "mlflow")
         platform.kubectl("apply", "-f", "-", text=json.dumps(broken))
-        found = [finding["seen"] for finding in json.loads(call_mlp(Project(tmp_path), *arguments, "--json").out) if finding["level"] == "problem"]
+        found = [
+            finding["seen"]
+            for finding in json.loads(call_mlp(Project(tmp_path), *arguments, "--json").out)
+            if finding["level"] == "problem"
+        ]
         assert "mlflow in mlp-mlflow: 0 of 1 pods pass their probes." in found
         assert "team-red has no NetworkPolicy." in found
         assert any(text.startswith("network policies are NOT enforced: a pod of MLflow reached") for text in found)

@@ -40,20 +40,25 @@ def services() -> Iterator[dict[str, int]]:
     """Something on the ports of MLflow and Prefect that says which it is."""
 
     def named(name: str, health: str) -> Callable[[str, str, Mapping[str, str]], Answer]:
-        return lambda _method, path, _headers: (200, {}, name.encode()) if path in (health, "/whoami", "/api/whoami") else (404, {}, b"")
+        return lambda _method, path, _headers: (
+            (200, {}, name.encode()) if path in (health, "/whoami", "/api/whoami") else (404, {}, b"")
+        )
 
     with answering(named("mlflow", "/health")) as mlflow, answering(named("prefect", "/api/health")) as prefect:
         yield {"mlp-mlflow/svc/mlflow:5000": mlflow, "mlp-prefect/svc/prefect-server:4200": prefect}
 
 
 def test_the_command_gets_both_services_and_the_teams_credentials(
-    team: Lab, outside: Project, services: dict[str, int], kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called], tmp_path: Path
+    team: Lab,
+    outside: Project,
+    services: dict[str, int],
+    kubectl_reaches: Callable[..., None],
+    call_mlp: Callable[..., Called],
+    tmp_path: Path,
 ) -> None:
     kubectl_reaches(services)
     out = tmp_path / "out.txt"
-    code = (
-        f"import contextlib, io; b = io.StringIO()\nwith contextlib.redirect_stdout(b): exec({SHOW!r})\nopen({str(out)!r}, 'w').write(b.getvalue())"
-    )
+    code = f"import contextlib, io; b = io.StringIO()\nwith contextlib.redirect_stdout(b): exec({SHOW!r})\nopen({str(out)!r}, 'w').write(b.getvalue())"
     done = call_mlp(outside, "tunnel", "--namespace", "team-red", "--", sys.executable, "-c", code)
     assert done.code == 0, done.err
     variables, names = out.read_text(encoding="utf-8").splitlines()
@@ -67,13 +72,22 @@ def test_the_command_gets_both_services_and_the_teams_credentials(
 
 
 def test_its_exit_code_is_the_commands(
-    team: Lab, outside: Project, services: dict[str, int], kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called]
+    team: Lab,
+    outside: Project,
+    services: dict[str, int],
+    kubectl_reaches: Callable[..., None],
+    call_mlp: Callable[..., Called],
 ) -> None:
     kubectl_reaches(services)
-    assert call_mlp(outside, "tunnel", "--namespace", "team-red", "--", sys.executable, "-c", "raise SystemExit(7)").code == 7
+    assert (
+        call_mlp(outside, "tunnel", "--namespace", "team-red", "--", sys.executable, "-c", "raise SystemExit(7)").code
+        == 7
+    )
 
 
-def test_a_way_that_breaks_is_made_again(team: Lab, services: dict[str, int], kubectl_reaches: Callable[..., None]) -> None:
+def test_a_way_that_breaks_is_made_again(
+    team: Lab, services: dict[str, int], kubectl_reaches: Callable[..., None]
+) -> None:
     """As when MLflow's pod is replaced in the middle of a training."""
     import httpx
 
@@ -95,7 +109,11 @@ def test_a_way_that_breaks_is_made_again(team: Lab, services: dict[str, int], ku
 
 
 def test_a_service_that_is_not_there_is_one_sentence(
-    team: Lab, outside: Project, kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+    team: Lab,
+    outside: Project,
+    kubectl_reaches: Callable[..., None],
+    call_mlp: Callable[..., Called],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kubectl_reaches({})
     monkeypatch.setattr("platform_lib.operations.kubectl._OPEN_WITHIN_S", 3.0)
@@ -110,18 +128,27 @@ def test_a_namespace_without_a_platform_is_wrong_use(
 ) -> None:
     kubectl_reaches({})
     done = call_mlp(outside, "tunnel", "--namespace", "default", "--", "true")
-    assert (done.code, "there is no platform-outputs in the namespace default: name your team's with --namespace" in done.err) == (2, True)
+    assert (
+        done.code,
+        "there is no platform-outputs in the namespace default: name your team's with --namespace" in done.err,
+    ) == (2, True)
 
 
 def test_a_command_that_is_not_there_is_wrong_use(
-    team: Lab, outside: Project, services: dict[str, int], kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called]
+    team: Lab,
+    outside: Project,
+    services: dict[str, int],
+    kubectl_reaches: Callable[..., None],
+    call_mlp: Callable[..., Called],
 ) -> None:
     kubectl_reaches(services)
     done = call_mlp(outside, "tunnel", "--namespace", "team-red", "--", "no-such-program")
     assert (done.code, "cannot run no-such-program" in done.err) == (2, True)
 
 
-def test_without_kubectl_it_says_where_to_get_it(outside: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_kubectl_it_says_where_to_get_it(
+    outside: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
     done = call_mlp(outside, "tunnel", "--namespace", "team-red", "--", "true")
     assert (done.code, "kubectl is not on PATH: install it" in done.err) == (2, True)

@@ -21,7 +21,14 @@ TAGS = {"mlp.git_commit": "c" * 40, "mlp.dirty": "false"}
 
 def gate(passed: bool = True, score: float = 0.9, **more: Any) -> dict[str, str]:
     reasons = [] if passed else ["accuracy is 0.1, below 0.5"]
-    verdict = {"passed": passed, "reasons": reasons, "metric": "accuracy", "score": score, "data": "sample", "target": "species"}
+    verdict = {
+        "passed": passed,
+        "reasons": reasons,
+        "metric": "accuracy",
+        "score": score,
+        "data": "sample",
+        "target": "species",
+    }
     return TAGS | {VersionTag.GATE: json.dumps(verdict | more)}
 
 

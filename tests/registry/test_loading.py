@@ -63,7 +63,15 @@ class TestLoad:
 
     def test_another_process_can_ask_which_version_is_meant(self, trained: Project) -> None:
         uri = f"sqlite:///{trained.database.as_posix()}"
-        command = [sys.executable, "-m", "platform_lib.registry", "resolve", "--tracking-uri", uri, "sample-model@champion"]
+        command = [
+            sys.executable,
+            "-m",
+            "platform_lib.registry",
+            "resolve",
+            "--tracking-uri",
+            uri,
+            "sample-model@champion",
+        ]
 
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -78,7 +86,11 @@ class TestLoad:
             "model = mlflow.pyfunc.load_model('models:/sample-model@champion')\n"
             "print(*model.predict(pd.read_csv('data/sample.csv').drop(columns='species')))"
         )
-        env = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{trained.database.as_posix()}", "PYTHONPATH": str(trained.root / "src")}
+        env = {
+            **os.environ,
+            "MLFLOW_TRACKING_URI": f"sqlite:///{trained.database.as_posix()}",
+            "PYTHONPATH": str(trained.root / "src"),
+        }
 
         done = subprocess.run([sys.executable, "-c", code], cwd=trained.root, env=env, capture_output=True, text=True)
 

@@ -47,7 +47,10 @@ class TestReferences:
 
 class TestResolve:
     def test_an_empty_registry_says_how_to_fill_it(self, registry: Registry) -> None:
-        with pytest.raises(NotFound, match=r"there is no model 'tiny' in sqlite:.*: it holds no model yet; `mlp train` makes the first\."):
+        with pytest.raises(
+            NotFound,
+            match=r"there is no model 'tiny' in sqlite:.*: it holds no model yet; `mlp train` makes the first\.",
+        ):
             registry.resolve("tiny@champion")
 
     def test_another_name_lists_the_models(self, registry: Registry) -> None:
@@ -57,7 +60,9 @@ class TestResolve:
             registry.resolve("tinny")
 
     @pytest.mark.parametrize(("reference", "missing"), [("tiny@champion", "alias 'champion'"), ("tiny/9", "version 9")])
-    def test_another_version_or_alias_lists_what_there_is(self, registry: Registry, reference: str, missing: str) -> None:
+    def test_another_version_or_alias_lists_what_there_is(
+        self, registry: Registry, reference: str, missing: str
+    ) -> None:
         registry.promote(bare_version(registry, gate()))
         registry.client.delete_registered_model_alias("tiny", "champion")
         registry.client.set_registered_model_alias("tiny", "candidate", "1")
@@ -73,7 +78,9 @@ class TestResolve:
             Registry("http://127.0.0.1:9")
 
     def test_a_file_that_is_no_store_is_one_sentence(self, tmp_path: Path) -> None:
-        (tmp_path / "mlflow.db").write_text("this is no database, but it is long enough to look like one" * 20, encoding="utf-8")
+        (tmp_path / "mlflow.db").write_text(
+            "this is no database, but it is long enough to look like one" * 20, encoding="utf-8"
+        )
 
         with pytest.raises(ServiceError, match="is not a store that MLflow made"):
             Registry(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")

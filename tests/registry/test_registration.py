@@ -26,7 +26,10 @@ class TestRegister:
             "config.yaml",
             "answers.json",
         } <= files
-        assert record.tags == gate() | {VersionTag.MODEL_SHA256: record.sha256, VersionTag.FILES_SHA256: record.files_sha256}
+        assert record.tags == gate() | {
+            VersionTag.MODEL_SHA256: record.sha256,
+            VersionTag.FILES_SHA256: record.files_sha256,
+        }
         assert len(record.sha256) == len(record.files_sha256) == 64
         assert record.aliases == ("candidate",)
 
@@ -35,14 +38,20 @@ class TestRegister:
 
         assert record.aliases == ()
 
-    def test_registering_the_model_of_a_run_again_gives_the_version_it_has(self, registry: Registry, content: ModelContent) -> None:
+    def test_registering_the_model_of_a_run_again_gives_the_version_it_has(
+        self, registry: Registry, content: ModelContent
+    ) -> None:
         run_id = new_run(registry)
 
-        versions = [registry.register("tiny", content, run_id=run_id, tags=gate(), passed=True).version for _ in range(2)]
+        versions = [
+            registry.register("tiny", content, run_id=run_id, tags=gate(), passed=True).version for _ in range(2)
+        ]
 
         assert versions == ["1", "1"]
 
-    @pytest.mark.parametrize("call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"])
+    @pytest.mark.parametrize(
+        "call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"]
+    )
     def test_whatever_call_breaks_there_is_no_version(
         self, registry: Registry, content: ModelContent, monkeypatch: pytest.MonkeyPatch, call: str
     ) -> None:
@@ -61,7 +70,9 @@ class TestRegister:
     ) -> None:
         run_id = new_run(registry)
         with monkeypatch.context() as patched:
-            patched.setattr(registry.client, "set_registered_model_alias", lambda *a: (_ for _ in ()).throw(OSError("gone")))
+            patched.setattr(
+                registry.client, "set_registered_model_alias", lambda *a: (_ for _ in ()).throw(OSError("gone"))
+            )
             with pytest.raises(ServiceError):
                 registry.register("tiny", content, run_id=run_id, tags=gate(), passed=True)
         (left,) = registry.versions("tiny")
@@ -72,7 +83,15 @@ class TestRegister:
         assert (left.aliases, record.aliases) == ((), ("candidate",))
 
     def test_pinned_requirements_name_what_the_types_come_from_and_no_path(self) -> None:
-        pins = requirements(["sklearn.tree._tree.Tree", "platform_lib.training.features.DateParts", "sample_model.features.Mine"])
+        pins = requirements(
+            ["sklearn.tree._tree.Tree", "platform_lib.training.features.DateParts", "sample_model.features.Mine"]
+        )
 
-        assert [pin.split("==")[0].split(" @")[0] for pin in pins] == ["numpy", "pandas", "platform-lib", "scikit-learn", "skops"]
+        assert [pin.split("==")[0].split(" @")[0] for pin in pins] == [
+            "numpy",
+            "pandas",
+            "platform-lib",
+            "scikit-learn",
+            "skops",
+        ]
         assert not any("file:" in pin for pin in pins)

@@ -28,7 +28,9 @@ class TestServer:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         yield mlflow_server
 
-    def test_on_a_shared_server_passing_gives_a_candidate_that_loads_from_anywhere(self, trained: Project, tmp_path: Path, shared: str) -> None:
+    def test_on_a_shared_server_passing_gives_a_candidate_that_loads_from_anywhere(
+        self, trained: Project, tmp_path: Path, shared: str
+    ) -> None:
         project = copy_of(trained, tmp_path / "project")
 
         result = json.loads(run_mlp(project, "train", "--json", env={"MLFLOW_TRACKING_URI": shared}).stdout)
@@ -40,7 +42,9 @@ class TestServer:
         assert list(model.predict(load_table(project=project).head(2)).values) == ["Adelie"] * 2
         assert registry.folder(record).is_relative_to(tmp_path / "cache")
 
-    def test_versions_with_equal_model_files_keep_their_own_contracts(self, content: ModelContent, shared: str, tmp_path: Path) -> None:
+    def test_versions_with_equal_model_files_keep_their_own_contracts(
+        self, content: ModelContent, shared: str, tmp_path: Path
+    ) -> None:
         registry = Registry(shared)
         experiment = registry.client.create_experiment("twins")
         run_id = str(registry.client.create_run(experiment).info.run_id)
@@ -51,13 +55,19 @@ class TestServer:
         logged = registry.client.create_logged_model(experiment, name="twins")
         registry.client.log_model_artifacts(logged.model_id, str(twin))
         tags = {VersionTag.MODEL_SHA256: first.sha256}
-        registry.client.create_model_version("twins", source=f"models:/{logged.model_id}", tags=tags, model_id=logged.model_id)
+        registry.client.create_model_version(
+            "twins", source=f"models:/{logged.model_id}", tags=tags, model_id=logged.model_id
+        )
 
-        kept = [read_contract(registry.folder(registry.resolve(f"twins/{version}")) / "contract.yaml") for version in (1, 2)]
+        kept = [
+            read_contract(registry.folder(registry.resolve(f"twins/{version}")) / "contract.yaml") for version in (1, 2)
+        ]
 
         assert kept == [content.contract, renamed]
 
-    def test_a_shared_server_takes_uncommitted_code_only_on_request(self, trained: Project, tmp_path: Path, shared: str) -> None:
+    def test_a_shared_server_takes_uncommitted_code_only_on_request(
+        self, trained: Project, tmp_path: Path, shared: str
+    ) -> None:
         project = copy_of(trained, tmp_path / "project")
         (project.conf_dir / "model" / "mine.yaml").write_text("name: forest\n", encoding="utf-8")
 
@@ -68,13 +78,31 @@ class TestServer:
         version = json.loads(allowed.stdout)["version"]
         assert Registry(shared).resolve(f"sample-model/{version}").tags[VersionTag.DIRTY] == "true"
 
-    def test_a_model_trained_with_or_without_a_server_on_the_same_store_loads_either_way(self, trained: Project, tmp_path: Path) -> None:
+    def test_a_model_trained_with_or_without_a_server_on_the_same_store_loads_either_way(
+        self, trained: Project, tmp_path: Path
+    ) -> None:
         project = copy_of(trained, tmp_path / "project")
         ensure_database(project.database)
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{project.database.as_posix()}", "--default-artifact-root", project.artifact_dir.as_uri()]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+        ]
+        command += [
+            "--backend-store-uri",
+            f"sqlite:///{project.database.as_posix()}",
+            "--default-artifact-root",
+            project.artifact_dir.as_uri(),
+        ]
         env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         with server(command, f"{url}/health", tmp_path / "server.txt", env=env):
             this = psutil.Process()

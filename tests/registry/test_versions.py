@@ -76,6 +76,8 @@ class TestPromote:
         bare_version(registry, gate(score=1.0))  # passed, but never promoted
 
         def best(greater: bool) -> float | None:
-            return registry.best_promoted("tiny", metric="accuracy", data="sample", target="species", greater_is_better=greater)
+            return registry.best_promoted(
+                "tiny", metric="accuracy", data="sample", target="species", greater_is_better=greater
+            )
 
         assert (best(True), best(False)) == (0.95, 0.8)

@@ -22,7 +22,9 @@ FORBIDDEN = re.compile(
 
 
 def tracked_files() -> list[str]:
-    return subprocess.run(["git", "ls-files"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    return subprocess.run(["git", "ls-files"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split(
+        "\n"
+    )[:-1]
 
 
 def test_no_committed_file_names_a_package_index_or_a_path_of_a_machine() -> None:
@@ -53,16 +55,24 @@ def test_every_development_requirement_is_pinned_by_hash() -> None:
 
 
 def test_the_training_extra_holds_all_that_serving_needs() -> None:
-    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
     assert set(extras["serving"]) <= set(extras["training"])
 
 
 def test_every_script_that_the_makefile_runs_is_in_git() -> None:
-    named = re.findall(r"^\t(?:\$\(BIN\)/python )?((?:tests|scripts)/\S+)", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(
+        r"^\t(?:\$\(BIN\)/python )?((?:tests|scripts)/\S+)",
+        (REPOSITORY / "Makefile").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     assert len(named) >= 3
     assert set(named) <= set(tracked_files())  # a name in .gitignore once swallowed one
 
 
 def test_every_command_has_a_module() -> None:
-    missing = [name for name, (module, _) in COMMANDS.items() if not (REPOSITORY / f"{module.replace('.', '/')}.py").is_file()]
+    missing = [
+        name for name, (module, _) in COMMANDS.items() if not (REPOSITORY / f"{module.replace('.', '/')}.py").is_file()
+    ]
     assert missing == []

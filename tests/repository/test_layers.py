@@ -87,7 +87,9 @@ def wrong_imports(file: Path, source: str) -> list[str]:
 def modules() -> list[Path]:
     """Every module but the empty `__init__`s and the one of the package itself."""
     files = (file for file in LIBRARY.rglob("*.py") if "in_image" not in file.parts)
-    return sorted(file for file in files if file != LIBRARY / "__init__.py" and file.read_text(encoding="utf-8").strip())
+    return sorted(
+        file for file in files if file != LIBRARY / "__init__.py" and file.read_text(encoding="utf-8").strip()
+    )
 
 
 def test_the_page_ranks_exactly_the_rooms_that_exist() -> None:
@@ -120,4 +122,6 @@ def test_a_wrong_import_is_named(part: str, source: str) -> None:
 def test_no_folder_holds_more_files_than_a_reader_can_survey(top: str) -> None:
     folders = {REPOSITORY / top, *(path for path in (REPOSITORY / top).rglob("*") if path.is_dir())}
     sizes = {folder: len([file for file in folder.glob("*.py") if file.name != "__init__.py"]) for folder in folders}
-    assert {folder.relative_to(REPOSITORY).as_posix(): size for folder, size in sizes.items() if size > MOST_FILES} == {}
+    assert {
+        folder.relative_to(REPOSITORY).as_posix(): size for folder, size in sizes.items() if size > MOST_FILES
+    } == {}

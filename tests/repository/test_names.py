@@ -15,7 +15,11 @@ def section(title: str) -> str:
 
 
 def first_cells(title: str) -> list[str]:
-    return [cell.strip("` ") for cell in re.findall(r"^\| ([^|]+) \|", section(title), flags=re.MULTILINE)[1:] if not cell.startswith("-")]
+    return [
+        cell.strip("` ")
+        for cell in re.findall(r"^\| ([^|]+) \|", section(title), flags=re.MULTILINE)[1:]
+        if not cell.startswith("-")
+    ]
 
 
 def constants(names: type) -> list[object]:

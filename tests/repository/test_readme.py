@@ -27,7 +27,13 @@ def blocks() -> list[list[str]]:
 
 
 def test_the_readme_holds_the_blocks_that_the_walk_below_runs() -> None:
-    assert [block[-1] for block in blocks()] == ["make demo", "mlp train", "mlp serve", "mlp predict ~/my.csv --out predictions.csv", "make test"]
+    assert [block[-1] for block in blocks()] == [
+        "make demo",
+        "mlp train",
+        "mlp serve",
+        "mlp predict ~/my.csv --out predictions.csv",
+        "make test",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +65,13 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def run(lines: list[str], folder: Path, env: dict[str, str]) -> str:
     """Run lines in one shell that stops at the first failure; returns the output."""
     done = subprocess.run(
-        ["bash", "-ec", "\n".join(lines)], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600
+        ["bash", "-ec", "\n".join(lines)],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -92,7 +104,9 @@ def test_a_stranger_gets_from_clone_to_a_served_prediction(stranger: dict[str, s
         wait_until_ready(f"http://127.0.0.1:{port}/readyz", server)
         row = load_wine(as_frame=True).data.iloc[0].to_dict()
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/predict", data=json.dumps({"rows": [row]}).encode(), headers={"Content-Type": "application/json"}
+            f"http://127.0.0.1:{port}/predict",
+            data=json.dumps({"rows": [row]}).encode(),
+            headers={"Content-Type": "application/json"},
         )
         answer = json.load(urllib.request.urlopen(request, timeout=30))
         assert answer["predictions"] == ["no"]

@@ -20,11 +20,17 @@ def tool(name: str) -> str:
 
 
 def test_workflows_fit_the_schema() -> None:
-    subprocess.run([tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS)], check=True)
+    subprocess.run(
+        [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS)], check=True
+    )
 
 
 def test_workflows_pass_the_security_audit() -> None:
-    done = subprocess.run([tool("zizmor"), "--offline", "--strict-collection", "--no-progress", *map(str, WORKFLOWS)], capture_output=True, text=True)
+    done = subprocess.run(
+        [tool("zizmor"), "--offline", "--strict-collection", "--no-progress", *map(str, WORKFLOWS)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

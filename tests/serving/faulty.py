@@ -79,12 +79,30 @@ class MlflowServer:
     def start(self) -> None:
         """Return when it answers."""
         ensure_database(self.folder / "mlflow.db")
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{(self.folder / 'mlflow.db').as_posix()}", "--artifacts-destination", str(self.artifacts)]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--workers",
+            "1",
+        ]
+        command += [
+            "--backend-store-uri",
+            f"sqlite:///{(self.folder / 'mlflow.db').as_posix()}",
+            "--artifacts-destination",
+            str(self.artifacts),
+        ]
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self.folder / "mlflow.txt").open("ab") as output:
             # A group of its own: the server has children, and all of them are to be killed.
-            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
         wait_until(lambda: _status(f"{self.url}/health") == 200)
 
     def kill(self) -> None:
@@ -107,7 +125,11 @@ class Moods:
 
     def files(self, version: str) -> Path:
         """The folder of a version's files in the artifact store."""
-        source = str(self.registry.client.get_logged_model(self.versions[version].source.removeprefix("models:/")).artifact_location)
+        source = str(
+            self.registry.client.get_logged_model(
+                self.versions[version].source.removeprefix("models:/")
+            ).artifact_location
+        )
         return self.mlflow.artifacts / source.removeprefix("mlflow-artifacts:/")
 
 
@@ -117,7 +139,9 @@ def moods(folder: Path, count: int) -> Iterator[Moods]:
     root = folder / "project"
     package = root / "src" / "moody_model"
     package.mkdir(parents=True)
-    (root / "pyproject.toml").write_text(f'[project]\nname = "moody-model"\nversion = "1"\n\n[tool.mlp]\nmodel = "{NAME}"\n', encoding="utf-8")
+    (root / "pyproject.toml").write_text(
+        f'[project]\nname = "moody-model"\nversion = "1"\n\n[tool.mlp]\nmodel = "{NAME}"\n', encoding="utf-8"
+    )
     (package / "__init__.py").write_text("", encoding="utf-8")
     (package / "moods.py").write_text(SOURCE, encoding="utf-8")
     make_importable(find_project(root))
@@ -147,7 +171,9 @@ def _content(seed: int) -> ModelContent:
     frame = feature_frame({"x": random.normal(size=50).tolist(), "y": random.normal(size=50).tolist()}, CONTRACT)
     truth = np.where(frame["x"] + random.normal(scale=0.2, size=50) > 0, "good", "bad").astype(object)
     # The moods look at x as it came.
-    pipeline = Pipeline([("scale", StandardScaler(with_mean=False, with_std=False)), ("model", Moody(C=0.1 * 2**seed))]).fit(frame, truth)
+    pipeline = Pipeline(
+        [("scale", StandardScaler(with_mean=False, with_std=False)), ("model", Moody(C=0.1 * 2**seed))]
+    ).fit(frame, truth)
     answers = predict(pipeline, frame)
     return ModelContent(
         pipeline=pipeline,
@@ -173,31 +199,56 @@ class MoodServer:
     def post(self, *rows: dict[str, float], key: str | None = None, timeout_s: float = 60) -> httpx.Response:
         given = key or self.key
         headers = {"Authorization": f"Bearer {given}"} if given else {}
-        return httpx.post(f"{self.url}/predict", json={"rows": rows or [{"x": 1.0, "y": 0.0}]}, headers=headers, timeout=timeout_s)
+        return httpx.post(
+            f"{self.url}/predict", json={"rows": rows or [{"x": 1.0, "y": 0.0}]}, headers=headers, timeout=timeout_s
+        )
 
     def model(self) -> dict[str, Any]:
-        answer: dict[str, Any] = httpx.get(f"{self.url}/model", headers={"Authorization": f"Bearer {self.key}"}, timeout=60).json()
+        answer: dict[str, Any] = httpx.get(
+            f"{self.url}/model", headers={"Authorization": f"Bearer {self.key}"}, timeout=60
+        ).json()
         return answer
 
     def metric(self, name: str, *labels: str) -> float:
         lines = httpx.get(self.metrics_url, timeout=60).text.splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name) and all(label in line for label in labels))
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in lines
+            if line.startswith(name) and all(label in line for label in labels)
+        )
 
     def said(self) -> str:
         return self.output.read_text(encoding="utf-8")
 
 
 @contextmanager
-def serving(made: Moods, output: Path, *arguments: str, environment: dict[str, str] | None = None, key: str = "") -> Iterator[MoodServer]:
+def serving(
+    made: Moods, output: Path, *arguments: str, environment: dict[str, str] | None = None, key: str = ""
+) -> Iterator[MoodServer]:
     """Serve the champion; ready when the block begins, ended after it."""
     port, metrics_port = free_port(), free_port()
-    command = [sys.executable, "-m", "platform_lib.cli", "serve", "--port", str(port), "--metrics-port", str(metrics_port), "--poll", "0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "platform_lib.cli",
+        "serve",
+        "--port",
+        str(port),
+        "--metrics-port",
+        str(metrics_port),
+        "--poll",
+        "0.1",
+    ]
     variables = os.environ | {"MLFLOW_TRACKING_URI": made.mlflow.url, "PYTHONUNBUFFERED": "1"} | (environment or {})
     with (
         output.open("wb") as file,
-        subprocess.Popen([*command, *arguments], cwd=made.root, stdout=file, stderr=subprocess.STDOUT, env=variables) as process,
+        subprocess.Popen(
+            [*command, *arguments], cwd=made.root, stdout=file, stderr=subprocess.STDOUT, env=variables
+        ) as process,
     ):
-        server = MoodServer(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}/metrics", process, output, key)
+        server = MoodServer(
+            f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}/metrics", process, output, key
+        )
         try:
             wait_until(lambda: process.poll() is not None or _status(f"{server.url}/readyz") == 200)
             assert process.poll() is None, server.said()

@@ -41,7 +41,11 @@ CLASSIFICATION = DataContract(
     columns={"key": Column(type="string"), **COLUMNS, "churned": Column(type="string", allowed=["maybe", "no", "yes"])},
 )
 REGRESSION = DataContract(
-    name="people", path="data/people.csv", task="regression", target="spent", columns={**COLUMNS, "spent": Column(type="number")}
+    name="people",
+    path="data/people.csv",
+    task="regression",
+    target="spent",
+    columns={**COLUMNS, "spent": Column(type="number")},
 )
 
 
@@ -56,7 +60,9 @@ def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
                 "income": None if number % 5 == 0 else float(random.uniform(0, 1e5)),
                 "vip": None if number % 11 == 0 else bool(random.integers(2)),
                 "town": None if number % 6 == 0 else str(random.choice(["Bern", "Genf", "Zug"])),
-                "joined": None if number % 9 == 0 else f"20{random.integers(10, 26)}-0{random.integers(1, 10)}-15T08:30:00",
+                "joined": None
+                if number % 9 == 0
+                else f"20{random.integers(10, 26)}-0{random.integers(1, 10)}-15T08:30:00",
                 "score": float(random.uniform(-1, 1)),
                 "secret": str(random.choice(["a", "b"])),
             }
@@ -106,7 +112,9 @@ class FixedSource:
                 profile=None,
                 since=datetime(2026, 1, 2, tzinfo=UTC),
             )
-        self.state = LoaderState(reference="people@champion", alias="champion", current=served, waiting_for="nothing was promoted yet.")
+        self.state = LoaderState(
+            reference="people@champion", alias="champion", current=served, waiting_for="nothing was promoted yet."
+        )
 
     @property
     def current(self) -> ServedModel | None:

@@ -52,7 +52,9 @@ def values(_served: ServedModel, answers: Answers) -> list[float]:
     return list(answers.as_json()["predictions"])
 
 
-def run(scenario: Callable[[Batcher], Any], limits: Limits | None = None, seen: Callable[[Batch], None] = lambda batch: None) -> Any:
+def run(
+    scenario: Callable[[Batcher], Any], limits: Limits | None = None, seen: Callable[[Batch], None] = lambda batch: None
+) -> Any:
     async def inside() -> Any:
         bounds = limits or Limits()
         admission = Admission(bounds)
@@ -65,12 +67,16 @@ def run(scenario: Callable[[Batcher], Any], limits: Limits | None = None, seen: 
 
 
 async def ask(batcher: Batcher, model: ServedModel, scores: Sequence[float]) -> list[Any]:
-    return await asyncio.gather(*(batcher.submit(model, row(score), values) for score in scores), return_exceptions=True)
+    return await asyncio.gather(
+        *(batcher.submit(model, row(score), values) for score in scores), return_exceptions=True
+    )
 
 
 def test_what_arrives_in_one_turn_is_one_call_and_each_gets_its_own_answer() -> None:
     counted, batches = Counted(), []
-    answers, taken = run(lambda batcher: ask(batcher, served(counted, QUICK), [0.1, 0.2, 0.3]), seen=lambda batch: batches.append(batch))
+    answers, taken = run(
+        lambda batcher: ask(batcher, served(counted, QUICK), [0.1, 0.2, 0.3]), seen=lambda batch: batches.append(batch)
+    )
     assert answers == [[0.1], [0.2], [0.3]]
     assert counted.calls == [3]
     assert counted.threads == {threading.get_ident()}
@@ -82,7 +88,9 @@ def test_two_versions_are_never_asked_together() -> None:
     one, two = Counted(), Counted()
 
     async def scenario(batcher: Batcher) -> Any:
-        return await asyncio.gather(*(ask(batcher, served(model, QUICK, name), [0.5, 0.6]) for name, model in (("1", one), ("2", two))))
+        return await asyncio.gather(
+            *(ask(batcher, served(model, QUICK, name), [0.5, 0.6]) for name, model in (("1", one), ("2", two)))
+        )
 
     run(scenario)
     assert one.calls == two.calls == [1, 1] or one.calls == two.calls == [2]
@@ -143,7 +151,9 @@ def test_beyond_the_queue_a_request_is_told_to_come_again_and_the_others_are_ans
     model = served(Counted(lambda _frame: may_end.wait(30)), None)
 
     async def scenario(batcher: Batcher) -> Any:
-        all_of_them = asyncio.gather(*(batcher.submit(model, row(score), values) for score in (0.1, 0.2, 0.3, 0.4)), return_exceptions=True)
+        all_of_them = asyncio.gather(
+            *(batcher.submit(model, row(score), values) for score in (0.1, 0.2, 0.3, 0.4)), return_exceptions=True
+        )
         await asyncio.sleep(0)
         may_end.set()
         return await all_of_them

@@ -21,10 +21,23 @@ import pytest
 from platform_lib.serving.auth.api_keys import new_key
 from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from tests.conftest import free_port
-from tests.serving.faulty import ANSWERS_NAN, NAME, RAISES, TAKES_A_MINUTE, Moods, MoodServer, moods, open_files, serving
+from tests.serving.faulty import (
+    ANSWERS_NAN,
+    NAME,
+    RAISES,
+    TAKES_A_MINUTE,
+    Moods,
+    MoodServer,
+    moods,
+    open_files,
+    serving,
+)
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="signals, process groups and mounts of POSIX")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="signals, process groups and mounts of POSIX"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +57,10 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("disk")
     is_mounted = (
         bool(shutil.which("mount"))
-        and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True).returncode == 0
+        and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
+        ).returncode
+        == 0
     )
     yield folder
     if is_mounted:
@@ -54,7 +70,18 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def server(made: Moods, keys: Path, small_disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoodServer]:
     key = new_key(keys, "checkout", ["predict", "admin"])
-    arguments = ["--keys", str(keys), "--log", str(small_disk / "log"), "--body-timeout-s", "2", "--request-timeout-s", "1", "--concurrency", "2"]
+    arguments = [
+        "--keys",
+        str(keys),
+        "--log",
+        str(small_disk / "log"),
+        "--body-timeout-s",
+        "2",
+        "--request-timeout-s",
+        "1",
+        "--concurrency",
+        "2",
+    ]
     issuer = {"MLP_OIDC_ISSUER": f"http://127.0.0.1:{free_port()}", "MLP_OIDC_AUDIENCE": "models"}
     with serving(made, tmp_path_factory.mktemp("out") / "out.txt", *arguments, environment=issuer, key=key) as server:
         yield server
@@ -80,7 +107,9 @@ class TestRegistry:
     def test_killed_and_back(self, made: Moods, server: MoodServer) -> None:
         version = server.model()["version"]
         made.mlflow.kill()
-        wait_until(lambda: server.model()["registry_error"] == "the registry does not answer as MLflow does (ConnectError).")
+        wait_until(
+            lambda: server.model()["registry_error"] == "the registry does not answer as MLflow does (ConnectError)."
+        )
         assert server.post().json()["model"]["version"] == version
         made.mlflow.start()
         promoted(made, server, "2")
@@ -110,8 +139,12 @@ class TestRegistry:
         assert (after["probabilities"], after["model"]) == (before["probabilities"], before["model"])
         assert between["probabilities"] != before["probabilities"]
 
-    @pytest.mark.parametrize("version", ["4", "5", "6", "7"], ids=["corrupted", "truncated", "swapped for another", "another contract"])
-    def test_an_artifact_that_is_not_the_registered_one_is_refused(self, version: str, made: Moods, server: MoodServer) -> None:
+    @pytest.mark.parametrize(
+        "version", ["4", "5", "6", "7"], ids=["corrupted", "truncated", "swapped for another", "another contract"]
+    )
+    def test_an_artifact_that_is_not_the_registered_one_is_refused(
+        self, version: str, made: Moods, server: MoodServer
+    ) -> None:
         model = made.files(version) / "model.skops"
         content = model.read_bytes()
         middle = len(content) // 2
@@ -155,7 +188,9 @@ class TestModel:
 
 
 class TestLog:
-    def test_a_full_disk_is_reported_and_loses_nothing_once_there_is_room(self, server: MoodServer, small_disk: Path) -> None:
+    def test_a_full_disk_is_reported_and_loses_nothing_once_there_is_room(
+        self, server: MoodServer, small_disk: Path
+    ) -> None:
         if not small_disk.is_mount():
             pytest.skip("mount: only root may mount a small disk")
         with (small_disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
@@ -169,7 +204,9 @@ class TestLog:
         wait_until(lambda: not any("request log" in problem for problem in server.model()["problems"]))
         assert server.metric("mlp_log_dropped_total") == 0
 
-    def test_a_folder_that_cannot_be_written_to_is_reported_and_loses_nothing_once_it_can(self, server: MoodServer, small_disk: Path) -> None:
+    def test_a_folder_that_cannot_be_written_to_is_reported_and_loses_nothing_once_it_can(
+        self, server: MoodServer, small_disk: Path
+    ) -> None:
         log = small_disk / "log"
         request_id = server.post().json()["request_id"]
         wait_until(lambda: is_logged(log, request_id))
@@ -185,14 +222,22 @@ class TestLog:
 
 def is_logged(folder: Path, request_id: str) -> bool:
     log = LogFolder.at(str(folder))
-    return bool(log.files(PREDICTIONS)) and request_id in log.read(PREDICTIONS, columns=["request_id", "time"])["request_id"].to_pylist()
+    return (
+        bool(log.files(PREDICTIONS))
+        and request_id in log.read(PREDICTIONS, columns=["request_id", "time"])["request_id"].to_pylist()
+    )
 
 
 class TestAccess:
     def test_an_issuer_that_is_down_is_unavailable_and_keys_go_on_working(self, server: MoodServer) -> None:
         import jwt
 
-        token = jwt.encode({"iss": "http://127.0.0.1:1", "aud": "models", "scope": "predict"}, "k" * 32, algorithm="HS256", headers={"kid": "one"})
+        token = jwt.encode(
+            {"iss": "http://127.0.0.1:1", "aud": "models", "scope": "predict"},
+            "k" * 32,
+            algorithm="HS256",
+            headers={"kid": "one"},
+        )
         assert server.post(key=token).status_code in (401, 503)
         signed = jwt.encode({"aud": "models"}, signing_key(), algorithm="ES256", headers={"kid": "one"})
         answer = server.post(key=signed)
@@ -291,11 +336,20 @@ def test_an_s3_that_refuses_is_reported_and_what_it_never_took_is_counted(status
         "log.close(5)\n"
         "print(json.dumps([log.counts.taken, log.counts.written, log.counts.dropped]))\n"
     )
-    credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.server_port}"}
+    credentials = {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.server_port}",
+    }
     environment = os.environ | credentials | {"AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
     finally:
         store.shutdown()
@@ -350,7 +404,9 @@ class Load:
             thread.join(60)
 
 
-def test_sigterm_under_load_answers_whom_it_took_and_keeps_every_row_and_workers_agree_before(made: Moods, tmp_path: Path) -> None:
+def test_sigterm_under_load_answers_whom_it_took_and_keeps_every_row_and_workers_agree_before(
+    made: Moods, tmp_path: Path
+) -> None:
     made.registry.promote(made.versions["1"])
     with serving(made, tmp_path / "out.txt", "--workers", "2", "--log", str(tmp_path / "log")) as server:
         wait_until(lambda: server.said().count("version 1 of") == 2)

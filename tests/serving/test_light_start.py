@@ -16,7 +16,13 @@ from platform_lib.data.frame import feature_frame
 from platform_lib.data.rows import Row, columns_of, rows_of
 from platform_lib.model.artifact import LoadedModel, Predictions, predict
 from platform_lib.model.profile import Profile, build_profile, parse_profile
-from platform_lib.model.reference_answers import SampleAnswers, kept_answers, read_sample_answers, sample_answers, write_sample_answers
+from platform_lib.model.reference_answers import (
+    SampleAnswers,
+    kept_answers,
+    read_sample_answers,
+    sample_answers,
+    write_sample_answers,
+)
 from platform_lib.registry.model_files import requirements
 from platform_lib.serving.fastpath.parity import difference_from
 from platform_lib.serving.fastpath.selection import answering, choose
@@ -43,7 +49,9 @@ def profile(pipeline: Pipeline) -> Profile:
 def kept(pipeline: Pipeline, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> SampleAnswers:
     """As they come out of an artifact."""
     folder = tmp_path_factory.mktemp("artifact")
-    write_sample_answers(sample_answers(pipeline, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION, profile), folder)
+    write_sample_answers(
+        sample_answers(pipeline, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION, profile), folder
+    )
     read = read_sample_answers(folder)
     assert read is not None
     return read
@@ -60,7 +68,9 @@ def unasked(pipeline: Pipeline) -> LoadedModel:
     return Unasked(name="people", version="1", pipeline=pipeline, contract=CLASSIFICATION, sha256="0")
 
 
-def test_what_was_kept_is_what_the_pipeline_answers_to_check_rows_and_samples(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+def test_what_was_kept_is_what_the_pipeline_answers_to_check_rows_and_samples(
+    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+) -> None:
     found = kept_answers(kept, CLASSIFICATION, profile)
     assert found is not None
     asked, answers = found
@@ -76,22 +86,30 @@ def test_answers_to_rows_that_are_made_otherwise_now_are_not_compared(profile: P
     assert kept_answers(msgspec.structs.replace(kept, check=moved), CLASSIFICATION, profile) is None
 
 
-def test_with_the_libraries_of_training_the_pipeline_is_not_asked(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+def test_with_the_libraries_of_training_the_pipeline_is_not_asked(
+    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+) -> None:
     model = unasked(pipeline)
     choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)
     assert choice.fast is not None, choice.reason
     assert choose(model, EXAMPLE, profile, kept, same_libraries=False).fast is None
 
 
-def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here(
+    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+) -> None:
     assert kept.check is not None
     (label, shares), *others = kept.check.answers  # type: ignore[misc]
-    forged = msgspec.structs.replace(kept, check=msgspec.structs.replace(kept.check, answers=[(f"not {label}", shares), *others]))
+    forged = msgspec.structs.replace(
+        kept, check=msgspec.structs.replace(kept.check, answers=[(f"not {label}", shares), *others])
+    )
     assert choose(loaded(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is not None
     assert choose(unasked(pipeline), EXAMPLE, profile, forged, same_libraries=True).is_mismatch
 
 
-def test_a_version_is_accepted_and_answers_without_pandas(pipeline: Pipeline, profile: Profile, kept: SampleAnswers, tmp_path: Path) -> None:
+def test_a_version_is_accepted_and_answers_without_pandas(
+    pipeline: Pipeline, profile: Profile, kept: SampleAnswers, tmp_path: Path
+) -> None:
     sha256 = write_artifact(tmp_path / "version", pipeline)
     (tmp_path / "version" / "profile.json").write_bytes(msgspec.json.encode(profile))
     write_sample_answers(kept, tmp_path / "version")
@@ -117,12 +135,18 @@ def test_a_version_is_accepted_and_answers_without_pandas(pipeline: Pipeline, pr
         print("same")
     """)
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "version"), sha256], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code, str(tmp_path / "version"), sha256],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.stdout == "same\n", done.stderr
 
 
-def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(pipeline: Pipeline, profile: Profile, kept: SampleAnswers) -> None:
+def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(
+    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+) -> None:
     model = loaded(pipeline)
     choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)
     assert choice.fast is not None
@@ -153,7 +177,9 @@ def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
         log_process.main()
         assert not {"pandas", "numpy"} & set(sys.modules)
     """)
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, json.loads(done.stdout)["written"]) == (0, 2), done.stderr
     found = LogFolder.at(str(tmp_path)).read(PREDICTIONS).to_pylist()
     assert [(row["age"], row["town"], row["prediction"], row["probabilities"]) for row in found] == [

@@ -39,7 +39,13 @@ def write_csv(path: Path, some: list[dict[str, Any]], separator: str = ",") -> P
         writer = csv.writer(file, delimiter=separator)
         writer.writerow(some[0])
         writer.writerows(
-            [["" if value is None else str(value).lower() if isinstance(value, bool) else value for value in row.values()] for row in some]
+            [
+                [
+                    "" if value is None else str(value).lower() if isinstance(value, bool) else value
+                    for value in row.values()
+                ]
+                for row in some
+            ]
         )
     return path
 
@@ -58,9 +64,15 @@ def test_the_answers_are_the_servers_from_and_to_every_format(
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 7)
     some = rows(50, seed=3)
     file, out = tmp_path / source, tmp_path / target
-    write_parquet(file, some) if source.endswith("parquet") else write_csv(file, some, "\t" if source.endswith("tsv") else ",")
+    write_parquet(file, some) if source.endswith("parquet") else write_csv(
+        file, some, "\t" if source.endswith("tsv") else ","
+    )
     assert predict(model, file, out) == BatchResult(rows=50, columns=ADDED)
-    written = pd.read_parquet(out) if target.endswith("parquet") else pd.read_csv(out, sep="\t" if target.endswith("tsv") else ",")
+    written = (
+        pd.read_parquet(out)
+        if target.endswith("parquet")
+        else pd.read_csv(out, sep="\t" if target.endswith("tsv") else ",")
+    )
     assert list(written.columns) == [*COLUMNS, *ADDED]
     served = answer_rows(model, some)
     assert written["prediction"].tolist() == served.values.tolist()
@@ -69,7 +81,16 @@ def test_the_answers_are_the_servers_from_and_to_every_format(
 
 
 def test_the_tables_own_cells_stay_as_they_are(model: LoadedModel, tmp_path: Path) -> None:
-    cells = {"note": ' "a", b ', "age": " 044", "income": "NA", "vip": "TRUE", "town": "007", "joined": "2024-01-02", "score": "5e-1", "secret": "x"}
+    cells = {
+        "note": ' "a", b ',
+        "age": " 044",
+        "income": "NA",
+        "vip": "TRUE",
+        "town": "007",
+        "joined": "2024-01-02",
+        "score": "5e-1",
+        "secret": "x",
+    }
     with (tmp_path / "in.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([list(cells), list(cells.values())])
     predict(model, tmp_path / "in.csv", tmp_path / "out.csv")
@@ -82,7 +103,15 @@ def test_semicolons_and_decimal_commas_are_read_and_semicolons_written(model: Lo
     text = "age;income;vip;town;joined;score;secret\n44;1000,5;true;Bern;2024-01-02;-0,5;x\n"
     (tmp_path / "in.csv").write_text(text, encoding="utf-8")
     predict(model, tmp_path / "in.csv", tmp_path / "out.csv")
-    row = {"age": 44, "income": 1000.5, "vip": True, "town": "Bern", "joined": "2024-01-02", "score": -0.5, "secret": "x"}
+    row = {
+        "age": 44,
+        "income": 1000.5,
+        "vip": True,
+        "town": "Bern",
+        "joined": "2024-01-02",
+        "score": -0.5,
+        "secret": "x",
+    }
     served = answer_rows(model, [row])
     header, line = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()
     assert header == f"{text.splitlines()[0]};{';'.join(ADDED)}"
@@ -94,7 +123,9 @@ def test_regression_adds_one_column_of_numbers(tmp_path: Path) -> None:
     some = rows(9)
     result = predict(model, write_csv(tmp_path / "in.csv", some), tmp_path / "out.parquet")
     assert result.columns == ("prediction",)
-    np.testing.assert_allclose(pd.read_parquet(tmp_path / "out.parquet")["prediction"], answer_rows(model, some).values, rtol=1e-9)
+    np.testing.assert_allclose(
+        pd.read_parquet(tmp_path / "out.parquet")["prediction"], answer_rows(model, some).values, rtol=1e-9
+    )
 
 
 def test_other_columns_and_the_target_pass_through(model: LoadedModel, tmp_path: Path) -> None:
@@ -146,14 +177,27 @@ def has_a_probability(some: list[dict[str, Any]]) -> None:
             "in.csv: row 25, counted from 0: column 'score' is missing, expected a number; the contract says it is never missing.",
         ),
         (no_date, "in.csv: row 25, counted from 0: column 'joined' is 'soon', expected an ISO 8601 date or time."),
-        (lacks_a_column, "in.csv lacks the column 'income'; people version 1 needs age, income, vip, town, joined, score, secret."),
-        (has_a_prediction, "in.csv has a column 'prediction' already, which the answers would be written to. Rename it or take it out."),
-        (has_a_probability, "in.csv has a column 'probability_yes' already, which the answers would be written to. Rename it or take it out."),
+        (
+            lacks_a_column,
+            "in.csv lacks the column 'income'; people version 1 needs age, income, vip, town, joined, score, secret.",
+        ),
+        (
+            has_a_prediction,
+            "in.csv has a column 'prediction' already, which the answers would be written to. Rename it or take it out.",
+        ),
+        (
+            has_a_probability,
+            "in.csv has a column 'probability_yes' already, which the answers would be written to. Rename it or take it out.",
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_table_that_does_not_fit_is_one_sentence_and_nothing_is_written(
-    spoil: Callable[[list[dict[str, Any]]], None], sentence: str, model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spoil: Callable[[list[dict[str, Any]]], None],
+    sentence: str,
+    model: LoadedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 10)
     some = rows(40)
@@ -178,7 +222,9 @@ def test_a_table_that_does_not_fit_is_one_sentence_and_nothing_is_written(
     ],
     ids=["empty", "header-only", "bytes", "no-parquet", "suffix"],
 )
-def test_a_file_that_is_no_table_is_one_sentence(name: str, content: bytes, sentence: str, model: LoadedModel, tmp_path: Path) -> None:
+def test_a_file_that_is_no_table_is_one_sentence(
+    name: str, content: bytes, sentence: str, model: LoadedModel, tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=sentence):
         predict(model, tmp_path / name, tmp_path / "out.csv")
@@ -208,7 +254,9 @@ def test_an_output_that_cannot_be_is_refused(out: str, sentence: str, model: Loa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.csv", "in.csv"]
 
 
-def test_a_model_that_fails_halfway_leaves_nothing(model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_fails_halfway_leaves_nothing(
+    model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 10)
     calls: list[int] = []
     real = answer_table
@@ -225,7 +273,9 @@ def test_a_model_that_fails_halfway_leaves_nothing(model: LoadedModel, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
-@pytest.mark.skipif(os.name == "nt" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="such a folder stops nobody here")
+@pytest.mark.skipif(
+    os.name == "nt" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="such a folder stops nobody here"
+)
 def test_a_folder_that_may_not_be_written_to_is_refused(model: LoadedModel, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
@@ -243,11 +293,16 @@ def test_labels_that_are_no_texts_keep_their_type(tmp_path: Path) -> None:
 
     some = rows(40)
     truth = np.array([row["score"] > 0 for row in some])
-    pipeline = Pipeline([("f", standard_features(CLASSIFICATION)), ("m", LogisticRegression())]).fit(frame_of(some, CLASSIFICATION), truth)
+    pipeline = Pipeline([("f", standard_features(CLASSIFICATION)), ("m", LogisticRegression())]).fit(
+        frame_of(some, CLASSIFICATION), truth
+    )
     contract = msgspec.structs.replace(CLASSIFICATION)
     predict(loaded(pipeline, contract), write_csv(tmp_path / "in.csv", some), tmp_path / "out.parquet")
     predict(loaded(pipeline, contract), tmp_path / "in.csv", tmp_path / "out.csv")
-    assert pd.read_parquet(tmp_path / "out.parquet")["prediction"].tolist() == pipeline.predict(frame_of(some, CLASSIFICATION)).tolist()
+    assert (
+        pd.read_parquet(tmp_path / "out.parquet")["prediction"].tolist()
+        == pipeline.predict(frame_of(some, CLASSIFICATION)).tolist()
+    )
     lines = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith(",prediction,probability_false,probability_true")
     assert {line.split(",")[7] for line in lines[1:]} == {"true", "false"}
@@ -255,7 +310,9 @@ def test_labels_that_are_no_texts_keep_their_type(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_memory_does_not_grow_with_the_table(suffix: str, model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_table(
+    suffix: str, model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 1000)
     some = rows(1000)
 

@@ -24,7 +24,8 @@ def values(column: Column) -> st.SearchStrategy[Any]:
     """Anything that the contract lets through, in range or not."""
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "integer": st.integers(-(10**12), 10**12) | st.integers(-100, 100).map(float),
-        "number": st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12) | st.integers(-(10**9), 10**9),
+        "number": st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
+        | st.integers(-(10**9), 10**9),
         "boolean": st.booleans(),
         "string": st.text(max_size=8) | st.sampled_from(column.allowed or ["x"]),
         "datetime": st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)).map(lambda time: time.isoformat()),
@@ -33,7 +34,11 @@ def values(column: Column) -> st.SearchStrategy[Any]:
 
 
 def any_rows(contract: DataContract) -> st.SearchStrategy[list[dict[str, Any]]]:
-    return st.lists(st.fixed_dictionaries({name: values(contract.columns[name]) for name in contract.features}), min_size=1, max_size=6)
+    return st.lists(
+        st.fixed_dictionaries({name: values(contract.columns[name]) for name in contract.features}),
+        min_size=1,
+        max_size=6,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,9 @@ def close(one: Any, other: Any) -> bool:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some=any_rows(CLASSIFICATION))
-def test_classes_are_the_same_one_by_one_in_a_batch_and_offline(some: list[dict[str, Any]], classifier: Pipeline) -> None:
+def test_classes_are_the_same_one_by_one_in_a_batch_and_offline(
+    some: list[dict[str, Any]], classifier: Pipeline
+) -> None:
     model = loaded(classifier)
     together = as_json(answer_rows(model, some))
     alone = [as_json(answer_rows(model, [row])) for row in some]
@@ -67,7 +74,9 @@ def test_classes_are_the_same_one_by_one_in_a_batch_and_offline(some: list[dict[
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some=any_rows(REGRESSION))
-def test_numbers_are_the_same_one_by_one_in_a_batch_and_offline(some: list[dict[str, Any]], regressor: Pipeline) -> None:
+def test_numbers_are_the_same_one_by_one_in_a_batch_and_offline(
+    some: list[dict[str, Any]], regressor: Pipeline
+) -> None:
     model = loaded(regressor, REGRESSION)
     together = as_json(answer_rows(model, some))["predictions"]
     offline = predict(regressor, frame_of(some, REGRESSION)).values.tolist()
@@ -87,7 +96,15 @@ def test_a_label_has_one_spelling(label: Any, text: str) -> None:
 
 def test_an_example_row_is_made_up_from_the_contract_where_none_was_kept(classifier: Pipeline, tmp_path: Path) -> None:
     row = example_row(CLASSIFICATION, tmp_path)
-    assert row == {"age": 54, "income": 500000.0, "vip": True, "town": "Bern", "joined": "2026-01-31T12:00:00", "score": 0.0, "secret": "text"}
+    assert row == {
+        "age": 54,
+        "income": 500000.0,
+        "vip": True,
+        "town": "Bern",
+        "joined": "2026-01-31T12:00:00",
+        "score": 0.0,
+        "secret": "text",
+    }
     answer_rows(loaded(classifier), [row])
 
 

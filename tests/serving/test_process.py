@@ -24,8 +24,24 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 ROWS: list[dict[str, Any]] = [
-    {"island": "Biscoe", "bill_length_mm": 48.2, "bill_depth_mm": 14.3, "flipper_length_mm": 210, "body_mass_g": 4600, "sex": None, "year": 2009},
-    {"island": "Dream", "bill_length_mm": 45.0, "bill_depth_mm": 17.1, "flipper_length_mm": 195, "body_mass_g": 3700, "sex": "female", "year": 2008},
+    {
+        "island": "Biscoe",
+        "bill_length_mm": 48.2,
+        "bill_depth_mm": 14.3,
+        "flipper_length_mm": 210,
+        "body_mass_g": 4600,
+        "sex": None,
+        "year": 2009,
+    },
+    {
+        "island": "Dream",
+        "bill_length_mm": 45.0,
+        "bill_depth_mm": 17.1,
+        "flipper_length_mm": 195,
+        "body_mass_g": 3700,
+        "sex": "female",
+        "year": 2008,
+    },
     {
         "island": "Torgersen",
         "bill_length_mm": None,
@@ -49,12 +65,29 @@ def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
 
 
 @contextmanager
-def serving(project: Project, log: Path, *args: str, module: str = "platform_lib.cli") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving(
+    project: Project, log: Path, *args: str, module: str = "platform_lib.cli"
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """`mlp serve` on a free port; answers on /healthz when the block begins, and is ended after it."""
     port = free_port()
-    command = [sys.executable, "-m", module, *(["serve"] if module.endswith("cli") else []), "--port", str(port), "--poll", "0.05", *args]
+    command = [
+        sys.executable,
+        "-m",
+        module,
+        *(["serve"] if module.endswith("cli") else []),
+        "--port",
+        str(port),
+        "--poll",
+        "0.05",
+        *args,
+    ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with log.open("wb") as output, subprocess.Popen(command, cwd=project.root, stdout=output, stderr=subprocess.STDOUT, env=environment) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=project.root, stdout=output, stderr=subprocess.STDOUT, env=environment
+        ) as process,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: answers(f"{url}/healthz", process, log))
@@ -92,7 +125,9 @@ class Callers:
             while not self._stop.is_set():
                 try:
                     answer = client.post(f"{self.url}/predict", json={"rows": ROWS})
-                    self.answers.append(answer.json()) if answer.status_code == 200 else self.failures.append(answer.text)
+                    self.answers.append(answer.json()) if answer.status_code == 200 else self.failures.append(
+                        answer.text
+                    )
                 except httpx.HTTPError as err:
                     self.failures.append(repr(err))
 
@@ -111,10 +146,14 @@ def offline(project: Project, version: str) -> tuple[list[Any], list[dict[str, f
     model = load_model(version, project)
     predictions = model.predict({name: [row[name] for row in ROWS] for name in model.contract.features})
     assert predictions.probabilities is not None
-    return predictions.values.tolist(), [dict(zip(predictions.classes, row, strict=True)) for row in predictions.probabilities.tolist()]
+    return predictions.values.tolist(), [
+        dict(zip(predictions.classes, row, strict=True)) for row in predictions.probabilities.tolist()
+    ]
 
 
-def test_promotions_and_a_rollback_under_load_fail_no_request_and_every_answer_is_its_versions(project: Project, tmp_path: Path) -> None:
+def test_promotions_and_a_rollback_under_load_fail_no_request_and_every_answer_is_its_versions(
+    project: Project, tmp_path: Path
+) -> None:
     expected = {version: offline(project, version) for version in ("1", "2")}
     assert expected["1"][1] != expected["2"][1]
     registry = Registry(f"sqlite:///{project.database.as_posix()}")
@@ -160,7 +199,9 @@ def test_with_nothing_promoted_it_waits_and_says_why(project: Project, tmp_path:
         wait_until(lambda: "canary" in httpx.get(f"{url}/readyz").text)
         answer = httpx.get(f"{url}/readyz")
         assert answer.status_code == 503
-        assert answer.json()["detail"].startswith("sample-model@canary is not served yet: the registry has no sample-model@canary yet")
+        assert answer.json()["detail"].startswith(
+            "sample-model@canary is not served yet: the registry has no sample-model@canary yet"
+        )
 
 
 def test_a_pinned_version_stays_whatever_is_promoted(project: Project, tmp_path: Path) -> None:

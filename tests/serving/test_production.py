@@ -46,7 +46,12 @@ class Server:
 
     def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
-        return httpx.post(f"{self.url}{path}", content=body if isinstance(body, bytes) else json.dumps(body), headers=headers, timeout=60)
+        return httpx.post(
+            f"{self.url}{path}",
+            content=body if isinstance(body, bytes) else json.dumps(body),
+            headers=headers,
+            timeout=60,
+        )
 
 
 def is_ready(url: str) -> bool:
@@ -63,9 +68,32 @@ def server(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     keys = folder / "keys.yaml"
     key, labels_key = new_key(keys, "checkout", ["predict"]), new_key(keys, "truth", ["labels"])
     port, metrics_port = free_port(), free_port()
-    command = [sys.executable, "-m", "platform_lib.cli", "serve", "--port", str(port), "--workers", "2", "--keys", str(keys)]
-    command += ["--metrics-port", str(metrics_port), "--log", str(folder / "log"), "--max-rows", "50", "--max-body-mib", "0.1"]
-    with (folder / "out.txt").open("w") as out, subprocess.Popen(command, cwd=project.root, stdout=out, stderr=subprocess.STDOUT) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "platform_lib.cli",
+        "serve",
+        "--port",
+        str(port),
+        "--workers",
+        "2",
+        "--keys",
+        str(keys),
+    ]
+    command += [
+        "--metrics-port",
+        str(metrics_port),
+        "--log",
+        str(folder / "log"),
+        "--max-rows",
+        "50",
+        "--max-body-mib",
+        "0.1",
+    ]
+    with (
+        (folder / "out.txt").open("w") as out,
+        subprocess.Popen(command, cwd=project.root, stdout=out, stderr=subprocess.STDOUT) as process,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_ready(url))
@@ -81,7 +109,10 @@ def ask(server: Server, protocol: str, row: dict[str, Any]) -> httpx.Response:
         return server.post("/predict", {"rows": [row]})
     if protocol == "mlflow":
         return server.post("/invocations", {"dataframe_split": {"columns": list(row), "data": [list(row.values())]}})
-    inputs = [{"name": name, "shape": [1], "datatype": DATATYPES.get(name, "FP64"), "data": [value]} for name, value in row.items()]
+    inputs = [
+        {"name": name, "shape": [1], "datatype": DATATYPES.get(name, "FP64"), "data": [value]}
+        for name, value in row.items()
+    ]
     return server.post(f"/v2/models/{server.name}/infer", {"inputs": inputs})
 
 
@@ -122,8 +153,12 @@ def test_a_value_gets_the_same_verdict_in_every_protocol(server: Server, row: di
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", "/v2/models/sample-model/infer"])
-@pytest.mark.parametrize(("body", "status"), [(b"{}", 400), (b"not json", 400), (b" " * 200_000, 413)], ids=["empty", "broken", "large"])
-def test_a_bad_body_gets_the_same_verdict_in_every_protocol(server: Server, path: str, body: bytes, status: int) -> None:
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{}", 400), (b"not json", 400), (b" " * 200_000, 413)], ids=["empty", "broken", "large"]
+)
+def test_a_bad_body_gets_the_same_verdict_in_every_protocol(
+    server: Server, path: str, body: bytes, status: int
+) -> None:
     answer = server.post(path, body)
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
 
@@ -184,10 +219,17 @@ def test_metrics_add_up_over_the_workers(server: Server) -> None:
 
 def test_what_was_asked_and_what_came_true_are_found_in_the_log(server: Server) -> None:
     answer = server.post("/predict", {"rows": [ROW, {**ROW, "island": "Dream"}]}).json()
-    told = server.post("/labels", {"labels": [{"request_id": answer["request_id"], "row": 1, "label": "Gentoo"}]}, server.labels_key)
+    told = server.post(
+        "/labels", {"labels": [{"request_id": answer["request_id"], "row": 1, "label": "Gentoo"}]}, server.labels_key
+    )
     assert told.json() == {"accepted": 1}
     folder = LogFolder.at(str(server.log))
-    wait_until(lambda: bool(folder.files(LABELS)) and any(row["request_id"] == answer["request_id"] for row in folder.read(PREDICTIONS).to_pylist()))
+    wait_until(
+        lambda: (
+            bool(folder.files(LABELS))
+            and any(row["request_id"] == answer["request_id"] for row in folder.read(PREDICTIONS).to_pylist())
+        )
+    )
     rows = [row for row in folder.read(PREDICTIONS).to_pylist() if row["request_id"] == answer["request_id"]]
     assert [(row["row"], row["key_name"], row["version"], row["island"], row["prediction"]) for row in rows] == [
         (0, "checkout", "1", "Biscoe", answer["predictions"][0]),

@@ -39,7 +39,8 @@ def test_a_taken_port_is_one_sentence_with_the_holder_and_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(
-            ServiceError, match=rf"port {port} is taken by .+ \(process \d+\): stop that, or choose another with --port, such as --port {port + 1}\."
+            ServiceError,
+            match=rf"port {port} is taken by .+ \(process \d+\): stop that, or choose another with --port, such as --port {port + 1}\.",
         ):
             open_listener("127.0.0.1", port)
 
@@ -52,7 +53,14 @@ def test_port_0_takes_a_free_one() -> None:
 def test_the_printed_request_survives_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     example = {"town": 'L\'Abbaye "x" $HOME', "score": 0.5, "age": None}
-    served = ServedModel(model=loaded(None), tags={}, example=example, sample=Predictions(np.zeros(1), None), profile=None, since=datetime.now(UTC))
+    served = ServedModel(
+        model=loaded(None),
+        tags={},
+        example=example,
+        sample=Predictions(np.zeros(1), None),
+        profile=None,
+        since=datetime.now(UTC),
+    )
     words = shlex.split(curl_example("http://127.0.0.1:8000", served))
     assert words[:3] == ["curl", "-s", "http://127.0.0.1:8000/predict"]
     assert words[3:5] == ["-H", "Content-Type: application/json"]
@@ -67,7 +75,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"), [(None, "churn@champion"), ("7", "churn/7"), ("@candidate", "churn@candidate"), ("models:/other/3", "other/3")]
+    ("text", "meant"),
+    [(None, "churn@champion"), ("7", "churn/7"), ("@candidate", "churn@candidate"), ("models:/other/3", "other/3")],
 )
 def test_in_a_project_its_champion_in_its_store_is_meant(text: str | None, meant: str, here: Project) -> None:
     project, reference, uri = _what_to_serve(text, Settings())

@@ -24,7 +24,11 @@ ROWS = 80
 
 def _config(task: Any = "classification", slices: list[str] | None = None) -> TrainConfig:
     contract = DataContract(
-        name="t", path="t.csv", task=task, target="y", columns={**COLUMNS, "y": Column(type="string" if task == "classification" else "number")}
+        name="t",
+        path="t.csv",
+        task=task,
+        target="y",
+        columns={**COLUMNS, "y": Column(type="string" if task == "classification" else "number")},
     )
     metric = "accuracy" if task == "classification" else "mae"
     return TrainConfig(data=contract, model=ModelConfig(name="m"), gate=GateConfig(metric=metric), slices=slices or [])
@@ -62,7 +66,11 @@ def _of(evaluation: Evaluation, column: str) -> dict[str, SliceResult]:
 def test_metrics_of_labels_are_measured_and_those_of_probabilities_say_why_not() -> None:
     evaluation = _measured([])
     assert evaluation.rows == ROWS
-    assert evaluation.metrics == {"accuracy": 0.875, "balanced_accuracy": 0.75, "f1_macro": pytest.approx((120 / 130 + 20 / 30) / 2)}
+    assert evaluation.metrics == {
+        "accuracy": 0.875,
+        "balanced_accuracy": 0.75,
+        "f1_macro": pytest.approx((120 / 130 + 20 / 30) / 2),
+    }
     assert set(evaluation.not_computed) == {"roc_auc", "average_precision", "log_loss", "brier"}
     assert "no probabilities" in evaluation.not_computed["roc_auc"]
     assert evaluation.standard_errors["accuracy"] == pytest.approx(np.sqrt(0.875 * 0.125 / ROWS), rel=0.15)
@@ -70,7 +78,11 @@ def test_metrics_of_labels_are_measured_and_those_of_probabilities_say_why_not()
 
 def test_a_slice_is_measured_on_its_own_rows() -> None:
     parts = _of(_measured(["city"]), "city")
-    assert {value: (part.rows, part.small) for value, part in parts.items()} == {"Pisa": (35, False), "Rome": (40, False), "missing": (5, True)}
+    assert {value: (part.rows, part.small) for value, part in parts.items()} == {
+        "Pisa": (35, False),
+        "Rome": (40, False),
+        "missing": (5, True),
+    }
     assert parts["Rome"].metrics["accuracy"] == 1.0
     assert parts["Pisa"].metrics["balanced_accuracy"] == 0.5
 

@@ -27,9 +27,13 @@ COLUMNS = {
 }
 
 
-def _contract(columns: dict[str, Column] | None = None, target: Column | None = None, task: Any = "classification") -> DataContract:
+def _contract(
+    columns: dict[str, Column] | None = None, target: Column | None = None, task: Any = "classification"
+) -> DataContract:
     label = target or Column(type="string", allowed=["no", "yes"])
-    return DataContract(name="t", path="t.csv", task=task, target="y", columns={**(COLUMNS if columns is None else columns), "y": label})
+    return DataContract(
+        name="t", path="t.csv", task=task, target="y", columns={**(COLUMNS if columns is None else columns), "y": label}
+    )
 
 
 def _frame(contract: DataContract | None = None, **columns: list[Any]) -> pd.DataFrame:
@@ -116,9 +120,18 @@ def test_column_names_of_any_kind_work() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"numeric_imputaton": "mean"}, "conf/features sets 'numeric_imputaton', which standard_features does not know; it knows numeric_imputation"),
-        ({"numeric_imputation": "zero"}, "features.numeric_imputation is 'zero', expected one of median, mean, most_frequent."),
-        ({"date_parts": ["minute"]}, "features.date_parts is ['minute'], expected some of year, month, day, weekday, hour."),
+        (
+            {"numeric_imputaton": "mean"},
+            "conf/features sets 'numeric_imputaton', which standard_features does not know; it knows numeric_imputation",
+        ),
+        (
+            {"numeric_imputation": "zero"},
+            "features.numeric_imputation is 'zero', expected one of median, mean, most_frequent.",
+        ),
+        (
+            {"date_parts": ["minute"]},
+            "features.date_parts is ['minute'], expected some of year, month, day, weekday, hour.",
+        ),
         ({"min_frequency": 0}, "features.min_frequency is 0, expected"),
         ({"max_categories": 0.5}, "features.max_categories is 0.5, expected"),
         ({"scale": "yes"}, "features.scale is 'yes', expected true or false."),
@@ -160,7 +173,9 @@ def _config(contract: DataContract, **model: Any) -> TrainConfig:
     return TrainConfig(data=contract, model=ModelConfig(name="m", **model), gate=GateConfig(metric="accuracy"))
 
 
-def _rare(labels: tuple[Any, Any] = ("no", "yes"), target: Column | None = None) -> tuple[DataContract, pd.DataFrame, Any]:
+def _rare(
+    labels: tuple[Any, Any] = ("no", "yes"), target: Column | None = None
+) -> tuple[DataContract, pd.DataFrame, Any]:
     """Two overlapping classes, the second rare."""
     contract = _contract({"x": Column(type="number")}, target)
     generator = np.random.default_rng(0)
@@ -170,7 +185,9 @@ def _rare(labels: tuple[Any, Any] = ("no", "yes"), target: Column | None = None)
     return contract, frame, np.array([labels[int(second)] for second in is_second], dtype=kind)
 
 
-def _second(labels: tuple[Any, Any], contract: DataContract, frame: pd.DataFrame, truth: Any, **model: Any) -> tuple[int, Any]:
+def _second(
+    labels: tuple[Any, Any], contract: DataContract, frame: pd.DataFrame, truth: Any, **model: Any
+) -> tuple[int, Any]:
     config = _config(contract, **model)
     estimator = LogisticRegression(class_weight=config.model.class_weight)
     answers = predict(compose_pipeline(standard_features(contract), estimator, config).fit(frame, truth), frame)
@@ -194,7 +211,9 @@ LABELS = [
 
 
 @pytest.mark.parametrize(("labels", "target"), LABELS)
-def test_a_threshold_is_the_probability_from_which_the_second_class_is_answered(labels: tuple[Any, Any], target: Column) -> None:
+def test_a_threshold_is_the_probability_from_which_the_second_class_is_answered(
+    labels: tuple[Any, Any], target: Column
+) -> None:
     contract, frame, truth = _rare(labels, target)
     plain, before = _second(labels, contract, frame, truth)
     lowered, after = _second(labels, contract, frame, truth, threshold=0.1)
@@ -220,7 +239,10 @@ def test_the_fitted_pipeline_comes_back_from_a_model_file_that_the_library_trust
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        (Column(type="string", allowed=["a", "b", "c"]), "is for two classes, but conf/data/t.yaml allows 3 labels of 'y': set it to null"),
+        (
+            Column(type="string", allowed=["a", "b", "c"]),
+            "is for two classes, but conf/data/t.yaml allows 3 labels of 'y': set it to null",
+        ),
         (Column(type="string"), "allows unlisted labels of 'y': set it to null, or list the two labels there."),
     ],
     ids=["three", "unlisted"],
@@ -242,5 +264,7 @@ def test_a_threshold_is_refused_for_a_model_without_probabilities() -> None:
     from sklearn.svm import LinearSVC
 
     contract = _contract({"x": Column(type="number")})
-    with pytest.raises(UsageError, match=r"LinearSVC gives no probabilities, so model\.threshold 0\.3 cannot be applied"):
+    with pytest.raises(
+        UsageError, match=r"LinearSVC gives no probabilities, so model\.threshold 0\.3 cannot be applied"
+    ):
         compose_pipeline(standard_features(contract), LinearSVC(), _config(contract, threshold=0.3))

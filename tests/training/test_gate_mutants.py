@@ -109,11 +109,17 @@ def _mutated(module: types.ModuleType, changes: Sequence[tuple[str, str]]) -> It
     assert module.__file__ is not None
     source = Path(module.__file__).read_text(encoding="utf-8")
     for old, new in changes:
-        assert source.count(old) == 1, f"{module.__name__} has {old!r} {source.count(old)} times, expected once: bring the mutant up to date"
+        assert source.count(old) == 1, (
+            f"{module.__name__} has {old!r} {source.count(old)} times, expected once: bring the mutant up to date"
+        )
         source = source.replace(old, new)
     mutant = types.ModuleType(module.__name__)
     exec(compile(source, module.__file__, "exec"), vars(mutant))
-    originals = {name: value for name, value in vars(module).items() if isinstance(value, types.FunctionType) and value.__module__ == module.__name__}
+    originals = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, types.FunctionType) and value.__module__ == module.__name__
+    }
     codes = {name: function.__code__ for name, function in originals.items()}
     try:
         for name, function in originals.items():

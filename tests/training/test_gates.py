@@ -28,11 +28,20 @@ def _wrong_on(*rows: range, truth: NDArray[Any] = TRUTH) -> Predictions:
     return Predictions(values, np.column_stack([1 - yes, yes]), ("no", "yes"))
 
 
-def _judge(candidate: Predictions, champion: Predictions | None = None, *, best: float | None = None, truth: Any = TRUTH, **gate: Any) -> Verdict:
+def _judge(
+    candidate: Predictions,
+    champion: Predictions | None = None,
+    *,
+    best: float | None = None,
+    truth: Any = TRUTH,
+    **gate: Any,
+) -> Verdict:
     values: dict[str, Any] = {"metric": "accuracy", "delta": 0.01} | gate
     settings = GateConfig(**values)
     version = None if champion is None else "7"
-    return judge(settings, truth=truth, candidate=candidate, champion=champion, champion_version=version, best_promoted=best)
+    return judge(
+        settings, truth=truth, candidate=candidate, champion=champion, champion_version=version, best_promoted=best
+    )
 
 
 # Thresholds
@@ -68,7 +77,12 @@ def test_a_threshold_holds_against_a_champion_that_is_worse_too() -> None:
 def test_the_same_model_again_passes_with_an_interval_of_zero_even_on_sixty_rows() -> None:
     model = _wrong_on(range(7), truth=TRUTH[:60])
     verdict = _judge(model, model, truth=TRUTH[:60], delta=0.0)
-    assert (verdict.passed, verdict.interval, verdict.score, verdict.champion_score) == (True, (0.0, 0.0), verdict.champion_score, verdict.score)
+    assert (verdict.passed, verdict.interval, verdict.score, verdict.champion_score) == (
+        True,
+        (0.0, 0.0),
+        verdict.champion_score,
+        verdict.score,
+    )
 
 
 def test_a_better_model_passes_and_a_worse_one_is_refused() -> None:
@@ -77,7 +91,9 @@ def test_a_better_model_passes_and_a_worse_one_is_refused() -> None:
     verdict = _judge(worse, better)
     assert not verdict.passed
     assert verdict.champion_score == 0.95
-    assert verdict.reasons[0].startswith("accuracy is 0.8500 against 0.9500 of the champion, version 7 on the same 1000 rows")
+    assert verdict.reasons[0].startswith(
+        "accuracy is 0.8500 against 0.9500 of the champion, version 7 on the same 1000 rows"
+    )
 
 
 def test_the_interval_is_that_of_paired_differences() -> None:
@@ -99,11 +115,15 @@ def test_a_delta_is_not_widened() -> None:
 
 
 def test_a_better_model_that_few_rows_cannot_show_is_refused_with_what_would_help() -> None:
-    verdict = _judge(_wrong_on(range(8), truth=TRUTH[:60]), _wrong_on(range(20, 30), truth=TRUTH[:60]), truth=TRUTH[:60])
+    verdict = _judge(
+        _wrong_on(range(8), truth=TRUTH[:60]), _wrong_on(range(20, 30), truth=TRUTH[:60]), truth=TRUTH[:60]
+    )
     assert verdict.score is not None and verdict.champion_score is not None
     assert verdict.score > verdict.champion_score
     assert not verdict.passed
-    assert verdict.reasons[0].endswith("So few rows cannot show that it is no worse: hold out more rows, or allow more with a larger gate.delta")
+    assert verdict.reasons[0].endswith(
+        "So few rows cannot show that it is no worse: hold out more rows, or allow more with a larger gate.delta"
+    )
 
 
 def test_a_clearly_worse_model_is_not_told_to_bring_more_rows() -> None:
@@ -139,7 +159,9 @@ def test_last_bits_of_a_reloaded_champion_do_not_refuse() -> None:
 def test_a_slow_slide_below_the_best_ever_promoted_is_stopped() -> None:
     champion = candidate = _wrong_on(range(100))
     verdict = _judge(candidate, champion, best=0.92)
-    assert verdict.reasons == ["accuracy is 0.9000, worse by 0.0200 than the best ever promoted, 0.9200; delta allows 0.01"]
+    assert verdict.reasons == [
+        "accuracy is 0.9000, worse by 0.0200 than the best ever promoted, 0.9200; delta allows 0.01"
+    ]
     assert _judge(candidate, champion, best=0.905).passed
 
 

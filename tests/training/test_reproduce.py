@@ -60,7 +60,9 @@ class TestRefusals:
         registry = open_registry(project, Settings())
         registry.client.set_model_version_tag("sample-model", "1", "mlp.data_hash", "0" * 32)
 
-        with pytest.raises(NotFound, match=r"the table data/sample\.csv with MD5 0{32} is neither in the commit nor here"):
+        with pytest.raises(
+            NotFound, match=r"the table data/sample\.csv with MD5 0{32} is neither in the commit nor here"
+        ):
             _reproduce(project)
 
 
@@ -105,9 +107,13 @@ class TestReproduction:
         matches, notes = _reproduce(project)
 
         assert matches
-        assert notes == ["note: the lock of dependencies is not the one it was trained with, so installed packages may differ."]
+        assert notes == [
+            "note: the lock of dependencies is not the one it was trained with, so installed packages may differ."
+        ]
 
-    def test_a_table_under_dvc_comes_back_from_the_cache_by_its_hash(self, tmp_path: Path, generate: Callable[..., Project]) -> None:
+    def test_a_table_under_dvc_comes_back_from_the_cache_by_its_hash(
+        self, tmp_path: Path, generate: Callable[..., Project]
+    ) -> None:
         project = generate(tmp_path / "project")
         source = tmp_path / "mine.csv"
         lines = (project.data_dir / "sample.csv").read_text(encoding="utf-8").splitlines()

@@ -56,7 +56,9 @@ class TestResult:
 
         assert results[0] == results[1]
 
-    def test_one_that_passes_is_champion_at_once_on_a_local_registry(self, project: Project, registry: Registry) -> None:
+    def test_one_that_passes_is_champion_at_once_on_a_local_registry(
+        self, project: Project, registry: Registry
+    ) -> None:
         result = _train(project)
 
         assert (result.passed, result.promoted, result.champion_before) == (True, True, "1")
@@ -70,7 +72,9 @@ class TestResult:
         assert registry.resolve("sample-model/2").aliases == ("candidate",)
         assert registry.resolve("sample-model@champion").version == "1"
 
-    def test_a_refused_one_is_registered_with_the_reasons_and_no_alias(self, project: Project, registry: Registry) -> None:
+    def test_a_refused_one_is_registered_with_the_reasons_and_no_alias(
+        self, project: Project, registry: Registry
+    ) -> None:
         result = _train(project, "model.params.C=0.00001")
 
         record = registry.resolve(f"sample-model/{result.version}")
@@ -117,7 +121,13 @@ class TestRecord:
         record = open_registry(trained, Settings()).resolve("sample-model@champion")
 
         named = {value for name, value in vars(VersionTag).items() if name.isupper()}
-        expected = named - {VersionTag.FLOW_RUN, VersionTag.NEW_BASELINE, VersionTag.FORCED, VersionTag.PERCENT, VersionTag.CANARY_SINCE}
+        expected = named - {
+            VersionTag.FLOW_RUN,
+            VersionTag.NEW_BASELINE,
+            VersionTag.FORCED,
+            VersionTag.PERCENT,
+            VersionTag.CANARY_SINCE,
+        }
         assert {tag for tag in record.tags if tag in named} == expected
         assert json.loads(record.tags[VersionTag.PROMOTED_SCORE])["target"] == "species"
 
@@ -131,7 +141,10 @@ class TestRecord:
     def test_a_step_of_the_users_own_logs_into_the_run(self, project: Project, registry: Registry) -> None:
         pipeline = project.root / "src" / "sample_model" / "pipeline.py"
         text = pipeline.read_text(encoding="utf-8")
-        pipeline.write_text(text.replace("    split =", "    import mlflow\n\n    mlflow.log_metric('mine', 42)\n    split ="), encoding="utf-8")
+        pipeline.write_text(
+            text.replace("    split =", "    import mlflow\n\n    mlflow.log_metric('mine', 42)\n    split ="),
+            encoding="utf-8",
+        )
         _forget_user_code()
 
         result = _train(project)
@@ -144,7 +157,9 @@ class TestRecord:
 
         _train(project)
 
-        assert {name: value for name, value in os.environ.items() if name.endswith("_URI")} == {n: v for n, v in before.items() if n.endswith("_URI")}
+        assert {name: value for name, value in os.environ.items() if name.endswith("_URI")} == {
+            n: v for n, v in before.items() if n.endswith("_URI")
+        }
 
 
 def _forget_user_code() -> None:
@@ -173,7 +188,10 @@ class TestNewSchema:
         result = _train(project)
 
         assert not result.passed
-        assert "the champion, version 1, cannot be scored on these rows: the table lacks the column 'island'" in result.verdict.reasons[-1]
+        assert (
+            "the champion, version 1, cannot be scored on these rows: the table lacks the column 'island'"
+            in result.verdict.reasons[-1]
+        )
         assert result.verdict.reasons[-1].endswith("`mlp train --new-baseline` lets the thresholds alone decide")
 
     def test_a_new_baseline_is_decided_by_thresholds_and_tagged(self, project: Project, registry: Registry) -> None:
@@ -187,7 +205,9 @@ class TestNewSchema:
 
 class TestRefusedBeforehand:
     @pytest.mark.parametrize("missing", ["lock", "commit"])
-    def test_without_a_lock_or_a_commit_no_run_is_opened(self, project: Project, registry: Registry, missing: str) -> None:
+    def test_without_a_lock_or_a_commit_no_run_is_opened(
+        self, project: Project, registry: Registry, missing: str
+    ) -> None:
         import shutil
 
         before = len(_runs(registry, "FINISHED") + _runs(registry, "FAILED"))
@@ -214,7 +234,9 @@ class TestRefusedBeforehand:
 
 
 class TestFailures:
-    def test_a_step_that_refuses_fails_the_run_with_its_reason_and_registers_nothing(self, project: Project, registry: Registry) -> None:
+    def test_a_step_that_refuses_fails_the_run_with_its_reason_and_registers_nothing(
+        self, project: Project, registry: Registry
+    ) -> None:
         with pytest.raises(UsageError):
             _train(project, "model.params.C=-1")
 
@@ -245,7 +267,10 @@ class TestFailures:
         _forget_user_code()
         assert len(_runs(registry, "FAILED")) == 1
 
-    @pytest.mark.parametrize("tags", [{"mlp.pid": "999999999", "mlp.process_started": "1.0"}, {"mlp.pid": "self", "mlp.process_started": "1.0"}])
+    @pytest.mark.parametrize(
+        "tags",
+        [{"mlp.pid": "999999999", "mlp.process_started": "1.0"}, {"mlp.pid": "self", "mlp.process_started": "1.0"}],
+    )
     def test_runs_of_processes_that_are_gone_are_closed(self, registry: Registry, tags: dict[str, str]) -> None:
         import socket
 

@@ -54,7 +54,14 @@ def train(config, steps):
 class TestProcesses:
     def _start(self, project: Project, *args: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "platform_lib.cli", "train", "--json", *args]
-        return subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command,
+            cwd=project.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
 
     def _until_fitting(self, project: Project, process: "subprocess.Popen[str]") -> None:
         deadline = time.monotonic() + 90
@@ -64,7 +71,9 @@ class TestProcesses:
 
     @pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT", "SIGKILL"])
     @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-    def test_a_training_that_is_stopped_leaves_a_killed_run_and_no_version(self, project: Project, registry: Registry, stop: str) -> None:
+    def test_a_training_that_is_stopped_leaves_a_killed_run_and_no_version(
+        self, project: Project, registry: Registry, stop: str
+    ) -> None:
         (project.root / "src" / "sample_model" / "pipeline.py").write_text(_SLOW_FIT, encoding="utf-8")
         process = self._start(project)
         self._until_fitting(project, process)
@@ -78,7 +87,9 @@ class TestProcesses:
         assert (len(_runs(registry, "RUNNING")), len(_runs(registry, "KILLED"))) == (0, 1)
         assert [record.version for record in registry.versions("sample-model")] == ["1"]
 
-    def test_trainings_at_the_same_time_in_an_empty_project_all_register(self, tmp_path: Path, generate: Callable[..., Project]) -> None:
+    def test_trainings_at_the_same_time_in_an_empty_project_all_register(
+        self, tmp_path: Path, generate: Callable[..., Project]
+    ) -> None:
         project = generate(tmp_path / "project")
 
         processes = [self._start(project, f"seed={seed}", "gate.delta=1") for seed in range(3)]

@@ -33,12 +33,21 @@ CONTRACT = DataContract(
 
 def _config(**changes: Any) -> TrainConfig:
     gate = GateConfig(metric="accuracy", thresholds={"accuracy": 0.5}, delta=0.01, bootstrap_samples=200)
-    return TrainConfig(**{"data": CONTRACT, "model": ModelConfig(name="known"), "gate": gate, "split": SplitConfig(test_share=0.3)} | changes)
+    return TrainConfig(
+        **{"data": CONTRACT, "model": ModelConfig(name="known"), "gate": gate, "split": SplitConfig(test_share=0.3)}
+        | changes
+    )
 
 
 def _table(rows: int = 400) -> pd.DataFrame:
     numbers = np.arange(rows)
-    return pd.DataFrame({"id": numbers, "x": (numbers % 10).astype(float), "y": np.where(numbers % 10 >= 5, "high", "low").astype(object)})
+    return pd.DataFrame(
+        {
+            "id": numbers,
+            "x": (numbers % 10).astype(float),
+            "y": np.where(numbers % 10 >= 5, "high", "low").astype(object),
+        }
+    )
 
 
 class Sometimes(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -119,7 +128,12 @@ def test_evaluation_measures_the_held_out_rows_only() -> None:
     split = split_rows(table, _config())
     truth = split.train.truth.copy()
     truth[:] = np.where(truth == "high", "low", "high")
-    lying = Split(table=table, held_out=split.held_out, train=type(split.train)(frame=split.train.frame, truth=truth), test=split.test)
+    lying = Split(
+        table=table,
+        held_out=split.held_out,
+        train=type(split.train)(frame=split.train.frame, truth=truth),
+        test=split.test,
+    )
 
     evaluation = evaluate_held_out(_pipeline(5), lying, _config())
 
@@ -128,7 +142,14 @@ def test_evaluation_measures_the_held_out_rows_only() -> None:
 
 
 class TestGate:
-    def _judge(self, candidate: float, champion: float | None, best: float | None = None, table: pd.DataFrame | None = None, **changes: Any) -> Any:
+    def _judge(
+        self,
+        candidate: float,
+        champion: float | None,
+        best: float | None = None,
+        table: pd.DataFrame | None = None,
+        **changes: Any,
+    ) -> Any:
         config = _config(**changes)
         split = split_rows(_table() if table is None else table, config)
         loaded = None if champion is None else _champion(champion)
@@ -145,7 +166,10 @@ class TestGate:
         assert verdict.rows == len(split.test)
 
     def test_a_worse_candidate_is_refused_and_a_better_one_passes(self) -> None:
-        assert (self._judge(candidate=4, champion=5).passed, self._judge(candidate=5, champion=4).passed) == (False, True)
+        assert (self._judge(candidate=4, champion=5).passed, self._judge(candidate=5, champion=4).passed) == (
+            False,
+            True,
+        )
 
     def test_the_champion_is_scored_anew_and_not_by_its_memory(self) -> None:
         """The rows have changed since the champion was promoted with 1.0: its old score would refuse every candidate."""
@@ -194,17 +218,23 @@ class TestGate:
             ),
         ],
     )
-    def test_a_champion_that_cannot_be_scored_refuses_and_says_what_to_do(self, contract: DataContract, reason: str) -> None:
+    def test_a_champion_that_cannot_be_scored_refuses_and_says_what_to_do(
+        self, contract: DataContract, reason: str
+    ) -> None:
         config = _config()
 
-        verdict = judge_candidate(_pipeline(5), split_rows(_table(), config), config, champion=_champion(4, contract), best_promoted=None)
+        verdict = judge_candidate(
+            _pipeline(5), split_rows(_table(), config), config, champion=_champion(4, contract), best_promoted=None
+        )
 
         assert not verdict.passed
         assert reason in verdict.reasons[-1]
         assert "--new-baseline" in verdict.reasons[-1]
 
 
-def test_the_generated_pipeline_composes_the_six_steps_in_order(tmp_path: Path, generate: Callable[..., Project]) -> None:
+def test_the_generated_pipeline_composes_the_six_steps_in_order(
+    tmp_path: Path, generate: Callable[..., Project]
+) -> None:
     from platform_lib.training.config.compose import compose
     from platform_lib.training.steps import Steps
     from platform_lib.user_code import import_user_module
@@ -220,7 +250,9 @@ def test_the_generated_pipeline_composes_the_six_steps_in_order(tmp_path: Path, 
         return step
 
     names = ("load", "split", "fit", "evaluate", "gate", "register")
-    result = import_user_module(project, "pipeline").train(compose(project).config, Steps(**{name: watched(name) for name in names}))
+    result = import_user_module(project, "pipeline").train(
+        compose(project).config, Steps(**{name: watched(name) for name in names})
+    )
 
     assert tuple(order) == names
     assert result.passed

@@ -41,7 +41,11 @@ def main() -> None:
         environments.lock(list(PEERS.values()))
         return
     file = given.json or (SAVED if given.docs else None)
-    run = read(given.saved) if given.saved else measure(given.only or [OURS, *PEERS], given.model or list(MODELS), given.seconds, given.rounds, file)
+    run = (
+        read(given.saved)
+        if given.saved
+        else measure(given.only or [OURS, *PEERS], given.model or list(MODELS), given.seconds, given.rounds, file)
+    )
     if file and given.saved != file:
         save(run, file)
     print(report.section(run))
@@ -60,7 +64,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="save the run in this file after each round")
     parser.add_argument("--from", type=Path, dest="saved", help="show this saved run instead of measuring one")
     parser.add_argument("--plot", type=Path, help="draw the run into this SVG file")
-    parser.add_argument("--docs", action="store_true", help="write the data, the plot and the section of docs/performance.md")
+    parser.add_argument(
+        "--docs", action="store_true", help="write the data, the plot and the section of docs/performance.md"
+    )
     parser.add_argument("--lock", action="store_true", help="only resolve and pin the requirements again")
     return parser.parse_args()
 
@@ -99,14 +105,26 @@ def measure(servers: list[str], models: list[str], seconds: float, rounds: int, 
                 _say(f"round {number}, {model}, {server}: {entry.trouble or loads}")
         if file:
             save(so_far(number), file)
-    scaling = (two_workers(fitted["mixed"], programs[OURS], seconds),) if two and OURS in programs and "mixed" in fitted else ()
+    scaling = (
+        (two_workers(fitted["mixed"], programs[OURS], seconds),)
+        if two and OURS in programs and "mixed" in fitted
+        else ()
+    )
     return so_far(rounds, scaling)
 
 
-def _measure(server: str, model: BenchmarkModel, programs: dict[str, Path], missing: dict[str, str], plan: Plan) -> Measured:
+def _measure(
+    server: str, model: BenchmarkModel, programs: dict[str, Path], missing: dict[str, str], plan: Plan
+) -> Measured:
     if server in missing:
-        return Measured(server=server, model=model.name, trouble=f"its environment could not be created: {missing[server]}")
-    return measure_ours(model, programs[server], plan) if server == OURS else measure_peer(PEERS[server], model, programs[server], plan)
+        return Measured(
+            server=server, model=model.name, trouble=f"its environment could not be created: {missing[server]}"
+        )
+    return (
+        measure_ours(model, programs[server], plan)
+        if server == OURS
+        else measure_peer(PEERS[server], model, programs[server], plan)
+    )
 
 
 def _installed(servers: list[str]) -> tuple[dict[str, Path], dict[str, str]]:
@@ -125,18 +143,34 @@ def _about(name: str, programs: Path | None) -> About:
     versions = environments.versions(distribution, programs) if programs else {}
     if name in PEERS:
         peer = PEERS[name]
-        return About(name=name, title=peer.title, distribution=distribution, page=peer.page, configured=peer.configured, versions=versions)
+        return About(
+            name=name,
+            title=peer.title,
+            distribution=distribution,
+            page=peer.page,
+            configured=peer.configured,
+            versions=versions,
+        )
     configured = (
         "`mlp serve` with `--keys`, `--metrics-port` and `--log`, one worker; one row as a `/predict` body, 100 and 1,000 rows as the same "
         "`/v2` tensors that MLServer receives; only the extra `serving` is installed"
     )
-    return About(name=name, title="ours", distribution=distribution, page="docs/serving.md", configured=configured, versions=versions)
+    return About(
+        name=name,
+        title="ours",
+        distribution=distribution,
+        page="docs/serving.md",
+        configured=configured,
+        versions=versions,
+    )
 
 
 def _machine() -> str:
     processor = platform.processor() or platform.machine()
     if (told := Path("/proc/cpuinfo")).exists():
-        names = [line.split(":", 1)[1].strip() for line in told.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in told.read_text().splitlines() if line.startswith("model name")
+        ]
         processor = names[0] if names else processor
     return f"{os.cpu_count()} cores of {processor}, {platform.system()}"
 
@@ -150,7 +184,9 @@ def with_section(page: str, section: str) -> str:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page lacks one of the lines {BEGIN.strip()!r} and {END.strip()!r}: add them where the section belongs.")
+        raise ValueError(
+            f"the page lacks one of the lines {BEGIN.strip()!r} and {END.strip()!r}: add them where the section belongs."
+        )
     return f"{before}{BEGIN}\n{section}\n{END}{after}"
 
 

@@ -42,7 +42,9 @@ def expected(model: BenchmarkModel, rows: Sequence[Row]) -> list[Any]:
 def rows_to_check(model: BenchmarkModel) -> list[list[Row]]:
     """Make requests: many of one row, some of more rows, and rows in which every nullable value is missing."""
     features = {name: model.contract.columns[name] for name in model.contract.features}
-    bare = [{name: None if column.nullable else row[name] for name, column in features.items()} for row in model.rows[:3]]
+    bare = [
+        {name: None if column.nullable else row[name] for name, column in features.items()} for row in model.rows[:3]
+    ]
     single = [[row] for row in [*bare, *model.rows][:SINGLE_ROWS]]
     return [*single, *([*bare, *model.rows * (1 + count // len(model.rows))][:count] for count in TOGETHER)]
 
@@ -53,7 +55,10 @@ def check(ask: Ask, model: BenchmarkModel) -> Checked:
     truths = iter(expected(model, [row for rows in requests for row in rows]))
     compared = wrong = 0
     example = ""
-    with httpx.Client(timeout=60, limits=httpx.Limits(max_connections=AT_ONCE)) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+    with (
+        httpx.Client(timeout=60, limits=httpx.Limits(max_connections=AT_ONCE)) as client,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
         for rows, answers in zip(requests, pool.map(lambda rows: _asked(ask, client, rows), requests), strict=True):
             truth = [next(truths) for _ in rows]
             compared += len(rows)

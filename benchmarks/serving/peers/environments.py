@@ -42,7 +42,18 @@ def programs(name: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         _uv("venv", "--python", sys.executable, str(folder))
         into = ["--python", str(folder / "bin" / "python")]
-        _uv("pip", "install", *into, "--link-mode", "copy", "--compile-bytecode", "--no-deps", "-r", str(requirements), *library)
+        _uv(
+            "pip",
+            "install",
+            *into,
+            "--link-mode",
+            "copy",
+            "--compile-bytecode",
+            "--no-deps",
+            "-r",
+            str(requirements),
+            *library,
+        )
         done.touch()
     return folder / "bin"
 
@@ -50,9 +61,7 @@ def programs(name: str) -> Path:
 def versions(name: str, folder: Path) -> dict[str, str]:
     """Return the versions of Python, the shared packages and a server's own distribution in its environment."""
     names = [*SHARED, *([name] if name else [])]
-    program = (
-        "import sys, json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in sys.argv[1:]} | {'python': sys.version.split()[0]}))"
-    )
+    program = "import sys, json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in sys.argv[1:]} | {'python': sys.version.split()[0]}))"
     told = subprocess.run([str(folder / "python"), "-c", program, *names], check=True, capture_output=True, text=True)
     return dict(json.loads(told.stdout))
 
@@ -66,7 +75,18 @@ def lock(peers: list[Peer]) -> None:
 
 
 def _compile(name: str, source: str, given: str, *options: str) -> None:
-    command = ["pip", "compile", "--quiet", "--upgrade", "--python-version", "3.11", "--no-annotate", "--no-header", *options, source]
+    command = [
+        "pip",
+        "compile",
+        "--quiet",
+        "--upgrade",
+        "--python-version",
+        "3.11",
+        "--no-annotate",
+        "--no-header",
+        *options,
+        source,
+    ]
     text = _uv(*command, given=given)
     (REQUIREMENTS / f"{name}.txt").write_text(text, encoding="utf-8")
 
@@ -77,7 +97,9 @@ def _uv(*arguments: str, given: str = "") -> str:
         raise NotInstalled("uv is not on PATH; `make setup` installs it")
     done = subprocess.run([uv, *arguments], input=given, capture_output=True, text=True, cwd=REPOSITORY)
     if done.returncode:
-        raise NotInstalled(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"uv ended with {done.returncode}")
+        raise NotInstalled(
+            done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"uv ended with {done.returncode}"
+        )
     return done.stdout
 
 

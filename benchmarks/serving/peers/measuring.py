@@ -59,7 +59,9 @@ class Target:
         Raises:
             httpx.HTTPStatusError: The server answered with an error.
         """
-        answer = client.post(self.url, content=self.body(rows), headers=self.headers | {"Content-Type": "application/json"})
+        answer = client.post(
+            self.url, content=self.body(rows), headers=self.headers | {"Content-Type": "application/json"}
+        )
         answer.raise_for_status()
         return self.answers(answer.json())
 
@@ -74,7 +76,12 @@ def peer_target(peer: Peer, model: BenchmarkModel, programs: Path, *, core: int 
     columns = Columns.of(model)
     with processes.started(peer, model, programs, core=core) as server:
         target = Target(
-            server.url, {}, server.process, 0.0, lambda rows: json.dumps(peer.body(columns, rows), separators=(",", ":")).encode(), peer.answers
+            server.url,
+            {},
+            server.process,
+            0.0,
+            lambda rows: json.dumps(peer.body(columns, rows), separators=(",", ":")).encode(),
+            peer.answers,
         )
         _wait_for_right_answer(target, model, server)
         yield replace(target, start_s=time.perf_counter() - server.begun)
@@ -86,8 +93,21 @@ def our_target(model: BenchmarkModel, programs: Path | None, *arguments: str, co
     python = programs / "python" if programs else None
     with TemporaryDirectory() as folder, serving(model, Path(folder), *arguments, core=core, python=python) as running:
         tensors = f"{running.url.removesuffix('/predict')}/v2/models/{model.name}/infer"
-        named = Target(running.url, running.headers, running.process, running.start_s, _rows_body, _predictions, lambda: dropped_rows(running))
-        yield replace(named, many=replace(named, url=tensors, body=partial(_tensors_body, Columns.of(model)), answers=mlserver.PEER.answers))
+        named = Target(
+            running.url,
+            running.headers,
+            running.process,
+            running.start_s,
+            _rows_body,
+            _predictions,
+            lambda: dropped_rows(running),
+        )
+        yield replace(
+            named,
+            many=replace(
+                named, url=tensors, body=partial(_tensors_body, Columns.of(model)), answers=mlserver.PEER.answers
+            ),
+        )
 
 
 def _rows_body(rows: Sequence[Row]) -> bytes:
@@ -96,7 +116,9 @@ def _rows_body(rows: Sequence[Row]) -> bytes:
 
 def _tensors_body(columns: Columns, rows: Sequence[Row]) -> bytes:
     """Make the request that MLServer receives too (Open Inference Protocol); both return only predictions."""
-    return json.dumps({**mlserver.body(columns, rows), "outputs": [{"name": "prediction"}]}, separators=(",", ":")).encode()
+    return json.dumps(
+        {**mlserver.body(columns, rows), "outputs": [{"name": "prediction"}]}, separators=(",", ":")
+    ).encode()
 
 
 def _predictions(answer: Any) -> list[Any]:
@@ -179,9 +201,18 @@ def load_on(target: Target, model: BenchmarkModel, *, rows: int, connections: in
     if rows >= MANY_ROWS and target.many is not None:
         target = target.many
     body = target.body((model.rows * (1 + rows // len(model.rows)))[:rows])
-    closed_loop(target.url, body, target.headers, connections=connections, seconds=max(1.0, plan.seconds / 2), core=plan.load_core)
+    closed_loop(
+        target.url,
+        body,
+        target.headers,
+        connections=connections,
+        seconds=max(1.0, plan.seconds / 2),
+        core=plan.load_core,
+    )
     before, dropped = processes.cpu_s(target.process), target.dropped_rows()
-    result = closed_loop(target.url, body, target.headers, connections=connections, seconds=plan.seconds, core=plan.load_core)
+    result = closed_loop(
+        target.url, body, target.headers, connections=connections, seconds=plan.seconds, core=plan.load_core
+    )
     used_s = processes.cpu_s(target.process) - before
     answered = result.statuses.get("200", 0)
     return Load(

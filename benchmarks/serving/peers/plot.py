@@ -34,7 +34,11 @@ def draw(run: Run, file: Path) -> None:
         FigureCanvasSVG(figure)
         figure.suptitle("One row per request, 64 connections, one core for the server", color=INK, fontsize=10)
         for place, model in enumerate(models):
-            loads = [(about.title, about.name, entry.load(LOAD)) for about in run.servers if (entry := run.of(about.name, model))]
+            loads = [
+                (about.title, about.name, entry.load(LOAD))
+                for about in run.servers
+                if (entry := run.of(about.name, model))
+            ]
             shown = [(title, name, load) for title, name, load in loads if load and load.per_second]
             for column, (measure, label) in enumerate(COLUMNS):
                 axes = figure.add_subplot(len(models), len(COLUMNS), place * len(COLUMNS) + column + 1)
@@ -45,7 +49,12 @@ def draw(run: Run, file: Path) -> None:
 
 def _panel(axes: Any, shown: list[tuple[str, str, Load]], measure: str, title: str, *, names: bool) -> None:
     values = [getattr(load, measure) for _, _, load in shown]
-    bars = axes.barh(range(len(shown)), values, color=[OURS_COLOUR if name == OURS else PEER_COLOUR for _, name, _ in shown], height=0.7)
+    bars = axes.barh(
+        range(len(shown)),
+        values,
+        color=[OURS_COLOUR if name == OURS else PEER_COLOUR for _, name, _ in shown],
+        height=0.7,
+    )
     axes.bar_label(bars, [f"{value:,.0f}" if value >= 10 else f"{value:.1f}" for value in values], padding=3, color=INK)
     axes.set_xscale("log")
     axes.set_xlim(min(values, default=1) / 2, max(values, default=1) * 4)

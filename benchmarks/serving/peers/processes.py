@@ -58,12 +58,21 @@ def started(peer: Peer, model: BenchmarkModel, programs: Path, *, core: int | No
         (folder / "columns.json").write_text(columns.as_json(), encoding="utf-8")
         port = free_port()
         start = peer.start(Stage(folder, programs, port, model.name, columns))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+        }
         environment |= {**QUIET, "PATH": f"{programs}{os.pathsep}{environment.get('PATH', '')}", **start.environment}
         said = folder / "output.txt"
         begun = time.perf_counter()
         with said.open("wb") as output:
-            process = subprocess.Popen(start.command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                start.command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         watched = psutil.Process(process.pid)
         try:
             if core is not None:

@@ -17,20 +17,43 @@ CLOSED_LOOP = (
 
 def section(run: Run) -> str:
     """Return the section of docs/performance.md, without its heading."""
-    parts = [_taken(run), summary(run), losses(run), table(run), *([_scaling(run)] if run.scaling else []), configured(run), CLOSED_LOOP]
+    parts = [
+        _taken(run),
+        summary(run),
+        losses(run),
+        table(run),
+        *([_scaling(run)] if run.scaling else []),
+        configured(run),
+        CLOSED_LOOP,
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def table(run: Run) -> str:
     """Return every figure of the run: one line per model, server and load."""
-    head = ["model", "server", "rows x conn.", "requests/s", "p50 ms", "p99 ms", "CPU µs per request", "memory MiB", "start s", "wrong / checked"]
+    head = [
+        "model",
+        "server",
+        "rows x conn.",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU µs per request",
+        "memory MiB",
+        "start s",
+        "wrong / checked",
+    ]
     lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
     for entry in run.measured:
         name = _title(run, entry.server)
         if entry.trouble:
             lines.append([entry.model, name, "", "", "", "", "", "", "", f"not measured: {_plain(entry.trouble)}"])
         for place, load in enumerate(entry.loads):
-            once = [f"{entry.memory_mib:,.0f} → {entry.memory_after_mib:,.0f}", f"{entry.start_s:.1f}", f"{entry.wrong} / {entry.compared:,}"]
+            once = [
+                f"{entry.memory_mib:,.0f} → {entry.memory_after_mib:,.0f}",
+                f"{entry.start_s:.1f}",
+                f"{entry.wrong} / {entry.compared:,}",
+            ]
             lines.append([entry.model, name, load.name, *_figures(load), *(once if place == 0 else ["", "", ""])])
     return _markdown(lines)
 
@@ -38,12 +61,26 @@ def table(run: Run) -> str:
 def _figures(load: Load) -> list[str]:
     failed = f" ({load.failed} failed)" if load.failed else ""
     unlogged = f" ({load.unlogged:.0%} of rows not logged)" if load.unlogged >= 0.005 else ""
-    return [f"{_rate(load.per_second)}{failed}{unlogged}", f"{load.p50_ms:.2f}", f"{load.p99_ms:.2f}", f"{load.cpu_us:,.0f}"]
+    return [
+        f"{_rate(load.per_second)}{failed}{unlogged}",
+        f"{load.p50_ms:.2f}",
+        f"{load.p99_ms:.2f}",
+        f"{load.cpu_us:,.0f}",
+    ]
 
 
 def summary(run: Run) -> str:
     """Return our server beside the best peer of each load."""
-    head = ["model", "rows x conn.", "ours, requests/s", "best peer", "peer, requests/s", "ours / peer", "ours, p99 ms", "peer, p99 ms"]
+    head = [
+        "model",
+        "rows x conn.",
+        "ours, requests/s",
+        "best peer",
+        "peer, requests/s",
+        "ours / peer",
+        "ours, p99 ms",
+        "peer, p99 ms",
+    ]
     lines = [head, ["---", "---:", "---:", "---", "---:", "---:", "---:", "---:"]]
     for ours in _all(run, OURS):
         for load in ours.loads:
@@ -65,30 +102,45 @@ def losses(run: Run) -> str:
         for load in ours.loads:
             pairs = [(peer, other) for peer in peers if (other := peer.load(load.name)) and not other.failed]
             where = f"{ours.model}, {load.name}"
-            found += _beaten(run, f"{where}, requests/s", load.per_second, ((p, o.per_second) for p, o in pairs), larger=True)
+            found += _beaten(
+                run, f"{where}, requests/s", load.per_second, ((p, o.per_second) for p, o in pairs), larger=True
+            )
             found += _beaten(run, f"{where}, p50 ms", load.p50_ms, ((p, o.p50_ms) for p, o in pairs))
             found += _beaten(run, f"{where}, p99 ms", load.p99_ms, ((p, o.p99_ms) for p, o in pairs))
             found += _beaten(run, f"{where}, CPU µs per request", load.cpu_us, ((p, o.cpu_us) for p, o in pairs))
         found += _beaten(run, f"{ours.model}, start s", ours.start_s, ((p, p.start_s) for p in peers))
-        found += _beaten(run, f"{ours.model}, memory MiB after the first answer", ours.memory_mib, ((p, p.memory_mib) for p in peers))
-        found += _beaten(run, f"{ours.model}, memory MiB after the loads", ours.memory_after_mib, ((p, p.memory_after_mib) for p in peers))
+        found += _beaten(
+            run, f"{ours.model}, memory MiB after the first answer", ours.memory_mib, ((p, p.memory_mib) for p in peers)
+        )
+        found += _beaten(
+            run,
+            f"{ours.model}, memory MiB after the loads",
+            ours.memory_after_mib,
+            ((p, p.memory_after_mib) for p in peers),
+        )
     if not found:
         return "**Where another server is better:** in none of this run's figures."
     return "\n".join(["**Where another server is better:**", "", *(f"- {line}" for line in found)])
 
 
-def _beaten(run: Run, what: str, ours: float, others: Iterable[tuple[Measured, float]], *, larger: bool = False) -> list[str]:
+def _beaten(
+    run: Run, what: str, ours: float, others: Iterable[tuple[Measured, float]], *, larger: bool = False
+) -> list[str]:
     better = [(peer, value) for peer, value in others if (value > ours if larger else value < ours)]
     if not better:
         return []
     better.sort(key=lambda pair: pair[1], reverse=larger)
-    return [f"{what}: {', '.join(f'{_title(run, peer.server)} {_rate(value)}' for peer, value in better)}; ours {_rate(ours)}."]
+    return [
+        f"{what}: {', '.join(f'{_title(run, peer.server)} {_rate(value)}' for peer, value in better)}; ours {_rate(ours)}."
+    ]
 
 
 def configured(run: Run) -> str:
     """Return how each server was configured, and which pages of its documentation that follows."""
     lines = [["server", "version", "configuration", "documentation that it follows"], ["---"] * 4]
-    lines += [[about.title, about.versions.get(about.distribution, ""), about.configured, about.page] for about in run.servers]
+    lines += [
+        [about.title, about.versions.get(about.distribution, ""), about.configured, about.page] for about in run.servers
+    ]
     return _markdown(lines)
 
 
@@ -96,8 +148,14 @@ def _taken(run: Run) -> str:
     ours = next((about.versions for about in run.servers if about.name == OURS), {})
     shared = ", ".join(f"{name} {ours[name]}" for name in ("scikit-learn", "numpy", "pandas") if name in ours)
     others = [f"{about.title}: {wrong}" for about in run.servers if (wrong := _differing(about, ours))]
-    cores = "the server with all its processes on one core, the load generator on the other" if run.pinned else "no process pinned to a core"
-    rounds = f"medians of {run.rounds} rounds, each of which starts every server in turn" if run.rounds > 1 else "one round"
+    cores = (
+        "the server with all its processes on one core, the load generator on the other"
+        if run.pinned
+        else "no process pinned to a core"
+    )
+    rounds = (
+        f"medians of {run.rounds} rounds, each of which starts every server in turn" if run.rounds > 1 else "one round"
+    )
     return (
         f"{run.date}, {run.machine}, load average {run.busy:.1f} before the run; Python {run.python}, {shared} in every environment"
         f"{f' but {_listed(others)}' if others else ''}; {cores}; {run.load}, keep-alive, {run.seconds:g} s per load after a shorter warm-up "
@@ -121,7 +179,13 @@ def _scaling(run: Run) -> str:
 
 def _differing(about: About, ours: dict[str, str]) -> str:
     names = ("python", "scikit-learn", "numpy", "pandas")
-    return _listed([f"{name} {about.versions[name]}" for name in names if about.versions.get(name, ours.get(name)) != ours.get(name)])
+    return _listed(
+        [
+            f"{name} {about.versions[name]}"
+            for name in names
+            if about.versions.get(name, ours.get(name)) != ours.get(name)
+        ]
+    )
 
 
 def _listed(parts: list[str]) -> str:
@@ -134,7 +198,11 @@ def _all(run: Run, server: str) -> list[Measured]:
 
 def _peers(run: Run, model: str) -> list[Measured]:
     """Peers without a wrong prediction: a fast wrong one does not count."""
-    return [entry for entry in run.measured if entry.server != OURS and entry.model == model and not entry.trouble and not entry.wrong]
+    return [
+        entry
+        for entry in run.measured
+        if entry.server != OURS and entry.model == model and not entry.trouble and not entry.wrong
+    ]
 
 
 def _title(run: Run, server: str) -> str:

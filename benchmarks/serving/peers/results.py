@@ -108,10 +108,16 @@ def combine(rounds: Iterable[Measured]) -> Measured:
         return bad
     loads = []
     for same in zip(*(entry.loads for entry in every), strict=True):
-        middle = {name: median(getattr(load, name) for load in same) for name in ("per_second", "p50_ms", "p99_ms", "cpu_us")}
+        middle = {
+            name: median(getattr(load, name) for load in same) for name in ("per_second", "p50_ms", "p99_ms", "cpu_us")
+        }
         failed, unlogged = sum(load.failed for load in same), median(load.unlogged for load in same)
-        loads.append(Load(rows=same[0].rows, connections=same[0].connections, failed=failed, unlogged=unlogged, **middle))
-    middle = {name: median(getattr(entry, name) for entry in every) for name in ("start_s", "memory_mib", "memory_after_mib")}
+        loads.append(
+            Load(rows=same[0].rows, connections=same[0].connections, failed=failed, unlogged=unlogged, **middle)
+        )
+    middle = {
+        name: median(getattr(entry, name) for entry in every) for name in ("start_s", "memory_mib", "memory_after_mib")
+    }
     return Measured(
         server=every[0].server,
         model=every[0].model,

@@ -22,10 +22,26 @@ _EXAMPLES = (
 @click.option("--version", help="The version that becomes the canary, such as 7.")
 @click.option("--percent", type=float, help="Its share of the requests, above 0 and at most 100.")
 @click.option("--force", is_flag=True, help="Although the gate refused it.")
-@click.option("--log", "place", default=".mlp/log", show_default=True, help="The servers' request log: a folder or s3://bucket/prefix.")
-@click.option("--url", help="A server to ask for failures and disagreements too; its key, of the scope admin, in MLP_API_KEY.")
+@click.option(
+    "--log",
+    "place",
+    default=".mlp/log",
+    show_default=True,
+    help="The servers' request log: a folder or s3://bucket/prefix.",
+)
+@click.option(
+    "--url", help="A server to ask for failures and disagreements too; its key, of the scope admin, in MLP_API_KEY."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(words: tuple[str, ...], version: str | None, percent: float | None, force: bool, place: str, url: str | None, as_json: bool) -> None:
+def command(
+    words: tuple[str, ...],
+    version: str | None,
+    percent: float | None,
+    force: bool,
+    place: str,
+    url: str | None,
+    as_json: bool,
+) -> None:
     """Try a version on a share of the requests.
 
     With --version and --percent it starts, or changes its share; `finish` makes it the champion, `abort` ends it; with neither, champion and canary
@@ -39,7 +55,9 @@ def command(words: tuple[str, ...], version: str | None, percent: float | None, 
 
     name, action = name_and_action(words, ("finish", "abort"))
     if action is not None and (version is not None or percent is not None):
-        raise UsageError(f"`mlp canary {action}` takes neither --version nor --percent: it is about the canary that there is.")
+        raise UsageError(
+            f"`mlp canary {action}` takes neither --version nor --percent: it is about the canary that there is."
+        )
     if percent is not None and version is None:
         raise UsageError("--percent needs --version: which version is the canary to be?")
     registry, name = open_model(name)
@@ -67,7 +85,9 @@ def name_and_action(words: tuple[str, ...], actions: tuple[str, ...]) -> tuple[s
     names = [word for word in words if word not in actions]
     chosen = [word for word in words if word in actions]
     if len(names) > 1 or len(chosen) > 1 or (names and any(sign in names[0] for sign in "@/:")):
-        raise UsageError(f"{' '.join(words)!r} is not understood: expected a model's name, and {' or '.join(actions)}, each at most once.")
+        raise UsageError(
+            f"{' '.join(words)!r} is not understood: expected a model's name, and {' or '.join(actions)}, each at most once."
+        )
     return (names[0] if names else None), (chosen[0] if chosen else None)
 
 

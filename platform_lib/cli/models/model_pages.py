@@ -45,7 +45,9 @@ def page(version: Inspected) -> None:
     for why in evaluation.get("not_computed", {}).values():
         console.print(why)
     if evaluation.get("confusion"):
-        _section("Confusion matrix: a row is the truth, a column what was predicted", _confusion(evaluation["confusion"]))
+        _section(
+            "Confusion matrix: a row is the truth, a column what was predicted", _confusion(evaluation["confusion"])
+        )
     if evaluation.get("residuals"):
         _section("Errors: prediction − truth", _residuals(evaluation["residuals"]))
     if evaluation.get("slices"):
@@ -105,7 +107,9 @@ def _confusion(confusion: dict[str, Any]) -> "Table":
 def _residuals(residuals: dict[str, Any]) -> "Table":
     names = {"0": "least", "0.5": "median", "1": "greatest"}
     values = {"mean": residuals["mean"], "standard deviation": residuals["standard_deviation"]}
-    values |= {names.get(share, f"{float(share):.0%} are below"): value for share, value in residuals["quantiles"].items()}
+    values |= {
+        names.get(share, f"{float(share):.0%} are below"): value for share, value in residuals["quantiles"].items()
+    }
     return pairs({name: number(value) for name, value in values.items()})
 
 

@@ -116,7 +116,15 @@ def _list(records: "list[VersionRecord]") -> None:
 
     metrics = _main_metrics(records)
     shown = table(
-        "version", "aliases", "gate", *metrics, "commit", "data", "trained", numeric=("version", *metrics), fixed=("commit", "data", "gate")
+        "version",
+        "aliases",
+        "gate",
+        *metrics,
+        "commit",
+        "data",
+        "trained",
+        numeric=("version", *metrics),
+        fixed=("commit", "data", "gate"),
     )
     dirty = False
     for record in records:

@@ -30,7 +30,11 @@ def command(reference: str | None, force: bool, as_json: bool) -> None:
     moved = registry.promote(record, force=force)
     note_canary(end_of_champion(registry, record))
     if as_json:
-        click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "changed": moved.changed}))
+        click.echo(
+            json.dumps(
+                {"name": record.name, "champion": record.version, "previous": moved.before, "changed": moved.changed}
+            )
+        )
     elif not moved.changed:
         click.echo(f"{record.name} version {record.version} is the champion already.")
     else:

@@ -22,13 +22,19 @@ def command(name: str | None, as_json: bool) -> None:
 
     project = find_project()
     if name is not None and any(sign in name for sign in "@/:"):
-        raise UsageError(f"{name!r} names a version, and a rollback goes to the one before: give the model's name only, or `mlp promote {name}`.")
+        raise UsageError(
+            f"{name!r} names a version, and a rollback goes to the one before: give the model's name only, or `mlp promote {name}`."
+        )
     registry = open_registry(project, load_settings())
     moved = registry.rollback(name or project.name)
     record = moved.champion
     note_canary(end_of_champion(registry, record))
     if as_json:
-        click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "changed": moved.changed}))
+        click.echo(
+            json.dumps(
+                {"name": record.name, "champion": record.version, "previous": moved.before, "changed": moved.changed}
+            )
+        )
     else:
         before = f"; version {moved.before} is previous" if moved.before else ""
         click.echo(f"{record.name} version {record.version} is the champion again{before}.")

@@ -27,7 +27,9 @@ def canary_started(record: "VersionRecord", percent: float, before: "Canary | No
         return
     same = until_now == record.version
     instead = f" in the place of version {until_now}" if until_now and not same else ""
-    click.echo(f"{record.name} version {record.version} {'stays' if same else 'is'} the canary{instead}, with {percent:g} % of the requests. {_SOON}")
+    click.echo(
+        f"{record.name} version {record.version} {'stays' if same else 'is'} the canary{instead}, with {percent:g} % of the requests. {_SOON}"
+    )
     if not record.passed_gate:
         click.echo("warning: the gate did not pass it.", err=True)
 
@@ -37,7 +39,9 @@ def shadow_started(record: "VersionRecord", *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"name": record.name, "shadow": record.version}))
     else:
-        click.echo(f"{record.name} version {record.version} is the shadow: it answers in the background and nobody hears it. {_SOON}")
+        click.echo(
+            f"{record.name} version {record.version} is the shadow: it answers in the background and nobody hears it. {_SOON}"
+        )
 
 
 def ended(record: "VersionRecord", alias: str, *, as_json: bool) -> None:
@@ -59,14 +63,19 @@ def warn_of_force(record: "VersionRecord", *, force: bool) -> None:
     """Say what is overruled before a version is promoted by force."""
     if force and not record.passed_gate:
         reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "it was never judged"
-        click.echo(f"warning: the gate did not pass version {record.version}: {reasons}. Promoting it because of --force; it is tagged so.", err=True)
+        click.echo(
+            f"warning: the gate did not pass version {record.version}: {reasons}. Promoting it because of --force; it is tagged so.",
+            err=True,
+        )
 
 
 def finished(moved: "Moved", *, as_json: bool) -> None:
     """The canary was promoted."""
     record = moved.champion
     if as_json:
-        click.echo(json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "canary": None}))
+        click.echo(
+            json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "canary": None})
+        )
     elif not moved.changed:
         click.echo(f"{record.name} version {record.version} was the champion already; it is no longer the canary.")
     else:
@@ -142,15 +151,21 @@ def ask_server(url: str) -> dict[str, Any]:
 
     key = os.environ.get("MLP_API_KEY")
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/model", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10)
+        answer = httpx.get(
+            f"{url.rstrip('/')}/model", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
+        )
         answer.raise_for_status()
         said: dict[str, Any] = answer.json()
     except httpx.HTTPStatusError as err:
-        raise ServiceError(f"{url}/model answers {err.response.status_code}: is MLP_API_KEY a key of that server?") from err
+        raise ServiceError(
+            f"{url}/model answers {err.response.status_code}: is MLP_API_KEY a key of that server?"
+        ) from err
     except (httpx.HTTPError, ValueError) as err:
         raise ServiceError(f"{url}/model does not answer as a model server does ({type(err).__name__}).") from err
     if "canary" not in said:
-        raise ServiceError(f"{url}/model tells only admins of canary and shadow: the key in MLP_API_KEY needs the scope admin.")
+        raise ServiceError(
+            f"{url}/model tells only admins of canary and shadow: the key in MLP_API_KEY needs the scope admin."
+        )
     return said
 
 
@@ -160,7 +175,9 @@ def _compared(champion: "VersionRecord", canary: "Canary", place: str) -> "LogCo
 
     verdict = canary.record.verdict or champion.verdict or {}
     versions = champion.version, canary.record.version
-    return compare_logged(LogFolder.at(place), champion.name, *versions, metric=verdict.get("metric"), since=canary.since)
+    return compare_logged(
+        LogFolder.at(place), champion.name, *versions, metric=verdict.get("metric"), since=canary.since
+    )
 
 
 def _table(compared: "LogComparison") -> None:
@@ -180,7 +197,10 @@ def _table(compared: "LogComparison") -> None:
         label = "mean prediction" if name == "mean" and len(compared.champion.predicted) <= 1 else f"predicted {name}"
         shown.add_row(label, *(_share(side, name) for side in sides))
     shown.add_row("labels", *(f"{side.labels:,}" for side in sides))
-    shown.add_row(compared.metric, *(number(side.score) + (f" ± {side.error:.4f}" if side.error is not None else "") for side in sides))
+    shown.add_row(
+        compared.metric,
+        *(number(side.score) + (f" ± {side.error:.4f}" if side.error is not None else "") for side in sides),
+    )
     show(stdout(), shown)
 
 
@@ -205,4 +225,6 @@ def _live(url: str, said: dict[str, Any] | None) -> None:
         click.echo(f"  {said['requests']:,} requests, {said['failures']:,} of them failed and answered by the champion")
     share = f" ({said['disagreements'] / said['compared']:.1%})" if said["compared"] else ""
     mean = "" if said["mean_difference"] is None else f"; mean difference {said['mean_difference']:.4g}"
-    click.echo(f"  {said['compared']:,} rows put to both versions, {said['disagreements']:,} answered otherwise{share}{mean}")
+    click.echo(
+        f"  {said['compared']:,} rows put to both versions, {said['disagreements']:,} answered otherwise{share}{mean}"
+    )

@@ -6,7 +6,9 @@ from platform_lib.cli.models.canary import name_and_action, open_model
 from platform_lib.names import Alias
 
 
-@click.command(epilog="Example: mlp shadow --version 7\n\nExample: mlp shadow --url http://127.0.0.1:8000\n\nExample: mlp shadow off")
+@click.command(
+    epilog="Example: mlp shadow --version 7\n\nExample: mlp shadow --url http://127.0.0.1:8000\n\nExample: mlp shadow off"
+)
 @click.argument("words", nargs=-1, metavar="[NAME] [off]")
 @click.option("--version", help="The version that becomes the shadow, such as 7.")
 @click.option("--url", help="A server to ask how far the shadow agrees; its key, of the scope admin, in MLP_API_KEY.")

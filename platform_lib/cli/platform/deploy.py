@@ -23,12 +23,26 @@ _EXAMPLES = (
 @click.command(epilog="\n\n".join(_EXAMPLES))
 @click.option("--stack", help="Stack with settings in deploy/Pulumi.STACK.yaml.  [default: the only one]")
 @click.option("--image", help="Deploy this image, NAME@sha256:…, instead of building one.")
-@click.option("--repository", envvar="MLP_IMAGE_REPOSITORY", help="Where the built image is pushed, without a tag (MLP_IMAGE_REPOSITORY).")
-@click.option("--builder", type=click.Choice(["docker", "podman", "buildah"]), help="What builds it.  [default: the first that works here]")
+@click.option(
+    "--repository",
+    envvar="MLP_IMAGE_REPOSITORY",
+    help="Where the built image is pushed, without a tag (MLP_IMAGE_REPOSITORY).",
+)
+@click.option(
+    "--builder",
+    type=click.Choice(["docker", "podman", "buildah"]),
+    help="What builds it.  [default: the first that works here]",
+)
 @click.option("--preview", "only_preview", is_flag=True, help="Only say what would change.")
 @click.option("--yes", is_flag=True, help="Do not ask; what a machine uses.")
-@click.option("--skip-smoke-test", is_flag=True, help="Do not try the model afterwards, where this machine cannot reach it.")
-@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Who signed the platform's certificates, when private.")
+@click.option(
+    "--skip-smoke-test", is_flag=True, help="Do not try the model afterwards, where this machine cannot reach it."
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Who signed the platform's certificates, when private.",
+)
 def command(
     stack: str | None,
     image: str | None,
@@ -54,9 +68,13 @@ def command(
     folder = project.root / "deploy"
     name = find_stack(folder, stack)
     if image and not is_pinned(image):
-        raise UsageError(f"--image is {image!r}: name it by its digest, NAME@sha256:…; a tag may mean another image tomorrow.")
+        raise UsageError(
+            f"--image is {image!r}: name it by its digest, NAME@sha256:…; a tag may mean another image tomorrow."
+        )
     if not image and not repository:
-        raise UsageError("there is no place to push the image to: give --repository (or MLP_IMAGE_REPOSITORY), or an image with --image.")
+        raise UsageError(
+            "there is no place to push the image to: give --repository (or MLP_IMAGE_REPOSITORY), or an image with --image."
+        )
     if not yes and not only_preview and not sys.stdin.isatty():
         raise UsageError("nobody can be asked here: deploy with --yes, or look with --preview.")
     deployed = PulumiStack(folder, name, say=_note)

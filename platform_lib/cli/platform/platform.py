@@ -21,9 +21,13 @@ def command() -> None:
 
 @command.command(epilog="Example: mlp platform check --send-alert\n\nExample: mlp platform check --inside --json")
 @_CONTEXT
-@click.option("--inside", is_flag=True, help="Ask only the cluster, where the public addresses cannot be reached from here.")
 @click.option(
-    "--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Who signed the certificates, when no public authority did."
+    "--inside", is_flag=True, help="Ask only the cluster, where the public addresses cannot be reached from here."
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Who signed the certificates, when no public authority did.",
 )
 @click.option("--send-alert", is_flag=True, help="Send a test alert to people, and see that it went out.")
 @click.option("--http-port", type=click.IntRange(1, 65535), default=80, hidden=True)
@@ -39,7 +43,11 @@ def check(context: str, inside: bool, ca_file: Path | None, send_alert: bool, ht
     from platform_lib.operations.platform_check.examine import examine_platform
 
     with working("Examining the platform"):
-        findings = list(examine_platform(Kubectl(context), outside=not inside, authority=ca_file, send_alert=send_alert, http_port=http_port))
+        findings = list(
+            examine_platform(
+                Kubectl(context), outside=not inside, authority=ca_file, send_alert=send_alert, http_port=http_port
+            )
+        )
     if as_json:
         import msgspec
 
@@ -71,7 +79,9 @@ def upgrade_crds(context: str, dry_run: bool, chart_mirror: str | None) -> int:
             mirror = find_outputs(kubectl, INGRESS_NAMESPACE).chart_mirror
         except UsageError:  # no platform yet: charts come from their own homes
             mirror = ""
-    count = upgrade_definitions(kubectl, Mirrors(chart_mirror=mirror), dry_run=dry_run, say=lambda line: click.echo(line, err=True))
+    count = upgrade_definitions(
+        kubectl, Mirrors(chart_mirror=mirror), dry_run=dry_run, say=lambda line: click.echo(line, err=True)
+    )
     click.echo(f"{count} definitions are up to date.")
     return ExitCode.OK
 
@@ -86,4 +96,6 @@ def _show(findings: "list[Finding]") -> None:
         shown.add_row(finding.level, finding.area, finding.seen, finding.mend)
     show(console, shown)
     count = sum(finding.level == "problem" for finding in findings)
-    console.print("The platform is as it should be." if count == 0 else f"{count} problem{'s' if count > 1 else ''} to mend.")
+    console.print(
+        "The platform is as it should be." if count == 0 else f"{count} problem{'s' if count > 1 else ''} to mend."
+    )

@@ -38,7 +38,16 @@ def _show(project: "Project", report: "PlatformReport") -> None:
     from platform_lib.cli.console import stdout
     from platform_lib.cli.rendering import moment, table
 
-    shown = table("service", "state", "address", "pid", "memory", "since", numeric=("pid", "memory"), fixed=("state", "address", "since"))
+    shown = table(
+        "service",
+        "state",
+        "address",
+        "pid",
+        "memory",
+        "since",
+        numeric=("pid", "memory"),
+        fixed=("state", "address", "since"),
+    )
     for service in report.services:
         shown.add_row(
             service.name,
@@ -58,20 +67,34 @@ def _about_the_model(project: "Project", report: "PlatformReport") -> list[str]:
     states = {service.name: service.state for service in report.services}
     lines = []
     if states["models"] == "up":
-        lines.append(f"Served: {project.name} version {report.served}" if report.served else f"Served: nothing yet ({report.not_served_because})")
+        lines.append(
+            f"Served: {project.name} version {report.served}"
+            if report.served
+            else f"Served: nothing yet ({report.not_served_because})"
+        )
     if states["mlflow"] == "up":
-        lines.append(f"Champion: {project.name} version {report.champion}" if report.champion else "Champion: none yet; `mlp train` makes one")
+        lines.append(
+            f"Champion: {project.name} version {report.champion}"
+            if report.champion
+            else "Champion: none yet; `mlp train` makes one"
+        )
     return lines
 
 
 def _what_to_do(services: "list[ServiceReport]") -> list[str]:
     if all(service.state == "not started" for service in services):
         return ["Nothing is started: `mlp up` does it."]
-    lines = [f"{service.name} is dead; its log is {service.log}. `mlp up` starts it again." for service in services if service.state == "dead"]
+    lines = [
+        f"{service.name} is dead; its log is {service.log}. `mlp up` starts it again."
+        for service in services
+        if service.state == "dead"
+    ]
     lines += [
         f"{service.name} runs but does not answer; its log is {service.log}. If that lasts: `mlp down`, then `mlp up`."
         for service in services
         if service.state == "not answering"
     ]
-    lines += [f"{service.name} is not started: `mlp up` does it." for service in services if service.state == "not started"]
+    lines += [
+        f"{service.name} is not started: `mlp up` does it." for service in services if service.state == "not started"
+    ]
     return lines

@@ -9,7 +9,10 @@ from platform_lib.errors import UsageError
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     epilog="Example: mlp tunnel -- mlp train\n\nExample: mlp tunnel --namespace team-red -- mlp promote churn-model/7",
 )
-@click.option("--namespace", help="Your team's namespace.  [default: that of the deployment's settings, else of the kubeconfig's context]")
+@click.option(
+    "--namespace",
+    help="Your team's namespace.  [default: that of the deployment's settings, else of the kubeconfig's context]",
+)
 @click.option("--context", default="", help="Context of the kubeconfig.  [default: the current one]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 def command(namespace: str | None, context: str, command: tuple[str, ...]) -> int:

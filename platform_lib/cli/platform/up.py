@@ -61,7 +61,10 @@ def _say_what_overrides() -> None:
     from platform_lib.cli.console import stderr
 
     settings = load_settings()
-    for variable, value in (("MLFLOW_TRACKING_URI", settings.tracking_uri), ("PREFECT_API_URL", settings.prefect_api_url)):
+    for variable, value in (
+        ("MLFLOW_TRACKING_URI", settings.tracking_uri),
+        ("PREFECT_API_URL", settings.prefect_api_url),
+    ):
         if value:
             stderr().print(f"Note: {variable} is set, so `mlp` goes on using {value} and not the server started here.")
 
@@ -96,7 +99,11 @@ def _ended_like_ctrl_c() -> Iterator[None]:
         raise KeyboardInterrupt
 
     names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    before = {getattr(signal, name): signal.signal(getattr(signal, name), interrupt) for name in names if hasattr(signal, name)}
+    before = {
+        getattr(signal, name): signal.signal(getattr(signal, name), interrupt)
+        for name in names
+        if hasattr(signal, name)
+    }
     try:
         yield
     finally:

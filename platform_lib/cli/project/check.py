@@ -31,5 +31,7 @@ def command(as_json: bool) -> int:
         for finding in findings:
             console.print(f"{finding.level:<9}", style=colours[finding.level], end="")
             console.print(f"{finding.name}: {finding.text}" + (f" {finding.mend}" if finding.mend else ""))
-        console.print(f"{problems} problem{'' if problems == 1 else 's'} to mend." if problems else "This project is sound.")
+        console.print(
+            f"{problems} problem{'' if problems == 1 else 's'} to mend." if problems else "This project is sound."
+        )
     return ExitCode.REFUSED if problems else ExitCode.OK

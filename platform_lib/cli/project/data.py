@@ -20,12 +20,18 @@ def command() -> None:
 @command.command("import", epilog="Example: mlp data import churn.csv --target churned --id customer_id")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--target", metavar="COL", help="Column to predict; needed at the first import.")
-@click.option("--id", "id_column", metavar="COL", help="Column that names the rows; never a feature, decides the split.")
-@click.option("--time", "time_column", metavar="COL", help="Column that says when; never a feature, for splits by time.")
+@click.option(
+    "--id", "id_column", metavar="COL", help="Column that names the rows; never a feature, decides the split."
+)
+@click.option(
+    "--time", "time_column", metavar="COL", help="Column that says when; never a feature, for splits by time."
+)
 @click.option("--name", metavar="NAME", help="Name of the table; default: made from the file's name.")
 @click.option("--replace", "mode", flag_value="replace", help="Put this table in the place of the one of that name.")
 @click.option("--append", "mode", flag_value="append", help="Add these rows to the table of that name.")
-def import_command(file: Path, target: str | None, id_column: str | None, time_column: str | None, name: str | None, mode: str | None) -> None:
+def import_command(
+    file: Path, target: str | None, id_column: str | None, time_column: str | None, name: str | None, mode: str | None
+) -> None:
     """Import a CSV or Parquet FILE as a table of this project.
 
     Writes data/NAME.parquet (tracked by DVC) and its contract conf/data/NAME.yaml, selects it in conf/train.yaml, and says what was inferred and why.
@@ -71,11 +77,28 @@ def check_command(name: str | None) -> None:
         contract = find_contract(project, name)
         raw = read_table(dataset_path(project, contract))
         _, found = findings(raw, contract)
-    table = Table("column", "role", "type", "missing", "limits", "finding", title=f"{contract.name}: {len(raw)} rows", title_justify="left", box=None)
+    table = Table(
+        "column",
+        "role",
+        "type",
+        "missing",
+        "limits",
+        "finding",
+        title=f"{contract.name}: {len(raw)} rows",
+        title_justify="left",
+        box=None,
+    )
     for column_name, column in contract.columns.items():
         missing = int(raw[column_name].isna().sum()) if column_name in raw else 0
         problems = "; ".join(finding.without_column() for finding in found if finding.column == column_name)
-        table.add_row(column_name, role_of(contract, column_name), column.type, str(missing), limits_text(column), problems or "fits")
+        table.add_row(
+            column_name,
+            role_of(contract, column_name),
+            column.type,
+            str(missing),
+            limits_text(column),
+            problems or "fits",
+        )
     stdout().print(table)
     if found:
         about_all = "".join(f" ({finding})" for finding in found if not finding.column)
@@ -114,7 +137,14 @@ def list_command() -> None:
             state = "plain file"
         else:
             state = "under DVC" if kept == there else "changed since it was imported"
-        table.add_row("*" if name == selected else "", name, contract.target, str(len(contract.columns)), there or kept or "", state)
+        table.add_row(
+            "*" if name == selected else "",
+            name,
+            contract.target,
+            str(len(contract.columns)),
+            there or kept or "",
+            state,
+        )
     stdout().print(table)
 
 
@@ -129,7 +159,9 @@ def push_command(remote: str | None) -> None:
         from platform_lib.data.dvc import push
 
         count = push(project, remote)
-    stdout().print(f"{count} file{'' if count == 1 else 's'} pushed." if count else "Everything is in the remote already.")
+    stdout().print(
+        f"{count} file{'' if count == 1 else 's'} pushed." if count else "Everything is in the remote already."
+    )
 
 
 @command.command("pull", epilog="Example: mlp data pull")
@@ -166,7 +198,17 @@ def _print_account(plan: "ImportPlan", file: Path) -> None:
     from platform_lib.cli.console import stderr, stdout
 
     account, contract = plan.account, plan.contract
-    table = Table("column", "role", "type", "missing", "values", "why", box=None, title_justify="left", title=f"{file.name}: {account.rows} rows")
+    table = Table(
+        "column",
+        "role",
+        "type",
+        "missing",
+        "values",
+        "why",
+        box=None,
+        title_justify="left",
+        title=f"{file.name}: {account.rows} rows",
+    )
     for column in account.columns:
         table.add_row(column.name, column.role, column.type, str(column.missing), column.values, column.reason)
     stdout().print(table)
@@ -174,5 +216,9 @@ def _print_account(plan: "ImportPlan", file: Path) -> None:
         stdout().print(f"- {note}")
     for warning in account.warnings:
         stderr().print(f"warning: {warning}", style="yellow")
-    stdout().print(f"\nWritten: {contract.path} (under DVC), conf/data/{contract.name}.yaml; selected in conf/train.yaml.")
-    stdout().print(f"Next: review conf/data/{contract.name}.yaml, then `git add -A`, `git commit`, `mlp train`; `mlp data push` shares the table.")
+    stdout().print(
+        f"\nWritten: {contract.path} (under DVC), conf/data/{contract.name}.yaml; selected in conf/train.yaml."
+    )
+    stdout().print(
+        f"Next: review conf/data/{contract.name}.yaml, then `git add -A`, `git commit`, `mlp train`; `mlp data push` shares the table."
+    )

@@ -52,7 +52,9 @@ def _git(root: Path, *args: str) -> None:
 
 def _run(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            ["git", *args], cwd=root, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
     except FileNotFoundError as err:
         raise UsageError("there is no git on this machine; install it, then run `make setup` again.") from err
 

@@ -5,7 +5,9 @@ import click
 from platform_lib.settings import find_project
 
 
-@click.command(epilog="Example: mlp image && docker build --build-arg PYTHON=$(cat build/image/python) --target serve --tag my-model .")
+@click.command(
+    epilog="Example: mlp image && docker build --build-arg PYTHON=$(cat build/image/python) --target serve --tag my-model ."
+)
 def command() -> None:
     """Write build/image/: pinned requirements of the images, wheels of what no package index has, and the commit.
 

@@ -7,7 +7,11 @@ import click
 from platform_lib.errors import NotFound
 from platform_lib.settings import find_project
 
-SCOPES = ("predict", "labels", "admin")  # serving.keys.SCOPES, which a test compares; importing it here would cost every --help
+SCOPES = (
+    "predict",
+    "labels",
+    "admin",
+)  # serving.keys.SCOPES, which a test compares; importing it here would cost every --help
 
 
 def _key_file(file: Path | None) -> Path:
@@ -19,7 +23,11 @@ def _key_file(file: Path | None) -> Path:
         return Path("keys.yaml")
 
 
-_FILE = click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Key file.  [default: deploy/keys.yaml of the project]")
+_FILE = click.option(
+    "--file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Key file.  [default: deploy/keys.yaml of the project]",
+)
 
 
 @click.group(epilog="Example: mlp keys new checkout-service --scope predict")
@@ -33,7 +41,13 @@ def command() -> None:
 @command.command(epilog="Example: mlp keys new checkout-service --scope predict --scope labels")
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=("predict",), show_default=True, help="What the key may do; repeatable."
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    default=("predict",),
+    show_default=True,
+    help="What the key may do; repeatable.",
 )
 @_FILE
 def new(name: str, scopes: tuple[str, ...], file: Path | None) -> None:
@@ -43,7 +57,10 @@ def new(name: str, scopes: tuple[str, ...], file: Path | None) -> None:
     path = _key_file(file)
     key = new_key(path, name, list(scopes))  # type: ignore[arg-type]
     click.echo(key)
-    click.echo(f"Its hash is in {path}. Keep the key now: it cannot be shown again. Send it as `Authorization: Bearer KEY`.", err=True)
+    click.echo(
+        f"Its hash is in {path}. Keep the key now: it cannot be shown again. Send it as `Authorization: Bearer KEY`.",
+        err=True,
+    )
 
 
 @command.command("list", epilog="Example: mlp keys list")

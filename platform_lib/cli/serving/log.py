@@ -15,9 +15,13 @@ def command() -> None:
 
 @command.command(epilog="Example: mlp log show --last 5\n\nExample: mlp log show --labels --out labels.parquet")
 @_PLACE
-@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="How many of the latest rows to print.")
+@click.option(
+    "--last", default=20, show_default=True, type=click.IntRange(1), help="How many of the latest rows to print."
+)
 @click.option("--labels", is_flag=True, help="Late truth instead of predictions.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write all rows into this Parquet file instead of printing.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False), help="Write all rows into this Parquet file instead of printing."
+)
 def show(place: str, last: int, labels: bool, out: str | None) -> None:
     """Print the latest rows, one JSON object a line, or write all rows into a file."""
     import json

@@ -12,7 +12,12 @@ from platform_lib.settings import find_project
 @click.command(epilog="Example: mlp predict customers.csv --out predictions.parquet --model my-model@champion")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write: .csv, .tsv or .parquet.")
-@click.option("--model", "reference", metavar="REF", help="NAME@alias, @alias or a version number; the project's champion if left away.")
+@click.option(
+    "--model",
+    "reference",
+    metavar="REF",
+    help="NAME@alias, @alias or a version number; the project's champion if left away.",
+)
 def command(file: Path, out: Path, reference: str | None) -> None:
     """Predict a table from a file into a file.
 
@@ -55,7 +60,12 @@ def _progress() -> Iterator[Callable[[int, int | None], None]]:
         yield note
         return
     with Progress(
-        TextColumn("Predicting"), BarColumn(), TextColumn("{task.completed} rows"), TimeRemainingColumn(), console=console, transient=True
+        TextColumn("Predicting"),
+        BarColumn(),
+        TextColumn("{task.completed} rows"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
     ) as bar:
         task = bar.add_task("predict", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

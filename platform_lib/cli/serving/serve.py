@@ -15,7 +15,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def _setting(option: str, kind: click.ParamType[Any], default: Any, text: str) -> Callable[[Command], Command]:
     """An option that the environment may give too, as images do: `--max-rows` is `MLP_MAX_ROWS`."""
     variable = "MLP_" + option.removeprefix("--").replace("-", "_").upper()
-    return click.option(option, type=kind, default=default, show_default=default is not None, envvar=variable, help=text)
+    return click.option(
+        option, type=kind, default=default, show_default=default is not None, envvar=variable, help=text
+    )
 
 
 _EXAMPLES = (
@@ -27,13 +29,32 @@ _EXAMPLES = (
 
 @click.command(epilog="\n\n".join(_EXAMPLES))
 @click.argument("reference", required=False, metavar="[REF]")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others than this machine's own need --keys or an issuer.")
-@click.option("--port", type=click.IntRange(0, 65535), default=Port.MODEL_SERVER, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; others than this machine's own need --keys or an issuer.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=Port.MODEL_SERVER, show_default=True, help="0 takes a free one."
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
-@_setting("--keys", click.Path(exists=True, dir_okay=False, path_type=Path), None, "Key file of `mlp keys`: callers need a key.")
+@_setting(
+    "--keys",
+    click.Path(exists=True, dir_okay=False, path_type=Path),
+    None,
+    "Key file of `mlp keys`: callers need a key.",
+)
 @_setting("--log", click.STRING, None, "Keep requests and answers in this folder or s3://bucket/prefix.")
-@_setting("--log-policy", click.Choice(["drop", "block"]), "drop", "When the log is full: count and go on, or make requests wait.")
-@_setting("--metrics-port", click.IntRange(0, 65535), None, f"Show Prometheus metrics on this port, such as {Port.METRICS:d}.")
+@_setting(
+    "--log-policy",
+    click.Choice(["drop", "block"]),
+    "drop",
+    "When the log is full: count and go on, or make requests wait.",
+)
+@_setting(
+    "--metrics-port", click.IntRange(0, 65535), None, f"Show Prometheus metrics on this port, such as {Port.METRICS:d}."
+)
 @click.option(
     "--poll",
     "poll_s",
@@ -49,8 +70,21 @@ _EXAMPLES = (
 @_setting("--queue", click.IntRange(0), 256, "Requests that may wait for their turn; more are told to come again.")
 @_setting("--request-timeout-s", click.FloatRange(0.01), 30.0, "Seconds for one answer.")
 @_setting("--body-timeout-s", click.FloatRange(0.01), 20.0, "Seconds for a body to arrive.")
-@_setting("--canary-max-failures", click.FloatRange(0, 100), 5.0, "Percent of its requests that a canary may fail before it is switched off.")
-def command(reference: str | None, host: str, port: int, workers: int, keys: Path | None, metrics_port: int | None, **settings: object) -> None:
+@_setting(
+    "--canary-max-failures",
+    click.FloatRange(0, 100),
+    5.0,
+    "Percent of its requests that a canary may fail before it is switched off.",
+)
+def command(
+    reference: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    keys: Path | None,
+    metrics_port: int | None,
+    **settings: object,
+) -> None:
     """Serve a model over HTTP until Ctrl-C.
 
     REF is NAME@alias (followed: a promotion is taken up without a restart) or a version number (pinned); without it the project's champion is

@@ -27,10 +27,30 @@ def command(reference: str | None, as_json: bool) -> None:
     record = registry.resolve(parse_reference(reference, project.name))
     origin = lineage.from_tags(record.tags, registry.run_tags(record))
     if as_json:
-        known = {"name": record.name, "version": record.version, "run_id": record.run_id, "created_at": record.created_at.isoformat()}
-        click.echo(json.dumps(known | dataclasses.asdict(origin) | {"model_sha256": record.sha256}, indent=2, ensure_ascii=False))
+        known = {
+            "name": record.name,
+            "version": record.version,
+            "run_id": record.run_id,
+            "created_at": record.created_at.isoformat(),
+        }
+        click.echo(
+            json.dumps(
+                known | dataclasses.asdict(origin) | {"model_sha256": record.sha256}, indent=2, ensure_ascii=False
+            )
+        )
         return
     console = stdout()
-    about = {"model": f"{record.name} version {record.version}", "aliases": ", ".join(record.aliases) or "none", "trained": moment(record.created_at)}
-    show(console, pairs(about | lineage.rows(origin) | {"model file (SHA-256)": record.sha256 or "unknown", "MLflow run": record.run_id or "none"}))
+    about = {
+        "model": f"{record.name} version {record.version}",
+        "aliases": ", ".join(record.aliases) or "none",
+        "trained": moment(record.created_at),
+    }
+    show(
+        console,
+        pairs(
+            about
+            | lineage.rows(origin)
+            | {"model file (SHA-256)": record.sha256 or "unknown", "MLflow run": record.run_id or "none"}
+        ),
+    )
     console.print(f"\nThe same again: mlp reproduce {record.name}/{record.version}")

@@ -10,7 +10,13 @@ from platform_lib.settings import find_project, load_settings
 
 @click.command(epilog="Example: mlp reproduce sample-model@champion")
 @click.argument("reference", required=False)
-@click.option("--tolerance", type=click.FloatRange(min=0), default=1e-6, show_default=True, help="Greatest relative difference of a metric.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-6,
+    show_default=True,
+    help="Greatest relative difference of a metric.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(reference: str | None, tolerance: float, as_json: bool) -> int:
     """Train a version again from its commit, data and configuration, and compare the metrics.
@@ -39,5 +45,7 @@ def command(reference: str | None, tolerance: float, as_json: bool) -> int:
             shown.add_row(name, f"{item.recorded:.9g}", again, "same" if item.same else "differs")
         show(stdout(), shown)
         about = f"{record.name} version {record.version}"
-        stdout().print(f"\n{about} {'is reproduced' if result.matches else 'came out differently'} (relative tolerance {tolerance:g}).")
+        stdout().print(
+            f"\n{about} {'is reproduced' if result.matches else 'came out differently'} (relative tolerance {tolerance:g})."
+        )
     return ExitCode.OK if result.matches else ExitCode.REFUSED

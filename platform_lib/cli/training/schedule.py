@@ -34,7 +34,9 @@ def command(words: tuple[str, ...], timezone: str | None, now: bool, clear: bool
     if clear and (cron or overrides or now):
         raise UsageError("--clear takes the schedule away: give it alone.")
     if cron is None and (timezone or (overrides and not now)):
-        raise UsageError('a time zone or overrides without a schedule: give one, as in `mlp schedule "0 3 * * 1" model=forest`, or --now.')
+        raise UsageError(
+            'a time zone or overrides without a schedule: give one, as in `mlp schedule "0 3 * * 1" model=forest`, or --now.'
+        )
     project = find_project()
     settings = load_settings()
     api_url = prefect_api_url(project, settings)
@@ -46,7 +48,9 @@ def command(words: tuple[str, ...], timezone: str | None, now: bool, clear: bool
         _clear(project, as_json)
         return
     schedule = _set(project, cron, timezone, overrides) if cron else _read(project)
-    triggered = _trigger(project, api_url, overrides, takes_schedules=not (cron or overrides)) if now and api_url else None
+    triggered = (
+        _trigger(project, api_url, overrides, takes_schedules=not (cron or overrides)) if now and api_url else None
+    )
     times = _next_times(schedule) if schedule else []
     if as_json:
         click.echo(json.dumps(_as_dict(schedule, times, triggered), ensure_ascii=False))
@@ -151,7 +155,9 @@ def _show(project: "Project", schedule: "Schedule | None", times: Sequence[datet
         click.echo(f'{project.name} has no schedule. `mlp schedule "0 3 * * 1"` trains it on Mondays at 3.')
         return
     options = f" with {' '.join(schedule.overrides)}" if schedule.overrides else ""
-    click.echo(f"{project.name} {'will train' if was_set else 'trains'} at {schedule.cron!r} ({schedule.timezone}){options}. Next:")
+    click.echo(
+        f"{project.name} {'will train' if was_set else 'trains'} at {schedule.cron!r} ({schedule.timezone}){options}. Next:"
+    )
     for time in times:
         click.echo(f"  {time:%a %Y-%m-%d %H:%M %Z}")
     if local_service_url(project, "runner") is None:

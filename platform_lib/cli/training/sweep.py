@@ -23,12 +23,32 @@ _ENDS = {
 
 @click.command(epilog="Example: mlp sweep model=logistic,forest --trials 40")
 @click.argument("overrides", nargs=-1)
-@click.option("--trials", type=click.IntRange(1), metavar="N", help="How many tries at most; default: search.trials of conf/search.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), metavar="S", help="Start no more tries after so many seconds.")
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many tries at most; default: search.trials of conf/search.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="Start no more tries after so many seconds.",
+)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Worker processes; default: one a core.")
-@click.option("--train", "train_best", is_flag=True, help="Train, gate and register the best at the end, as `mlp train` does.")
+@click.option(
+    "--train", "train_best", is_flag=True, help="Train, gate and register the best at the end, as `mlp train` does."
+)
 @click.pass_context
-def command(ctx: click.Context, overrides: tuple[str, ...], trials: int | None, timeout_s: float | None, jobs: int | None, train_best: bool) -> None:
+def command(
+    ctx: click.Context,
+    overrides: tuple[str, ...],
+    trials: int | None,
+    timeout_s: float | None,
+    jobs: int | None,
+    train_best: bool,
+) -> None:
     """Search the ranges of conf/search by cross-validation on the training rows.
 
     OVERRIDES are those of `mlp train`; a comma list over the choices of a group, such as model=logistic,forest, is searched too. The held-out
@@ -49,7 +69,9 @@ def command(ctx: click.Context, overrides: tuple[str, ...], trials: int | None, 
     limit_s = search.timeout_s if timeout_s is None else timeout_s
     metric = tried[0].config.gate.metric
     with _progress(count, metric) as on_trial:
-        result, run_id = run_sweep(project, settings, tried, trials=count, timeout_s=limit_s, jobs=jobs or cpu_count(), on_trial=on_trial)
+        result, run_id = run_sweep(
+            project, settings, tried, trials=count, timeout_s=limit_s, jobs=jobs or cpu_count(), on_trial=on_trial
+        )
     if result.ended in _ENDS:
         stderr().print(f"Ended after {len(result.trials)} tries: {_ENDS[result.ended]}.")
     if result.best is not None:
@@ -85,7 +107,13 @@ def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
         console.print(f"Searching, {count} tries at most")
         yield lambda trial: console.print(line(trial))
         return
-    columns = (TextColumn("Searching"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("Searching"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=count)
 
@@ -118,7 +146,9 @@ def _show(result: "SearchResult", run_id: str) -> None:
         table.add_row(str(trial.number), f"{trial.mean:.4f}", f"{trial.deviation:.4f}", *values)
     console.print(table)
     failed = len(result.trials) - len(result.ranked)
-    console.print(f"{len(result.trials)} tries, {failed} failed; {result.folds} folds of the training rows; MLflow run {run_id}")
+    console.print(
+        f"{len(result.trials)} tries, {failed} failed; {result.folds} folds of the training rows; MLflow run {run_id}"
+    )
     console.print("Train the best with:")
     console.print(f"  mlp train {' '.join(shlex.quote(text) for text in result.ranked[0].overrides)}".rstrip())
 

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: mlp train model=forest model.params.n_estimators=300 seed=1")
 @click.argument("overrides", nargs=-1)
-@click.option("--no-promote", is_flag=True, help="Leave a version that passes as candidate; on a shared registry that is always so.")
+@click.option(
+    "--no-promote",
+    is_flag=True,
+    help="Leave a version that passes as candidate; on a shared registry that is always so.",
+)
 @click.option("--allow-dirty", is_flag=True, help="Register from uncommitted code on a shared registry.")
-@click.option("--new-baseline", is_flag=True, help="Thresholds alone decide: for a table or target that the champion cannot be compared on.")
+@click.option(
+    "--new-baseline",
+    is_flag=True,
+    help="Thresholds alone decide: for a table or target that the champion cannot be compared on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(overrides: tuple[str, ...], no_promote: bool, allow_dirty: bool, new_baseline: bool, as_json: bool) -> int:
     """Train a model, judge it on held-out rows, and register it.
@@ -62,18 +70,30 @@ def _show(result: "TrainingResult") -> None:
 def _outcome(result: "TrainingResult") -> str:
     about = f"{result.name} version {result.version}"
     if not result.passed:
-        kept = f"version {result.champion_before} stays the champion" if result.champion_before else "there is still no champion"
+        kept = (
+            f"version {result.champion_before} stays the champion"
+            if result.champion_before
+            else "there is still no champion"
+        )
         return f"{about} is registered without an alias; {kept}. Next:"
     if not result.promoted:
         return f"{about} is registered as candidate. Next:"
-    return f"{about} is the champion now" + (f", version {result.champion_before} is previous" if result.champion_before else "") + ". Next:"
+    return (
+        f"{about} is the champion now"
+        + (f", version {result.champion_before} is previous" if result.champion_before else "")
+        + ". Next:"
+    )
 
 
 def _next_steps(result: "TrainingResult") -> list[str]:
     this = f"{result.name}/{result.version}"
     shown = ("mlp models show " + this, "where it errs, and on which rows")
     if not result.passed:
-        steps = [shown, ("mlp train model=forest", "another choice of conf/model"), ("mlp sweep", "search for better parameters")]
+        steps = [
+            shown,
+            ("mlp train model=forest", "another choice of conf/model"),
+            ("mlp sweep", "search for better parameters"),
+        ]
     elif not result.promoted:
         steps = [("mlp promote " + this, "make it the champion"), shown]
     else:

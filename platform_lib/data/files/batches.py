@@ -7,7 +7,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from platform_lib.data.files.reading import MISSING_MARKERS, PARQUET_SUFFIXES, checked_names, checked_suffix, csv_error, csv_header, plain_column
+from platform_lib.data.files.reading import (
+    MISSING_MARKERS,
+    PARQUET_SUFFIXES,
+    checked_names,
+    checked_suffix,
+    csv_error,
+    csv_header,
+    plain_column,
+)
 from platform_lib.errors import UsageError
 
 _BLOCK_BYTES = 4 << 20
@@ -56,7 +64,9 @@ class BatchFile:
             if self.separator is None:
                 import pyarrow.parquet as parquet
 
-                for batch in parquet.ParquetFile(self.path).iter_batches(batch_size=max_rows, columns=list(self.columns)):
+                for batch in parquet.ParquetFile(self.path).iter_batches(
+                    batch_size=max_rows, columns=list(self.columns)
+                ):
                     yield pa.Table.from_batches([batch], schema=self.schema)
             else:
                 for batch in _open_csv(self.path, self.separator, len(self.columns)):
@@ -97,7 +107,13 @@ def open_batches(path: Path) -> BatchFile:
     except OSError as err:
         raise UsageError(f"{path} cannot be read: {err.strerror or err}.") from err
     names = checked_names([name.strip() for name in header], path)
-    return BatchFile(path=path, columns=tuple(names), separator=separator, rows=None, schema=pa.schema([(name, pa.string()) for name in names]))
+    return BatchFile(
+        path=path,
+        columns=tuple(names),
+        separator=separator,
+        rows=None,
+        schema=pa.schema([(name, pa.string()) for name in names]),
+    )
 
 
 def _open_parquet(path: Path) -> BatchFile:
@@ -108,7 +124,9 @@ def _open_parquet(path: Path) -> BatchFile:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
         raise _not_parquet(path, err) from err
     # pandas writes its index as a column of this name where the index has none.
-    names = [name for name in file.schema_arrow.names if not (name.startswith("__index_level_") and name.endswith("__"))]
+    names = [
+        name for name in file.schema_arrow.names if not (name.startswith("__index_level_") and name.endswith("__"))
+    ]
     checked_names(names, path)
     schema = pa.schema([file.schema_arrow.field(name) for name in names])
     return BatchFile(path=path, columns=tuple(names), separator=None, rows=file.metadata.num_rows, schema=schema)
@@ -122,9 +140,13 @@ def _open_csv(path: Path, separator: str, width: int) -> "pa.RecordBatchReader":
         path,
         read_options=arrow_csv.ReadOptions(column_names=placeholders, skip_rows_after_names=1, block_size=_BLOCK_BYTES),
         parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False
+        ),
     )
 
 
 def _not_parquet(path: Path, err: Exception) -> UsageError:
-    return UsageError(f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV.")
+    return UsageError(
+        f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV."
+    )

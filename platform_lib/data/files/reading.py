@@ -82,7 +82,9 @@ def _read_csv(path: Path) -> RawTable:
             path,
             read_options=arrow_csv.ReadOptions(column_names=placeholders, skip_rows_after_names=1, block_size=8 << 20),
             parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False
+            ),
         )
     except pa.ArrowInvalid as err:
         raise csv_error(path, separator, len(names), err) from err
@@ -142,16 +144,26 @@ def checked_names(names: list[str], path: Path) -> list[str]:
     for number, name in enumerate(names, start=1):
         if not name.strip():
             hint = " If it is pandas' index, save with index=False." if number == 1 else ""
-            raise UsageError(f"{path}: column {number} has a blank name, expected a name for each column.{hint} Name it or take it out.")
+            raise UsageError(
+                f"{path}: column {number} has a blank name, expected a name for each column.{hint} Name it or take it out."
+            )
         if "${" in name:
-            raise UsageError(f"{path}: column {number} is named {name!r}, but '${{' in a name would be read as a reference by Hydra. Rename it.")
+            raise UsageError(
+                f"{path}: column {number} is named {name!r}, but '${{' in a name would be read as a reference by Hydra. Rename it."
+            )
         if name == "???":
-            raise UsageError(f"{path}: column {number} is named '???', which Hydra would read as a value to be filled in. Rename it.")
+            raise UsageError(
+                f"{path}: column {number} is named '???', which Hydra would read as a value to be filled in. Rename it."
+            )
         if not name.isprintable():
-            raise UsageError(f"{path}: column {number} is named {name!r}, which holds a character that cannot be printed. Rename it.")
+            raise UsageError(
+                f"{path}: column {number} is named {name!r}, which holds a character that cannot be printed. Rename it."
+            )
     if twice := [name for name in names if names.count(name) > 1]:
         places = [str(number) for number, name in enumerate(names, start=1) if name == twice[0]]
-        raise UsageError(f"{path}: columns {' and '.join(places)} are all named {twice[0]!r}, expected each name once. Rename one.")
+        raise UsageError(
+            f"{path}: columns {' and '.join(places)} are all named {twice[0]!r}, expected each name once. Rename one."
+        )
     return names
 
 
@@ -194,7 +206,9 @@ def _read_parquet(path: Path) -> RawTable:
     try:
         table = parquet.ParquetFile(path).read()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
-        raise UsageError(f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV.") from err
+        raise UsageError(
+            f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV."
+        ) from err
     # pandas writes its index as a column of this name where the index has none.
     names = [name for name in table.column_names if not (name.startswith("__index_level_") and name.endswith("__"))]
     notes = ("pandas' index was left out.",) if len(names) < table.num_columns else ()
@@ -223,4 +237,6 @@ def plain_column(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedAr
         return column.cast(pa.timestamp("us", tz=kind.tz), safe=False).cast(pa.int64()).cast(pa.timestamp("us"))
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return column
-    raise UsageError(f"{path}: column {name!r} holds {kind}, expected numbers, texts, booleans or times. Turn it into one of these, or take it out.")
+    raise UsageError(
+        f"{path}: column {name!r} holds {kind}, expected numbers, texts, booleans or times. Turn it into one of these, or take it out."
+    )

@@ -15,8 +15,12 @@ def differences(old: DataContract, new: DataContract, *, old_rows: int, new_rows
         before, after = getattr(old, role), getattr(new, role)
         if before != after:
             found.append(f"{role}: {before or 'none'} → {after or 'none'}")
-    found += [f"column added: {name} ({column.type})" for name, column in new.columns.items() if name not in old.columns]
-    found += [f"column removed: {name} ({column.type})" for name, column in old.columns.items() if name not in new.columns]
+    found += [
+        f"column added: {name} ({column.type})" for name, column in new.columns.items() if name not in old.columns
+    ]
+    found += [
+        f"column removed: {name} ({column.type})" for name, column in old.columns.items() if name not in new.columns
+    ]
     for name, column in new.columns.items():
         if name in old.columns:
             found += [f"{name}: {change}" for change in _changes(old.columns[name], column)]
@@ -32,9 +36,15 @@ def _changes(old: Column, new: Column) -> list[str]:
     if old.allowed is not None and new.allowed is not None:
         appeared = [value for value in new.allowed if value not in old.allowed]
         gone = [value for value in old.allowed if value not in new.allowed]
-        found += [f"new values {_listed(appeared)}"] * bool(appeared) + [f"values no longer there {_listed(gone)}"] * bool(gone)
+        found += [f"new values {_listed(appeared)}"] * bool(appeared) + [
+            f"values no longer there {_listed(gone)}"
+        ] * bool(gone)
     elif (old.allowed is None) != (new.allowed is None):
-        found.append("too many different values to list now" if new.allowed is None else "few enough different values to list now")
+        found.append(
+            "too many different values to list now"
+            if new.allowed is None
+            else "few enough different values to list now"
+        )
     if (old.min, old.max) != (new.min, new.max):
         found.append(f"range {_range(old)} → {_range(new)}")
     return found
@@ -52,7 +62,9 @@ def number(value: float | None) -> str:
 
 
 def _listed(values: list[Any]) -> str:
-    return ", ".join(str(value) for value in values[:10]) + (f" and {len(values) - 10} more" if len(values) > 10 else "")
+    return ", ".join(str(value) for value in values[:10]) + (
+        f" and {len(values) - 10} more" if len(values) > 10 else ""
+    )
 
 
 def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) -> tuple[DataContract, list[str]]:
@@ -79,7 +91,11 @@ def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) ->
     key = [name for name in old.key if name in columns]
     if not key:
         key = [name for name in new.key if name in columns]
-        notes.append("None of the key's columns is left: the hold-out is decided by " + ", ".join(key) + " from now on, so rows change sides.")
+        notes.append(
+            "None of the key's columns is left: the hold-out is decided by "
+            + ", ".join(key)
+            + " from now on, so rows change sides."
+        )
     elif lost := [name for name in old.key if name not in columns]:
         notes.append(f"The key loses {', '.join(lost)}: rows change sides of the hold-out.")
     elif retyped := [name for name in key if _hashed_as(old.columns[name]) != _hashed_as(columns[name])]:
@@ -99,7 +115,12 @@ def extended(old: DataContract, seen: Mapping[str, Column]) -> tuple[DataContrac
     columns = {name: _kept(column, seen[name]) if name in seen else column for name, column in old.columns.items()}
     for name, column in columns.items():
         before = old.columns[name].allowed
-        if column.allowed is not None and before is not None and name != old.target and len(column.allowed) > max(MAX_CATEGORIES, len(before)):
+        if (
+            column.allowed is not None
+            and before is not None
+            and name != old.target
+            and len(column.allowed) > max(MAX_CATEGORIES, len(before))
+        ):
             columns[name] = msgspec.structs.replace(column, allowed=None)
     notes = [f"{name}: {change}." for name in columns for change in _changes(old.columns[name], columns[name])]
     return msgspec.structs.replace(old, columns=columns), notes

@@ -65,7 +65,9 @@ def plan_import(project: Project, request: ImportRequest) -> ImportPlan:
     name = table_name(request)
     existing = find_contract(project, name) if contract_path(project, name).is_file() else None
     if request.mode == "append" and existing is None:
-        raise UsageError(f"there is no table {name!r} to append to; import it first without --append, or name another with --name.")
+        raise UsageError(
+            f"there is no table {name!r} to append to; import it first without --append, or name another with --name."
+        )
     if existing is None and request.target is None:
         raise UsageError(f"--target is missing: name the column of {request.file.name} that is to be predicted.")
     raw = read_raw(request.file)
@@ -88,7 +90,9 @@ def table_name(request: ImportRequest) -> str:
         name = re.sub(r"[^a-z0-9_-]+", "-", request.file.stem.lower())
         name = re.sub(r"[_-]*([_-])[_-]*", r"\1", name).strip("_-")
         if not _is_name(name):
-            raise UsageError(f"no name for the table can be made from {request.file.name!r}; give one with --name: {rule}.")
+            raise UsageError(
+                f"no name for the table can be made from {request.file.name!r}; give one with --name: {rule}."
+            )
     if not _is_name(name):
         raise UsageError(f"--name is {name!r}, expected {rule}.")
     return name
@@ -98,7 +102,9 @@ def _is_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and len(name) <= 60 and name not in _RESERVED
 
 
-def _plan_whole(project: Project, request: ImportRequest, name: str, existing: DataContract | None, raw: RawTable) -> ImportPlan:
+def _plan_whole(
+    project: Project, request: ImportRequest, name: str, existing: DataContract | None, raw: RawTable
+) -> ImportPlan:
     """A first import, or one that replaces."""
     names = raw.table.column_names
     roles = _roles(request, existing, names)
@@ -134,7 +140,9 @@ def _plan_whole(project: Project, request: ImportRequest, name: str, existing: D
     if existing is not None:
         old_rows, old_columns = _extent(project, existing)
         found = contract_diff.differences(existing, contract, old_rows=old_rows, new_rows=table.num_rows)
-        contract, kept = contract_diff.carried_over(existing, contract, left_out=set(old_columns) - set(existing.columns))
+        contract, kept = contract_diff.carried_over(
+            existing, contract, left_out=set(old_columns) - set(existing.columns)
+        )
         account = account.with_notes(kept)
     return ImportPlan(contract=contract, table=table, account=account, existing=existing, differences=found)
 
@@ -143,9 +151,13 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     for role in ("target", "id", "time"):
         given, there = getattr(request, role), getattr(existing, role)
         if given is not None and given != there:
-            raise UsageError(f"--{role} is {given!r}, but the table {existing.name!r} has {there or 'none'}; leave --{role} out, or use --replace.")
+            raise UsageError(
+                f"--{role} is {given!r}, but the table {existing.name!r} has {there or 'none'}; leave --{role} out, or use --replace."
+            )
     old_raw = read_raw(dataset_path(project, existing)).table
-    known = {n: existing.columns.get(n) or Column(type=type_of_arrow(old_raw.column(n).type)) for n in old_raw.column_names}
+    known = {
+        n: existing.columns.get(n) or Column(type=type_of_arrow(old_raw.column(n).type)) for n in old_raw.column_names
+    }
     names = raw.table.column_names
     if lacking := [n for n in existing.columns if n not in names]:
         raise UsageError(
@@ -159,7 +171,9 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     raw, without_target = _with_target(raw, existing.target, request.file, must_vary=False)
     rows = raw.table.num_rows
     new = {
-        n: as_type(raw.table.column(n), column, n) if n in names else pa.chunked_array([pa.nulls(rows, old_raw.column(n).type)])
+        n: as_type(raw.table.column(n), column, n)
+        if n in names
+        else pa.chunked_array([pa.nulls(rows, old_raw.column(n).type)])
         for n, column in known.items()
     }
     old = pa.table({n: as_type(old_raw.column(n), column, n) for n, column in known.items()})
@@ -175,7 +189,9 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     notes = [*raw.notes, *([f"{rows_text(without_target)} without a target left out."] if without_target else [])]
     if already := _already_there(table, old.num_rows):
         if already == rows:
-            raise UsageError(f"all {rows_text(rows)} of {request.file} are in the table {existing.name!r} already; there is nothing to append.")
+            raise UsageError(
+                f"all {rows_text(rows)} of {request.file} are in the table {existing.name!r} already; there is nothing to append."
+            )
         notes.append(f"Exact copies of rows that were there: {already} of the {rows} new ones; appended all the same.")
     columns = tuple(
         ColumnAccount(
@@ -202,13 +218,19 @@ def _roles(request: ImportRequest, existing: DataContract | None, names: list[st
         # What the file no longer has falls away, unless it was asked for or is the target.
         roles[role] = None if given is None and role != "target" and name not in names else name
         if roles[role] is not None and name not in names:
-            close = get_close_matches(str(name), names, n=1, cutoff=0.6) or [n for n in names if n.lower() == str(name).lower()]
+            close = get_close_matches(str(name), names, n=1, cutoff=0.6) or [
+                n for n in names if n.lower() == str(name).lower()
+            ]
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise UsageError(f"--{role} names the column {name!r}, which {request.file} has not; it has {', '.join(names)}.{hint}")
+            raise UsageError(
+                f"--{role} names the column {name!r}, which {request.file} has not; it has {', '.join(names)}.{hint}"
+            )
     used = [name for name in roles.values() if name is not None]
     if len(set(used)) < len(used):
         twice = next(name for name in used if used.count(name) > 1)
-        raise UsageError(f"the column {twice!r} is given for more than one of --target, --id and --time; name a different column for each.")
+        raise UsageError(
+            f"the column {twice!r} is given for more than one of --target, --id and --time; name a different column for each."
+        )
     return roles
 
 
@@ -217,7 +239,9 @@ def _with_target(raw: RawTable, target: str, file: Path, *, must_vary: bool = Tr
     values = raw.table.column(target)
     missing = values.null_count
     if missing == len(values):
-        raise UsageError(f"the target {target!r} has no value in any row of {file}; choose another with --target, or fill it in.")
+        raise UsageError(
+            f"the target {target!r} has no value in any row of {file}; choose another with --target, or fill it in."
+        )
     if must_vary and len(values) - missing == 1:
         raise UsageError(f"{file} has 1 row with a target, expected at least two; add rows.")
     if missing:

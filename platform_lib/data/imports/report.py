@@ -49,7 +49,9 @@ class Account:
         return replace(self, notes=(*self.notes, *notes))
 
 
-def account_of(contract: DataContract, inferred: Mapping[str, Inferred], raw: RawTable, *, empty: list[str], without_target: int) -> Account:
+def account_of(
+    contract: DataContract, inferred: Mapping[str, Inferred], raw: RawTable, *, empty: list[str], without_target: int
+) -> Account:
     """Say what was inferred from a whole table.
 
     Args:
@@ -83,9 +85,13 @@ def account_of(contract: DataContract, inferred: Mapping[str, Inferred], raw: Ra
     table = pa.table({name: column.values for name, column in inferred.items()})
     all_differ = any(column.distinct == rows for column in inferred.values())
     if copies := 0 if all_differ else rows - len(np.unique(hashes_of(table))):
-        notes.append(f"Exact copies of other rows: {copies}; kept, on the same side of the split as the rows they copy.")
+        notes.append(
+            f"Exact copies of other rows: {copies}; kept, on the same side of the split as the rows they copy."
+        )
     if contract.id and (repeated := rows - inferred[contract.id].distinct):
-        notes.append(f"{rows_text(repeated)} with an id of {contract.id!r} that is there before; rows of one id fall on the same side of the split.")
+        notes.append(
+            f"{rows_text(repeated)} with an id of {contract.id!r} that is there before; rows of one id fall on the same side of the split."
+        )
     warnings = [*_identifiers(contract, inferred, rows), *_leaks(contract, inferred)]
     return Account(rows=rows, columns=tuple(columns), notes=tuple(notes), warnings=tuple(warnings))
 
@@ -139,9 +145,13 @@ def _leaks(contract: DataContract, inferred: Mapping[str, Inferred]) -> list[str
         if column.distinct != target.distinct or column.distinct == 1:
             continue
         if _is_equal(column.values, target.values):
-            found.append(f"{name!r} equals the target {contract.target!r} in every row, so a model would only copy it. {remedy}")
+            found.append(
+                f"{name!r} equals the target {contract.target!r} in every row, so a model would only copy it. {remedy}"
+            )
         elif contract.task == "classification" and _is_renaming(column, target):
-            found.append(f"{name!r} tells the target {contract.target!r} one to one, so a model would only translate it. {remedy}")
+            found.append(
+                f"{name!r} tells the target {contract.target!r} one to one, so a model would only translate it. {remedy}"
+            )
     return found
 
 

@@ -67,7 +67,9 @@ def place(project: Project, contract: DataContract, table: pa.Table) -> None:
     staging = _claim(project)
     try:
         parquet.write_table(table.replace_schema_metadata(_MARK), staging / _TABLE, compression="zstd")
-        (staging / _CONTRACT).write_text(HEADER.format(path=contract.path) + dump_contract(contract), encoding="utf-8", newline="\n")
+        (staging / _CONTRACT).write_text(
+            HEADER.format(path=contract.path) + dump_contract(contract), encoding="utf-8", newline="\n"
+        )
         for name in (_TABLE, _CONTRACT):
             _sync(staging / name)
         draft = staging / f"{JOURNAL}.draft"
@@ -125,7 +127,9 @@ def selected_line(project: Project) -> tuple[list[str], int, re.Match[str]]:
             break
         elif inside and (match := _SELECTION.match(line.rstrip("\r\n"))):
             return lines, number, match
-    raise UsageError(f"{path} has no line `- data: NAME` under `defaults:`, so the import cannot select its table; add the line `  - data: ???`.")
+    raise UsageError(
+        f"{path} has no line `- data: NAME` under `defaults:`, so the import cannot select its table; add the line `  - data: ???`."
+    )
 
 
 def _finish(project: Project) -> None:

@@ -21,7 +21,9 @@ def checked_target(target: Inferred, name: str, task: Task, file: Path) -> Infer
     """
     if target.distinct == 1:
         value = target.values.drop_null()[0].as_py()
-        raise UsageError(f"the target {name!r} has only one value in {file}, {value!r:.60}: there is nothing to learn; choose another with --target.")
+        raise UsageError(
+            f"the target {name!r} has only one value in {file}, {value!r:.60}: there is nothing to learn; choose another with --target."
+        )
     return _classes(target, name) if task == "classification" else _numbers(target, name)
 
 
@@ -61,7 +63,9 @@ def _classes(target: Inferred, name: str) -> Inferred:
                 "Add rows, take the row out, or merge the class with another."
             )
     column = limits(values, kind, target.distinct, is_label=True)
-    sizes = ", ".join(f"{entry['values']} {entry['counts']}" for entry in sorted(counts.to_pylist(), key=lambda e: -e["counts"])[:10])
+    sizes = ", ".join(
+        f"{entry['values']} {entry['counts']}" for entry in sorted(counts.to_pylist(), key=lambda e: -e["counts"])[:10]
+    )
     notice = f"{target.distinct} classes: {sizes}" + (" and more" if target.distinct > 10 else "")
     return dataclasses.replace(target, column=column, values=values, notices=(*target.notices, notice))
 

@@ -74,7 +74,14 @@ def infer_column(values: pa.ChunkedArray, *, from_text: bool) -> Inferred | None
     if any("${" in str(value) or value == "???" for value in _few(values, kind, distinct)):
         notices.append("its values are not listed as allowed, since Hydra would read one as a reference")
     missing = values.null_count
-    return Inferred(column=limits(values, kind, distinct), values=values, missing=missing, distinct=distinct, reason=reason, notices=tuple(notices))
+    return Inferred(
+        column=limits(values, kind, distinct),
+        values=values,
+        missing=missing,
+        distinct=distinct,
+        reason=reason,
+        notices=tuple(notices),
+    )
 
 
 def limits(values: pa.ChunkedArray, kind: ColumnType, distinct: int, *, is_label: bool = False) -> Column:
@@ -136,11 +143,19 @@ def _type_of_texts(values: pa.ChunkedArray, notices: list[str]) -> tuple[ColumnT
         if pc.any(pc.match_substring_regex(values, _CODE)).as_py():
             notices.append("numbers with leading zeros are kept as text, as codes are")
             return "string", values, "numbers with leading zeros"
-        too_large = _beyond_exact(integers) if integers is not None else pc.all(pc.match_substring_regex(values, r"^-?\d+$")).as_py()
+        too_large = (
+            _beyond_exact(integers)
+            if integers is not None
+            else pc.all(pc.match_substring_regex(values, r"^-?\d+$")).as_py()
+        )
         if too_large:
             notices.append(_TOO_LARGE)
             return "string", values, "too large for exact numbers"
-        return ("integer", numbers, "all are whole numbers") if integers is not None else ("number", numbers, "all are numbers")
+        return (
+            ("integer", numbers, "all are whole numbers")
+            if integers is not None
+            else ("number", numbers, "all are numbers")
+        )
     is_true, is_false = pc.is_in(values, value_set=_TRUE), pc.is_in(values, value_set=_FALSE)
     if pc.all(pc.or_(pc.or_(is_true, is_false), pc.is_null(values))).as_py():
         return "boolean", pc.if_else(pc.is_null(values), pa.scalar(None, pa.bool_()), is_true), "all are true or false"
@@ -185,9 +200,13 @@ def _text_notices(values: pa.ChunkedArray) -> list[str]:
     if 0.5 <= numbers / len(present) < 1:
         other = texts.filter(pc.invert(is_number))[0].as_py()
         row = pc.index(values, pa.scalar(other, values.type)).as_py()
-        notices.append(f"mixed: {numbers} of {len(present)} values are numbers, but {other!r:.40} in row {row} is not, so all are text")
+        notices.append(
+            f"mixed: {numbers} of {len(present)} values are numbers, but {other!r:.40} in row {row} is not, so all are text"
+        )
     elif pc.all(pc.match_substring_regex(texts, _OTHER_DATE)).as_py():
-        notices.append(f"looks like dates, but {texts[0].as_py()!r} can be read in two ways: kept as text; write dates as YYYY-MM-DD")
+        notices.append(
+            f"looks like dates, but {texts[0].as_py()!r} can be read in two ways: kept as text; write dates as YYYY-MM-DD"
+        )
     return notices
 
 

@@ -26,11 +26,17 @@ class Mirrors:
 
     def __post_init__(self) -> None:
         if self.image_registry.startswith(("http://", "https://")) or self.image_registry.endswith("/"):
-            raise ValueError(f"image_registry is {self.image_registry!r}: give host and path alone, such as registry.example.com/mirror.")
+            raise ValueError(
+                f"image_registry is {self.image_registry!r}: give host and path alone, such as registry.example.com/mirror."
+            )
         if self.http_proxy and not self.http_proxy.startswith(("http://", "https://")):
-            raise ValueError(f"http_proxy is {self.http_proxy!r}: give an address such as http://proxy.example.com:3128.")
+            raise ValueError(
+                f"http_proxy is {self.http_proxy!r}: give an address such as http://proxy.example.com:3128."
+            )
         if self.ca_bundle and "-----BEGIN CERTIFICATE-----" not in self.ca_bundle:
-            raise ValueError("ca_bundle holds no PEM certificate: give the text of the file, from -----BEGIN CERTIFICATE----- on.")
+            raise ValueError(
+                "ca_bundle holds no PEM certificate: give the text of the file, from -----BEGIN CERTIFICATE----- on."
+            )
 
     def proxy_environment(self, in_cluster: tuple[str, ...] = ()) -> dict[str, str]:
         """Environment of a process that talks to the outside; empty without a proxy.
@@ -40,7 +46,17 @@ class Mirrors:
         """
         if not self.http_proxy:
             return {}
-        own = ["localhost", "127.0.0.1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", ".svc", ".cluster.local", *in_cluster]
+        own = [
+            "localhost",
+            "127.0.0.1",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "100.64.0.0/10",
+            ".svc",
+            ".cluster.local",
+            *in_cluster,
+        ]
         without = ",".join([*own, *(name.strip() for name in self.no_proxy.split(",") if name.strip())])
         both = {"HTTP_PROXY": self.http_proxy, "HTTPS_PROXY": self.http_proxy, "NO_PROXY": without}
         return both | {name.lower(): value for name, value in both.items()}

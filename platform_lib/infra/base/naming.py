@@ -50,7 +50,9 @@ def team_namespace(team: str) -> str:
         ValueError: The name does not fit into namespaces, users and host paths.
     """
     if not _TEAM.fullmatch(team):
-        raise ValueError(f"the team name is {team!r}: use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn.")
+        raise ValueError(
+            f"the team name is {team!r}: use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn."
+        )
     return f"{TEAM_PREFIX}{team}"
 
 
@@ -91,7 +93,9 @@ def checked_domain(domain: str) -> str:
         ValueError: It is no lower-case DNS name with at least two parts, or too long for the hosts below it.
     """
     if not _DOMAIN.fullmatch(domain) or len(domain) > 200:
-        raise ValueError(f"the domain is {domain!r}: give a lower-case DNS name that you own, such as ml.example.com; hosts are made below it.")
+        raise ValueError(
+            f"the domain is {domain!r}: give a lower-case DNS name that you own, such as ml.example.com; hosts are made below it."
+        )
     return domain
 
 

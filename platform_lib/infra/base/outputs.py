@@ -29,6 +29,10 @@ def read_outputs(data: Mapping[str, str], *, where: str = OUTPUTS_CONFIG_MAP) ->
     needed = [field.name for field in fields(SharedOutputs) if field.default is MISSING]
     missing = [name for name in needed if not data.get(name)]
     if missing:
-        raise UsageError(f"{where} lacks {', '.join(missing)}: run `pulumi up` of the shared stack, which writes it anew.")
+        raise UsageError(
+            f"{where} lacks {', '.join(missing)}: run `pulumi up` of the shared stack, which writes it anew."
+        )
     known = {field.name for field in fields(SharedOutputs)} - {"contract_version"}
-    return SharedOutputs(contract_version=int(version), **{name: value for name, value in data.items() if name in known})
+    return SharedOutputs(
+        contract_version=int(version), **{name: value for name, value in data.items() if name in known}
+    )

@@ -33,7 +33,9 @@ class Resources:
 
 
 def _of(cpu: int, memory: int, cpu_limit: int, memory_limit: int, replicas: int = 1) -> Resources:
-    return Resources(cpu_millis=cpu, memory_mib=memory, cpu_limit_millis=cpu_limit, memory_limit_mib=memory_limit, replicas=replicas)
+    return Resources(
+        cpu_millis=cpu, memory_mib=memory, cpu_limit_millis=cpu_limit, memory_limit_mib=memory_limit, replicas=replicas
+    )
 
 
 # part → size → resources. `small` fits all parts into a laptop's 8 GiB; `standard` runs two of what can.

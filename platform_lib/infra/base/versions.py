@@ -22,7 +22,11 @@ CHARTS: Final[Mapping[str, Chart]] = {
         Chart(name="traefik", repository="https://traefik.github.io/charts", version="41.3.0"),
         Chart(name="cert-manager", repository="https://charts.jetstack.io", version="v1.21.1"),
         Chart(name="oauth2-proxy", repository="https://oauth2-proxy.github.io/manifests", version="10.7.0"),
-        Chart(name="kube-prometheus-stack", repository="https://prometheus-community.github.io/helm-charts", version="88.5.3"),
+        Chart(
+            name="kube-prometheus-stack",
+            repository="https://prometheus-community.github.io/helm-charts",
+            version="88.5.3",
+        ),
         Chart(name="cloudnative-pg", repository="https://cloudnative-pg.github.io/charts", version="0.29.0"),
         Chart(name="keda", repository="https://kedacore.github.io/charts", version="2.20.2"),
     )

@@ -40,7 +40,9 @@ class IngressArgs:
         if self.service_type not in ("LoadBalancer", "NodePort", "ClusterIP"):
             raise ValueError(f"service_type is {self.service_type!r}: LoadBalancer, NodePort or ClusterIP.")
         if any(proxy in ("0.0.0.0/0", "::/0") for proxy in self.trusted_proxies):
-            raise ValueError("trusted_proxies holds the whole world: anybody could then choose their own address. Name the proxies' networks.")
+            raise ValueError(
+                "trusted_proxies holds the whole world: anybody could then choose their own address. Name the proxies' networks."
+            )
 
 
 class Ingress(pulumi.ComponentResource):
@@ -66,7 +68,9 @@ class Ingress(pulumi.ComponentResource):
 
         def custom(role: str, kind: str, object_name: str, spec: dict[str, Any]) -> None:
             metadata = {"name": object_name, "namespace": args.namespace, "labels": labels("traefik", "edge")}
-            k8s.apiextensions.CustomResource(f"{name}-{role}", api_version="traefik.io/v1alpha1", kind=kind, metadata=metadata, spec=spec, opts=child)
+            k8s.apiextensions.CustomResource(
+                f"{name}-{role}", api_version="traefik.io/v1alpha1", kind=kind, metadata=metadata, spec=spec, opts=child
+            )
 
         # Of the name "default", read from this namespace alone: they hold for every route, and no team can bring another.
         custom("tls-options", "TLSOption", "default", tls_option_spec())
@@ -81,7 +85,9 @@ class Ingress(pulumi.ComponentResource):
                 "ingress": [
                     {"ports": [{"protocol": "TCP", "port": port} for port in (8000, 8443)]},
                     {
-                        "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-monitoring"}}}],
+                        "from": [
+                            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-monitoring"}}}
+                        ],
                         "ports": [{"protocol": "TCP", "port": 9100}],
                     },
                 ],
@@ -124,7 +130,11 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
                 "defaultTLSResourcesNamespace": INGRESS_NAMESPACE,
             },
             # For cert-manager's HTTP-01 answers alone, which are Ingress objects beside the certificate.
-            "kubernetesIngress": {"enabled": True, "namespaces": [INGRESS_NAMESPACE], "allowExternalNameServices": False},
+            "kubernetesIngress": {
+                "enabled": True,
+                "namespaces": [INGRESS_NAMESPACE],
+                "allowExternalNameServices": False,
+            },
         },
         "log": {"level": "INFO", "format": "json"},
         # Cookies and keys stay out of the log.
@@ -157,7 +167,15 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
                     # A path that means another one once decoded could pass a route's prefix and arrive elsewhere.
                     "encodedCharacters": {
                         f"allowEncoded{sign}": False
-                        for sign in ("Slash", "BackSlash", "NullCharacter", "Semicolon", "Percent", "QuestionMark", "Hash")
+                        for sign in (
+                            "Slash",
+                            "BackSlash",
+                            "NullCharacter",
+                            "Semicolon",
+                            "Percent",
+                            "QuestionMark",
+                            "Hash",
+                        )
                     },
                     "tls": {"enabled": True},
                 },

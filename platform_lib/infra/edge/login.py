@@ -18,7 +18,12 @@ from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceA
 from platform_lib.infra.kubernetes.namespaces import in_namespace, ports, to_dns, to_outside
 
 PROXY_URL = f"http://oauth2-proxy.{AUTH_NAMESPACE}"
-IDENTITY_HEADERS = ("X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username")
+IDENTITY_HEADERS = (
+    "X-Auth-Request-User",
+    "X-Auth-Request-Email",
+    "X-Auth-Request-Groups",
+    "X-Auth-Request-Preferred-Username",
+)
 """Set by the edge after the login; what a client sends under these names is dropped."""
 COOKIE_NAME = "_mlp_login"
 
@@ -41,9 +46,13 @@ class LoginArgs:
 
     def __post_init__(self) -> None:
         if not self.issuer.startswith("https://"):
-            raise ValueError(f"issuer is {self.issuer!r}: give the https:// address whose /.well-known/openid-configuration describes it.")
+            raise ValueError(
+                f"issuer is {self.issuer!r}: give the https:// address whose /.well-known/openid-configuration describes it."
+            )
         if not self.client_id:
-            raise ValueError("client_id is empty: register an application at the issuer, with the redirect address that docs/platform names.")
+            raise ValueError(
+                "client_id is empty: register an application at the issuer, with the redirect address that docs/platform names."
+            )
 
 
 class Login(pulumi.ComponentResource):
@@ -58,7 +67,11 @@ class Login(pulumi.ComponentResource):
         secret = k8s.core.v1.Secret(
             name,
             metadata={"namespace": args.namespace, "labels": labels("oauth2-proxy", "login")},
-            string_data={"client-id": args.client_id, "client-secret": args.client_secret, "cookie-secret": cookie.result},
+            string_data={
+                "client-id": args.client_id,
+                "client-secret": args.client_secret,
+                "cookie-secret": cookie.result,
+            },
             opts=child,
         )
         proxy = HelmService(
@@ -115,7 +128,12 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
         "replicaCount": size.replicas,
         "resources": size.requirements,
         **({"image": {"registry": args.mirrors.image_registry}} if args.mirrors.image_registry else {}),
-        "config": {"existingSecret": secret_name, "cookieName": COOKIE_NAME, "emailDomains": list(args.email_domains), "upstreams": ["static://202"]},
+        "config": {
+            "existingSecret": secret_name,
+            "cookieName": COOKIE_NAME,
+            "emailDomains": list(args.email_domains),
+            "upstreams": ["static://202"],
+        },
         "extraArgs": {
             "provider": "oidc",
             "oidc-issuer-url": args.issuer,

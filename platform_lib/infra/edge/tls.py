@@ -44,7 +44,9 @@ class EdgeTlsArgs:
         if self.issuer not in ("self-signed", "acme"):
             raise ValueError(f"issuer is {self.issuer!r}: self-signed or acme.")
         if self.issuer == "acme" and "@" not in self.acme_email:
-            raise ValueError(f"acme_email is {self.acme_email!r}: the authority writes there before a certificate ends; give an address.")
+            raise ValueError(
+                f"acme_email is {self.acme_email!r}: the authority writes there before a certificate ends; give an address."
+            )
 
 
 class EdgeTls(pulumi.ComponentResource):
@@ -88,10 +90,15 @@ class EdgeTls(pulumi.ComponentResource):
                 },
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[root]),
             )
-            issuer = self._issuer(f"{name}-issuer", CLUSTER_ISSUER, {"ca": {"secretName": "edge-authority"}}, [authority])
+            issuer = self._issuer(
+                f"{name}-issuer", CLUSTER_ISSUER, {"ca": {"secretName": "edge-authority"}}, [authority]
+            )
         else:
             issuer = self._issuer(f"{name}-issuer", CLUSTER_ISSUER, {"acme": acme_spec(args)}, after)
-        self.hosts = [host(service, args.domain) for service in (*UI_HOSTS, LOGIN_HOST, MODELS_HOST, *map(prefect_host, args.teams))]
+        self.hosts = [
+            host(service, args.domain)
+            for service in (*UI_HOSTS, LOGIN_HOST, MODELS_HOST, *map(prefect_host, args.teams))
+        ]
         k8s.apiextensions.CustomResource(
             name,
             api_version="cert-manager.io/v1",
@@ -130,7 +137,12 @@ def acme_spec(args: EdgeTlsArgs) -> dict[str, Any]:
 
 def tls_option_spec() -> dict[str, Any]:
     """TLS 1.2 or newer; a host that is not ours gets no certificate and no handshake."""
-    return {"minVersion": "VersionTLS12", "cipherSuites": list(CIPHER_SUITES), "sniStrict": True, "alpnProtocols": ["h2", "http/1.1"]}
+    return {
+        "minVersion": "VersionTLS12",
+        "cipherSuites": list(CIPHER_SUITES),
+        "sniStrict": True,
+        "alpnProtocols": ["h2", "http/1.1"],
+    }
 
 
 def manager_values(args: EdgeTlsArgs) -> dict[str, Any]:

@@ -56,7 +56,11 @@ class UiRoute(pulumi.ComponentResource):
                     f"{name}-{role}",
                     api_version="traefik.io/v1alpha1",
                     kind="Middleware",
-                    metadata={"name": f"ui-{role}", "namespace": args.namespace, "labels": labels(args.service, "route")},
+                    metadata={
+                        "name": f"ui-{role}",
+                        "namespace": args.namespace,
+                        "labels": labels(args.service, "route"),
+                    },
                     spec=spec,
                     opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
                 )
@@ -97,7 +101,9 @@ def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
         chain["login"] = {"forwardAuth": {"address": f"{PROXY_URL}/", **forward}}
         if args.groups:
             allowed = ",".join(quote(group, safe="") for group in args.groups)
-            chain["groups"] = {"forwardAuth": {"address": f"{PROXY_URL}/oauth2/auth?allowed_groups={allowed}", **forward}}
+            chain["groups"] = {
+                "forwardAuth": {"address": f"{PROXY_URL}/oauth2/auth?allowed_groups={allowed}", **forward}
+            }
         identity: dict[str, pulumi.Input[str]] = {}
     else:
         chain["login"] = {"basicAuth": {"secret": BUILT_IN_SECRET, "realm": "platform", "removeHeader": True}}

@@ -59,14 +59,22 @@ class Foundation(pulumi.ComponentResource):
             if args.mirrors.ca_bundle:
                 k8s.core.v1.ConfigMap(
                     f"{name}-{namespace}-ca",
-                    metadata={"name": CA_CONFIG_MAP, "namespace": made.metadata["name"], "labels": labels(CA_CONFIG_MAP, "trust")},
+                    metadata={
+                        "name": CA_CONFIG_MAP,
+                        "namespace": made.metadata["name"],
+                        "labels": labels(CA_CONFIG_MAP, "trust"),
+                    },
                     data={"ca.crt": args.mirrors.ca_bundle},
                     opts=pulumi.ResourceOptions(parent=self),
                 )
             if namespace in (*CLOSED, *own):
                 k8s.networking.v1.NetworkPolicy(
                     f"{name}-{namespace}-closed",
-                    metadata={"name": "closed", "namespace": made.metadata["name"], "labels": labels("closed", "network")},
+                    metadata={
+                        "name": "closed",
+                        "namespace": made.metadata["name"],
+                        "labels": labels("closed", "network"),
+                    },
                     spec=closed_spec(),
                     opts=pulumi.ResourceOptions(parent=self),
                 )
@@ -90,7 +98,10 @@ def ports(*numbers: int) -> list[dict[str, Any]]:
 
 def to_dns() -> dict[str, Any]:
     """Egress rule: names are asked from the cluster's own DNS."""
-    return {"to": [in_namespace("kube-system")], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
+    return {
+        "to": [in_namespace("kube-system")],
+        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
+    }
 
 
 def to_outside(*numbers: int) -> dict[str, Any]:

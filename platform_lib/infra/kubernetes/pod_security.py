@@ -42,6 +42,9 @@ def spread(selector: Mapping[str, str]) -> list[dict[str, Any]]:
 def mlflow_credentials() -> list[dict[str, Any]]:
     """`env` with which a team's pod shows MLflow whose it is."""
     return [
-        {"name": f"MLFLOW_TRACKING_{key.upper()}", "valueFrom": {"secretKeyRef": {"name": TEAM_CREDENTIALS_SECRET, "key": key}}}
+        {
+            "name": f"MLFLOW_TRACKING_{key.upper()}",
+            "valueFrom": {"secretKeyRef": {"name": TEAM_CREDENTIALS_SECRET, "key": key}},
+        }
         for key in ("username", "password")
     ]

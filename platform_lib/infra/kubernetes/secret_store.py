@@ -31,7 +31,9 @@ class CredentialArgs:
 
     def __post_init__(self) -> None:
         if not self.namespaces:
-            raise ValueError(f"credential {self.secret_name} has no namespace: name at least one, else nobody could read it.")
+            raise ValueError(
+                f"credential {self.secret_name} has no namespace: name at least one, else nobody could read it."
+            )
 
 
 class Credential(pulumi.ComponentResource):
@@ -46,7 +48,11 @@ class Credential(pulumi.ComponentResource):
     def __init__(self, name: str, args: CredentialArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Credential", name, None, opts)
         made = random.RandomPassword(
-            name, length=PASSWORD_LENGTH, special=False, keepers={"rotation": args.rotation}, opts=pulumi.ResourceOptions(parent=self)
+            name,
+            length=PASSWORD_LENGTH,
+            special=False,
+            keepers={"rotation": args.rotation},
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.password = made.result
         self.password_sha256 = made.result.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
@@ -54,9 +60,15 @@ class Credential(pulumi.ComponentResource):
         for index, namespace in enumerate(args.namespaces):
             k8s.core.v1.Secret(
                 f"{name}-{namespace}" if isinstance(namespace, str) else f"{name}-{index}",
-                metadata={"name": args.secret_name, "namespace": namespace, "labels": labels(args.secret_name, "credential")},
+                metadata={
+                    "name": args.secret_name,
+                    "namespace": namespace,
+                    "labels": labels(args.secret_name, "credential"),
+                },
                 type=args.type,
                 string_data={"username": args.username, "password": made.result, **args.extra},
                 opts=pulumi.ResourceOptions(parent=self),
             )
-        self.register_outputs({"password": self.password, "password_sha256": self.password_sha256, "secret_name": self.secret_name})
+        self.register_outputs(
+            {"password": self.password, "password_sha256": self.password_sha256, "secret_name": self.secret_name}
+        )

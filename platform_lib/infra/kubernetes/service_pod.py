@@ -23,11 +23,16 @@ def environment(values: Mapping[str, Any], secrets: Mapping[str, tuple[Any, str]
         secrets: Name → (Secret, key).
     """
     plain = [{"name": name, "value": value} for name, value in values.items() if value != ""]
-    named = [{"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for name, (secret, key) in secrets.items()]
+    named = [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        for name, (secret, key) in secrets.items()
+    ]
     return plain + named
 
 
-def container(name: str, image: Any, command: Sequence[Any], env: Any, mounts: Mapping[str, str], size: Resources, **more: Any) -> dict[str, Any]:
+def container(
+    name: str, image: Any, command: Sequence[Any], env: Any, mounts: Mapping[str, str], size: Resources, **more: Any
+) -> dict[str, Any]:
     """A container with a read-only root and no rights.
 
     Args:
@@ -45,7 +50,8 @@ def container(name: str, image: Any, command: Sequence[Any], env: Any, mounts: M
         },
         "securityContext": container_rights(),
         "volumeMounts": [
-            {"name": volume, "mountPath": path, **({} if volume in WRITABLE else {"readOnly": True})} for volume, path in mounts.items()
+            {"name": volume, "mountPath": path, **({} if volume in WRITABLE else {"readOnly": True})}
+            for volume, path in mounts.items()
         ],
         **more,
     }
@@ -112,10 +118,17 @@ def namespace_peer(name: Any) -> dict[str, Any]:
 
 def to_dns() -> dict[str, Any]:
     """A NetworkPolicy's egress rule: names are looked up in the cluster's DNS."""
-    return {"to": [namespace_peer("kube-system")], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
+    return {
+        "to": [namespace_peer("kube-system")],
+        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
+    }
 
 
 def to_port(port: Any, namespace: Any = None) -> dict[str, Any]:
     """A NetworkPolicy's egress rule: a TCP port of one namespace, or anywhere but where a cloud hands out credentials."""
-    peer = namespace_peer(namespace) if namespace is not None else {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_ADDRESSES]}}
+    peer = (
+        namespace_peer(namespace)
+        if namespace is not None
+        else {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_ADDRESSES]}}
+    )
     return {"to": [peer], "ports": [{"protocol": "TCP", "port": port}]}

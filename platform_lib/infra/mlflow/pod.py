@@ -31,7 +31,10 @@ def code_files() -> dict[str, str]:
 
 def code_items() -> list[dict[str, str]]:
     """Where each file of `code_files` lies below its mount: the entry point in a distribution's folder, as Python looks for it."""
-    return [{"key": name, "path": _ENTRY_POINTS_PATH if name == "entry_points.txt" else name} for name in sorted(code_files())]
+    return [
+        {"key": name, "path": _ENTRY_POINTS_PATH if name == "entry_points.txt" else name}
+        for name in sorted(code_files())
+    ]
 
 
 def allowed_hosts(ui_host: str, namespace: str) -> list[str]:
@@ -72,7 +75,13 @@ def server_command(ui_host: str, namespace: str, artifacts_uri: str) -> list[str
 
 
 def server_environment(
-    database_secret: Any, *, s3_endpoint: str, s3_region: str, s3_secret: str, proxy: dict[str, str], has_authorities: bool = False
+    database_secret: Any,
+    *,
+    s3_endpoint: str,
+    s3_region: str,
+    s3_secret: str,
+    proxy: dict[str, str],
+    has_authorities: bool = False,
 ) -> list[dict[str, Any]]:
     """Settings of the process. Secrets are named, never written.
 
@@ -100,7 +109,10 @@ def server_environment(
     }
     secrets: dict[str, tuple[Any, str]] = {"MLFLOW_BACKEND_STORE_URI": (database_secret, "uri")}
     if s3_secret:
-        secrets |= {"AWS_ACCESS_KEY_ID": (s3_secret, "access_key_id"), "AWS_SECRET_ACCESS_KEY": (s3_secret, "secret_access_key")}
+        secrets |= {
+            "AWS_ACCESS_KEY_ID": (s3_secret, "access_key_id"),
+            "AWS_SECRET_ACCESS_KEY": (s3_secret, "secret_access_key"),
+        }
     return service_pod.environment(values, secrets)
 
 
@@ -142,4 +154,6 @@ def pod_template(
         **service_pod.probes("/health"),
         lifecycle={"preStop": {"sleep": {"seconds": 5}}},  # until Traefik and kube-proxy know
     )
-    return service_pod.pod_template(LABELS, SELECTOR, [server], volumes, service_account=service_account, init_containers=[migrate])
+    return service_pod.pod_template(
+        LABELS, SELECTOR, [server], volumes, service_account=service_account, init_containers=[migrate]
+    )

@@ -71,18 +71,24 @@ class MlflowServerArgs:
             except ValueError as err:
                 raise UsageError(str(err)) from err
             if team in _RESERVED:
-                raise UsageError(f"no team can be called {team!r}: the names {', '.join(_RESERVED)} are the platform's own.")
+                raise UsageError(
+                    f"no team can be called {team!r}: the names {', '.join(_RESERVED)} are the platform's own."
+                )
         unknown = {group: team for group, team in self.group_teams.items() if team not in self.team_password_hashes}
         if unknown:
             raise UsageError(
                 f"group_teams names teams that are not there: {unknown}; the teams are {', '.join(self.team_password_hashes) or 'none'}."
             )
         if not self.edge_password_hashes:
-            raise UsageError("edge_password_hashes is empty: without the login proxy's password nobody could open MLflow's pages.")
+            raise UsageError(
+                "edge_password_hashes is empty: without the login proxy's password nobody could open MLflow's pages."
+            )
         if "://" in self.ui_host or "/" in self.ui_host or not self.ui_host:
             raise UsageError(f"ui_host is {self.ui_host!r}, expected a host name such as mlflow.example.com.")
         if self.artifacts_uri and not self.artifacts_uri.startswith("s3://"):
-            raise UsageError(f"artifacts_uri is {self.artifacts_uri!r}, expected s3://bucket/prefix, or nothing for a volume.")
+            raise UsageError(
+                f"artifacts_uri is {self.artifacts_uri!r}, expected s3://bucket/prefix, or nothing for a volume."
+            )
         if self.size not in SIZES:
             raise UsageError(f"size is {self.size!r}, expected one of {', '.join(SIZES)}.")
 
@@ -105,7 +111,9 @@ class MlflowServer(pulumi.ComponentResource):
         self._args, self._selector = args, pod.SELECTOR
         metrics_secret, access_secret = self._credentials(name, child)
         code = k8s.core.v1.ConfigMap(f"{name}-code", metadata=self._metadata(), data=pod.code_files(), opts=child)
-        account = k8s.core.v1.ServiceAccount(name, metadata=self._metadata(pod.NAME), automount_service_account_token=False, opts=child)
+        account = k8s.core.v1.ServiceAccount(
+            name, metadata=self._metadata(pod.NAME), automount_service_account_token=False, opts=child
+        )
         goes_outside = bool(args.artifacts_uri)
         has_authorities = goes_outside and bool(args.mirrors.ca_bundle)
         template = pod.pod_template(
@@ -146,7 +154,10 @@ class MlflowServer(pulumi.ComponentResource):
             opts=child,
         )
         k8s.policy.v1.PodDisruptionBudget(
-            name, metadata=self._metadata(pod.NAME), spec={"maxUnavailable": 1, "selector": {"matchLabels": self._selector}}, opts=child
+            name,
+            metadata=self._metadata(pod.NAME),
+            spec={"maxUnavailable": 1, "selector": {"matchLabels": self._selector}},
+            opts=child,
         )
         self._network(name, child)
         if args.has_service_monitor:
@@ -178,7 +189,10 @@ class MlflowServer(pulumi.ComponentResource):
         )
         # Named by us, so that a changed one is read by the pods that run: a team comes and goes, and a password changes, without a restart.
         access = k8s.core.v1.Secret(
-            f"{name}-access", metadata=self._metadata("mlflow-access"), string_data={pod.ACCESS_KEY: pulumi.Output.secret(text)}, opts=child
+            f"{name}-access",
+            metadata=self._metadata("mlflow-access"),
+            string_data={pod.ACCESS_KEY: pulumi.Output.secret(text)},
+            opts=child,
         )
         return metrics, access
 
@@ -203,12 +217,19 @@ class MlflowServer(pulumi.ComponentResource):
         args, port = self._args, int(Port.MLFLOW)
         egress = [service_pod.to_dns(), service_pod.to_port(args.database_port, args.database_namespace or None)]
         if args.artifacts_uri:
-            outside = {_port_of(args.s3_endpoint), *([_port_of(args.mirrors.http_proxy)] if args.mirrors.http_proxy else [])}
+            outside = {
+                _port_of(args.s3_endpoint),
+                *([_port_of(args.mirrors.http_proxy)] if args.mirrors.http_proxy else []),
+            }
             egress += [service_pod.to_port(port) for port in sorted(outside)]
         spec = {
             "podSelector": {"matchLabels": self._selector},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [service_pod.from_namespaces([args.ingress_namespace, args.monitoring_namespace, *args.client_namespaces], port)],
+            "ingress": [
+                service_pod.from_namespaces(
+                    [args.ingress_namespace, args.monitoring_namespace, *args.client_namespaces], port
+                )
+            ],
             "egress": egress,
         }
         k8s.networking.v1.NetworkPolicy(name, metadata=self._metadata(pod.NAME), spec=spec, opts=child)

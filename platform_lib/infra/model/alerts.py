@@ -22,10 +22,14 @@ class AlertThresholds:
         if not 0 < self.error_share < 1:
             raise ValueError(f"error_share is {self.error_share}: give a share between 0 and 1, such as 0.02.")
         if self.latency_p99_s <= 0 or self.in_flight <= 0:
-            raise ValueError(f"latency_p99_s is {self.latency_p99_s} and in_flight {self.in_flight}: both must be above 0.")
+            raise ValueError(
+                f"latency_p99_s is {self.latency_p99_s} and in_flight {self.in_flight}: both must be above 0."
+            )
 
 
-def model_rules(model: str, namespace: str, *, thresholds: AlertThresholds, scales: bool = True, autoscaler: str = "") -> list[dict[str, Any]]:
+def model_rules(
+    model: str, namespace: str, *, thresholds: AlertThresholds, scales: bool = True, autoscaler: str = ""
+) -> list[dict[str, Any]]:
     """The rule groups of one endpoint.
 
     Args:
@@ -115,7 +119,10 @@ def model_rules(model: str, namespace: str, *, thresholds: AlertThresholds, scal
         ),
     ]
     if scales:
-        current, most = "kube_horizontalpodautoscaler_status_current_replicas", "kube_horizontalpodautoscaler_spec_max_replicas"
+        current, most = (
+            "kube_horizontalpodautoscaler_status_current_replicas",
+            "kube_horizontalpodautoscaler_spec_max_replicas",
+        )
         rules.append(
             alert(
                 "ModelAtItsLimit",
@@ -127,5 +134,8 @@ def model_rules(model: str, namespace: str, *, thresholds: AlertThresholds, scal
             )
         )
     return [
-        {"name": f"mlp-model-{model}", "rules": [{**rule, "labels": {**rule["labels"], "model": model, "namespace": namespace}} for rule in rules]}
+        {
+            "name": f"mlp-model-{model}",
+            "rules": [{**rule, "labels": {**rule["labels"], "model": model, "namespace": namespace}} for rule in rules],
+        }
     ]

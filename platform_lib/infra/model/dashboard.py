@@ -29,7 +29,8 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         Panel(
             title="Time to answer",
             queries=tuple(
-                Query(f"histogram_quantile({quantile}, sum by (le) ({seconds}))", f"p{quantile * 100:g}") for quantile in (0.5, 0.95, 0.99)
+                Query(f"histogram_quantile({quantile}, sum by (le) ({seconds}))", f"p{quantile * 100:g}")
+                for quantile in (0.5, 0.95, 0.99)
             ),
             description="From a request's arrival to its answer, without the network.",
             unit="s",
@@ -75,7 +76,9 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         ),
         Panel(
             title="Failures that the champion covered",
-            queries=(Query(f"sum by (version) (rate({Metric.CANARY_FAILURES}{{{scope}}}[5m]))", "version {{version}}"),),
+            queries=(
+                Query(f"sum by (version) (rate({Metric.CANARY_FAILURES}{{{scope}}}[5m]))", "version {{version}}"),
+            ),
             description="Requests that the canary could not answer; alert ModelCanaryOff watches what comes of them.",
             unit="reqps",
             width=6,
@@ -84,7 +87,8 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
             title="Answers that differ",
             queries=(
                 Query(
-                    f"(sum by (version) ({differing}) or 0 * sum by (version) ({compared})) / sum by (version) ({compared})", "version {{version}}"
+                    f"(sum by (version) ({differing}) or 0 * sum by (version) ({compared})) / sum by (version) ({compared})",
+                    "version {{version}}",
                 ),
             ),
             description="Of rows that canary and champion, or champion and shadow, were both asked for.",
@@ -114,7 +118,10 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         Panel(
             title="Replicas",
             queries=(
-                Query(f'kube_deployment_status_replicas_available{{namespace="{namespace}",deployment="{model}"}}', "ready"),
+                Query(
+                    f'kube_deployment_status_replicas_available{{namespace="{namespace}",deployment="{model}"}}',
+                    "ready",
+                ),
                 Query(f'kube_deployment_spec_replicas{{namespace="{namespace}",deployment="{model}"}}', "wanted"),
             ),
             description="Ready and wanted.",
@@ -141,4 +148,6 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
 
 def model_dashboard(model: str, namespace: str) -> str:
     """The dashboard's JSON."""
-    return dashboard(f"mlp-{namespace}-{model}", f"Model {model} ({namespace})", model_panels(model, namespace), tags=["model"])
+    return dashboard(
+        f"mlp-{namespace}-{model}", f"Model {model} ({namespace})", model_panels(model, namespace), tags=["model"]
+    )

@@ -67,7 +67,9 @@ class ModelEndpointArgs:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.model):
-            raise ValueError(f"model is {self.model!r}: use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn-model.")
+            raise ValueError(
+                f"model is {self.model!r}: use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn-model."
+            )
         if isinstance(self.image, str) and not _DIGEST.fullmatch(self.image):
             raise ValueError(
                 f"image is {self.image!r}: name it by its digest, NAME@sha256:…; a tag may mean another image tomorrow. `mlp deploy` does."
@@ -77,11 +79,17 @@ class ModelEndpointArgs:
         if self.request_log not in ("auto", "volume", "off"):
             raise ValueError(f"request_log is {self.request_log!r}: auto, volume or off.")
         if not 1 <= self.min_replicas <= self.max_replicas:
-            raise ValueError(f"min_replicas is {self.min_replicas} and max_replicas {self.max_replicas}: from 1 up, the second not below the first.")
+            raise ValueError(
+                f"min_replicas is {self.min_replicas} and max_replicas {self.max_replicas}: from 1 up, the second not below the first."
+            )
         if self.version and not self.version.isdigit():
-            raise ValueError(f"version is {self.version!r}: a registered version's number pins it; leave it empty to follow the champion.")
+            raise ValueError(
+                f"version is {self.version!r}: a registered version's number pins it; leave it empty to follow the champion."
+            )
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
-            raise ValueError("oidc_issuer and oidc_audience belong together: tokens that the issuer made for others would pass.")
+            raise ValueError(
+                "oidc_issuer and oidc_audience belong together: tokens that the issuer made for others would pass."
+            )
 
     @property
     def reference(self) -> str:
@@ -123,7 +131,10 @@ class ModelEndpoint(pulumi.ComponentResource):
             metadata=self._meta(fixed=True),
             spec=shared.apply(
                 lambda it: network_rules(
-                    it, selector=self._selector, public=public, outside_ports=outside if args.oidc_issuer or it.request_log_uri else ()
+                    it,
+                    selector=self._selector,
+                    public=public,
+                    outside_ports=outside if args.oidc_issuer or it.request_log_uri else (),
                 )
             ),
             opts=self._child(),
@@ -139,8 +150,12 @@ class ModelEndpoint(pulumi.ComponentResource):
 
     def _deploy(self, shared: pulumi.Output[SharedOutputs]) -> Any:
         name, args = self._name, self._args
-        account = k8s.core.v1.ServiceAccount(name, metadata=self._meta(fixed=True), automount_service_account_token=False, opts=self._child())
-        keys = k8s.core.v1.ConfigMap(f"{name}-keys", metadata=self._meta(), data={"keys.yaml": args.keys}, opts=self._child())
+        account = k8s.core.v1.ServiceAccount(
+            name, metadata=self._meta(fixed=True), automount_service_account_token=False, opts=self._child()
+        )
+        keys = k8s.core.v1.ConfigMap(
+            f"{name}-keys", metadata=self._meta(), data={"keys.yaml": args.keys}, opts=self._child()
+        )
         claim = self._log_claim() if args.request_log == "volume" else None
         environment = shared.apply(
             lambda it: server_environment(
@@ -183,20 +198,33 @@ class ModelEndpoint(pulumi.ComponentResource):
 
     def _log_claim(self) -> Any:
         args = self._args
-        spec: dict[str, Any] = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": f"{args.request_log_gib}Gi"}}}
+        spec: dict[str, Any] = {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": f"{args.request_log_gib}Gi"}},
+        }
         if args.request_log_storage_class:
             spec["storageClassName"] = args.request_log_storage_class
         return k8s.core.v1.PersistentVolumeClaim(
-            f"{self._name}-log", metadata=self._meta(suffix="-log"), spec=spec, opts=self._child(protect=True, retain_on_delete=True)
+            f"{self._name}-log",
+            metadata=self._meta(suffix="-log"),
+            spec=spec,
+            opts=self._child(protect=True, retain_on_delete=True),
         )
 
     def _scale_and_keep(self, deployment: Any) -> None:
         name, args = self._name, self._args
         k8s.policy.v1.PodDisruptionBudget(
-            name, metadata=self._meta(fixed=True), spec={"maxUnavailable": 1, "selector": {"matchLabels": self._selector}}, opts=self._child()
+            name,
+            metadata=self._meta(fixed=True),
+            spec={"maxUnavailable": 1, "selector": {"matchLabels": self._selector}},
+            opts=self._child(),
         )
         after = self._child(depends_on=[deployment])
-        counts: Any = {"min_replicas": args.min_replicas, "max_replicas": args.max_replicas, "cpu_target_percent": args.cpu_target_percent}
+        counts: Any = {
+            "min_replicas": args.min_replicas,
+            "max_replicas": args.max_replicas,
+            "cpu_target_percent": args.cpu_target_percent,
+        }
         rate = args.requests_per_s_per_replica
         if rate is None:
             spec = cpu_scaling(args.model, **counts)
@@ -204,7 +232,9 @@ class ModelEndpoint(pulumi.ComponentResource):
             return
         monitoring = pulumi.Output.from_input(args.shared).apply(lambda it: it.monitoring_namespace)
         spec = monitoring.apply(
-            lambda namespace: request_rate_scaling(args.model, args.namespace, monitoring_namespace=namespace, requests_per_s=rate, **counts)
+            lambda namespace: request_rate_scaling(
+                args.model, args.namespace, monitoring_namespace=namespace, requests_per_s=rate, **counts
+            )
         )
         self._custom("keda.sh/v1alpha1", "ScaledObject", f"{name}-scale", spec, after)
 
@@ -231,9 +261,13 @@ class ModelEndpoint(pulumi.ComponentResource):
         board = {f"{args.namespace}-{args.model}.json": model_dashboard(args.model, args.namespace)}
         k8s.core.v1.ConfigMap(f"{name}-dashboard", metadata=meta, data=board, opts=self._child())
 
-    def _custom(self, api_version: str, kind: str, name: str, spec: Any, opts: pulumi.ResourceOptions, suffix: str = "") -> Any:
+    def _custom(
+        self, api_version: str, kind: str, name: str, spec: Any, opts: pulumi.ResourceOptions, suffix: str = ""
+    ) -> Any:
         meta = self._meta(fixed=True, suffix=suffix)
-        return k8s.apiextensions.CustomResource(name, api_version=api_version, kind=kind, metadata=meta, spec=spec, opts=opts)
+        return k8s.apiextensions.CustomResource(
+            name, api_version=api_version, kind=kind, metadata=meta, spec=spec, opts=opts
+        )
 
     def _meta(self, *, fixed: bool = False, suffix: str = "") -> dict[str, Any]:
         """Metadata; without a fixed name or suffix Pulumi adds letters, so that a change of data makes a new object and rolls the pods."""

@@ -8,7 +8,9 @@ from platform_lib.names import Port, SharedOutputs
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
-def network_rules(shared: SharedOutputs, *, selector: dict[str, str], public: bool, outside_ports: tuple[int, ...] = ()) -> dict[str, Any]:
+def network_rules(
+    shared: SharedOutputs, *, selector: dict[str, str], public: bool, outside_ports: tuple[int, ...] = ()
+) -> dict[str, Any]:
     """Spec of the NetworkPolicy: Traefik and the own namespace ask, Prometheus scrapes; DNS and MLflow are asked.
 
     Args:
@@ -19,7 +21,10 @@ def network_rules(shared: SharedOutputs, *, selector: dict[str, str], public: bo
         asks.append(_namespace(shared.ingress_namespace))
     mlflow = urlsplit(shared.mlflow_url)
     egress: list[dict[str, Any]] = [
-        {"to": [_namespace("kube-system")], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
+        {
+            "to": [_namespace("kube-system")],
+            "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
+        },
         {"to": [_namespace((mlflow.hostname or "").split(".")[1])], "ports": [_tcp(mlflow.port or 80)]},
     ]
     if outside_ports:

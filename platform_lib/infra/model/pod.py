@@ -13,7 +13,17 @@ _LOG_MOUNT = "/var/log/mlp"
 
 def server_command(reference: str, workers: int) -> list[str]:
     """What the container runs; tests run the same here."""
-    command = ["mlp", "serve", reference, "--host", "0.0.0.0", "--port", str(Port.MODEL_SERVER), "--metrics-port", str(Port.METRICS)]
+    command = [
+        "mlp",
+        "serve",
+        reference,
+        "--host",
+        "0.0.0.0",
+        "--port",
+        str(Port.MODEL_SERVER),
+        "--metrics-port",
+        str(Port.METRICS),
+    ]
     return [*command, "--workers", str(workers)]
 
 
@@ -71,7 +81,10 @@ def pod_template(
         {"name": "keys", "configMap": {"name": keys_config_map}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},  # a version is fetched into it beside the one that serves
     ]
-    mounts: list[dict[str, Any]] = [{"name": "keys", "mountPath": "/etc/mlp/keys", "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}]
+    mounts: list[dict[str, Any]] = [
+        {"name": "keys", "mountPath": "/etc/mlp/keys", "readOnly": True},
+        {"name": "tmp", "mountPath": "/tmp"},
+    ]
     if log_claim is not None:
         volumes.append({"name": "log", "persistentVolumeClaim": {"claimName": log_claim}})
         mounts.append({"name": "log", "mountPath": _LOG_MOUNT})
@@ -80,7 +93,10 @@ def pod_template(
         "image": image,
         "command": command,
         "env": environment,
-        "ports": [{"name": "http", "containerPort": int(Port.MODEL_SERVER)}, {"name": "metrics", "containerPort": int(Port.METRICS)}],
+        "ports": [
+            {"name": "http", "containerPort": int(Port.MODEL_SERVER)},
+            {"name": "metrics", "containerPort": int(Port.METRICS)},
+        ],
         # Two minutes to import libraries on a slow node; from then on a process that hangs is replaced, and one without a model gets no requests.
         "startupProbe": {**_get("/healthz"), "periodSeconds": 2, "failureThreshold": 60},
         "livenessProbe": {**_get("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},

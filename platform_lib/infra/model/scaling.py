@@ -45,6 +45,9 @@ def request_rate_scaling(
         "advanced": {"horizontalPodAutoscalerConfig": {"name": model, "behavior": _SLOWLY_DOWN}},
         "triggers": [
             {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(cpu_target_percent)}},
-            {"type": "prometheus", "metadata": {"serverAddress": address, "query": query, "threshold": f"{requests_per_s:g}"}},
+            {
+                "type": "prometheus",
+                "metadata": {"serverAddress": address, "query": query, "threshold": f"{requests_per_s:g}"},
+            },
         ],
     }

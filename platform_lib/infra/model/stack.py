@@ -85,8 +85,12 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
         raise UsageError("deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one.")
 
     # A constant identifier: without it, another address of the same cluster would be another cluster, and every object would be made anew.
-    cluster = k8s.Provider("cluster", context=config.get("context"), cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}")
-    outputs = k8s.core.v1.ConfigMap.get(OUTPUTS_CONFIG_MAP, f"{namespace}/{OUTPUTS_CONFIG_MAP}", opts=pulumi.ResourceOptions(provider=cluster))
+    cluster = k8s.Provider(
+        "cluster", context=config.get("context"), cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}"
+    )
+    outputs = k8s.core.v1.ConfigMap.get(
+        OUTPUTS_CONFIG_MAP, f"{namespace}/{OUTPUTS_CONFIG_MAP}", opts=pulumi.ResourceOptions(provider=cluster)
+    )
     args = ModelEndpointArgs(
         model=model,
         namespace=namespace,

@@ -35,12 +35,21 @@ def alertmanager_config(destination: str, *, http_proxy: str = "", no_proxy: str
             "repeat_interval": "12h",
             "routes": [
                 {"receiver": "nobody", "matchers": ['alertname =~ "Watchdog|InfoInhibitor"']},
-                {"receiver": "people", "matchers": [f'alertname = "{CHECK_ALERT}"'], "group_wait": "1s", "group_interval": "1m"},
+                {
+                    "receiver": "people",
+                    "matchers": [f'alertname = "{CHECK_ALERT}"'],
+                    "group_wait": "1s",
+                    "group_interval": "1m",
+                },
                 {"receiver": "people", "matchers": ['severity = "critical"'], "repeat_interval": "4h"},
             ],
         },
         "inhibit_rules": [
-            {"source_matchers": ['severity = "critical"'], "target_matchers": ['severity =~ "warning|info"'], "equal": ["namespace", "alertname"]},
+            {
+                "source_matchers": ['severity = "critical"'],
+                "target_matchers": ['severity =~ "warning|info"'],
+                "equal": ["namespace", "alertname"],
+            },
             # A model that is down is also slow, full and not the champion: one call is enough.
             {
                 "source_matchers": ['alertname = "ModelDown"'],
@@ -75,7 +84,9 @@ def _email(destination: str) -> dict[str, Any]:
     query = parse_qs(parts.query)
     sender, receivers = query.get("from", [""])[0], query.get("to", [])
     if not parts.hostname or not sender or not receivers:
-        raise ValueError("alerts is an smtp address without a host, a sender or a receiver: give smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D.")
+        raise ValueError(
+            "alerts is an smtp address without a host, a sender or a receiver: give smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D."
+        )
     made: dict[str, Any] = {
         "smarthost": f"{parts.hostname}:{parts.port or (465 if parts.scheme == 'smtps' else 587)}",
         "from": sender,

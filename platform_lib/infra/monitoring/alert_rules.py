@@ -5,7 +5,9 @@ from typing import Any, Literal
 _RUNBOOK = "docs/platform/troubleshooting.md"
 
 
-def alert(name: str, expression: str, lasts: str, severity: Literal["critical", "warning"], summary: str, description: str) -> dict[str, Any]:
+def alert(
+    name: str, expression: str, lasts: str, severity: Literal["critical", "warning"], summary: str, description: str
+) -> dict[str, Any]:
     """A rule of a group.
 
     Args:

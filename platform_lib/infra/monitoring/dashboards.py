@@ -63,7 +63,12 @@ def dashboard(uid: str, title: str, panels: Sequence[Panel], *, tags: Sequence[s
 
 def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
     targets = [
-        {"refId": chr(ord("A") + index), "expr": query.expression, "legendFormat": query.legend or "__auto", "datasource": _DATASOURCE}
+        {
+            "refId": chr(ord("A") + index),
+            "expr": query.expression,
+            "legendFormat": query.legend or "__auto",
+            "datasource": _DATASOURCE,
+        }
         for index, query in enumerate(panel.queries)
     ]
     shown: dict[str, Any] = {"unit": panel.unit, "min": 0}
@@ -75,6 +80,8 @@ def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
         "datasource": _DATASOURCE,
         "gridPos": place,
         "fieldConfig": {"defaults": shown, "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}} if panel.kind == "timeseries" else {"textMode": "value_and_name"},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom"}}
+        if panel.kind == "timeseries"
+        else {"textMode": "value_and_name"},
         "targets": targets,
     }

@@ -36,14 +36,21 @@ class RequestScaling(pulumi.ComponentResource):
                 chart=CHARTS["keda"],
                 namespace=args.namespace,
                 release_name="keda",
-                values={"crds": {"install": True}, **({"global": {"image": {"registry": registry}}} if registry else {})},
+                values={
+                    "crds": {"install": True},
+                    **({"global": {"image": {"registry": registry}}} if registry else {}),
+                },
                 mirrors=args.mirrors,
             ),
             child,
         )
         self.release = keda.release
         # The API server asks for metrics and about ScaledObjects; it has no namespace that a policy could name.
-        callers = {"key": "app", "operator": "In", "values": ["keda-operator-metrics-apiserver", "keda-admission-webhooks"]}
+        callers = {
+            "key": "app",
+            "operator": "In",
+            "values": ["keda-operator-metrics-apiserver", "keda-admission-webhooks"],
+        }
         k8s.networking.v1.NetworkPolicy(
             name,
             metadata={"name": "keda", "namespace": args.namespace, "labels": labels("keda", "request-scaling")},

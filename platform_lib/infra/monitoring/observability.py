@@ -81,7 +81,9 @@ class Observability(pulumi.ComponentResource):
             string_data={
                 "alertmanager.yaml": pulumi.Output.secret(
                     pulumi.Output.from_input(args.alerts).apply(
-                        lambda destination: alertmanager_config(destination or "", http_proxy=mirrors.http_proxy, no_proxy=_no_proxy(mirrors))
+                        lambda destination: alertmanager_config(
+                            destination or "", http_proxy=mirrors.http_proxy, no_proxy=_no_proxy(mirrors)
+                        )
                     )
                 )
             },
@@ -123,23 +125,37 @@ class Observability(pulumi.ComponentResource):
         self.prometheus_url = pulumi.Output.from_input(f"http://{RELEASE}-prometheus.{MONITORING_NAMESPACE}:9090")
         self.grafana_admin_secret = admin.metadata.name
         self.register_outputs(
-            {"grafana_service": self.grafana_service, "prometheus_url": self.prometheus_url, "grafana_admin_secret": self.grafana_admin_secret}
+            {
+                "grafana_service": self.grafana_service,
+                "prometheus_url": self.prometheus_url,
+                "grafana_admin_secret": self.grafana_admin_secret,
+            }
         )
 
     def _policies(self) -> None:
         """Whoever reaches Grafana may claim to be anybody in a header, and whoever reaches Prometheus reads everything: so almost nobody does."""
-        everything: dict[str, Any] = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}
+        everything: dict[str, Any] = {
+            "podSelector": {},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": {}}]}],
+        }
         self._policy("inside", everything)
         self._policy("grafana", _only({"app.kubernetes.io/name": "grafana"}, INGRESS_NAMESPACE, 3000))
         # The API server asks the operator whether a rule is well-formed; it has no namespace that a policy could name.
         webhook = {"app": f"{RELEASE}-operator"}
         self._policy(
             "operator",
-            {"podSelector": {"matchLabels": webhook}, "policyTypes": ["Ingress"], "ingress": [{"ports": [{"protocol": "TCP", "port": 10250}]}]},
+            {
+                "podSelector": {"matchLabels": webhook},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"ports": [{"protocol": "TCP", "port": 10250}]}],
+            },
         )
 
     def _policy(self, role: str, spec: dict[str, Any]) -> None:
-        k8s.networking.v1.NetworkPolicy(f"{self._name}-{role}", metadata=self._meta(f"monitoring-{role}"), spec=spec, opts=self._child())
+        k8s.networking.v1.NetworkPolicy(
+            f"{self._name}-{role}", metadata=self._meta(f"monitoring-{role}"), spec=spec, opts=self._child()
+        )
 
     def _watch_the_platform(self) -> None:
         after = self._child(depends_on=[self.release])
@@ -160,7 +176,12 @@ class Observability(pulumi.ComponentResource):
 
     def _custom(self, kind: str, role: str, spec: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
         k8s.apiextensions.CustomResource(
-            f"{self._name}-{role}", api_version=_API, kind=kind, metadata=self._meta(f"platform-{role}"), spec=spec, opts=opts
+            f"{self._name}-{role}",
+            api_version=_API,
+            kind=kind,
+            metadata=self._meta(f"platform-{role}"),
+            spec=spec,
+            opts=opts,
         )
 
     def _meta(self, name: str = "") -> dict[str, Any]:

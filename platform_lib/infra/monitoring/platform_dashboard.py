@@ -57,7 +57,12 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
         ),
         Panel(
             title="Time to answer at the edge",
-            queries=(Query("histogram_quantile(0.99, sum by (le) (rate(traefik_entrypoint_request_duration_seconds_bucket[5m])))", "p99"),),
+            queries=(
+                Query(
+                    "histogram_quantile(0.99, sum by (le) (rate(traefik_entrypoint_request_duration_seconds_bucket[5m])))",
+                    "p99",
+                ),
+            ),
             description="One answer in a hundred takes longer.",
             unit="s",
             source="cluster",
@@ -78,7 +83,11 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
         ),
         Panel(
             title="Memory of the platform",
-            queries=(Query(f'sum by (namespace) (container_memory_working_set_bytes{{{scope},container!=""}})', "{{namespace}}"),),
+            queries=(
+                Query(
+                    f'sum by (namespace) (container_memory_working_set_bytes{{{scope},container!=""}})', "{{namespace}}"
+                ),
+            ),
             description="Working set.",
             unit="bytes",
             source="cluster",
@@ -97,7 +106,12 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
         ),
         Panel(
             title="CPU of jobs and models by team",
-            queries=(Query(f'sum by (namespace) (rate(container_cpu_usage_seconds_total{{{teams},container!=""}}[5m]))', "{{namespace}}"),),
+            queries=(
+                Query(
+                    f'sum by (namespace) (rate(container_cpu_usage_seconds_total{{{teams},container!=""}}[5m]))',
+                    "{{namespace}}",
+                ),
+            ),
             description="Cores in use.",
             source="cluster",
         ),

@@ -8,7 +8,11 @@ IDENTITY_HEADER = "X-Auth-Request-Email"
 """What the login's proxy says of who asks; Traefik takes it out of what callers send."""
 
 # Said here and not left to the subcharts' defaults: the namespace's Pod Security refuses pods that have less.
-_CONTAINER_RIGHTS = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+_CONTAINER_RIGHTS = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 def _pod_rights(user: int) -> dict[str, Any]:
@@ -46,7 +50,10 @@ def monitoring_values(
             "admissionWebhooks": {"certManager": {"enabled": True}, "patch": {"enabled": False}},
             "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
             "prometheusConfigReloader": {
-                "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
+                "resources": {
+                    "requests": {"cpu": "10m", "memory": "32Mi"},
+                    "limits": {"cpu": "100m", "memory": "64Mi"},
+                },
             },
         },
         "kube-state-metrics": {
@@ -65,7 +72,10 @@ def monitoring_values(
 
 def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -> dict[str, Any]:
     # By default only objects with the release's label are taken: models in team namespaces have none.
-    everything = {f"{kind}SelectorNilUsesHelmValues": False for kind in ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig")}
+    everything = {
+        f"{kind}SelectorNilUsesHelmValues": False
+        for kind in ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig")
+    }
     return {
         **everything,
         "retention": f"{retention_days}d",
@@ -88,12 +98,23 @@ def _alertmanager(size: Size, storage_class: str, config_secret: Any, authoritie
     if authorities is not None:
         spec["volumes"] = [{"name": "authorities", "configMap": {"name": authorities}}]
         # Go reads every file of this folder, besides the image's own bundle in it.
-        spec["volumeMounts"] = [{"name": "authorities", "mountPath": "/etc/ssl/certs/platform-ca.crt", "subPath": "ca.crt", "readOnly": True}]
+        spec["volumeMounts"] = [
+            {
+                "name": "authorities",
+                "mountPath": "/etc/ssl/certs/platform-ca.crt",
+                "subPath": "ca.crt",
+                "readOnly": True,
+            }
+        ]
     return spec
 
 
 def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dict[str, Any]:
-    persistence: dict[str, Any] = {"enabled": True, "size": f"{storage_gib('grafana', size)}Gi", "accessModes": ["ReadWriteOnce"]}
+    persistence: dict[str, Any] = {
+        "enabled": True,
+        "size": f"{storage_gib('grafana', size)}Gi",
+        "accessModes": ["ReadWriteOnce"],
+    }
     if storage_class:
         persistence["storageClassName"] = storage_class
     return {
@@ -109,7 +130,12 @@ def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dic
             "server": {"root_url": url},
             "analytics": {"reporting_enabled": False, "check_for_updates": False, "check_for_plugin_updates": False},
             "auth": {"disable_login_form": True, "signout_redirect_url": f"{url}/oauth2/sign_out"},
-            "auth.proxy": {"enabled": True, "header_name": IDENTITY_HEADER, "header_property": "email", "auto_sign_up": True},
+            "auth.proxy": {
+                "enabled": True,
+                "header_name": IDENTITY_HEADER,
+                "header_property": "email",
+                "auto_sign_up": True,
+            },
             "users": {"auto_assign_org_role": "Viewer", "viewers_can_edit": False},
             "security": {"cookie_secure": True, "strict_transport_security": True, "disable_gravatar": True},
             "snapshots": {"external_enabled": False},

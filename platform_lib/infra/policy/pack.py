@@ -12,8 +12,19 @@ def pack_policies() -> list[Any]:
 
     made = []
     for policy in POLICIES:
-        kind, validate = (ResourceValidationPolicy, _one(policy)) if policy.check is not None else (StackValidationPolicy, _all(policy))
-        made.append(kind(name=policy.name, description=policy.description, validate=validate, enforcement_level=EnforcementLevel.MANDATORY))
+        kind, validate = (
+            (ResourceValidationPolicy, _one(policy))
+            if policy.check is not None
+            else (StackValidationPolicy, _all(policy))
+        )
+        made.append(
+            kind(
+                name=policy.name,
+                description=policy.description,
+                validate=validate,
+                enforcement_level=EnforcementLevel.MANDATORY,
+            )
+        )
     return made
 
 

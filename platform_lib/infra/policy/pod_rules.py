@@ -39,7 +39,9 @@ def pod_messages(spec: Mapping[str, Any]) -> Iterator[str]:
     for volume in spec.get("volumes") or []:
         if "hostPath" in volume:
             yield f"volume {volume.get('name')} is a folder of the node."
-    if spec.get("automountServiceAccountToken") is not False and not str(spec.get("serviceAccountName")).startswith(API_CLIENTS):
+    if spec.get("automountServiceAccountToken") is not False and not str(spec.get("serviceAccountName")).startswith(
+        API_CLIENTS
+    ):
         yield "automountServiceAccountToken is not false: the pod does not need the Kubernetes API."
     for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
         yield from (f"container {container.get('name')}: {text}" for text in _container(container, pod))
@@ -63,7 +65,12 @@ def _container(container: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterator
             yield f"resources.{part} lacks cpu or memory."
     yield from _image(container.get("image"))
     for entry in container.get("env") or []:
-        if isinstance(entry, Mapping) and isinstance(entry.get("value"), str) and entry["value"] and _SECRET_NAME.search(str(entry.get("name"))):
+        if (
+            isinstance(entry, Mapping)
+            and isinstance(entry.get("value"), str)
+            and entry["value"]
+            and _SECRET_NAME.search(str(entry.get("name")))
+        ):
             yield f"{entry['name']} is a secret in plain text: read it from a Secret."
 
 

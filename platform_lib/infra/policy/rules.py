@@ -77,7 +77,12 @@ class Exemption:
     def covers(self, policy: str, resource: Declared) -> bool:
         """Whether the rule is waived for this resource."""
         object_name = resource.metadata.get("name") or resource.inputs.get("name")
-        return (policy, resource.kind, resource.namespace, object_name) == (self.policy, self.kind, self.namespace, self.object_name)
+        return (policy, resource.kind, resource.namespace, object_name) == (
+            self.policy,
+            self.kind,
+            self.namespace,
+            self.object_name,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +139,15 @@ def violations(resources: Sequence[Declared], exemptions: Sequence[Exemption] = 
     found: list[Violation] = []
     for policy in POLICIES:
         if policy.check is not None:
-            found += [Violation(policy=policy.name, resource=one, message=text) for one in resources for text in policy.check(one)]
+            found += [
+                Violation(policy=policy.name, resource=one, message=text)
+                for one in resources
+                for text in policy.check(one)
+            ]
         if policy.check_all is not None:
-            found += [Violation(policy=policy.name, resource=one, message=text) for one, text in policy.check_all(resources)]
+            found += [
+                Violation(policy=policy.name, resource=one, message=text) for one, text in policy.check_all(resources)
+            ]
     return [one for one in found if not any(exemption.covers(one.policy, one.resource) for exemption in exemptions)]
 
 
@@ -188,20 +199,26 @@ def _route(resource: Declared) -> Iterator[str]:
 
 
 def _service(resource: Declared) -> Iterator[str]:
-    if resource.kind == "Service" and (resource.spec.get("type") in ("LoadBalancer", "NodePort") or resource.spec.get("externalIPs")):
+    if resource.kind == "Service" and (
+        resource.spec.get("type") in ("LoadBalancer", "NodePort") or resource.spec.get("externalIPs")
+    ):
         yield "the Service is reached from outside, past the edge: make it ClusterIP and route to it."
 
 
 def _stateful(resource: Declared) -> Iterator[str]:
     space = resource.kind == "Namespace" and str(resource.metadata.get("name", ""))
     holds_data = space and (space.startswith(TEAM_PREFIX) or space in (DATABASE_NAMESPACE, MLFLOW_NAMESPACE))
-    is_database = resource.kind == "Cluster" and str(resource.inputs.get("apiVersion", "")).startswith("postgresql.cnpg.io/")
+    is_database = resource.kind == "Cluster" and str(resource.inputs.get("apiVersion", "")).startswith(
+        "postgresql.cnpg.io/"
+    )
     if (holds_data or is_database or resource.kind == "PersistentVolumeClaim") and not resource.protect:
         yield "it holds data and is not protected: one `pulumi destroy` would lose it. Set protect=True."
 
 
 def _roles(resource: Declared) -> Iterator[str]:
-    if resource.kind in ("RoleBinding", "ClusterRoleBinding") and (resource.inputs.get("roleRef") or {}).get("name") in ("cluster-admin", "admin"):
+    if resource.kind in ("RoleBinding", "ClusterRoleBinding") and (resource.inputs.get("roleRef") or {}).get(
+        "name"
+    ) in ("cluster-admin", "admin"):
         yield "it binds an administrator's role: name what is needed."
     if resource.kind not in ("Role", "ClusterRole"):
         return
@@ -253,10 +270,17 @@ def _closed(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
 
 
 def _scaled(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
-    targets = {(one.namespace, (one.spec.get("scaleTargetRef") or {}).get("name")) for one in resources if "scaleTargetRef" in one.spec}
+    targets = {
+        (one.namespace, (one.spec.get("scaleTargetRef") or {}).get("name"))
+        for one in resources
+        if "scaleTargetRef" in one.spec
+    }
     for one in resources:
         if one.kind == "Deployment" and (one.namespace, one.metadata.get("name")) in targets and "replicas" in one.spec:
-            yield one, "it has `replicas` and an autoscaler: every `up` would undo what the autoscaler did. Leave replicas out."
+            yield (
+                one,
+                "it has `replicas` and an autoscaler: every `up` would undo what the autoscaler did. Leave replicas out.",
+            )
 
 
 def _rule(name: str, description: str, check: Callable[[Declared], Iterator[str]]) -> Policy:
@@ -264,7 +288,11 @@ def _rule(name: str, description: str, check: Callable[[Declared], Iterator[str]
 
 
 POLICIES: tuple[Policy, ...] = (
-    _rule("pods-are-restricted", "Pods of ours run without root, rights, a writable root or the API's token, with limits and pinned images.", _pods),
+    _rule(
+        "pods-are-restricted",
+        "Pods of ours run without root, rights, a writable root or the API's token, with limits and pinned images.",
+        _pods,
+    ),
     _rule("providers-are-explicit", "Every Kubernetes object names its cluster.", _provider),
     _rule("releases-are-pinned", "Charts have name, version, timeout and no secret in their values.", _release),
     _rule("routes-need-tls-and-a-login", "Whatever is routed from outside has TLS, and a login or keys.", _route),
@@ -274,5 +302,7 @@ POLICIES: tuple[Policy, ...] = (
     _rule("namespaces-have-a-pod-security-level", "The API server itself refuses pods with rights.", _namespace),
     _rule("networks-open-to-named-peers", "A NetworkPolicy says who is let in and where pods may go.", _peers),
     Policy(name="networks-are-closed", description="Every namespace starts closed.", check_all=_closed),
-    Policy(name="autoscalers-own-replicas", description="Nothing fixes the replicas of what is scaled.", check_all=_scaled),
+    Policy(
+        name="autoscalers-own-replicas", description="Nothing fixes the replicas of what is scaled.", check_all=_scaled
+    ),
 )

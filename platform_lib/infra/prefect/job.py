@@ -21,11 +21,23 @@ _VARIABLES: dict[str, tuple[str, Any, str]] = {
     "cpu_limit": ("string", "4", "CPUs that the run may use."),
     "memory": ("string", "2Gi", "Memory that the run gets."),
     "scratch": ("string", "10Gi", "Space for files while it runs."),
-    "run_limit_seconds": ("integer", 6 * 3600, "Seconds after which the run ends as crashed, the wait for a node included."),
-    "backoff_limit": ("integer", 0, "Pods that Kubernetes starts anew after one died; a flow's own retries are Prefect's."),
+    "run_limit_seconds": (
+        "integer",
+        6 * 3600,
+        "Seconds after which the run ends as crashed, the wait for a node included.",
+    ),
+    "backoff_limit": (
+        "integer",
+        0,
+        "Pods that Kubernetes starts anew after one died; a flow's own retries are Prefect's.",
+    ),
     "finished_job_ttl": ("integer", 24 * 3600, "Seconds that the ended Job and its pod's log are kept."),
     "pod_watch_timeout_seconds": ("integer", PENDING_LIMIT_S, "Seconds that the worker waits for the pod to start."),
-    "job_watch_timeout_seconds": ("integer", None, "Seconds that the worker waits for the Job; the run limit holds anyway."),
+    "job_watch_timeout_seconds": (
+        "integer",
+        None,
+        "Seconds that the worker waits for the Job; the run limit holds anyway.",
+    ),
     "stream_output": ("boolean", True, "Whether the worker repeats the pod's log."),
 }
 
@@ -47,7 +59,16 @@ def base_job_template(namespace: str, *, mlflow_url: str, prefect_api_url: str) 
             properties[name]["default"] = default
     placeholders = {
         name: f"{{{{ {name} }}}}"
-        for name in ("name", "command", "env", "labels", "annotations", "pod_watch_timeout_seconds", "job_watch_timeout_seconds", "stream_output")
+        for name in (
+            "name",
+            "command",
+            "env",
+            "labels",
+            "annotations",
+            "pod_watch_timeout_seconds",
+            "job_watch_timeout_seconds",
+            "stream_output",
+        )
     }
     manifest = _manifest(namespace, mlflow_url, prefect_api_url)
     return {
@@ -89,7 +110,12 @@ def _manifest(namespace: str, mlflow_url: str, prefect_api_url: str) -> dict[str
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"generateName": "{{ name }}-", "namespace": namespace, "labels": "{{ labels }}", "annotations": "{{ annotations }}"},
+        "metadata": {
+            "generateName": "{{ name }}-",
+            "namespace": namespace,
+            "labels": "{{ labels }}",
+            "annotations": "{{ annotations }}",
+        },
         "spec": {
             "backoffLimit": "{{ backoff_limit }}",
             "activeDeadlineSeconds": "{{ run_limit_seconds }}",

@@ -61,7 +61,9 @@ def server_template(
     mounts = {"tmp": "/tmp", "ui": _UI}
     code = (files("platform_lib.infra.prefect") / "in_image" / "prefect_database.py").read_text(encoding="utf-8")
     database = service_pod.container("database", image, ["python", "-c", code], env, mounts, size)
-    migrate = service_pod.container("migrate", image, ["prefect", "server", "database", "upgrade", "-y"], env, mounts, size)
+    migrate = service_pod.container(
+        "migrate", image, ["prefect", "server", "database", "upgrade", "-y"], env, mounts, size
+    )
     server = service_pod.container(
         SERVER,
         image,
@@ -74,7 +76,12 @@ def server_template(
     )
     volumes: dict[str, Any] = {"tmp": {"emptyDir": {"sizeLimit": "1Gi"}}, "ui": {"emptyDir": {"sizeLimit": "256Mi"}}}
     return service_pod.pod_template(
-        SERVER_LABELS, SERVER_SELECTOR, [server], volumes, service_account=service_account, init_containers=[database, migrate]
+        SERVER_LABELS,
+        SERVER_SELECTOR,
+        [server],
+        volumes,
+        service_account=service_account,
+        init_containers=[database, migrate],
     )
 
 
@@ -85,7 +92,15 @@ def worker_files(template: dict[str, Any]) -> dict[str, str]:
 
 
 def worker_template(
-    *, image: Any, team: str, namespace: str, api_url: str, cluster: str, code_config_map: Any, service_account: Any, size: Resources
+    *,
+    image: Any,
+    team: str,
+    namespace: str,
+    api_url: str,
+    cluster: str,
+    code_config_map: Any,
+    service_account: Any,
+    size: Resources,
 ) -> dict[str, Any]:
     """A team's worker: an init container keeps the pool, then it turns runs into Jobs and reports what becomes of them.
 
@@ -122,7 +137,10 @@ def worker_template(
         ports=[{"name": "http", "containerPort": _WORKER_PORT}],
         **service_pod.probes("/health"),
     )
-    volumes: dict[str, Any] = {"code": {"configMap": {"name": code_config_map}}, "tmp": {"emptyDir": {"sizeLimit": "1Gi"}}}
+    volumes: dict[str, Any] = {
+        "code": {"configMap": {"name": code_config_map}},
+        "tmp": {"emptyDir": {"sizeLimit": "1Gi"}},
+    }
     return service_pod.pod_template(
         labels(worker_name(team), "worker"),
         selector(worker_name(team), "worker"),

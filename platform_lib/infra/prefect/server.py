@@ -77,7 +77,9 @@ class PrefectServer(pulumi.ComponentResource):
         super().__init__("platform-lib:index:PrefectServer", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
         self._image = versions.image("prefect", args.mirrors)
-        password = random.RandomPassword(f"{name}-auth", length=43, special=False, keepers={"rotation": args.auth_rotation}, opts=self._child)
+        password = random.RandomPassword(
+            f"{name}-auth", length=43, special=False, keepers={"rotation": args.auth_rotation}, opts=self._child
+        )
         self.password = password.result
         auth = self._auth_secret(f"{name}-auth", args.namespace, password.result)
         server, service = self._server(name)
@@ -94,15 +96,28 @@ class PrefectServer(pulumi.ComponentResource):
         aliases = [pulumi.Alias(name=f"{self._args.former_name}-{former}")] if self._args.former_name else []
         return pulumi.ResourceOptions.merge(opts or self._child, pulumi.ResourceOptions(aliases=aliases))
 
-    def _metadata(self, name: str | None, *, namespace: pulumi.Input[str] | None = None, of: str = pods.SERVER) -> k8s.meta.v1.ObjectMetaArgs:
+    def _metadata(
+        self, name: str | None, *, namespace: pulumi.Input[str] | None = None, of: str = pods.SERVER
+    ) -> k8s.meta.v1.ObjectMetaArgs:
         part = "server" if of == pods.SERVER else "worker"
-        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace if namespace is None else namespace, labels=labels(of, part))
+        return k8s.meta.v1.ObjectMetaArgs(
+            name=name, namespace=self._args.namespace if namespace is None else namespace, labels=labels(of, part)
+        )
 
     def _auth_secret(
-        self, name: str, namespace: pulumi.Input[str], password: pulumi.Output[str], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        namespace: pulumi.Input[str],
+        password: pulumi.Output[str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> k8s.core.v1.Secret:
         data = {PREFECT_AUTH_KEY: pulumi.Output.concat(f"{USER}:", password), "username": USER, "password": password}
-        return k8s.core.v1.Secret(name, metadata=self._metadata(PREFECT_AUTH_SECRET, namespace=namespace), string_data=data, opts=opts or self._child)
+        return k8s.core.v1.Secret(
+            name,
+            metadata=self._metadata(PREFECT_AUTH_SECRET, namespace=namespace),
+            string_data=data,
+            opts=opts or self._child,
+        )
 
     def _server(self, name: str) -> tuple[k8s.apps.v1.Deployment, k8s.core.v1.Service]:
         args, child, metadata = self._args, self._child, self._metadata(pods.SERVER)
@@ -116,11 +131,19 @@ class PrefectServer(pulumi.ComponentResource):
             proxy=args.mirrors.proxy_environment(),
         )
         # One at a time: two would both run the scheduler, and events of one would not reach the other.
-        spec = {"replicas": 1, "selector": {"matchLabels": pods.SERVER_SELECTOR}, "strategy": {"type": "Recreate"}, "template": template}
+        spec = {
+            "replicas": 1,
+            "selector": {"matchLabels": pods.SERVER_SELECTOR},
+            "strategy": {"type": "Recreate"},
+            "template": template,
+        }
         deployment = k8s.apps.v1.Deployment(name, metadata=metadata, spec=spec, opts=child)
         ports = [{"name": "http", "port": int(Port.PREFECT), "targetPort": "http"}]
         service = k8s.core.v1.Service(
-            name, metadata=metadata, spec={"type": "ClusterIP", "selector": pods.SERVER_SELECTOR, "ports": ports}, opts=child
+            name,
+            metadata=metadata,
+            spec={"type": "ClusterIP", "selector": pods.SERVER_SELECTOR, "ports": ports},
+            opts=child,
         )
         budget = {"maxUnavailable": 1, "selector": {"matchLabels": pods.SERVER_SELECTOR}}
         k8s.policy.v1.PodDisruptionBudget(name, metadata=metadata, spec=budget, opts=child)
@@ -153,8 +176,12 @@ class PrefectServer(pulumi.ComponentResource):
         files = pulumi.Output.from_input(namespace).apply(
             lambda text: pods.worker_files(base_job_template(text, mlflow_url=args.mlflow_url, prefect_api_url=api_url))
         )
-        code = k8s.core.v1.ConfigMap(f"{name}-code", metadata=self._metadata(None, of=worker), data=files, opts=self._was(f"{team}-code"))
-        account = k8s.core.v1.ServiceAccount(f"{name}-worker", metadata=here, automount_service_account_token=False, opts=child)
+        code = k8s.core.v1.ConfigMap(
+            f"{name}-code", metadata=self._metadata(None, of=worker), data=files, opts=self._was(f"{team}-code")
+        )
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-worker", metadata=here, automount_service_account_token=False, opts=child
+        )
         k8s.core.v1.ServiceAccount(
             f"{name}-train",
             metadata=self._metadata(SERVICE_ACCOUNT, namespace=namespace, of=worker),
@@ -162,8 +189,16 @@ class PrefectServer(pulumi.ComponentResource):
             opts=self._was(f"{team}-train"),
         )
         rules = [
-            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
-            {"apiGroups": [""], "resources": ["pods", "pods/log", "pods/status", "events"], "verbs": ["get", "list", "watch"]},
+            {
+                "apiGroups": ["batch"],
+                "resources": ["jobs"],
+                "verbs": ["get", "list", "watch", "create", "patch", "delete"],
+            },
+            {
+                "apiGroups": [""],
+                "resources": ["pods", "pods/log", "pods/status", "events"],
+                "verbs": ["get", "list", "watch"],
+            },
         ]
         role = k8s.rbac.v1.Role(f"{name}-worker", metadata=there, rules=rules, opts=child)
         k8s.rbac.v1.RoleBinding(
@@ -184,7 +219,12 @@ class PrefectServer(pulumi.ComponentResource):
             size=resources("prefect-worker", args.size),
         )
         chosen = selector(worker, "worker")
-        spec = {"replicas": 1, "selector": {"matchLabels": chosen}, "strategy": {"type": "Recreate"}, "template": template}
+        spec = {
+            "replicas": 1,
+            "selector": {"matchLabels": chosen},
+            "strategy": {"type": "Recreate"},
+            "template": template,
+        }
         # It would be restarted until the server answers, and the roll-out would be called failed meanwhile.
         after = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[server]))
         k8s.apps.v1.Deployment(f"{name}-worker", metadata=here, spec=spec, opts=after)

@@ -41,7 +41,9 @@ class DatabaseArgs:
 
     def __post_init__(self) -> None:
         if self.urls and set(self.urls) != {*DATABASES, *self.further}:
-            raise ValueError(f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join([*DATABASES, *self.further])}, or none.")
+            raise ValueError(
+                f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join([*DATABASES, *self.further])}, or none."
+            )
         for name, url in self.urls.items():
             if isinstance(url, str):
                 checked_url(f"{name}_database_url", url)
@@ -54,7 +56,12 @@ def checked_url(name: str, url: str) -> str:
         ValueError: It is no `postgresql://user:password@host/name`; the message does not repeat the password.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.username or len(parts.path) < 2:
+    if (
+        parts.scheme not in ("postgresql", "postgres")
+        or not parts.hostname
+        or not parts.username
+        or len(parts.path) < 2
+    ):
         raise ValueError(f"{name} is not of the form postgresql://user:password@host:5432/name?sslmode=require.")
     return url
 
@@ -88,7 +95,10 @@ class Database(pulumi.ComponentResource):
             secret = k8s.core.v1.Secret(
                 f"{name}-{database}-uri",
                 metadata={"namespace": namespace, "labels": labels(database, "database")},
-                string_data={"uri": urls[database], "asyncpg_uri": pulumi.Output.from_input(urls[database]).apply(asyncpg_url)},
+                string_data={
+                    "uri": urls[database],
+                    "asyncpg_uri": pulumi.Output.from_input(urls[database]).apply(asyncpg_url),
+                },
                 # It is there when the database is: whoever waits for the Secret's name waits for both.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=self.ready),
             )
@@ -114,7 +124,10 @@ class Database(pulumi.ComponentResource):
             database: Credential(
                 f"{name}-{database}",
                 CredentialArgs(
-                    username=database, secret_name=f"{CLUSTER_NAME}-{database}", namespaces=[args.namespace], type="kubernetes.io/basic-auth"
+                    username=database,
+                    secret_name=f"{CLUSTER_NAME}-{database}",
+                    namespaces=[args.namespace],
+                    type="kubernetes.io/basic-auth",
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -132,7 +145,9 @@ class Database(pulumi.ComponentResource):
         self.ready = [cluster]
         host = f"{CLUSTER_NAME}-rw.{DATABASE_NAMESPACE}"
         return {
-            database: pulumi.Output.concat(f"postgresql://{database}:", owner.password, f"@{host}:{PORT}/{database}?sslmode=require")
+            database: pulumi.Output.concat(
+                f"postgresql://{database}:", owner.password, f"@{host}:{PORT}/{database}?sslmode=require"
+            )
             for database, owner in owners.items()
         }
 
@@ -144,7 +159,9 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
     if args.storage_class:
         storage["storageClass"] = args.storage_class
     first, *others = DATABASES
-    statements = [text for name in others for text in (f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}")]
+    statements = [
+        text for name in others for text in (f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}")
+    ]
     return {
         "instances": size.replicas,
         "imageName": image("postgres", args.mirrors),
@@ -158,9 +175,18 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
             }
         },
         "managed": {
-            "roles": [{"name": name, "ensure": "present", "login": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}} for name in others]
+            "roles": [
+                {"name": name, "ensure": "present", "login": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}}
+                for name in others
+            ]
             + [
-                {"name": name, "ensure": "present", "login": True, "createdb": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}}
+                {
+                    "name": name,
+                    "ensure": "present",
+                    "login": True,
+                    "createdb": True,
+                    "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"},
+                }
                 for name in args.further
             ]
         },

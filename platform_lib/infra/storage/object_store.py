@@ -43,9 +43,13 @@ class ObjectStoreArgs:
     def __post_init__(self) -> None:
         checked_uri("artifacts_uri", self.artifacts_uri)
         if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
-            raise ValueError(f"endpoint is {self.endpoint!r}: give an address with its scheme, such as https://s3.example.com.")
+            raise ValueError(
+                f"endpoint is {self.endpoint!r}: give an address with its scheme, such as https://s3.example.com."
+            )
         if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError("access_key_id and secret_access_key belong together: give both, or neither where pods have an identity of their own.")
+            raise ValueError(
+                "access_key_id and secret_access_key belong together: give both, or neither where pods have an identity of their own."
+            )
 
 
 class ObjectStore(pulumi.ComponentResource):

@@ -11,7 +11,20 @@ _WRITE: Final = [*_READ, "create", "update", "patch", "delete"]
 def people_rules() -> list[dict[str, Any]]:
     """Look at everything but Secrets, read logs, and take the team's own MLflow credentials; changes go through CI."""
     return [
-        _rule("", ["pods", "pods/log", "services", "events", "configmaps", "persistentvolumeclaims", "resourcequotas", "limitranges"], _READ),
+        _rule(
+            "",
+            [
+                "pods",
+                "pods/log",
+                "services",
+                "events",
+                "configmaps",
+                "persistentvolumeclaims",
+                "resourcequotas",
+                "limitranges",
+            ],
+            _READ,
+        ),
         _rule("apps", ["deployments", "replicasets"], _READ),
         _rule("batch", ["jobs"], _READ),
         _rule("autoscaling", ["horizontalpodautoscalers"], _READ),

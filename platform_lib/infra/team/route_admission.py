@@ -58,7 +58,14 @@ def policy_spec(models_host: str) -> dict[str, Any]:
     return {
         "failurePolicy": "Fail",
         "matchConstraints": {
-            "resourceRules": [{"apiGroups": ["traefik.io"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": ["*"]}]
+            "resourceRules": [
+                {
+                    "apiGroups": ["traefik.io"],
+                    "apiVersions": ["*"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": ["*"],
+                }
+            ]
         },
         "variables": [
             {
@@ -90,7 +97,10 @@ def policy_spec(models_host: str) -> dict[str, Any]:
                 " && !has(object.spec.tls.certResolver) && !has(object.spec.tls.domains))",
                 "message": "tls has to be {}: certificate and TLS options are the platform's.",
             },
-            {"expression": is_route + "!has(object.spec.parentRefs)", "message": "parentRefs leads into other namespaces."},
+            {
+                "expression": is_route + "!has(object.spec.parentRefs)",
+                "message": "parentRefs leads into other namespaces.",
+            },
             {
                 "expression": is_route
                 + f"{routes}.all(r, !has(r.services) || r.services.all(s, (!has(s.namespace) || s.namespace == request.namespace)"

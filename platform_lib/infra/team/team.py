@@ -81,11 +81,20 @@ class Team(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
         self.namespace = namespace.metadata["name"]
-        k8s.core.v1.ResourceQuota(f"{name}-quota", metadata=self._meta("team"), spec={"hard": quota_hard(args.quota)}, opts=self._child())
-        k8s.core.v1.LimitRange(f"{name}-limits", metadata=self._meta("team"), spec={"limits": container_limits()}, opts=self._child())
+        k8s.core.v1.ResourceQuota(
+            f"{name}-quota", metadata=self._meta("team"), spec={"hard": quota_hard(args.quota)}, opts=self._child()
+        )
+        k8s.core.v1.LimitRange(
+            f"{name}-limits", metadata=self._meta("team"), spec={"limits": container_limits()}, opts=self._child()
+        )
         for role, spec in network_specs(args.team, args.outside_ports).items():
             k8s.networking.v1.NetworkPolicy(f"{name}-{role}", metadata=self._meta(role), spec=spec, opts=self._child())
-        k8s.core.v1.ConfigMap(f"{name}-outputs", metadata=self._meta(OUTPUTS_CONFIG_MAP), data=outputs_data(args.outputs), opts=self._child())
+        k8s.core.v1.ConfigMap(
+            f"{name}-outputs",
+            metadata=self._meta(OUTPUTS_CONFIG_MAP),
+            data=outputs_data(args.outputs),
+            opts=self._child(),
+        )
         self._roles()
         credential = Credential(
             f"{name}-mlflow",
@@ -106,12 +115,16 @@ class Team(pulumi.ComponentResource):
         self._bind("people", people_rules(), people)
         self._bind("ci", deployer_rules(), deployers)
         # The outputs alone, so that a role that reads nothing else can be bound to them.
-        reads = [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [OUTPUTS_CONFIG_MAP], "verbs": ["get"]}]
+        reads = [
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [OUTPUTS_CONFIG_MAP], "verbs": ["get"]}
+        ]
         self._bind("outputs", reads, [*people, *deployers])
         for service, space in (("mlflow", MLFLOW_NAMESPACE), ("prefect", prefect_namespace(args.team))):
             self._bind(f"tunnel-mlp-{service}", tunnel_rules(), [*people, *deployers], namespace=space)
 
-    def _bind(self, role: str, rules: list[dict[str, Any]], subjects: list[dict[str, Any]], namespace: str = "") -> None:
+    def _bind(
+        self, role: str, rules: list[dict[str, Any]], subjects: list[dict[str, Any]], namespace: str = ""
+    ) -> None:
         meta = self._meta(f"team-{self._args.team}" if namespace else role)
         if namespace:
             meta["namespace"] = namespace
@@ -169,7 +182,11 @@ def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str
     if outside_ports:
         # Kubernetes itself labels the pods of a Job, so that no team has to remember a label and no server gets one by mistake.
         training = {"matchExpressions": [{"key": "batch.kubernetes.io/job-name", "operator": "Exists"}]}
-        made["training-data"] = {"podSelector": training, "policyTypes": ["Egress"], "egress": [to_outside(*outside_ports)]}
+        made["training-data"] = {
+            "podSelector": training,
+            "policyTypes": ["Egress"],
+            "egress": [to_outside(*outside_ports)],
+        }
     return made
 
 

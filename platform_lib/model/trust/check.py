@@ -14,7 +14,9 @@ from platform_lib.errors import UntrustedModel
 from platform_lib.model.trust.names import KEY_TYPES, LOADERS, TRUSTED
 from platform_lib.model.trust.own_package import OwnPackage
 
-_PROTOCOLS_FROM = 2  # earlier ones carry nodes that skops audits less strictly, and no release that we support wrote them
+_PROTOCOLS_FROM = (
+    2  # earlier ones carry nodes that skops audits less strictly, and no release that we support wrote them
+)
 _MAX_EXPANSION = 100  # unpacked bytes a packed one; real models reach about 20
 _SMALL = 64 * 2**20  # unpacked bytes that are fine at any ratio
 
@@ -38,7 +40,11 @@ def check_types(path: Path, *, package: str | None, trusted_types: tuple[str, ..
     for node in _sound_nodes(schema, path):
         module, name, loader = node["__module__"], node["__class__"], node["__loader__"]
         full_name = f"{module}.{name}"
-        if full_name in trusted_types or full_name in TRUSTED.get(loader, ()) or (own is not None and own.defines(module, name, loader)):
+        if (
+            full_name in trusted_types
+            or full_name in TRUSTED.get(loader, ())
+            or (own is not None and own.defines(module, name, loader))
+        ):
             needed.add(full_name)
         else:
             elsewhere[full_name] = loader
@@ -146,4 +152,6 @@ def _unsafe_for_skops(path: Path) -> set[str]:
 
 
 def _unsound(path: Path, reason: str) -> UntrustedModel:
-    return UntrustedModel(f"{path.name} is not a sound skops model file: {reason}. Train and register the model again with `mlp train`.")
+    return UntrustedModel(
+        f"{path.name} is not a sound skops model file: {reason}. Train and register the model again with `mlp train`."
+    )

@@ -40,12 +40,37 @@ KEY_TYPES: Final = frozenset(
     {"builtins.str", "builtins.int", "builtins.float", "builtins.bool"}
     | {
         f"numpy.{name}"
-        for name in ("str_", "bool", "bool_", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+        for name in (
+            "str_",
+            "bool",
+            "bool_",
+            "float32",
+            "float64",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "uint64",
+        )
     }
 )
 
 _DISTANCES = (
-    *("Euclidean", "SEuclidean", "Manhattan", "Chebyshev", "Minkowski", "Mahalanobis", "Hamming", "Canberra", "BrayCurtis", "Jaccard"),
+    *(
+        "Euclidean",
+        "SEuclidean",
+        "Manhattan",
+        "Chebyshev",
+        "Minkowski",
+        "Mahalanobis",
+        "Hamming",
+        "Canberra",
+        "BrayCurtis",
+        "Jaccard",
+    ),
     *("Dice", "Kulsinski", "RogersTanimoto", "RussellRao", "SokalMichener", "SokalSneath", "Haversine", "Matching"),
 )
 _KERNELS = (
@@ -53,8 +78,23 @@ _KERNELS = (
     *("Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel"),
 )
 _SPLITTERS = (
-    *("KFold", "StratifiedKFold", "GroupKFold", "StratifiedGroupKFold", "RepeatedKFold", "RepeatedStratifiedKFold", "TimeSeriesSplit"),
-    *("ShuffleSplit", "StratifiedShuffleSplit", "GroupShuffleSplit", "LeaveOneOut", "LeaveOneGroupOut", "PredefinedSplit"),
+    *(
+        "KFold",
+        "StratifiedKFold",
+        "GroupKFold",
+        "StratifiedGroupKFold",
+        "RepeatedKFold",
+        "RepeatedStratifiedKFold",
+        "TimeSeriesSplit",
+    ),
+    *(
+        "ShuffleSplit",
+        "StratifiedShuffleSplit",
+        "GroupShuffleSplit",
+        "LeaveOneOut",
+        "LeaveOneGroupOut",
+        "PredefinedSplit",
+    ),
 )
 
 # Made without calling their constructor; then given their attributes.
@@ -116,26 +156,49 @@ _OBJECTS: Final = frozenset(
 # SciPy's ufuncs are trusted by skops.
 _FUNCTIONS: Final = frozenset(
     {
-        *(f"numpy.{name}" for name in ("around", "clip", "digitize", "mean", "median", "nan_to_num", "ravel", "round", "where")),
+        *(
+            f"numpy.{name}"
+            for name in ("around", "clip", "digitize", "mean", "median", "nan_to_num", "ravel", "round", "where")
+        ),
         "scipy._lib.array_api_compat.numpy._aliases.asarray",  # kept by BSpline
         "sklearn.utils.validation.check_array",  # kept by HistGradientBoosting with categories
         "sklearn.cluster._kmeans._kmeans_single_lloyd",
         "sklearn.cluster._kmeans._kmeans_single_elkan",
-        *(f"sklearn.feature_selection._univariate_selection.{name}" for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")),
+        *(
+            f"sklearn.feature_selection._univariate_selection.{name}"
+            for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")
+        ),
         *(f"sklearn.feature_selection._mutual_info.mutual_info_{task}" for task in ("classif", "regression")),
         # What a scorer inside a search or a tuned threshold computes.
         *(
             f"sklearn.metrics._classification.{name}"
             for name in (
-                *("accuracy_score", "balanced_accuracy_score", "brier_score_loss", "f1_score", "fbeta_score", "jaccard_score", "log_loss"),
+                *(
+                    "accuracy_score",
+                    "balanced_accuracy_score",
+                    "brier_score_loss",
+                    "f1_score",
+                    "fbeta_score",
+                    "jaccard_score",
+                    "log_loss",
+                ),
                 *("matthews_corrcoef", "precision_score", "recall_score"),
             )
         ),
-        *(f"sklearn.metrics._ranking.{name}" for name in ("average_precision_score", "roc_auc_score", "top_k_accuracy_score")),
+        *(
+            f"sklearn.metrics._ranking.{name}"
+            for name in ("average_precision_score", "roc_auc_score", "top_k_accuracy_score")
+        ),
         *(
             f"sklearn.metrics._regression.{name}"
             for name in (
-                *("explained_variance_score", "max_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error"),
+                *(
+                    "explained_variance_score",
+                    "max_error",
+                    "mean_absolute_error",
+                    "mean_absolute_percentage_error",
+                    "mean_squared_error",
+                ),
                 *("mean_squared_log_error", "median_absolute_error", "r2_score", "root_mean_squared_error"),
             )
         ),
@@ -152,7 +215,9 @@ TRUSTED: Final = {
     # Always made as functools.partial itself and not called while loading; the function in it is judged on its own.
     "PartialNode": frozenset({"functools.partial"}),
     # Read by SciPy without pickle, whatever the name.
-    "SparseMatrixNode": frozenset(f"scipy.sparse._{form}.{form}_{kind}" for form in ("csr", "csc", "coo") for kind in ("matrix", "array")),
+    "SparseMatrixNode": frozenset(
+        f"scipy.sparse._{form}.{form}_{kind}" for form in ("csr", "csc", "coo") for kind in ("matrix", "array")
+    ),
     "TupleNode": frozenset({"sklearn.impute._iterative._ImputerTriplet"}),
     # Immutable values; their constructors take numbers and a zone's name, which zoneinfo keeps inside its own folder.
     "ConstructorFromReduceNode": frozenset({"datetime.timedelta", "datetime.timezone", "zoneinfo.ZoneInfo"}),

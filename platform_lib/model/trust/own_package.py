@@ -57,7 +57,9 @@ def _foreign(name: str, folders: tuple[Path, ...]) -> str | None:
         return f"{name} is also the name of a module of {'Python' if name != 'platform_lib' else 'this platform'}, so rename the project's package"
     for distribution in _distributions().get(name, ()):
         if not _is_local(distribution):
-            return f"{name} is also the name of a package of the installed {distribution}, so rename the project's package"
+            return (
+                f"{name} is also the name of a package of the installed {distribution}, so rename the project's package"
+            )
     return None
 
 
@@ -77,7 +79,11 @@ def _is_local(distribution: str) -> bool:
 
 def _places(folders: tuple[Path, ...], parts: tuple[str, ...]) -> dict[str, frozenset[str]]:
     for folder in folders:
-        for file in (folder.joinpath(*parts[:-1], f"{parts[-1]}.py"), folder.joinpath(*parts, "__init__.py")) if parts else (folder / "__init__.py",):
+        for file in (
+            (folder.joinpath(*parts[:-1], f"{parts[-1]}.py"), folder.joinpath(*parts, "__init__.py"))
+            if parts
+            else (folder / "__init__.py",)
+        ):
             if file.is_file():
                 try:
                     return _defined(file.read_text(encoding="utf-8"))

@@ -16,21 +16,47 @@ _SENT_WITHIN_S = 60.0
 def look_at_prometheus(url: str) -> Iterator[Finding]:
     """Ask Prometheus at an address on this machine."""
     with httpx.Client(base_url=url, timeout=15, trust_env=False) as client:
-        targets = client.get("/api/v1/targets", params={"state": "active"}).raise_for_status().json()["data"]["activeTargets"]
-        down = sorted({f"{target['labels'].get('job')} ({target['lastError'] or 'no answer'})" for target in targets if target["health"] == "down"})
+        targets = (
+            client.get("/api/v1/targets", params={"state": "active"}).raise_for_status().json()["data"]["activeTargets"]
+        )
+        down = sorted(
+            {
+                f"{target['labels'].get('job')} ({target['lastError'] or 'no answer'})"
+                for target in targets
+                if target["health"] == "down"
+            }
+        )
         if down:
-            yield problem("alerts", f"Prometheus cannot scrape {', '.join(down):.300}.", "A NetworkPolicy keeps it out, or the service is down.")
+            yield problem(
+                "alerts",
+                f"Prometheus cannot scrape {', '.join(down):.300}.",
+                "A NetworkPolicy keeps it out, or the service is down.",
+            )
         yield ok("alerts", f"Prometheus scrapes {len(targets) - len(down)} targets.")
         groups = client.get("/api/v1/rules", params={"type": "alert"}).raise_for_status().json()["data"]["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
         broken = [rule["name"] for rule in rules if rule.get("health") == "err"]
         if broken:
-            yield problem("alerts", f"rules that cannot be judged: {', '.join(broken):.300}.", "Their last error stands at /rules of Prometheus.")
+            yield problem(
+                "alerts",
+                f"rules that cannot be judged: {', '.join(broken):.300}.",
+                "Their last error stands at /rules of Prometheus.",
+            )
         if not any(rule["name"] == "PlatformServiceDown" for rule in rules):
             yield problem("alerts", "the platform's own rules are not loaded.", "`pulumi up` of the shared stack.")
-        firing = sorted({rule["name"] for rule in rules if rule["state"] == "firing" and rule["name"] not in ("Watchdog", "InfoInhibitor")})
+        firing = sorted(
+            {
+                rule["name"]
+                for rule in rules
+                if rule["state"] == "firing" and rule["name"] not in ("Watchdog", "InfoInhibitor")
+            }
+        )
         if firing:
-            yield note("alerts", f"fire now: {', '.join(firing):.300}.", "docs/platform/troubleshooting.md has a heading for each of ours.")
+            yield note(
+                "alerts",
+                f"fire now: {', '.join(firing):.300}.",
+                "docs/platform/troubleshooting.md has a heading for each of ours.",
+            )
 
 
 def look_at_alertmanager(url: str, *, send: bool) -> Iterator[Finding]:
@@ -43,25 +69,40 @@ def look_at_alertmanager(url: str, *, send: bool) -> Iterator[Finding]:
         config = yaml.safe_load(client.get("/api/v2/status").raise_for_status().json()["config"]["original"])
         people = [receiver for receiver in config["receivers"] if any(key.endswith("_configs") for key in receiver)]
         if not people:
-            yield problem("alerts", "alerts go to nobody.", "`pulumi config set --secret alerts ADDRESS` in infra_stack/, then `pulumi up`.")
+            yield problem(
+                "alerts",
+                "alerts go to nobody.",
+                "`pulumi config set --secret alerts ADDRESS` in infra_stack/, then `pulumi up`.",
+            )
             return
-        ways = sorted({key.removesuffix("_configs") for receiver in people for key in receiver if key.endswith("_configs")})
+        ways = sorted(
+            {key.removesuffix("_configs") for receiver in people for key in receiver if key.endswith("_configs")}
+        )
         before = _sent(client)
         if send:
             yield _send(client, before, ways)
         elif before[1]:
             yield problem(
-                "alerts", f"{before[1]:g} of {before[0]:g} messages by {', '.join(ways)} did not arrive.", "Its log says why; set `alerts` again."
+                "alerts",
+                f"{before[1]:g} of {before[0]:g} messages by {', '.join(ways)} did not arrive.",
+                "Its log says why; set `alerts` again.",
             )
         else:
-            yield ok("alerts", f"alerts go out by {', '.join(ways)}; none of {before[0]:g} messages failed. --send-alert tries it.")
+            yield ok(
+                "alerts",
+                f"alerts go out by {', '.join(ways)}; none of {before[0]:g} messages failed. --send-alert tries it.",
+            )
 
 
 def _send(client: httpx.Client, before: tuple[float, float], ways: list[str]) -> Finding:
     now = datetime.now(UTC)
     alert = {
         "labels": {"alertname": CHECK_ALERT, "severity": "info", "moment": now.isoformat(timespec="seconds")},
-        "annotations": {"summary": "A test by `mlp platform check --send-alert`.", "description": "Nothing is wrong.", "runbook": ""},
+        "annotations": {
+            "summary": "A test by `mlp platform check --send-alert`.",
+            "description": "Nothing is wrong.",
+            "runbook": "",
+        },
         "startsAt": now.isoformat(),
         "endsAt": (now + timedelta(minutes=1)).isoformat(),
     }
@@ -71,12 +112,18 @@ def _send(client: httpx.Client, before: tuple[float, float], ways: list[str]) ->
         total, failed = _sent(client)
         if failed > before[1]:
             return problem(
-                "alerts", f"a test alert by {', '.join(ways)} did not go out.", "Alertmanager's log says why; set `alerts` of the stack again."
+                "alerts",
+                f"a test alert by {', '.join(ways)} did not go out.",
+                "Alertmanager's log says why; set `alerts` of the stack again.",
             )
         if total > before[0]:
             return ok("alerts", f"a test alert went out by {', '.join(ways)}: somebody should have it now.")
         time.sleep(0.5)
-    return problem("alerts", f"a test alert was not sent within {_SENT_WITHIN_S:g} s.", "Alertmanager's log says what it waits for.")
+    return problem(
+        "alerts",
+        f"a test alert was not sent within {_SENT_WITHIN_S:g} s.",
+        "Alertmanager's log says what it waits for.",
+    )
 
 
 def _sent(client: httpx.Client) -> tuple[float, float]:

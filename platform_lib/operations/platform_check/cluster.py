@@ -48,10 +48,16 @@ def _services(kubectl: Kubectl) -> Iterator[Finding]:
             count += 1
             if there < wanted:
                 yield problem(
-                    "services", f"{name} in {where}: {there} of {wanted} pods pass their probes.", f"`kubectl -n {where} describe pods` says why."
+                    "services",
+                    f"{name} in {where}: {there} of {wanted} pods pass their probes.",
+                    f"`kubectl -n {where} describe pods` says why.",
                 )
     if count == 0:
-        yield problem("services", "there is no service in the platform's namespaces.", "`pulumi up` in infra_stack/, or name another --context.")
+        yield problem(
+            "services",
+            "there is no service in the platform's namespaces.",
+            "`pulumi up` in infra_stack/, or name another --context.",
+        )
     else:
         yield ok("services", f"{count} services were looked at.")
 
@@ -63,12 +69,16 @@ def _certificates(kubectl: Kubectl) -> Iterator[Finding]:
         yield problem("tls", "cert-manager's kinds are not there.", "`mlp platform upgrade-crds`, then `pulumi up`.")
         return
     waiting = [
-        item for item in items if not any(c["type"] == "Ready" and c["status"] == "True" for c in item.get("status", {}).get("conditions", []))
+        item
+        for item in items
+        if not any(c["type"] == "Ready" and c["status"] == "True" for c in item.get("status", {}).get("conditions", []))
     ]
     for item in waiting:
         meta = item["metadata"]
         yield problem(
-            "tls", f"the certificate {meta['name']} in {meta['namespace']} is not issued.", "`kubectl describe certificate,order,challenge -A`."
+            "tls",
+            f"the certificate {meta['name']} in {meta['namespace']} is not issued.",
+            "`kubectl describe certificate,order,challenge -A`.",
         )
     if items and not waiting:
         yield ok("tls", f"{len(items)} certificates are issued.")
@@ -95,7 +105,11 @@ def _enforcement(kubectl: Kubectl) -> Iterator[Finding]:
         yield note("network", "whether policies are enforced could not be tried: there is no MLflow to try it from.")
         return
     except ServiceError as err:
-        yield note("network", f"whether policies are enforced could not be tried: {err}", "You need the right to create pods/exec in mlp-mlflow.")
+        yield note(
+            "network",
+            f"whether policies are enforced could not be tried: {err}",
+            "You need the right to create pods/exec in mlp-mlflow.",
+        )
         return
     if said.strip().startswith("open"):
         yield problem(
@@ -109,11 +123,17 @@ def _enforcement(kubectl: Kubectl) -> Iterator[Finding]:
 
 def _admission(kubectl: Kubectl) -> Iterator[Finding]:
     label = f"app.kubernetes.io/part-of={PLATFORM}"
-    policies = [item["metadata"]["name"] for item in kubectl.get("validatingadmissionpolicies", selector=label)["items"]]
-    bound = {item["spec"]["policyName"] for item in kubectl.get("validatingadmissionpolicybindings", selector=label)["items"]}
+    policies = [
+        item["metadata"]["name"] for item in kubectl.get("validatingadmissionpolicies", selector=label)["items"]
+    ]
+    bound = {
+        item["spec"]["policyName"] for item in kubectl.get("validatingadmissionpolicybindings", selector=label)["items"]
+    }
     if not policies or not set(policies) <= bound:
         yield problem(
-            "teams", "nothing keeps a team's routes to its own hosts and paths.", "`pulumi up` of the shared stack makes the admission policy."
+            "teams",
+            "nothing keeps a team's routes to its own hosts and paths.",
+            "`pulumi up` of the shared stack makes the admission policy.",
         )
     else:
         yield ok("teams", f"{', '.join(policies)} keeps each team's routes to its own.")
@@ -127,9 +147,15 @@ def _teams(kubectl: Kubectl) -> Iterator[Finding]:
     for team in teams:
         name = team["metadata"]["name"]
         level = team["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce")
-        missing = [kind for kind in kinds if name not in there[kind]] + ([] if level == "restricted" else ["Pod Security `restricted`"])
+        missing = [kind for kind in kinds if name not in there[kind]] + (
+            [] if level == "restricted" else ["Pod Security `restricted`"]
+        )
         if missing:
-            yield problem("teams", f"{name} lacks {', '.join(missing)}.", "Add teams by the setting `teams` of the shared stack alone.")
+            yield problem(
+                "teams",
+                f"{name} lacks {', '.join(missing)}.",
+                "Add teams by the setting `teams` of the shared stack alone.",
+            )
         sound += not missing
     if sound:
         yield ok("teams", f"{sound} team namespaces have quota, limits and Pod Security.")
@@ -151,16 +177,28 @@ def _versions(kubectl: Kubectl) -> Iterator[Finding]:
 
 
 def _releases(helm: str, context: str) -> Iterator[Finding]:
-    command = [helm, "list", "--all-namespaces", "--all", "-o", "json", *(["--kube-context", context] if context else [])]
+    command = [
+        helm,
+        "list",
+        "--all-namespaces",
+        "--all",
+        "-o",
+        "json",
+        *(["--kube-context", context] if context else []),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise ServiceError(f"`helm list` failed: {done.stderr.strip():.200}")
-    releases: list[dict[str, Any]] = [item for item in json.loads(done.stdout or "[]") if item["namespace"] in PLATFORM_NAMESPACES]
+    releases: list[dict[str, Any]] = [
+        item for item in json.loads(done.stdout or "[]") if item["namespace"] in PLATFORM_NAMESPACES
+    ]
     for release in releases:
         name = next((chart for chart in CHARTS if str(release["chart"]).startswith(f"{chart}-")), None)
         if release["status"] != "deployed":
             yield problem(
-                "versions", f"the release {release['name']} is {release['status']}.", f"`helm history -n {release['namespace']} {release['name']}`."
+                "versions",
+                f"the release {release['name']} is {release['status']}.",
+                f"`helm history -n {release['namespace']} {release['name']}`.",
             )
         elif name and release["chart"] != f"{name}-{CHARTS[name].version}":
             yield problem(

@@ -16,11 +16,23 @@ _TIMEOUT_S = 10.0
 _DAYS_LEFT = 14
 _LOGIN = (301, 302, 303, 307, 401, 403)
 # A page of each, and ways that an interface has besides: whoever guards only `/` guards nothing.
-_UI_PATHS = ("", "api/2.0/mlflow/experiments/search?max_results=1", "api/flows/count", "api/dashboards/home", "graphql", "metrics", "%61pi/health")
+_UI_PATHS = (
+    "",
+    "api/2.0/mlflow/experiments/search?max_results=1",
+    "api/flows/count",
+    "api/dashboards/home",
+    "graphql",
+    "metrics",
+    "%61pi/health",
+)
 
 
 def look_from_outside(
-    outputs: SharedOutputs, *, team_prefects: Mapping[str, str] | None = None, authority: Path | None = None, http_port: int = 80
+    outputs: SharedOutputs,
+    *,
+    team_prefects: Mapping[str, str] | None = None,
+    authority: Path | None = None,
+    http_port: int = 80,
 ) -> Iterator[Finding]:
     """Ask every host of the platform.
 
@@ -47,10 +59,17 @@ def _certificate(name: str, url: str, context: ssl.SSLContext) -> Finding:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     try:
-        with socket.create_connection((host, port), timeout=_TIMEOUT_S) as plain, context.wrap_socket(plain, server_hostname=host) as secure:
+        with (
+            socket.create_connection((host, port), timeout=_TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secure,
+        ):
             certificate, protocol = secure.getpeercert() or {}, secure.version()
     except socket.gaierror:
-        return problem("tls", f"{name}: {host} has no address.", "Let the name lead to the platform's load balancer (docs/platform: DNS).")
+        return problem(
+            "tls",
+            f"{name}: {host} has no address.",
+            "Let the name lead to the platform's load balancer (docs/platform: DNS).",
+        )
     except ssl.SSLCertVerificationError as err:
         return problem(
             "tls",
@@ -58,7 +77,11 @@ def _certificate(name: str, url: str, context: ssl.SSLContext) -> Finding:
             "`kubectl get certificate -A` says whether it was issued; with an own authority give --ca-file.",
         )
     except (OSError, ssl.SSLError) as err:
-        return problem("tls", f"{name}: no TLS connection to {host}:{port}: {err}.", "Is the load balancer reachable from here, and port 443 open?")
+        return problem(
+            "tls",
+            f"{name}: no TLS connection to {host}:{port}: {err}.",
+            "Is the load balancer reachable from here, and port 443 open?",
+        )
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
     days = (ends - datetime.now(UTC)).days
     seen = f"{name}: {host} has a trusted certificate for {days} days, {protocol}."
@@ -72,10 +95,18 @@ def _redirect(client: httpx.Client, name: str, url: str, http_port: int) -> Find
     try:
         answer = client.get(f"http://{host}:{http_port}/")
     except httpx.HTTPError as err:
-        return note("tls", f"{name}: plain HTTP on {host} does not answer ({type(err).__name__}).", "ACME's HTTP challenge needs port 80.")
+        return note(
+            "tls",
+            f"{name}: plain HTTP on {host} does not answer ({type(err).__name__}).",
+            "ACME's HTTP challenge needs port 80.",
+        )
     if answer.status_code in (301, 308) and answer.headers.get("location", "").startswith("https://"):
         return ok("tls", f"{name}: plain HTTP leads to https.")
-    return problem("tls", f"{name}: plain HTTP on {host} answers {answer.status_code}, expected a way to https.", "`pulumi up` of the shared stack.")
+    return problem(
+        "tls",
+        f"{name}: plain HTTP on {host} answers {answer.status_code}, expected a way to https.",
+        "`pulumi up` of the shared stack.",
+    )
 
 
 def _login(client: httpx.Client, name: str, url: str) -> Finding:
@@ -83,9 +114,15 @@ def _login(client: httpx.Client, name: str, url: str) -> Finding:
     for path in _UI_PATHS:
         target = f"{url.rstrip('/')}/{path}"
         try:
-            answer = client.get(target, headers={"X-Auth-Request-Email": "nobody@example.com", "X-Forwarded-User": "nobody"})
+            answer = client.get(
+                target, headers={"X-Auth-Request-Email": "nobody@example.com", "X-Forwarded-User": "nobody"}
+            )
         except httpx.HTTPError as err:
-            return problem("login", f"{name}: {target} does not answer ({type(err).__name__}).", "`kubectl -n mlp-ingress get pods,ingressroute -A`.")
+            return problem(
+                "login",
+                f"{name}: {target} does not answer ({type(err).__name__}).",
+                "`kubectl -n mlp-ingress get pods,ingressroute -A`.",
+            )
         answers.append(answer)
         if answer.status_code not in (*_LOGIN, 400, 404):
             opened.append(f"/{path} → {answer.status_code}")
@@ -97,10 +134,16 @@ def _login(client: httpx.Client, name: str, url: str) -> Finding:
         )
     if not any(answer.status_code in _LOGIN for answer in answers):
         return problem(
-            "login", f"{name}: no path leads to the login; / answers {answers[0].status_code}.", "Is the route there? `kubectl get ingressroute -A`."
+            "login",
+            f"{name}: no path leads to the login; / answers {answers[0].status_code}.",
+            "Is the route there? `kubectl get ingressroute -A`.",
         )
     if "strict-transport-security" not in answers[0].headers:
-        return problem("login", f"{name} asks for a login, without Strict-Transport-Security.", "`pulumi up` of the shared stack sets the headers.")
+        return problem(
+            "login",
+            f"{name} asks for a login, without Strict-Transport-Security.",
+            "`pulumi up` of the shared stack sets the headers.",
+        )
     return ok("login", f"{name} asks for a login on all of {len(_UI_PATHS)} paths.")
 
 
@@ -110,11 +153,17 @@ def _models(client: httpx.Client, url: str) -> Finding:
         try:
             answer = client.get(f"{url}/{path}")
         except httpx.HTTPError as err:
-            return problem("login", f"models: {url} does not answer ({type(err).__name__}).", "`kubectl -n mlp-ingress get pods`.")
+            return problem(
+                "login", f"models: {url} does not answer ({type(err).__name__}).", "`kubectl -n mlp-ingress get pods`."
+            )
         if answer.status_code == 200:
             seen.append(f"/{path}")
     if seen:
-        return problem("login", f"models: {', '.join(seen)} answers anybody.", "A route leads where it should not: `kubectl get ingressroute -A`.")
+        return problem(
+            "login",
+            f"models: {', '.join(seen)} answers anybody.",
+            "A route leads where it should not: `kubectl get ingressroute -A`.",
+        )
     return ok("login", "models: paths that belong to no model are closed.")
 
 

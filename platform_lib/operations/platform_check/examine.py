@@ -18,7 +18,12 @@ _STACK = "kube-prometheus-stack"
 
 
 def examine_platform(
-    kubectl: Kubectl, *, outside: bool = True, authority: Path | None = None, send_alert: bool = False, http_port: int = 80
+    kubectl: Kubectl,
+    *,
+    outside: bool = True,
+    authority: Path | None = None,
+    send_alert: bool = False,
+    http_port: int = 80,
 ) -> Iterator[Finding]:
     """Findings as they come.
 
@@ -31,7 +36,9 @@ def examine_platform(
     """
     try:
         outputs = find_outputs(kubectl, INGRESS_NAMESPACE)
-        yield ok("outputs", f"platform {outputs.platform} on {outputs.domain}, contract version {outputs.contract_version}.")
+        yield ok(
+            "outputs", f"platform {outputs.platform} on {outputs.domain}, contract version {outputs.contract_version}."
+        )
     except ServiceError as err:
         yield problem("outputs", str(err), "Is this the right --context, and may you read ConfigMaps in mlp-ingress?")
         return
@@ -46,9 +53,13 @@ def examine_platform(
         with forwarded(kubectl, Target(MONITORING_NAMESPACE, f"svc/{_STACK}-alertmanager", 9093)) as url:
             yield from look_at_alertmanager(url, send=send_alert)
     except (PlatformError, httpx.HTTPError, KeyError, TypeError, ValueError) as err:
-        yield problem("alerts", f"Prometheus or Alertmanager does not answer: {err}", "`kubectl -n mlp-monitoring get pods`.")
+        yield problem(
+            "alerts", f"Prometheus or Alertmanager does not answer: {err}", "`kubectl -n mlp-monitoring get pods`."
+        )
     if outside:
-        yield from look_from_outside(outputs, team_prefects=_team_prefects(kubectl), authority=authority, http_port=http_port)
+        yield from look_from_outside(
+            outputs, team_prefects=_team_prefects(kubectl), authority=authority, http_port=http_port
+        )
 
 
 def _team_prefects(kubectl: Kubectl) -> dict[str, str]:

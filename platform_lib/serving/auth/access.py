@@ -57,7 +57,10 @@ class Access:
             return ANYBODY
         caller = await self._caller(_credential(headers))
         if scope is not None and scope not in caller.scopes:
-            raise Problem(403, f"{caller.name} may {', '.join(sorted(caller.scopes)) or 'nothing here'}; this needs the scope {scope}.")
+            raise Problem(
+                403,
+                f"{caller.name} may {', '.join(sorted(caller.scopes)) or 'nothing here'}; this needs the scope {scope}.",
+            )
         return caller
 
     async def _caller(self, credential: str) -> Caller:
@@ -87,5 +90,11 @@ def _credential(headers: Mapping[str, str]) -> str:
 def _from_claims(claims: Mapping[str, Any]) -> Caller:
     """OAuth's `scope` is one text with spaces; some issuers send `scp` as a list. Another form gives none, and other scopes are no matter of ours."""
     given = claims.get("scope", claims.get("scp", ""))
-    named = given.split() if isinstance(given, str) else [item for item in given if isinstance(item, str)] if isinstance(given, list) else []
+    named = (
+        given.split()
+        if isinstance(given, str)
+        else [item for item in given if isinstance(item, str)]
+        if isinstance(given, list)
+        else []
+    )
     return Caller(str(claims.get("sub", ""))[:_NAME_CHARACTERS], frozenset(named) & frozenset(SCOPES))

@@ -46,14 +46,23 @@ def new_key(path: Path, name: str, scopes: list[Scope]) -> str:
         UsageError: The name is not of the expected form or taken, or the file is broken.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"the key's name is {name!r}: use 1-63 lowercase letters, digits, dots, dashes and underscores, such as checkout-service.")
+        raise UsageError(
+            f"the key's name is {name!r}: use 1-63 lowercase letters, digits, dots, dashes and underscores, such as checkout-service."
+        )
     if not scopes:
         raise UsageError(f"a key needs at least one scope of {', '.join(SCOPES)}.")
     entries = read_keys(path)
     if any(entry.name == name for entry in entries):
-        raise UsageError(f"{path} has a key named {name!r} already: take another name, roll over to it, then `mlp keys revoke {name}`.")
+        raise UsageError(
+            f"{path} has a key named {name!r} already: take another name, roll over to it, then `mlp keys revoke {name}`."
+        )
     key = "mlp_" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-    entry = KeyEntry(name=name, sha256=key_hash(key), scopes=sorted(set(scopes), key=SCOPES.index), created=datetime.now(UTC).date().isoformat())
+    entry = KeyEntry(
+        name=name,
+        sha256=key_hash(key),
+        scopes=sorted(set(scopes), key=SCOPES.index),
+        created=datetime.now(UTC).date().isoformat(),
+    )
     _write(path, [*entries, entry])
     return key
 
@@ -67,7 +76,9 @@ def revoke_key(path: Path, name: str) -> None:
     entries = read_keys(path)
     left = [entry for entry in entries if entry.name != name]
     if len(left) == len(entries):
-        raise NotFound(f"{path} has no key named {name!r}; there are: {', '.join(entry.name for entry in entries) or 'none'}.")
+        raise NotFound(
+            f"{path} has no key named {name!r}; there are: {', '.join(entry.name for entry in entries) or 'none'}."
+        )
     _write(path, left)
 
 
@@ -91,7 +102,9 @@ def read_keys(path: Path) -> list[KeyEntry]:
         ) from err
     for entry in entries:
         if not re.fullmatch(r"[0-9a-f]{64}", entry.sha256):
-            raise UsageError(f"{path}: sha256 of the key {entry.name!r} is not 64 hexadecimal digits. Make the key again with `mlp keys new`.")
+            raise UsageError(
+                f"{path}: sha256 of the key {entry.name!r} is not 64 hexadecimal digits. Make the key again with `mlp keys new`."
+            )
     return entries
 
 
@@ -155,7 +168,9 @@ class KeyRing:
         self._seen = stamp
         if stamp is None:
             # A file that vanishes is most often one that is being replaced: revoking every key is said by an empty list.
-            self.problem = f"{self._path} is gone; the keys read before stay in force. An empty list `keys: []` would revoke them."
+            self.problem = (
+                f"{self._path} is gone; the keys read before stay in force. An empty list `keys: []` would revoke them."
+            )
             return
         try:
             self._entries = read_keys(self._path)

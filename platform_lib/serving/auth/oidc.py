@@ -51,7 +51,9 @@ class OidcSettings:
             )
         wrong = [name for name in self.algorithms if name not in ALLOWED_ALGORITHMS]
         if wrong or not self.algorithms:
-            raise UsageError(f"the OIDC algorithm {wrong[0] if wrong else ''!r} is not accepted; choose among {', '.join(ALLOWED_ALGORITHMS)}.")
+            raise UsageError(
+                f"the OIDC algorithm {wrong[0] if wrong else ''!r} is not accepted; choose among {', '.join(ALLOWED_ALGORITHMS)}."
+            )
 
 
 def _is_on_this_machine(url: str) -> bool:
@@ -62,7 +64,9 @@ def _is_on_this_machine(url: str) -> bool:
 class TokenVerifier:
     """Checks bearer tokens against one issuer."""
 
-    def __init__(self, settings: OidcSettings, client: httpx.AsyncClient, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: OidcSettings, client: httpx.AsyncClient, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings, self._client, self._now = settings, client, now
         self._keys: dict[str, dict[str, Any]] = {}
         self._built: dict[tuple[int, str], jwt.PyJWK] = {}
@@ -87,7 +91,9 @@ class TokenVerifier:
             raise TokenRefused("the token is not a JWT.") from err
         algorithm = header.get("alg")
         if algorithm not in self._settings.algorithms:
-            raise TokenRefused(f"the token is signed with {algorithm!r:.20}, expected {' or '.join(self._settings.algorithms)}.")
+            raise TokenRefused(
+                f"the token is signed with {algorithm!r:.20}, expected {' or '.join(self._settings.algorithms)}."
+            )
         key = self._key_for(await self._entry(str(header.get("kid", ""))), algorithm)
         try:
             return dict(
@@ -115,7 +121,9 @@ class TokenVerifier:
                     raise ValueError
                 built = jwt.PyJWK(entry, algorithm=algorithm)
             except (jwt.PyJWTError, ValueError, TypeError) as err:
-                raise TokenRefused(f"the token is signed with {algorithm}, but the key that it names is for another algorithm.") from err
+                raise TokenRefused(
+                    f"the token is signed with {algorithm}, but the key that it names is for another algorithm."
+                ) from err
             self._built[id(entry), algorithm] = built
         return built
 

@@ -6,15 +6,37 @@ from typing import Any
 import numpy as np
 
 from platform_lib.data.contract import DataContract
-from platform_lib.serving.fastpath.blocks import Kind, NotCovered, Run, Step, TransformerFamily, class_path, number_places
-from platform_lib.serving.fastpath.families import dates, discretisers, encoders, feature_selection, imputers, polynomials, scalers
+from platform_lib.serving.fastpath.blocks import (
+    Kind,
+    NotCovered,
+    Run,
+    Step,
+    TransformerFamily,
+    class_path,
+    number_places,
+)
+from platform_lib.serving.fastpath.families import (
+    dates,
+    discretisers,
+    encoders,
+    feature_selection,
+    imputers,
+    polynomials,
+    scalers,
+)
 
 _FAMILIES: TransformerFamily = {
     name: make
     for family in (scalers, imputers, encoders, discretisers, polynomials, feature_selection, dates)
     for name, make in family.TRANSFORMERS.items()
 }
-_KINDS: Mapping[str, Kind] = {"integer": "numbers", "number": "numbers", "boolean": "numbers", "string": "texts", "datetime": "times"}
+_KINDS: Mapping[str, Kind] = {
+    "integer": "numbers",
+    "number": "numbers",
+    "boolean": "numbers",
+    "string": "texts",
+    "datetime": "times",
+}
 
 
 class Composer:
@@ -105,7 +127,9 @@ class Composer:
     def _union(self, fitted: Any, kind: Kind, name: str) -> Step:
         weights = fitted.transformer_weights or {}
         members = [(part, member) for part, member in fitted.transformer_list if member != "drop"]
-        return _side_by_side([_weighted(self.step(member, kind, f"{name}/{part}"), weights.get(part)) for part, member in members])
+        return _side_by_side(
+            [_weighted(self.step(member, kind, f"{name}/{part}"), weights.get(part)) for part, member in members]
+        )
 
     def _columns(self, fitted: Any, kind: Kind, name: str) -> Step:
         if getattr(fitted, "_sklearn_output_config", {}).get("transform", "default") != "default":

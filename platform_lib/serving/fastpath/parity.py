@@ -23,7 +23,9 @@ def difference(ordinary: Predict, fast: Predict, rows: Sequence[Row], contract: 
     return difference_from(expected, fast, rows, contract)
 
 
-def difference_from(expected: Sequence[RowAnswer | None], fast: Predict, rows: Sequence[Row], contract: DataContract) -> str | None:
+def difference_from(
+    expected: Sequence[RowAnswer | None], fast: Predict, rows: Sequence[Row], contract: DataContract
+) -> str | None:
     """Where the fast one differs first from the n answers that are expected to n rows, None where it agrees on everything."""
     with quiet():
         for number, row in enumerate(rows):
@@ -40,13 +42,17 @@ def difference_from(expected: Sequence[RowAnswer | None], fast: Predict, rows: S
 
 def _differ(expected: RowAnswer | None, given: RowAnswer | None) -> str | None:
     if expected is None or given is None:
-        return None if expected is given else f"it is {'answered' if expected is None else 'refused'}, but should not be"
+        return (
+            None if expected is given else f"it is {'answered' if expected is None else 'refused'}, but should not be"
+        )
     if isinstance(expected.value, float) and isinstance(given.value, float):
         if not math.isclose(expected.value, given.value, rel_tol=TOLERANCE, abs_tol=_SMALLEST):
             return f"{expected.value!r} became {given.value!r}"
     elif type(expected.value) is not type(given.value) or expected.value != given.value:
         return f"the class {expected.value!r} became {given.value!r}"
-    if (expected.probabilities is None) != (given.probabilities is None) or len(expected.probabilities or ()) != len(given.probabilities or ()):
+    if (expected.probabilities is None) != (given.probabilities is None) or len(expected.probabilities or ()) != len(
+        given.probabilities or ()
+    ):
         return "only one of them has these probabilities"
     for one, other in zip(expected.probabilities or (), given.probabilities or (), strict=True):
         if not math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=_ROUNDING):

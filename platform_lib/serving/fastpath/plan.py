@@ -8,12 +8,23 @@ import numpy as np
 
 from platform_lib.data.contract import DataContract
 from platform_lib.model.artifact import Predictions
-from platform_lib.serving.fastpath.blocks import Answer, EstimatorFamily, NotCovered, Numbers, Run, Table, class_path, number_places
+from platform_lib.serving.fastpath.blocks import (
+    Answer,
+    EstimatorFamily,
+    NotCovered,
+    Numbers,
+    Run,
+    Table,
+    class_path,
+    number_places,
+)
 from platform_lib.serving.fastpath.composition import Composer
 from platform_lib.serving.fastpath.families import boosting, forests, linear, neighbours
 from platform_lib.serving.fastpath.families.thresholds import THRESHOLDED, thresholded
 
-_FAMILIES: EstimatorFamily = {name: make for family in (linear, forests, boosting, neighbours) for name, make in family.ESTIMATORS.items()}
+_FAMILIES: EstimatorFamily = {
+    name: make for family in (linear, forests, boosting, neighbours) for name, make in family.ESTIMATORS.items()
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +51,9 @@ class FastPath:
         for run in self.runs:
             block = run(block)
         values, probabilities = self.answer(block)
-        return Predictions(values if self.classes else np.asarray(values, dtype=np.float64), probabilities, self.classes)
+        return Predictions(
+            values if self.classes else np.asarray(values, dtype=np.float64), probabilities, self.classes
+        )
 
 
 def plan(pipeline: Any, contract: DataContract) -> FastPath:
@@ -81,7 +94,12 @@ def plan(pipeline: Any, contract: DataContract) -> FastPath:
         raise NotCovered("no family covers a step of it")
     classes = tuple(estimator.classes_.tolist()) if hasattr(estimator, "classes_") else ()
     return FastPath(
-        contract=contract, runs=tuple(runs), answer=answer, classes=classes, ordinary=tuple(composer.ordinary), places=number_places(contract)
+        contract=contract,
+        runs=tuple(runs),
+        answer=answer,
+        classes=classes,
+        ordinary=tuple(composer.ordinary),
+        places=number_places(contract),
     )
 
 

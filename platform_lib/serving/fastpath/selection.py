@@ -51,7 +51,12 @@ NOT_TRIED = Choice(None, "it was not tried.")
 
 
 def choose(
-    model: LoadedModel, example: Row, profile: Profile | None, samples: SampleAnswers | None = None, *, same_libraries: bool = False
+    model: LoadedModel,
+    example: Row,
+    profile: Profile | None,
+    samples: SampleAnswers | None = None,
+    *,
+    same_libraries: bool = False,
 ) -> Choice:
     """Make the fast path of a version and prove it.
 
@@ -79,5 +84,10 @@ def choose(
     found = difference(model.predict, fast.predict, rows, model.contract)
     if found is None:
         return Choice(fast, None)
-    log.warning("version %s of %s is answered by scikit-learn alone, since its fast path answers otherwise: %s", model.version, model.name, found)
+    log.warning(
+        "version %s of %s is answered by scikit-learn alone, since its fast path answers otherwise: %s",
+        model.version,
+        model.name,
+        found,
+    )
     return Choice(None, f"it answers otherwise than the pipeline: {found}.", is_mismatch=True)

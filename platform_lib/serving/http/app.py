@@ -82,7 +82,13 @@ def create_app(
     bounds = limits or Limits()
     admission = Admission(bounds)
     exchange = Exchange(
-        source=source, limits=bounds, admission=admission, access=access or Access(), metrics=metrics, request_log=request_log, roles=roles
+        source=source,
+        limits=bounds,
+        admission=admission,
+        access=access or Access(),
+        metrics=metrics,
+        request_log=request_log,
+        roles=roles,
     )
 
     @asynccontextmanager
@@ -128,7 +134,9 @@ def _answer_with_problems(app: FastAPI) -> None:
             404: f"there is nothing at {request.url.path:.200}; GET /docs lists what there is.",
             405: f"{request.method} is not for {request.url.path:.200}.",
         }
-        return problem_response(request, Problem(err.status_code, known.get(err.status_code, str(err.detail)), headers=err.headers))
+        return problem_response(
+            request, Problem(err.status_code, known.get(err.status_code, str(err.detail)), headers=err.headers)
+        )
 
     async def on_bug(request: Request, err: Exception) -> Response:
         request_id = request.scope.get("request_id")

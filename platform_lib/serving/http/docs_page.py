@@ -16,7 +16,12 @@ _FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css
 _DAY = "public, max-age=86400"
 # Swagger UI draws with inline styles and data images; scripts and requests are this server's own.
 _POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-_HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 # Addresses are relative, so that the page works behind a proxy that takes a prefix off, such as /models/NAME.
 _PAGE = """<!DOCTYPE html>
@@ -64,11 +69,17 @@ def docs_routes(title: Callable[[], str]) -> APIRouter:
 
     @router.get("/docs/start.js")
     async def start() -> Response:
-        return Response(_START, media_type="text/javascript", headers={"Cache-Control": _DAY, "X-Content-Type-Options": "nosniff"})
+        return Response(
+            _START, media_type="text/javascript", headers={"Cache-Control": _DAY, "X-Content-Type-Options": "nosniff"}
+        )
 
     async def file(request: Request) -> Response:
         name = request.url.path.rsplit("/", 1)[1]
-        return FileResponse(_folder() / name, media_type=_FILES[name], headers={"Cache-Control": _DAY, "X-Content-Type-Options": "nosniff"})
+        return FileResponse(
+            _folder() / name,
+            media_type=_FILES[name],
+            headers={"Cache-Control": _DAY, "X-Content-Type-Options": "nosniff"},
+        )
 
     for name in _FILES:
         router.add_api_route(f"/docs/{name}", file)

@@ -23,7 +23,9 @@ def health_router(exchange: Exchange) -> APIRouter:
     async def healthz() -> Response:
         return json_response({"status": "ok"})
 
-    @router.get("/readyz", summary="Can it answer? 503 with the reason until a model is loaded.", responses={503: FAILURES[503]})
+    @router.get(
+        "/readyz", summary="Can it answer? 503 with the reason until a model is loaded.", responses={503: FAILURES[503]}
+    )
     async def readyz() -> Response:
         served = ready_model(source)
         return json_response({"status": "ready", "model": {"name": served.model.name, "version": served.model.version}})
@@ -78,7 +80,11 @@ def inside(state: LoaderState) -> dict[str, Any]:
 
 def describe_choice(choice: Choice) -> dict[str, Any]:
     """Whether a version's fast path is used, what of it scikit-learn does itself, and why there is none."""
-    return {"used": choice.fast is not None, "by_scikit_learn": list(choice.fast.ordinary) if choice.fast else [], "reason": choice.reason}
+    return {
+        "used": choice.fast is not None,
+        "by_scikit_learn": list(choice.fast.ordinary) if choice.fast else [],
+        "reason": choice.reason,
+    }
 
 
 def log_problems(exchange: Exchange) -> list[str]:

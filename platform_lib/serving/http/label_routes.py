@@ -57,7 +57,13 @@ def label_routes(exchange: Exchange) -> APIRouter:
     failures: dict[int | str, dict[str, Any]] = {code: FAILURES[code] for code in (400, 401, 403, 408, 413, 415, 422)}
     off = {**FAILURES[503], "description": "This server keeps no log."}
 
-    @router.post("/labels", tags=["labels"], summary="Tell what really happened.", responses={**failures, 503: off}, openapi_extra=json_body(_SCHEMA))
+    @router.post(
+        "/labels",
+        tags=["labels"],
+        summary="Tell what really happened.",
+        responses={**failures, 503: off},
+        openapi_extra=json_body(_SCHEMA),
+    )
     async def labels(request: Request) -> Response:
         await exchange.access.check(request.headers, "labels")
         body = await exchange.bodies.read(request.headers, request.receive)
@@ -70,7 +76,11 @@ def label_routes(exchange: Exchange) -> APIRouter:
         if not given:
             raise Problem(422, "labels is empty, expected at least one.")
         for number, label in enumerate(given):
-            if not 0 < len(label.request_id) <= 128 or not 0 <= label.row <= _LARGEST_ROW or int(label.row) != label.row:
+            if (
+                not 0 < len(label.request_id) <= 128
+                or not 0 <= label.row <= _LARGEST_ROW
+                or int(label.row) != label.row
+            ):
                 raise Problem(422, f"label {number}: expected a request_id of 1-128 characters and a row from 0.")
         await exchange.request_log.room()
         exchange.request_log.labels([(label.request_id, int(label.row), _text(label.label)) for label in given])

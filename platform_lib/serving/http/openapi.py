@@ -35,14 +35,23 @@ def describe_model(document: dict[str, Any], served: ServedModel | None, *, need
     document = copy.deepcopy(document)
     components = document.setdefault("components", {})
     contract = served.model.contract if served else None
-    row: Schema = {"type": "object", "description": "Column name to value; GET /model lists the columns once a model is loaded."}
+    row: Schema = {
+        "type": "object",
+        "description": "Column name to value; GET /model lists the columns once a model is loaded.",
+    }
     components.setdefault("schemas", {}).update(
         {
             "Row": row if served is None or contract is None else row_schema(contract, served.example),
             "Rows": rows_schema(),
-            "Answer": {"type": "object"} if served is None or contract is None else answer_schema(contract, served.sample.classes),
+            "Answer": {"type": "object"}
+            if served is None or contract is None
+            else answer_schema(contract, served.sample.classes),
             "Invocation": invocation_schema(contract),
-            "InvocationAnswer": {"type": "object", "required": ["predictions"], "properties": {"predictions": {"type": "array"}}},
+            "InvocationAnswer": {
+                "type": "object",
+                "required": ["predictions"],
+                "properties": {"predictions": {"type": "array"}},
+            },
             "Tensors": tensors_schema(contract, _outputs(served)),
             "TensorsAnswer": tensors_answer_schema(),
             "Problem": _PROBLEM,
@@ -56,7 +65,11 @@ def describe_model(document: dict[str, Any], served: ServedModel | None, *, need
         operation["security"] = [{"key": []}, {"header": []}] if needs_key and "401" in operation["responses"] else []
     if needs_key:
         components["securitySchemes"] = {
-            "key": {"type": "http", "scheme": "bearer", "description": "A key of `mlp keys`, or a token of the issuer."},
+            "key": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A key of `mlp keys`, or a token of the issuer.",
+            },
             "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         }
     if served is None or contract is None:

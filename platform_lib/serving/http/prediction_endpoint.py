@@ -54,10 +54,16 @@ class PredictionEndpoint:
             log.error("request %s failed", request_id, exc_info=err, extra={"request_id": request_id})
             await self._refuse(bug_problem(), scope, receive, send, told=told)
             return
-        answer_headers = [(b"content-length", b"%d" % len(written.body)), (b"content-type", written.media_type), *written.headers]
+        answer_headers = [
+            (b"content-length", b"%d" % len(written.body)),
+            (b"content-type", written.media_type),
+            *written.headers,
+        ]
         if not told:
             answer_headers.append((HEADER_BYTES, request_id.encode()))
-        if whole is not None and whole.answer(b"".join([b"%b: %b\r\n" % header for header in answer_headers]), written.body):
+        if whole is not None and whole.answer(
+            b"".join([b"%b: %b\r\n" % header for header in answer_headers]), written.body
+        ):
             return
         await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         await send({"type": "http.response.body", "body": written.body})

@@ -15,7 +15,13 @@ from platform_lib.serving.models.served_model import ServedModel, ready_model
 from platform_lib.serving.predictor import Answers
 from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols.mlflow import invocation_answer, read_invocation
-from platform_lib.serving.protocols.open_inference import LENGTH_HEADER, infer_answer, model_metadata, prediction_datatype, read_infer
+from platform_lib.serving.protocols.open_inference import (
+    LENGTH_HEADER,
+    infer_answer,
+    model_metadata,
+    prediction_datatype,
+    read_infer,
+)
 from platform_lib.serving.protocols.rows import read_rows
 from platform_lib.serving.transport.request_body import JSON_TYPES
 from platform_lib.serving.transport.responses import Written, json_bytes, json_response
@@ -24,7 +30,10 @@ _BINARY_TYPES = (*JSON_TYPES, "application/octet-stream", "")
 """Triton's client declares nothing."""
 
 FAILURES: dict[int | str, dict[str, Any]] = {
-    code: {"description": text, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    code: {
+        "description": text,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
     for code, text in {
         400: "The body is not of the protocol's form.",
         401: "There is no key, or it is not known.",
@@ -80,7 +89,11 @@ def direct_endpoints(exchange: Exchange) -> dict[str, PredictionEndpoint]:
 
     def read_mlflow(body: bytes, served: ServedModel) -> Asked:
         rows = served.readers["dataframe_records"].read(body)
-        return Asked(rows=read_invocation(body, served.model.contract.features)) if rows is None else Asked(rows=rows, is_checked=True)
+        return (
+            Asked(rows=read_invocation(body, served.model.contract.features))
+            if rows is None
+            else Asked(rows=rows, is_checked=True)
+        )
 
     def write_mlflow(_served: ServedModel, _asked: Asked, answers: Answers, _request_id: str) -> Written:
         return Written(json_bytes(invocation_answer(answers.predictions)))
@@ -98,7 +111,13 @@ def prediction_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndp
     """`/predict`, and MLflow's `/invocations`, `/ping` and `/version`."""
     router = APIRouter()
 
-    @router.post("/predict", tags=["predict"], summary="Answer rows.", responses={200: _answer("Answer"), **FAILURES}, openapi_extra=json_body(_ROWS))
+    @router.post(
+        "/predict",
+        tags=["predict"],
+        summary="Answer rows.",
+        responses={200: _answer("Answer"), **FAILURES},
+        openapi_extra=json_body(_ROWS),
+    )
     async def predict() -> Response:
         return Delegated(endpoints["/predict"])
 
@@ -112,12 +131,20 @@ def prediction_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndp
     async def invocations() -> Response:
         return Delegated(endpoints["/invocations"])
 
-    @router.get("/ping", tags=["mlflow"], summary="200 once a model is loaded.", response_class=PlainTextResponse, responses={503: FAILURES[503]})
+    @router.get(
+        "/ping",
+        tags=["mlflow"],
+        summary="200 once a model is loaded.",
+        response_class=PlainTextResponse,
+        responses={503: FAILURES[503]},
+    )
     async def ping() -> Response:
         ready_model(exchange.source)
         return PlainTextResponse("\n")
 
-    @router.get("/version", tags=["mlflow"], summary="Version of the server's software.", response_class=PlainTextResponse)
+    @router.get(
+        "/version", tags=["mlflow"], summary="Version of the server's software.", response_class=PlainTextResponse
+    )
     async def version() -> Response:
         return PlainTextResponse(importlib.metadata.version("platform-lib"))
 
@@ -125,18 +152,30 @@ def prediction_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndp
 
 
 def _answer(schema: str) -> dict[str, Any]:
-    return {"description": "The answers, one a row.", "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+    return {
+        "description": "The answers, one a row.",
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
 
 
 def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpoint]) -> APIRouter:
     """The Open Inference Protocol under `/v2`."""
     router = APIRouter(prefix="/v2", tags=["open inference"])
-    missing: dict[int | str, dict[str, Any]] = {404: {**FAILURES[503], "description": "Another model or version is served here."}, 503: FAILURES[503]}
+    missing: dict[int | str, dict[str, Any]] = {
+        404: {**FAILURES[503], "description": "Another model or version is served here."},
+        503: FAILURES[503],
+    }
     known: dict[int | str, dict[str, Any]] = {401: FAILURES[401], 403: FAILURES[403]}
 
     @router.get("", summary="What this server is.")
     async def server() -> Response:
-        return json_response({"name": "platform-lib", "version": importlib.metadata.version("platform-lib"), "extensions": ["binary_tensor_data"]})
+        return json_response(
+            {
+                "name": "platform-lib",
+                "version": importlib.metadata.version("platform-lib"),
+                "extensions": ["binary_tensor_data"],
+            }
+        )
 
     @router.get("/health/live", summary="Is the process alive?")
     async def live() -> Response:
@@ -154,12 +193,20 @@ def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpo
         return json_response({"name": name, "ready": True})
 
     @router.get("/models/{name}", summary="Inputs, outputs and the order of classes.", responses={**missing, **known})
-    @router.get("/models/{name}/versions/{version}", summary="Inputs, outputs and the order of classes.", responses={**missing, **known})
+    @router.get(
+        "/models/{name}/versions/{version}",
+        summary="Inputs, outputs and the order of classes.",
+        responses={**missing, **known},
+    )
     async def metadata(request: Request, name: str, version: str | None = None) -> Response:
         await exchange.access.check(request.headers, "predict")
         served = served_as(exchange, name, version)
         model, sample = served.model, served.sample
-        return json_response(model_metadata(model.name, model.version, model.contract, sample.classes, prediction_datatype(sample.values.dtype)))
+        return json_response(
+            model_metadata(
+                model.name, model.version, model.contract, sample.classes, prediction_datatype(sample.values.dtype)
+            )
+        )
 
     @router.post(
         "/models/{name}/infer",
@@ -193,7 +240,9 @@ def _infer_form(headers: Mapping[str, str], path: Mapping[str, str]) -> tuple[Re
         return Asked(rows=wanted.rows, is_checked=wanted.is_checked, form=wanted)
 
     def write(served: ServedModel, asked: Asked, answers: Answers, request_id: str) -> Written:
-        body, json_length = infer_answer(served.model.name, served.model.version, asked.form, answers.predictions, request_id)
+        body, json_length = infer_answer(
+            served.model.name, served.model.version, asked.form, answers.predictions, request_id
+        )
         if json_length is None:
             return Written(body)
         return Written(body, b"application/octet-stream", ((LENGTH_HEADER.lower().encode(), b"%d" % json_length),))

@@ -41,7 +41,9 @@ def installed_version(name: str) -> str | None:
         return None
 
 
-def compare_installed(folder: Path, python: str = "", installed: Callable[[str], str | None] = installed_version) -> Differences:
+def compare_installed(
+    folder: Path, python: str = "", installed: Callable[[str], str | None] = installed_version
+) -> Differences:
     """Compare an artifact's pinned requirements with what is installed.
 
     Args:

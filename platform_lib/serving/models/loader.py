@@ -83,7 +83,12 @@ class Follower:
 
     def _leave(self) -> None:
         if self.state.current is not None:
-            log.info("version %s of %s is no longer its %s", self.state.current.model.version, self._reference.name, self._reference.alias)
+            log.info(
+                "version %s of %s is no longer its %s",
+                self.state.current.model.version,
+                self._reference.name,
+                self._reference.alias,
+            )
         self.state.current = None
         self.state.refused = {}
         self._given_up = None
@@ -104,11 +109,18 @@ class Follower:
             return
         self._on_swap(served)
         self.state.current = served
-        self.state.refused = {version: refusal for version, refusal in self.state.refused.items() if version != found.version}
+        self.state.refused = {
+            version: refusal for version, refusal in self.state.refused.items() if version != found.version
+        }
         self._given_up = None
         for note in served.notes:
             log.warning("version %s of %s: %s", found.version, found.name, note)
-        log.info("version %s of %s %s", found.version, found.name, f"is its {self._reference.alias}" if self._leaves else "serves")
+        log.info(
+            "version %s of %s %s",
+            found.version,
+            found.name,
+            f"is its {self._reference.alias}" if self._leaves else "serves",
+        )
 
     def _load(self, found: Found) -> ServedModel:
         with tempfile.TemporaryDirectory(prefix="mlp-model-", ignore_cleanup_errors=True) as scratch:
@@ -136,7 +148,12 @@ class Follower:
 
     def _not_reached(self, reason: str, *, answered: bool) -> None:
         if reason != self.state.registry_error and not self._is_closed:
-            log.log(logging.INFO if answered else logging.WARNING, "%s%s", reason, " The served version stays." if self.state.current else "")
+            log.log(
+                logging.INFO if answered else logging.WARNING,
+                "%s%s",
+                reason,
+                " The served version stays." if self.state.current else "",
+            )
         self.state.registry_error = reason
         if self.state.current is None:
             self.state.waiting_for = reason
@@ -164,7 +181,9 @@ class ModelLoader(Follower):
             on_swap: Called in the loader's thread, just before a version begins to answer.
             after_look: Called in the loader's thread after each look that the registry answered.
         """
-        super().__init__(lookup, reference, package=package, trusted_types=trusted_types, on_swap=on_swap, on_refusal=on_refusal)
+        super().__init__(
+            lookup, reference, package=package, trusted_types=trusted_types, on_swap=on_swap, on_refusal=on_refusal
+        )
         self._after_look = after_look
         self._looked = threading.Event()
         self._poll = Poll("model-loader", self._look_once, every_s=poll_s, longest_s=_LONGEST_WAIT_S)

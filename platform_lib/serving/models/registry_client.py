@@ -99,25 +99,40 @@ class RestLookup:
 
     def find(self, reference: Reference, *, known_version: str | None) -> Found | None:
         if reference.alias is not None:
-            answer = self._get("/api/2.0/mlflow/registered-models/alias", {"name": reference.name, "alias": reference.alias})
+            answer = self._get(
+                "/api/2.0/mlflow/registered-models/alias", {"name": reference.name, "alias": reference.alias}
+            )
         else:
-            answer = self._get("/api/2.0/mlflow/model-versions/get", {"name": reference.name, "version": str(reference.version)})
+            answer = self._get(
+                "/api/2.0/mlflow/model-versions/get", {"name": reference.name, "version": str(reference.version)}
+            )
         version = answer["model_version"]
         if str(version["version"]) == known_version:
             return None
         tags = {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])}
         source = str(version.get("source", ""))
-        return Found(name=reference.name, version=str(version["version"]), tags=tags, fetch=lambda target: self._fetch(source, target))
+        return Found(
+            name=reference.name,
+            version=str(version["version"]),
+            tags=tags,
+            fetch=lambda target: self._fetch(source, target),
+        )
 
     def version_of(self, reference: Reference) -> str:
-        answer = self._get("/api/2.0/mlflow/registered-models/alias", {"name": reference.name, "alias": str(reference.alias)})
+        answer = self._get(
+            "/api/2.0/mlflow/registered-models/alias", {"name": reference.name, "alias": str(reference.alias)}
+        )
         with _speaking():
             return str(answer["model_version"]["version"])
 
     def tag_of(self, reference: Reference, tag: str) -> str | None:
-        answer = self._get("/api/2.0/mlflow/model-versions/get", {"name": reference.name, "version": str(reference.version)})
+        answer = self._get(
+            "/api/2.0/mlflow/model-versions/get", {"name": reference.name, "version": str(reference.version)}
+        )
         with _speaking():
-            return next((str(each["value"]) for each in answer["model_version"].get("tags", []) if each["key"] == tag), None)
+            return next(
+                (str(each["value"]) for each in answer["model_version"].get("tags", []) if each["key"] == tag), None
+            )
 
     def close(self) -> None:
         self._client.close()
@@ -125,15 +140,21 @@ class RestLookup:
     def _fetch(self, source: str, target: Path) -> Path:
         if source.startswith("models:/"):
             model_id = source.removeprefix("models:/").strip("/")
-            source = str(self._get(f"/api/2.0/mlflow/logged-models/{quote(model_id, safe='')}")["model"]["info"]["artifact_uri"])
+            source = str(
+                self._get(f"/api/2.0/mlflow/logged-models/{quote(model_id, safe='')}")["model"]["info"]["artifact_uri"]
+            )
         folder = local_path(source)
         if folder is not None:
             if not folder.is_dir():
-                raise ServiceError("the version's files lie in a folder of the registry's machine that is not here; start it with --serve-artifacts.")
+                raise ServiceError(
+                    "the version's files lie in a folder of the registry's machine that is not here; start it with --serve-artifacts."
+                )
             return folder
         parts = urlsplit(source)
         if parts.scheme != "mlflow-artifacts":
-            raise ServiceError(f"the version's files lie in a {parts.scheme} store; start the MLflow server with --serve-artifacts to reach them.")
+            raise ServiceError(
+                f"the version's files lie in a {parts.scheme} store; start the MLflow server with --serve-artifacts to reach them."
+            )
         self._download(parts.path.strip("/"), target)
         if not any(target.iterdir()):
             # MLflow lists nothing where its store is not there. That must not count against the version.
@@ -149,7 +170,11 @@ class RestLookup:
             if entry.get("is_dir"):
                 self._download(f"{path}/{name}", target / name)
                 continue
-            with _speaking(), self._client.stream("GET", f"{_PROXY}/{quote(f'{path}/{name}')}") as answer, (target / name).open("wb") as file:
+            with (
+                _speaking(),
+                self._client.stream("GET", f"{_PROXY}/{quote(f'{path}/{name}')}") as answer,
+                (target / name).open("wb") as file,
+            ):
                 answer.raise_for_status()
                 for block in answer.iter_bytes():
                     file.write(block)
@@ -225,7 +250,9 @@ class LocalLookup:
                     return self._known[version]
         answer = self._ask(str(reference))
         folder = Path(answer["folder"])
-        found = Found(name=answer["name"], version=str(answer["version"]), tags=dict(answer["tags"]), fetch=lambda _target: folder)
+        found = Found(
+            name=answer["name"], version=str(answer["version"]), tags=dict(answer["tags"]), fetch=lambda _target: folder
+        )
         self._known[found.version] = found
         return found
 
@@ -260,7 +287,14 @@ class LocalLookup:
 
     def _start(self, reference: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "platform_lib.registry", "resolve", "--tracking-uri", self._uri, reference]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, encoding="utf-8")
+        self._child = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        )
         return self._child
 
     def _ask(self, reference: str) -> dict[str, Any]:

@@ -50,7 +50,9 @@ class ServedModel:
     def __post_init__(self) -> None:
         object.__setattr__(self, "predict", answering(self.model, self.choice))
         object.__setattr__(self, "features", self.model.contract.features)
-        object.__setattr__(self, "readers", {key: RowReader(self.model.contract, key) for key in ("rows", "dataframe_records")})
+        object.__setattr__(
+            self, "readers", {key: RowReader(self.model.contract, key) for key in ("rows", "dataframe_records")}
+        )
         object.__setattr__(self, "tensor_rows", TensorRows(self.model.contract))
 
 
@@ -98,7 +100,11 @@ def ready_model(source: Source) -> ServedModel:
     """
     served = source.current
     if served is None:
-        raise Problem(503, f"{source.state.reference} is not served yet: {outside(source.state.waiting_for)}", headers={"Retry-After": "2"})
+        raise Problem(
+            503,
+            f"{source.state.reference} is not served yet: {outside(source.state.waiting_for)}",
+            headers={"Retry-After": "2"},
+        )
     return served
 
 

@@ -58,12 +58,17 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
         ServiceError: The files cannot be read now.
     """
     if not folder.is_dir():
-        raise ServiceError(f"the files of version {found.version} are not where the registry says; is the artifact store there?")
+        raise ServiceError(
+            f"the files of version {found.version} are not where the registry says; is the artifact store there?"
+        )
     try:
         # Libraries before anything of the model is built: what does not fit must not even be constructed.
         differences = compare_installed(folder, found.tags.get(VersionTag.PYTHON, ""))
         if differences.refused:
-            raise Refused("dependencies", f"{'; '.join(differences.refused)}. Install those versions, or train again with what is here.")
+            raise Refused(
+                "dependencies",
+                f"{'; '.join(differences.refused)}. Install those versions, or train again with what is here.",
+            )
         import_sklearn()
         with _or_refused("loading", folder):
             model = load_artifact(
@@ -81,7 +86,13 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
             samples = read_sample_answers(folder)
     except OSError as err:
         raise ServiceError(f"the files of version {found.version} cannot be read: {err.strerror}.") from err
-    choice = choose(model, rows_of([example], model.contract)[0], profile, samples, same_libraries=bool(read_pins(folder)) and not differences.noted)
+    choice = choose(
+        model,
+        rows_of([example], model.contract)[0],
+        profile,
+        samples,
+        same_libraries=bool(read_pins(folder)) and not differences.noted,
+    )
     predict = answering(model, choice)
     sample = _answer_example(model, example, predict)
     notes = list(differences.noted)
@@ -89,7 +100,9 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
         notes.append("its artifact holds no answers of the training process, so that they could not be compared")
     else:
         _check_parity(model, samples, predict)
-    return Accepted(model=model, example=example, sample=sample, samples=samples, profile=profile, choice=choice, notes=tuple(notes))
+    return Accepted(
+        model=model, example=example, sample=sample, samples=samples, profile=profile, choice=choice, notes=tuple(notes)
+    )
 
 
 @contextmanager

@@ -43,7 +43,11 @@ def read_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, Any]
     request: _Invocation = decode(_decoder, body, _FORM)
     if request.params:
         raise BodyError(f"params holds {next(iter(request.params))!r:.80}, but this model takes no parameters.")
-    forms = [name for name in ("dataframe_split", "dataframe_records", "instances", "inputs") if getattr(request, name) is not None]
+    forms = [
+        name
+        for name in ("dataframe_split", "dataframe_records", "instances", "inputs")
+        if getattr(request, name) is not None
+    ]
     if len(forms) != 1:
         raise BodyError(f"the body has {' and '.join(forms) or 'none'} of the four forms, expected one: {_FORM}.")
     if request.dataframe_split is not None:
@@ -53,7 +57,11 @@ def read_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, Any]
     if request.instances is not None:
         return _from_instances(request.instances, features, "instances")
     assert request.inputs is not None
-    return _from_columns(request.inputs) if isinstance(request.inputs, dict) else _from_instances(request.inputs, features, "inputs")
+    return (
+        _from_columns(request.inputs)
+        if isinstance(request.inputs, dict)
+        else _from_instances(request.inputs, features, "inputs")
+    )
 
 
 def _from_split(split: _Split) -> list[dict[str, Any]]:
@@ -61,7 +69,9 @@ def _from_split(split: _Split) -> list[dict[str, Any]]:
         raise BodyError("dataframe_split.columns names a column twice.")
     for number, values in enumerate(split.data):
         if len(values) != len(split.columns):
-            raise BodyError(f"row {number}: dataframe_split.data has {len(values)} values for {len(split.columns)} columns.")
+            raise BodyError(
+                f"row {number}: dataframe_split.data has {len(values)} values for {len(split.columns)} columns."
+            )
     return [dict(zip(split.columns, values, strict=True)) for values in split.data]
 
 
@@ -70,7 +80,9 @@ def _from_instances(instances: list[Any], features: Sequence[str], form: str) ->
     for number, instance in enumerate(instances):
         if isinstance(instance, list):
             if len(instance) != len(features):
-                raise BodyError(f"row {number}: {form} has {len(instance)} values for the {len(features)} columns {', '.join(features)}.")
+                raise BodyError(
+                    f"row {number}: {form} has {len(instance)} values for the {len(features)} columns {', '.join(features)}."
+                )
             instance = dict(zip(features, instance, strict=True))
         if not isinstance(instance, dict):
             raise BodyError(f"row {number}: {form} holds {instance!r:.80}, expected an object or a list of values.")
@@ -83,7 +95,9 @@ def _from_columns(columns: dict[str, Any]) -> list[dict[str, Any]]:
     lists = {name: values if isinstance(values, list) else [values] for name, values in columns.items()}
     lengths = {len(values) for values in lists.values()}
     if len(lengths) > 1:
-        raise BodyError(f"inputs has columns of {' and '.join(map(str, sorted(lengths)))} values, expected as many in each.")
+        raise BodyError(
+            f"inputs has columns of {' and '.join(map(str, sorted(lengths)))} values, expected as many in each."
+        )
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 

@@ -18,7 +18,13 @@ PREDICTION = "prediction"
 PROBABILITIES = "probabilities"
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
-_DATATYPES: dict[ColumnType, str] = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": TEXT, "datetime": TEXT}
+_DATATYPES: dict[ColumnType, str] = {
+    "integer": "INT64",
+    "number": "FP64",
+    "boolean": "BOOL",
+    "string": TEXT,
+    "datetime": TEXT,
+}
 
 
 class _Tensor(msgspec.Struct):
@@ -67,7 +73,12 @@ class InferRequest:
 
 
 def read_infer(
-    body: bytes, json_length: int | None, features: Sequence[str], *, has_probabilities: bool, reader: TensorRows | None = None
+    body: bytes,
+    json_length: int | None,
+    features: Sequence[str],
+    *,
+    has_probabilities: bool,
+    reader: TensorRows | None = None,
 ) -> InferRequest:
     """The rows and wishes of a body.
 
@@ -84,10 +95,14 @@ def read_infer(
     if json_length is not None and not 0 <= json_length <= len(body):
         raise BodyError(f"{LENGTH_HEADER} is {json_length}, but the body has {len(body)} bytes.")
     request: _InferBody = decode(
-        _decoder, body if json_length is None else body[:json_length], '{"inputs": [{"name", "shape", "datatype", "data"}, …]}'
+        _decoder,
+        body if json_length is None else body[:json_length],
+        '{"inputs": [{"name", "shape", "datatype", "data"}, …]}',
     )
     values = _tensor_values(request.inputs, b"" if json_length is None else body[json_length:])
-    return InferRequest(rows=_rows(request.inputs, values, features), id=request.id, outputs=_wanted(request, has_probabilities))
+    return InferRequest(
+        rows=_rows(request.inputs, values, features), id=request.id, outputs=_wanted(request, has_probabilities)
+    )
 
 
 def _plain(body: bytes, reader: TensorRows, has_probabilities: bool) -> InferRequest | None:
@@ -111,7 +126,9 @@ def _tensor_values(tensors: list[_Tensor], raw: bytes) -> list[list[Any]]:
             values.append(values_from_json(tensor.name, tensor.datatype, tensor.shape, tensor.data))
             continue
         if not isinstance(size, int) or not 0 <= size <= len(raw) - position:
-            raise BodyError(f"input {tensor.name!r}: binary_data_size is {size!r:.40}, but {len(raw) - position} bytes are left of the body.")
+            raise BodyError(
+                f"input {tensor.name!r}: binary_data_size is {size!r:.40}, but {len(raw) - position} bytes are left of the body."
+            )
         values.append(values_from_bytes(tensor.name, tensor.datatype, tensor.shape, raw[position : position + size]))
         position += size
     if position != len(raw):
@@ -129,17 +146,23 @@ def _rows(tensors: list[_Tensor], values: list[list[Any]], features: Sequence[st
         raise BodyError("inputs names a column twice.")
     for tensor in tensors:
         if not tensor.shape or any(length != 1 for length in tensor.shape[1:]):
-            raise BodyError(f"input {tensor.name!r}: the shape is {tensor.shape}, expected [n] or [n, 1] for a column of n rows.")
+            raise BodyError(
+                f"input {tensor.name!r}: the shape is {tensor.shape}, expected [n] or [n, 1] for a column of n rows."
+            )
     lengths = {tensor.shape[0] for tensor in tensors}
     if len(lengths) > 1:
-        raise BodyError(f"inputs has columns of {' and '.join(map(str, sorted(lengths)))} rows, expected as many in each.")
+        raise BodyError(
+            f"inputs has columns of {' and '.join(map(str, sorted(lengths)))} rows, expected as many in each."
+        )
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def _rows_of_matrix(tensor: _Tensor, values: list[Any], features: Sequence[str]) -> list[dict[str, Any]]:
     count, width = tensor.shape
     if width != len(features):
-        raise BodyError(f"input {tensor.name!r}: the shape is {tensor.shape}, expected [n, {len(features)}] for the columns {', '.join(features)}.")
+        raise BodyError(
+            f"input {tensor.name!r}: the shape is {tensor.shape}, expected [n, {len(features)}] for the columns {', '.join(features)}."
+        )
     return [dict(zip(features, values[row * width : (row + 1) * width], strict=True)) for row in range(count)]
 
 
@@ -154,7 +177,9 @@ def _wanted(request: _Wishes, has_probabilities: bool) -> dict[str, bool]:
     return {output.name: output.parameters.get("binary_data", binary) is True for output in request.outputs}
 
 
-def infer_answer(name: str, version: str, request: InferRequest, predictions: Predictions, request_id: str) -> tuple[bytes, int | None]:
+def infer_answer(
+    name: str, version: str, request: InferRequest, predictions: Predictions, request_id: str
+) -> tuple[bytes, int | None]:
     """The answer's bytes, and how many of them are JSON where binary tensors follow."""
     outputs, tails = [], []
     for output, binary in request.outputs.items():
@@ -179,7 +204,11 @@ def _probabilities(predictions: Predictions, binary: bool) -> tuple[dict[str, An
     assert predictions.probabilities is not None
     rows, classes = predictions.probabilities.shape
     tensor = {"shape": [rows, classes], "datatype": "FP64"}
-    return _with_data(tensor, predictions.probabilities.ravel().tolist(), array_bytes(predictions.probabilities, "FP64") if binary else None)
+    return _with_data(
+        tensor,
+        predictions.probabilities.ravel().tolist(),
+        array_bytes(predictions.probabilities, "FP64") if binary else None,
+    )
 
 
 def _with_data(tensor: dict[str, Any], values: list[Any], raw: bytes | None) -> tuple[dict[str, Any], bytes]:
@@ -198,15 +227,22 @@ def prediction_datatype(dtype: np.dtype[Any]) -> str:
     return {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}.get(dtype.kind, TEXT)
 
 
-def model_metadata(name: str, version: str, contract: DataContract, classes: Sequence[Any], target: str) -> dict[str, Any]:
+def model_metadata(
+    name: str, version: str, contract: DataContract, classes: Sequence[Any], target: str
+) -> dict[str, Any]:
     """`GET /v2/models/NAME`: inputs by column, outputs, and the order of classes in `probabilities`.
 
     Args:
         target: Datatype of `prediction`.
     """
-    inputs = [{"name": feature, "datatype": column_datatype(contract.columns[feature]), "shape": [-1]} for feature in contract.features]
+    inputs = [
+        {"name": feature, "datatype": column_datatype(contract.columns[feature]), "shape": [-1]}
+        for feature in contract.features
+    ]
     outputs: list[dict[str, Any]] = [{"name": PREDICTION, "datatype": target, "shape": [-1]}]
     if classes:
         labels = [class_name(label) for label in classes]
-        outputs.append({"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(labels)], "parameters": {"classes": labels}})
+        outputs.append(
+            {"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(labels)], "parameters": {"classes": labels}}
+        )
     return {"name": name, "versions": [version], "platform": "sklearn", "inputs": inputs, "outputs": outputs}

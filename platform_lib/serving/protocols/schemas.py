@@ -54,7 +54,12 @@ def row_schema(contract: DataContract, example: dict[str, Any] | None = None) ->
     properties = {name: column_schema(contract.columns[name]) for name in contract.features}
     ignored = [name for name in contract.columns if name not in properties]
     properties |= {name: {"description": "Not a feature; accepted and left out."} for name in ignored}
-    schema: Schema = {"type": "object", "required": list(contract.features), "additionalProperties": False, "properties": properties}
+    schema: Schema = {
+        "type": "object",
+        "required": list(contract.features),
+        "additionalProperties": False,
+        "properties": properties,
+    }
     return schema | ({"example": example} if example else {})
 
 
@@ -107,7 +112,12 @@ def invocation_schema(contract: DataContract | None) -> Schema:
 
 def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -> Schema:
     """Body of `POST /v2/models/NAME/infer`: one tensor a column; `outputs` are the names of the model's."""
-    tensor: Schema = {"name": {"type": "string"}, "datatype": {"type": "string"}, "shape": _shape(), "data": {"type": "array"}}
+    tensor: Schema = {
+        "name": {"type": "string"},
+        "datatype": {"type": "string"},
+        "shape": _shape(),
+        "data": {"type": "array"},
+    }
     inputs: Schema = {"type": "array", "minItems": 1, "items": _tensor(tensor)}
     if contract is not None:
         tensors = [
@@ -122,12 +132,22 @@ def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -
             for name in contract.features
         ]
         inputs = {"type": "array", "prefixItems": tensors, "minItems": len(tensors), "maxItems": len(tensors)}
-    inputs["description"] = "A tensor a column, in any order, each of shape [n] or [n, 1] for n rows; or one of shape [n, number of columns] for all."
-    wanted = {"type": "object", "required": ["name"], "properties": {"name": {"enum": list(outputs)}, "parameters": {"type": "object"}}}
+    inputs["description"] = (
+        "A tensor a column, in any order, each of shape [n] or [n, 1] for n rows; or one of shape [n, number of columns] for all."
+    )
+    wanted = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"enum": list(outputs)}, "parameters": {"type": "object"}},
+    }
     properties = {
         "id": {"type": ["string", "null"], "description": "Comes back with the answer."},
         "inputs": inputs,
-        "outputs": {"type": ["array", "null"], "items": wanted if outputs else {}, "description": "All, unless some are named."},
+        "outputs": {
+            "type": ["array", "null"],
+            "items": wanted if outputs else {},
+            "description": "All, unless some are named.",
+        },
         "parameters": {"type": "object"},
     }
     return {"type": "object", "required": ["inputs"], "properties": properties}
@@ -135,7 +155,11 @@ def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -
 
 def _tensor(properties: dict[str, Schema]) -> Schema:
     """The protocol lets clients add what their extensions know, so a tensor is not closed."""
-    return {"type": "object", "required": list(properties), "properties": properties | {"parameters": {"type": "object"}}}
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties | {"parameters": {"type": "object"}},
+    }
 
 
 def _one_of(value: Schema) -> Schema:
@@ -151,8 +175,16 @@ def answer_schema(contract: DataContract, classes: tuple[Any, ...]) -> Schema:
     """The answer of `POST /predict`."""
     labels = [class_name(label) for label in classes]
     value: Schema = {"type": "number"} if contract.task == "regression" else {"enum": list(classes)} if classes else {}
-    model = {"type": "object", "required": ["name", "version"], "properties": {"name": {"type": "string"}, "version": {"type": "string"}}}
-    properties: Schema = {"request_id": {"type": "string"}, "model": model, "predictions": {"type": "array", "items": value}}
+    model = {
+        "type": "object",
+        "required": ["name", "version"],
+        "properties": {"name": {"type": "string"}, "version": {"type": "string"}},
+    }
+    properties: Schema = {
+        "request_id": {"type": "string"},
+        "model": model,
+        "predictions": {"type": "array", "items": value},
+    }
     if labels:
         probability = {"type": "number", "minimum": 0, "maximum": 1}
         shares = {"type": "object", "required": labels, "properties": dict.fromkeys(labels, probability)}
@@ -185,7 +217,10 @@ def tensors_answer_schema() -> Schema:
 def examples(contract: DataContract, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """By schema name, bodies that are answered: what to paste, and what a client is tried with."""
     names, values = list(contract.features), [row[name] for name in contract.features]
-    tensors = [{"name": name, "datatype": column_datatype(contract.columns[name]), "shape": [1], "data": [row[name]]} for name in contract.features]
+    tensors = [
+        {"name": name, "datatype": column_datatype(contract.columns[name]), "shape": [1], "data": [row[name]]}
+        for name in contract.features
+    ]
     return {
         "Rows": {"rows": {"rows": [row]}},
         "Invocation": {

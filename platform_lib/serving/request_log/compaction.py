@@ -42,7 +42,9 @@ def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[in
         except (OSError, pa.ArrowException) as err:
             if isinstance(err, FileNotFoundError) and attempt + 1 < ATTEMPTS:
                 continue  # somebody else merges too: what is there now is looked up anew
-            raise ServiceError(f"cannot merge the request log in {folder.path}: {err}. No row is lost; call it again.") from err
+            raise ServiceError(
+                f"cannot merge the request log in {folder.path}: {err}. No row is lost; call it again."
+            ) from err
     raise AssertionError("the last attempt returns or raises")
 
 

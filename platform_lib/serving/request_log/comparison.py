@@ -50,7 +50,13 @@ class LogComparison:
 
 
 def compare_logged(
-    folder: LogFolder, model: str, champion: str, canary: str, *, metric: str | None = None, since: datetime | None = None
+    folder: LogFolder,
+    model: str,
+    champion: str,
+    canary: str,
+    *,
+    metric: str | None = None,
+    since: datetime | None = None,
 ) -> LogComparison | None:
     """Compare two versions from what is logged; None where the canary has answered nothing yet.
 
@@ -73,7 +79,9 @@ def compare_logged(
         truth = {(row["request_id"], row["row"]): row["label"] for row in folder.read(LABELS, since=since).to_pylist()}
     except NotFound:
         truth = {}
-    theirs = table.filter(pc.and_(pc.equal(table["version"], champion), pc.greater_equal(table["time"], pc.min(ours["time"]))))
+    theirs = table.filter(
+        pc.and_(pc.equal(table["version"], champion), pc.greater_equal(table["time"], pc.min(ours["time"])))
+    )
     sides = _side(theirs, champion, truth, metric), _side(ours, canary, truth, metric)
     return LogComparison(metric=metric, champion=sides[0], canary=sides[1], verdict=_verdict(metric, *sides))
 
@@ -119,8 +127,14 @@ def _score(metric: str, labels: list[str], table: pa.Table, *, is_number: bool) 
             truth = np.asarray(labels)
             shares = [dict(row) for row in table["probabilities"].to_pylist() if row is not None]
             classes = tuple(sorted({name for row in shares for name in row} | set(labels)))
-            matrix = np.asarray([[row.get(name, 0.0) for name in classes] for row in shares]) if len(shares) == len(labels) else None
-            predictions = Predictions(np.asarray(table["prediction"].to_pylist()), matrix, classes if matrix is not None else ())
+            matrix = (
+                np.asarray([[row.get(name, 0.0) for name in classes] for row in shares])
+                if len(shares) == len(labels)
+                else None
+            )
+            predictions = Predictions(
+                np.asarray(table["prediction"].to_pylist()), matrix, classes if matrix is not None else ()
+            )
         return score(metric, truth, predictions), standard_error(metric, truth, predictions)
     except (MetricUndefined, ValueError):
         return None, None

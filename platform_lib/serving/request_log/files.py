@@ -29,7 +29,13 @@ MERGED = "merged-"
 ATTEMPTS = 5
 """How often a reader looks anew when files are merged while it looks."""
 
-_TYPES = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "string": pa.string(), "datetime": pa.string()}
+_TYPES = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+    "datetime": pa.string(),
+}
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -131,7 +137,9 @@ class LogFolder:
         raise FileNotFoundError(f"files in {self.path} are merged again and again")
 
     def _listed(self, kind: str) -> set[str]:
-        infos = self.filesystem.get_file_info(fs.FileSelector(f"{self.path}/{kind}", recursive=True, allow_not_found=True))
+        infos = self.filesystem.get_file_info(
+            fs.FileSelector(f"{self.path}/{kind}", recursive=True, allow_not_found=True)
+        )
         return {info.path for info in infos if info.type == fs.FileType.File and info.base_name.endswith(".parquet")}
 
     def schemas(self, files: Sequence[str]) -> dict[str, pa.Schema]:
@@ -155,9 +163,13 @@ class LogFolder:
         """
         for _ in range(ATTEMPTS):
             try:
-                schemas = self.schemas([file for file in self.files(kind) if since is None or _day(file) >= since.date().isoformat()])
+                schemas = self.schemas(
+                    [file for file in self.files(kind) if since is None or _day(file) >= since.date().isoformat()]
+                )
                 if not schemas:
-                    raise NotFound(f"no {kind} are logged in {self.path}; a server writes them there when its log is on (`mlp serve --log`).")
+                    raise NotFound(
+                        f"no {kind} are logged in {self.path}; a server writes them there when its log is on (`mlp serve --log`)."
+                    )
                 gone = replaced_files(schemas)
                 table = self.read_files({file: schema for file, schema in schemas.items() if file not in gone}, columns)
                 if since is not None:
@@ -169,7 +181,9 @@ class LogFolder:
                 continue  # merged meanwhile: what is there now is looked up anew
             except (OSError, pa.ArrowException) as err:
                 raise ServiceError(f"cannot read the request log in {self.path}: {err}") from err
-        raise ServiceError(f"cannot read the request log in {self.path}: its files are merged again and again while they are read.")
+        raise ServiceError(
+            f"cannot read the request log in {self.path}: its files are merged again and again while they are read."
+        )
 
     def read_files(self, schemas: Mapping[str, pa.Schema], columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of some files as one table."""
@@ -179,11 +193,18 @@ class LogFolder:
         for file, schema in schemas.items():
             # pyarrow would read `date=` in the path as a column.
             table = pq.read_table(
-                file, columns=[name for name in wanted.names if name in schema.names], filesystem=self.filesystem, partitioning=None
+                file,
+                columns=[name for name in wanted.names if name in schema.names],
+                filesystem=self.filesystem,
+                partitioning=None,
             )
             parts.append(
                 pa.table(
-                    [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type) for f in wanted], schema=wanted
+                    [
+                        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
+                        for f in wanted
+                    ],
+                    schema=wanted,
                 )
             )
         return pa.concat_tables(parts)
@@ -200,7 +221,11 @@ def replaced_files(schemas: Mapping[str, pa.Schema]) -> set[str]:
     gone = {f"{file.rsplit('/', 1)[0]}/{name}" for file, names in merged.items() for name in names}
     # Two merges at once: the one that began later has seen all that the other has, and more.
     for file, names in merged.items():
-        gone |= {other for other, others in merged.items() if other.rsplit("/", 1)[0] == file.rsplit("/", 1)[0] and others < names}
+        gone |= {
+            other
+            for other, others in merged.items()
+            if other.rsplit("/", 1)[0] == file.rsplit("/", 1)[0] and others < names
+        }
     return gone
 
 
@@ -221,4 +246,6 @@ def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
 def _common_type(types: set[pa.DataType]) -> pa.DataType:
     if len(types) == 1:
         return next(iter(types))
-    return pa.float64() if all(pa.types.is_integer(each) or pa.types.is_floating(each) for each in types) else pa.string()
+    return (
+        pa.float64() if all(pa.types.is_integer(each) or pa.types.is_floating(each) for each in types) else pa.string()
+    )

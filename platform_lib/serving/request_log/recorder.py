@@ -140,7 +140,9 @@ class RequestLog:
         if self._is_full(len(labels)):
             return
         now = time.time_ns() // 1000
-        rows = [{"request_id": request_id, "row": row, "time": now, "label": label} for request_id, row, label in labels]
+        rows = [
+            {"request_id": request_id, "row": row, "time": now, "label": label} for request_id, row, label in labels
+        ]
         self._buffer.append((None, rows, len(rows)))
 
     def _is_full(self, rows: int) -> bool:
@@ -250,7 +252,9 @@ class RequestLog:
         arguments = [settings.place, settings.flush_s, settings.file_rows, settings.buffer_rows]
         # Apart from the terminal: a Ctrl-C must reach the server only, which then closes the pipe.
         flags: dict[str, Any] = (
-            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)} if os.name == "nt" else {"start_new_session": True}
+            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+            if os.name == "nt"
+            else {"start_new_session": True}
         )
         command = [sys.executable, "-m", "platform_lib.serving.request_log", *map(str, arguments)]
         environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", **os.environ}  # Arrow's own holds 6 MiB more
@@ -264,7 +268,9 @@ class RequestLog:
         lost = self._at_writer
         self._lost += lost
         self._on_drop(lost)
-        _log.error("the request log's writer died with exit code %s; %s rows are lost, a new one starts", exit_code, lost)
+        _log.error(
+            "the request log's writer died with exit code %s; %s rows are lost, a new one starts", exit_code, lost
+        )
         return self._start_writer()
 
     def _read_accounts(self, writer: "subprocess.Popen[bytes]") -> None:

@@ -131,7 +131,9 @@ def prediction_table(batch: dict[str, Any], schema: pa.Schema) -> tuple[pa.Table
     try:
         columns = prediction_columns(batch)
         shares = share_maps(batch["classes"], columns.pop("probabilities"))
-        arrays = {field.name: pa.array(columns[field.name], type=field.type) for field in schema if field.name in columns}
+        arrays = {
+            field.name: pa.array(columns[field.name], type=field.type) for field in schema if field.name in columns
+        }
         return pa.Table.from_arrays([arrays.get(field.name, shares) for field in schema], schema=schema), 0
     except _UNFIT:
         columns = prediction_columns(batch)
@@ -157,7 +159,9 @@ def prediction_columns(batch: dict[str, Any]) -> dict[str, list[Any]]:
         for name, kind in batch["columns"].items():
             values = columns.get(name, [None] * rows)
             out[names[name]] += [_whole(value) for value in values] if kind == "integer" else values
-        out["prediction"] += [str(value) for value in predictions] if is_text else [float(value) for value in predictions]
+        out["prediction"] += (
+            [str(value) for value in predictions] if is_text else [float(value) for value in predictions]
+        )
         out["probabilities"] += probabilities or [None] * rows
     rows = len(out["row"])
     return out | {"model": [batch["model"]] * rows, "version": [batch["version"]] * rows}

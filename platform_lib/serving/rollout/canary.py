@@ -87,8 +87,15 @@ class Canary:
         if self.off_reason is not None or count < self._rule.fewest or failed <= self._rule.max_failures * count:
             return False
         allowed = f"{self._rule.max_failures * 100:g} %"
-        self.off_reason = f"it failed {failed} of its last {count} requests, more than the {allowed} allowed; the last one: {reason}"
-        log.error("the canary, version %s of %s, is switched off: %s", self.served.model.version, self.served.model.name, self.off_reason)
+        self.off_reason = (
+            f"it failed {failed} of its last {count} requests, more than the {allowed} allowed; the last one: {reason}"
+        )
+        log.error(
+            "the canary, version %s of %s, is switched off: %s",
+            self.served.model.version,
+            self.served.model.name,
+            self.off_reason,
+        )
         return True
 
     def describe(self) -> dict[str, Any]:

@@ -59,7 +59,9 @@ class ChampionWatch:
         """The metric: one series, or none where there is no champion."""
         from prometheus_client.metrics_core import GaugeMetricFamily
 
-        family = GaugeMetricFamily(Metric.CHAMPION_INFO, "1 for the version that the registry calls champion.", labels=["model", "version"])
+        family = GaugeMetricFamily(
+            Metric.CHAMPION_INFO, "1 for the version that the registry calls champion.", labels=["model", "version"]
+        )
         if (version := self._champion) is not None:
             family.add_metric([self._model, version], 1)
         yield family

@@ -50,7 +50,9 @@ class Agreement:
         self._is_number = self._is_number or isinstance(ours[0], float)
         if isinstance(ours[0], float):
             differences = [abs(a - b) for a, b in zip(ours, theirs, strict=True)]
-            differing = sum(1 for d, a, b in zip(differences, ours, theirs, strict=True) if d > TOLERANCE * max(abs(a), abs(b)))
+            differing = sum(
+                1 for d, a, b in zip(differences, ours, theirs, strict=True) if d > TOLERANCE * max(abs(a), abs(b))
+            )
             self._difference += sum(differences)
         else:
             differing = sum(1 for a, b in zip(ours, theirs, strict=True) if a != b)
@@ -84,7 +86,14 @@ class Comparer:
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
-    def compare(self, role: ServedModel, ask: ServedModel, agreement: Agreement, columns: Mapping[str, Sequence[Any]], values: Sequence[Any]) -> None:
+    def compare(
+        self,
+        role: ServedModel,
+        ask: ServedModel,
+        agreement: Agreement,
+        columns: Mapping[str, Sequence[Any]],
+        values: Sequence[Any],
+    ) -> None:
         """Ask a version for rows that another one answered.
 
         Args:

@@ -70,10 +70,23 @@ class Roles:
         self.canary: Canary | None = None
         self.shadow: Shadow | None = None
         self.comparer = Comparer(count)
-        self._lookup, self._model, self._champion, self._rule, self._on_change = lookup, model, champion, rule, on_change
+        self._lookup, self._model, self._champion, self._rule, self._on_change = (
+            lookup,
+            model,
+            champion,
+            rule,
+            on_change,
+        )
         self._percent_problem: str | None = None
         self._followers = {
-            alias: Follower(lookup, Reference(model, alias=alias), package=package, trusted_types=trusted_types, on_refusal=on_refusal, leaves=True)
+            alias: Follower(
+                lookup,
+                Reference(model, alias=alias),
+                package=package,
+                trusted_types=trusted_types,
+                on_refusal=on_refusal,
+                leaves=True,
+            )
             for alias in (Alias.CANARY, Alias.SHADOW)
         }
 

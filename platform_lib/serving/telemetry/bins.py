@@ -52,8 +52,12 @@ class BinCounter:
         if not path.is_file():
             _write_whole(path, b"\0" * 8 * len(labels))
         self._counts = np.asarray(np.memmap(path, dtype=np.int64, mode="r+", shape=(len(labels),)))
-        self._numbers = _NumberBins({name: (bins, start) for (name, start), bins in self._listed() if bins.kind == "number"})
-        self._others = [(name, start, bins, _places(bins)) for (name, start), bins in self._listed() if bins.kind != "number"]
+        self._numbers = _NumberBins(
+            {name: (bins, start) for (name, start), bins in self._listed() if bins.kind == "number"}
+        )
+        self._others = [
+            (name, start, bins, _places(bins)) for (name, start), bins in self._listed() if bins.kind != "number"
+        ]
 
     def _listed(self) -> Iterator[tuple[tuple[str, int], Bins]]:
         return zip(self._columns, [*self._profile.features.values(), self._profile.prediction], strict=True)

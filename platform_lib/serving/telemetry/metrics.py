@@ -53,19 +53,41 @@ class ServerMetrics:
 
         own = CollectorRegistry()
         served = ("protocol", "model", "version")
-        self.requests = prometheus_client.Counter("mlp_requests", "Requests, by the HTTP status of the answer.", [*served, "code"], registry=own)
-        self.seconds = Histogram("mlp_request_seconds", "Seconds from a request's arrival to its answer.", served, buckets=_SECONDS, registry=own)
+        self.requests = prometheus_client.Counter(
+            "mlp_requests", "Requests, by the HTTP status of the answer.", [*served, "code"], registry=own
+        )
+        self.seconds = Histogram(
+            "mlp_request_seconds",
+            "Seconds from a request's arrival to its answer.",
+            served,
+            buckets=_SECONDS,
+            registry=own,
+        )
         self.rows = Histogram("mlp_batch_rows", "Rows a request asked for.", served[1:], buckets=_ROWS, registry=own)
         self.errors = prometheus_client.Counter(
-            "mlp_errors", "Requests that were not answered with a prediction, by HTTP status.", ["protocol", "model", "code"], registry=own
+            "mlp_errors",
+            "Requests that were not answered with a prediction, by HTTP status.",
+            ["protocol", "model", "code"],
+            registry=own,
         )
-        self.in_flight = Gauge("mlp_in_flight", "Requests that are being answered.", registry=own, multiprocess_mode="livesum")
-        self.log_dropped = prometheus_client.Counter("mlp_log_dropped", "Rows that the request log could not keep.", registry=own)
+        self.in_flight = Gauge(
+            "mlp_in_flight", "Requests that are being answered.", registry=own, multiprocess_mode="livesum"
+        )
+        self.log_dropped = prometheus_client.Counter(
+            "mlp_log_dropped", "Rows that the request log could not keep.", registry=own
+        )
         self._info = Gauge(
-            "mlp_model_info", "1 for a version that answers.", ["model", "version", "alias"], registry=own, multiprocess_mode="livemax"
+            "mlp_model_info",
+            "1 for a version that answers.",
+            ["model", "version", "alias"],
+            registry=own,
+            multiprocess_mode="livemax",
         )
         self._refused = prometheus_client.Counter(
-            "mlp_model_refused", "Versions that were not taken up, by the check they failed.", ["model", "reason"], registry=own
+            "mlp_model_refused",
+            "Versions that were not taken up, by the check they failed.",
+            ["model", "reason"],
+            registry=own,
         )
         self._fast = Gauge(
             "mlp_fast_path",
@@ -75,10 +97,17 @@ class ServerMetrics:
             multiprocess_mode="livemin",
         )
         self._canary_failures = prometheus_client.Counter(
-            "mlp_canary_failures", "Requests that the canary could not answer and the champion did.", served[1:], registry=own
+            "mlp_canary_failures",
+            "Requests that the canary could not answer and the champion did.",
+            served[1:],
+            registry=own,
         )
         self._canary_off = Gauge(
-            "mlp_canary_off", "1 for a canary that a worker has switched off.", served[1:], registry=own, multiprocess_mode="livemax"
+            "mlp_canary_off",
+            "1 for a canary that a worker has switched off.",
+            served[1:],
+            registry=own,
+            multiprocess_mode="livemax",
         )
         self._compared = prometheus_client.Counter(
             "mlp_compared_rows",
@@ -112,7 +141,11 @@ class ServerMetrics:
         """
         key = (protocol, model, version)
         if key not in self._series:  # finding them costs as much as counting
-            self._series[key] = (self.requests.labels(*key, 200), self.seconds.labels(*key), self.rows.labels(model, version))
+            self._series[key] = (
+                self.requests.labels(*key, 200),
+                self.seconds.labels(*key),
+                self.rows.labels(model, version),
+            )
         requests, durations, sizes = self._series[key]
         requests.inc(len(seconds))
         observe_many(durations, _SECONDS, seconds)
@@ -146,7 +179,10 @@ class ServerMetrics:
                 self._compared.labels(model, version, result)
         self._info.labels(model, version, alias).set(1)
         if profile is not None:
-            self._bins = {version: BinCounter(self._folder, version, profile), **{k: v for k, v in self._bins.items() if k != version}}
+            self._bins = {
+                version: BinCounter(self._folder, version, profile),
+                **{k: v for k, v in self._bins.items() if k != version},
+            }
 
     def may_refuse(self, model: str, reasons: Sequence[str]) -> None:
         """Show refusals at zero: `increase` of a series that begins at one is zero, and the alert on the first refusal would stay silent."""
@@ -197,7 +233,9 @@ class _BinCollector:
 
         labels = ["model", "version", "feature", "bin"]
         live = CounterMetricFamily("mlp_feature_bin", "Answered rows, by the reference profile's bins.", labels=labels)
-        reference = GaugeMetricFamily("mlp_feature_reference_share", "Share of the training rows in a bin.", labels=labels)
+        reference = GaugeMetricFamily(
+            "mlp_feature_reference_share", "Share of the training rows in a bin.", labels=labels
+        )
         for series in read_counts(self._folder):
             names = [self._model, series.version, series.feature, series.bin]
             live.add_metric(names, series.count)

@@ -39,9 +39,13 @@ def wants_tracing(environ: Mapping[str, str] | None = None) -> bool:
         return False
     if exporter not in ("", "otlp"):
         raise UsageError(f"OTEL_TRACES_EXPORTER is {exporter!r}, expected otlp or none.")
-    protocol = env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or env.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    protocol = (
+        env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or env.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    )
     if protocol != "http/protobuf":
-        raise UsageError(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, expected http/protobuf: collectors take it on port 4318.")
+        raise UsageError(
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, expected http/protobuf: collectors take it on port 4318."
+        )
     try:
         import opentelemetry.exporter.otlp.proto.http
         import opentelemetry.sdk.trace  # noqa: F401
@@ -93,7 +97,9 @@ class Tracing:
 
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"], "url.scheme": scope["scheme"]}
-        span = self._tracer.start_span(scope["method"], context=propagate.extract(headers), kind=SpanKind.SERVER, attributes=attributes)
+        span = self._tracer.start_span(
+            scope["method"], context=propagate.extract(headers), kind=SpanKind.SERVER, attributes=attributes
+        )
         context = span.get_span_context()
         status = 500
 
@@ -105,14 +111,18 @@ class Tracing:
 
         inner = without_whole(scope)
         span_token = _span.set(span)
-        fields_token = trace_fields.set({"trace_id": format(context.trace_id, "032x"), "span_id": format(context.span_id, "016x")})
+        fields_token = trace_fields.set(
+            {"trace_id": format(context.trace_id, "032x"), "span_id": format(context.span_id, "016x")}
+        )
         try:
             await app(inner, receive, send_and_note)
         finally:
             trace_fields.reset(fields_token)
             _span.reset(span_token)
             # Predictions do not pass the router; their paths have no names in them.
-            if route := getattr(inner.get("route"), "path", None) or ("mlp.protocol" in _attributes(span) and scope["path"]):
+            if route := getattr(inner.get("route"), "path", None) or (
+                "mlp.protocol" in _attributes(span) and scope["path"]
+            ):
                 span.update_name(f"{scope['method']} {route}")
                 span.set_attribute("http.route", route)
             if request_id := inner.get("request_id"):

@@ -93,7 +93,13 @@ class WholeExchange:
             Whether it was sent; otherwise nothing was.
         """
         cycle = self._cycle
-        if cycle.response_started or cycle.disconnected or not cycle.keep_alive or cycle.flow.write_paused or cycle.transport.is_closing():
+        if (
+            cycle.response_started
+            or cycle.disconnected
+            or not cycle.keep_alive
+            or cycle.flow.write_paused
+            or cycle.transport.is_closing()
+        ):
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()

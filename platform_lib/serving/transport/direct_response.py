@@ -27,4 +27,7 @@ def whole_of(scope: Scope) -> Whole | None:
 
 def without_whole(scope: Scope) -> Scope:
     """The scope for an application all of whose messages must be seen."""
-    return {**scope, "extensions": {name: value for name, value in (scope.get("extensions") or {}).items() if name != EXTENSION}}
+    return {
+        **scope,
+        "extensions": {name: value for name, value in (scope.get("extensions") or {}).items() if name != EXTENSION},
+    }

@@ -19,7 +19,9 @@ class BodyReader:
         self._limits = limits
         self._deadlines = Deadlines()
 
-    async def read(self, headers: Mapping[str, str], source: Receive | bytes, media_types: Sequence[str] = JSON_TYPES) -> bytes:
+    async def read(
+        self, headers: Mapping[str, str], source: Receive | bytes, media_types: Sequence[str] = JSON_TYPES
+    ) -> bytes:
         """The body, read no further and no longer than the limits.
 
         Args:
@@ -34,7 +36,10 @@ class BodyReader:
         if kind not in media_types:
             kind = kind.split(";")[0].strip().lower()
             if kind not in media_types and not (kind.startswith("application/") and kind.endswith("+json")):
-                raise Problem(415, f"the body is declared as {kind or 'nothing'!r:.80}, expected the header Content-Type: {media_types[0]}.")
+                raise Problem(
+                    415,
+                    f"the body is declared as {kind or 'nothing'!r:.80}, expected the header Content-Type: {media_types[0]}.",
+                )
         if (coding := headers.get("content-encoding", "identity")) != "identity":
             # Unpacking would let a small body become a huge one; without this the caller would read that the body is no JSON.
             told = f"the body is packed with {coding!r:.40}; send it as it is, without Content-Encoding."
@@ -53,7 +58,11 @@ class BodyReader:
             if not self._deadlines.is_over(task):
                 raise
             task.uncancel()
-            late = Problem(408, f"the body did not arrive within {limits.body_timeout_s:g} seconds.", headers={"Connection": "close"})
+            late = Problem(
+                408,
+                f"the body did not arrive within {limits.body_timeout_s:g} seconds.",
+                headers={"Connection": "close"},
+            )
         finally:
             self._deadlines.end(task)
         raise late
@@ -61,7 +70,11 @@ class BodyReader:
     async def _read(self, receive: Receive) -> bytes:
         limit = self._limits.max_body_bytes
         message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body", False) and len(message.get("body", b"")) <= limit:
+        if (
+            message["type"] == "http.request"
+            and not message.get("more_body", False)
+            and len(message.get("body", b"")) <= limit
+        ):
             return bytes(message.get("body", b""))
         body = bytearray()
         while True:
@@ -76,7 +89,9 @@ class BodyReader:
 
     def _too_large(self) -> Problem:
         return Problem(
-            413, f"the body is larger than {self._limits.max_body_bytes} bytes. Send fewer rows a request.", headers={"Connection": "close"}
+            413,
+            f"the body is larger than {self._limits.max_body_bytes} bytes. Send fewer rows a request.",
+            headers={"Connection": "close"},
         )
 
 

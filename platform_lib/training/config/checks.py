@@ -36,7 +36,9 @@ def _check_gate(config: TrainConfig) -> None:
     if not (math.isfinite(gate.delta) and gate.delta >= 0):
         raise UsageError(f"gate.delta is {gate.delta}, expected a finite number of 0 or more.")
     if not 100 <= gate.bootstrap_samples <= 100_000:
-        raise UsageError(f"gate.bootstrap_samples is {gate.bootstrap_samples}, expected 100 to 100000: fewer make the interval a matter of luck.")
+        raise UsageError(
+            f"gate.bootstrap_samples is {gate.bootstrap_samples}, expected 100 to 100000: fewer make the interval a matter of luck."
+        )
 
 
 def _check_split(config: TrainConfig) -> None:
@@ -44,7 +46,9 @@ def _check_split(config: TrainConfig) -> None:
     if not 0 < split.test_share < 1:
         raise UsageError(f"split.test_share is {split.test_share}, expected a share between 0 and 1 such as 0.2.")
     if split.method == "group" and split.column is None:
-        raise UsageError(f"split.column has no value, and split=group needs it; the columns are {', '.join(config.data.columns)}.")
+        raise UsageError(
+            f"split.column has no value, and split=group needs it; the columns are {', '.join(config.data.columns)}."
+        )
     if split.method == "time" and split.cutoff is None:
         raise UsageError("split.cutoff has no value, and split=time needs it: set a date such as 2026-01-31.")
     if split.column is not None:
@@ -54,22 +58,30 @@ def _check_split(config: TrainConfig) -> None:
 def _check_model(config: TrainConfig) -> None:
     model, contract = config.model, config.data
     if model.threshold is not None and not 0 < model.threshold < 1:
-        raise UsageError(f"model.threshold is {model.threshold}, expected a probability between 0 and 1 such as 0.3, or null.")
+        raise UsageError(
+            f"model.threshold is {model.threshold}, expected a probability between 0 and 1 such as 0.3, or null."
+        )
     if contract.task == "regression":
         for key, value in (("threshold", model.threshold), ("class_weight", model.class_weight)):
             if value is not None:
-                raise UsageError(f"model.{key} is {value}, but {contract.target!r} is a number to predict: set it to null.")
+                raise UsageError(
+                    f"model.{key} is {value}, but {contract.target!r} is a number to predict: set it to null."
+                )
     if isinstance(model.class_weight, str) and model.class_weight != "balanced":
         raise UsageError(f"model.class_weight is {model.class_weight!r}, expected null, balanced, or a weight a class.")
     if isinstance(model.class_weight, dict):
         for label, weight in model.class_weight.items():
             if not (math.isfinite(weight) and weight >= 0):
-                raise UsageError(f"model.class_weight has {weight} for {label!r}, expected a finite number of 0 or more.")
+                raise UsageError(
+                    f"model.class_weight has {weight} for {label!r}, expected a finite number of 0 or more."
+                )
         allowed = contract.columns[contract.target].allowed
         strange = [label for label in model.class_weight if allowed is not None and label not in allowed]
         if allowed is not None and strange:
             listed = ", ".join(repr(label) for label in allowed)
-            raise UsageError(f"model.class_weight has a weight for {strange[0]!r}, but the labels of {contract.target!r} are {listed}.")
+            raise UsageError(
+                f"model.class_weight has a weight for {strange[0]!r}, but the labels of {contract.target!r} are {listed}."
+            )
 
 
 def _check_search(config: TrainConfig) -> None:
@@ -103,4 +115,6 @@ def _check_dimension(key: str, dimension: SearchDimension) -> None:
 def _check_column(column: str, key: str, known: Iterable[str], listing: str) -> None:
     names = list(known)
     if column not in names:
-        raise UsageError(f"{key} names the column {column!r}, but {listing} {', '.join(names)}.{closest(column, names)}")
+        raise UsageError(
+            f"{key} names the column {column!r}, but {listing} {', '.join(names)}.{closest(column, names)}"
+        )

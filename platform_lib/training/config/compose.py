@@ -109,7 +109,12 @@ def _without_contracts(conf: Path) -> Iterator[Path]:
     error_messages.check_root(conf, ROOT)
     with tempfile.TemporaryDirectory(prefix="mlp-conf-") as temporary:
         folder = Path(temporary).resolve() / "conf"
-        shutil.copytree(conf, folder, ignore=lambda _, names: [name for name in names if name.startswith(".")], copy_function=shutil.copyfile)
+        shutil.copytree(
+            conf,
+            folder,
+            ignore=lambda _, names: [name for name in names if name.startswith(".")],
+            copy_function=shutil.copyfile,
+        )
         for contract in (folder / "data").glob("*.yaml"):
             contract.write_text("{}\n", encoding="utf-8")
         yield folder
@@ -120,7 +125,11 @@ def _choices(composed: Any) -> dict[str, str]:
 
     choices = OmegaConf.to_container(composed.hydra.runtime.choices)
     assert isinstance(choices, dict)
-    return {str(group): str(choice) for group, choice in sorted(choices.items()) if not str(group).startswith("hydra/") and choice is not None}
+    return {
+        str(group): str(choice)
+        for group, choice in sorted(choices.items())
+        if not str(group).startswith("hydra/") and choice is not None
+    }
 
 
 def _read_contract(conf: Path, choices: dict[str, str]) -> dict[str, Any]:
@@ -129,7 +138,9 @@ def _read_contract(conf: Path, choices: dict[str, str]) -> dict[str, Any]:
     path = conf / "data" / f"{choices['data']}.yaml"
     values = error_messages.load_yaml(path, conf)
     if not isinstance(values, dict):
-        raise UsageError(f"conf/data/{path.name} is no data contract but {type(values).__name__}. Write it anew with `mlp data import`.")
+        raise UsageError(
+            f"conf/data/{path.name} is no data contract but {type(values).__name__}. Write it anew with `mlp data import`."
+        )
     return values
 
 

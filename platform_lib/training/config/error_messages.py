@@ -12,7 +12,14 @@ import yaml
 from platform_lib.data.dataset import NOTHING_SELECTED
 from platform_lib.errors import NotFound, UsageError
 from platform_lib.training.config.overrides import check_choice, closest, groups_of
-from platform_lib.training.config.schema import GateConfig, ModelConfig, SearchConfig, SearchDimension, SplitConfig, TrainConfig
+from platform_lib.training.config.schema import (
+    GateConfig,
+    ModelConfig,
+    SearchConfig,
+    SearchDimension,
+    SplitConfig,
+    TrainConfig,
+)
 
 
 def check_root(conf: Path, root: str) -> None:
@@ -71,8 +78,14 @@ def resolve(composed: Any, conf: Path, contract: dict[str, Any]) -> dict[str, An
     except MissingMandatoryValue as err:
         key = str(err.full_key)
         columns = contract.get("columns")
-        listed = f"; the columns are {', '.join(map(str, columns))}" if key.endswith("column") and isinstance(columns, dict) else ""
-        raise UsageError(f"{key} has no value: set it in {_file_of(conf, key)}, or for one run with {key}=VALUE{listed}.") from err
+        listed = (
+            f"; the columns are {', '.join(map(str, columns))}"
+            if key.endswith("column") and isinstance(columns, dict)
+            else ""
+        )
+        raise UsageError(
+            f"{key} has no value: set it in {_file_of(conf, key)}, or for one run with {key}=VALUE{listed}."
+        ) from err
     except OmegaConfBaseException as err:
         raise UsageError(
             f"{err.full_key} cannot be resolved: {str(err).splitlines()[0].rstrip('.')}. Look at {_file_of(conf, err.full_key)}."
@@ -81,7 +94,13 @@ def resolve(composed: Any, conf: Path, contract: dict[str, Any]) -> dict[str, An
     return {str(key): value for key, value in values.items()}
 
 
-_STRUCTS: dict[str, type[msgspec.Struct]] = {"": TrainConfig, "model": ModelConfig, "gate": GateConfig, "split": SplitConfig, "search": SearchConfig}
+_STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "": TrainConfig,
+    "model": ModelConfig,
+    "gate": GateConfig,
+    "split": SplitConfig,
+    "search": SearchConfig,
+}
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -99,7 +118,11 @@ def not_typed(message: str) -> str:
     path = place.strip("`").removeprefix("$").removeprefix(".")
     if unknown := re.search(r"unknown field `(.*)`", text):
         known = list((_STRUCTS.get(path) or SearchDimension).__struct_fields__)
-        where = f"{path} has a key {unknown[1]!r} that means nothing" if path else f"the configuration has a key {unknown[1]!r} that means nothing"
+        where = (
+            f"{path} has a key {unknown[1]!r} that means nothing"
+            if path
+            else f"the configuration has a key {unknown[1]!r} that means nothing"
+        )
         return f"{where}; the keys are {', '.join(known)}.{closest(unknown[1], known)}"
     if missing := re.search(r"missing required field `(.*)`", text):
         if path:

@@ -42,10 +42,14 @@ def parse_settings(overrides: Sequence[str], conf: Path, *, lists: bool = False)
     for setting in settings:
         if setting.values and not (lists and setting.is_choice):
             remedy = (
-                f"`mlp sweep {setting.text}` tries them all" if setting.is_choice else "a comma list is for the choices of a group, in `mlp sweep`"
+                f"`mlp sweep {setting.text}` tries them all"
+                if setting.is_choice
+                else "a comma list is for the choices of a group, in `mlp sweep`"
             )
             as_list = f"{setting.key}=[{','.join(setting.values)}]"
-            raise UsageError(f"{setting.text!r} gives several values, expected one; {remedy}. Where a list is meant, write {as_list}.")
+            raise UsageError(
+                f"{setting.text!r} gives several values, expected one; {remedy}. Where a list is meant, write {as_list}."
+            )
         if setting.is_choice and setting.sign != "~":
             for choice in setting.values or (setting.value,):
                 check_choice(conf, setting.key.partition("@")[0], choice)
@@ -125,7 +129,11 @@ def set_value(values: dict[str, Any], setting: Setting, *, prefix: str) -> None:
     *parents, name = setting.key.removeprefix(prefix).split(".")
     node: Any = values
     for depth, parent in enumerate(parents):
-        node = node.setdefault(parent, {}) if setting.sign in ("+", "++") and isinstance(node, dict) else _child(node, parent, setting, depth, prefix)
+        node = (
+            node.setdefault(parent, {})
+            if setting.sign in ("+", "++") and isinstance(node, dict)
+            else _child(node, parent, setting, depth, prefix)
+        )
     known = isinstance(node, dict) and name in node
     if setting.sign == "~":
         if not known:
@@ -188,7 +196,11 @@ def _child(node: Any, name: str, setting: Setting, depth: int, prefix: str) -> A
     known = [str(key) for key in node] if isinstance(node, dict) else []
     known += [key for key in DEFAULTS.get(above, ()) if key not in known]
     here = f"{above} has {', '.join(known) or 'no keys'}" if above else f"the keys are {', '.join(known)}"
-    add = f" A new one is added with a plus: +{setting.text.lstrip('~+')}" if above.startswith(_OPEN) and setting.sign == "" else ""
+    add = (
+        f" A new one is added with a plus: +{setting.text.lstrip('~+')}"
+        if above.startswith(_OPEN) and setting.sign == ""
+        else ""
+    )
     raise UsageError(f"the configuration has no key {setting.key!r}: {here}.{closest(name, known)}{add}")
 
 

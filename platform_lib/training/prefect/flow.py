@@ -22,7 +22,12 @@ _RETRIED = ("load", "register")
 
 
 def train(
-    project: Project, settings: Settings, request: Request, *, progress: Progress = silent, note: Callable[[str], Any] = lambda text: None
+    project: Project,
+    settings: Settings,
+    request: Request,
+    *,
+    progress: Progress = silent,
+    note: Callable[[str], Any] = lambda text: None,
 ) -> TrainingResult:
     """Train once, tracked by Prefect where a server is configured.
 
@@ -38,7 +43,9 @@ def train(
     with progress("Composing the configuration, reaching the registry"):
         plan = prepare(project, settings, request)
     if plan.origin.dirty:
-        note(f"Uncommitted changes ({', '.join(plan.origin.dirty_files[:3])}): the version is tagged {VersionTag.DIRTY} and cannot be reproduced.")
+        note(
+            f"Uncommitted changes ({', '.join(plan.origin.dirty_files[:3])}): the version is tagged {VersionTag.DIRTY} and cannot be reproduced."
+        )
     if api_url is None:
         note("Training in this process; no Prefect server is configured.")
         return execute(plan, progress=progress)
@@ -103,7 +110,9 @@ def _tracked(plan: Plan, api_url: str, progress: Progress, note: Callable[[str],
     if failure:
         raise failure[0]
     if not outcome:
-        raise ServiceError(f"the Prefect server {api_url} did not start the flow. `mlp status` says what of the local platform runs.")
+        raise ServiceError(
+            f"the Prefect server {api_url} did not start the flow. `mlp status` says what of the local platform runs."
+        )
     return outcome[0]
 
 
@@ -115,7 +124,9 @@ def execute_tracked(plan: Plan, flow_run_id: str, progress: Progress = silent) -
 
 def as_tasks(steps: Steps) -> Steps:
     """The same steps, each a Prefect task."""
-    return Steps(**{field.name: _as_task(field.name, getattr(steps, field.name)) for field in dataclasses.fields(Steps)})
+    return Steps(
+        **{field.name: _as_task(field.name, getattr(steps, field.name)) for field in dataclasses.fields(Steps)}
+    )
 
 
 def _as_task(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
@@ -151,7 +162,9 @@ def final_state(result: TrainingResult) -> Any:
 
     said = "; ".join(result.verdict.reasons)
     if result.passed:
-        message = f"{result.name} version {result.version} passed the gate" + (" and is the champion" if result.promoted else "")
+        message = f"{result.name} version {result.version} passed the gate" + (
+            " and is the champion" if result.promoted else ""
+        )
     else:
         message = f"the gate refused {result.name} version {result.version}: {said}"
     get_run_logger().info(message)

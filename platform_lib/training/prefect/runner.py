@@ -26,7 +26,9 @@ async def serve(project: Project) -> None:
     from prefect.runner import Runner
 
     # The runner would start runs long before their time: it must not load an outdated schedule's.
-    runner = Runner(name=f"{project.name}-runner", query_seconds=POLL_S, prefetch_seconds=POLL_S, limit=1, pause_on_shutdown=False)
+    runner = Runner(
+        name=f"{project.name}-runner", query_seconds=POLL_S, prefetch_seconds=POLL_S, limit=1, pause_on_shutdown=False
+    )
     await _apply(project, runner)
     follower = asyncio.create_task(_follow(project, runner))
     print(f"{READY_LINE} {project.name}/{DEPLOYMENT}", flush=True)
@@ -130,8 +132,16 @@ def _answering_prefect(project: Project, wait_s: float) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; exits with a code of `contract.ExitCode`."""
     parser = argparse.ArgumentParser(prog="python -m platform_lib.training.prefect.runner", description=__doc__)
-    parser.add_argument("--project", type=Path, default=None, help="Folder of the generated repository; default: the working directory.")
-    parser.add_argument("--wait", dest="wait_s", type=float, default=0, help="Seconds that the Prefect server may still take to start (default: 0).")
+    parser.add_argument(
+        "--project", type=Path, default=None, help="Folder of the generated repository; default: the working directory."
+    )
+    parser.add_argument(
+        "--wait",
+        dest="wait_s",
+        type=float,
+        default=0,
+        help="Seconds that the Prefect server may still take to start (default: 0).",
+    )
     given = parser.parse_args(arguments)
     try:
         project = find_project(given.project)

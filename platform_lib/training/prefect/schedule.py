@@ -67,7 +67,11 @@ def read_schedule(project: Project) -> Schedule | None:
     file = schedule_path(project)
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        return Schedule(cron=str(values["cron"]), timezone=str(values.get("timezone", "UTC")), overrides=tuple(map(str, values.get("overrides", []))))
+        return Schedule(
+            cron=str(values["cron"]),
+            timezone=str(values.get("timezone", "UTC")),
+            overrides=tuple(map(str, values.get("overrides", []))),
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
@@ -95,7 +99,9 @@ def checked(schedule: Schedule) -> Schedule:
         CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
     except ValidationError as err:
         if any(error["loc"] == ("timezone",) for error in err.errors()):
-            raise UsageError(f"there is no time zone {schedule.timezone!r}: expected an IANA name, such as Europe/Berlin or UTC.") from err
+            raise UsageError(
+                f"there is no time zone {schedule.timezone!r}: expected an IANA name, such as Europe/Berlin or UTC."
+            ) from err
         raise UsageError(
             f"{schedule.cron!r} is not a cron expression: expected five fields (minute hour day month weekday), such as '0 3 * * 1' for Mondays at 3."
         ) from err
@@ -116,9 +122,15 @@ def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | Non
 
     deployment = _ask("GET", f"{api_url}/deployments/name/{project.name}/{DEPLOYMENT}", None)
     if deployment is None:
-        raise NotFound(f"Prefect at {api_url} has no deployment {project.name}/{DEPLOYMENT}: `mlp up` starts the runner that makes it.")
+        raise NotFound(
+            f"Prefect at {api_url} has no deployment {project.name}/{DEPLOYMENT}: `mlp up` starts the runner that makes it."
+        )
     parameters: dict[str, Any] = {} if overrides is None else {"overrides": list(overrides)}
-    run = _ask("POST", f"{api_url}/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters, "state": {"type": "SCHEDULED"}})
+    run = _ask(
+        "POST",
+        f"{api_url}/deployments/{deployment['id']}/create_flow_run",
+        {"parameters": parameters, "state": {"type": "SCHEDULED"}},
+    )
     if run is None:
         raise ServiceError(f"Prefect at {api_url} lost the deployment {project.name}/{DEPLOYMENT} just now; try again.")
     return Triggered(flow_run_id=run["id"], url=run_url(api_url, run["id"]))
@@ -133,6 +145,8 @@ def _ask(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any] |
             return None
         answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as err:
-        raise ServiceError(f"Prefect does not answer as expected at {url}: {err}. `mlp status` says what of the local platform runs.") from err
+        raise ServiceError(
+            f"Prefect does not answer as expected at {url}: {err}. `mlp status` says what of the local platform runs."
+        ) from err
     found: dict[str, Any] = answer.json()
     return found

@@ -45,7 +45,9 @@ def save_rows(path: Path, frame: pd.DataFrame, truth: NDArray[Any], folds: Seque
     joblib.dump((frame, truth, list(folds)), path)
 
 
-def score_folds(project: Project, rows: Path, configs: Sequence[TrainConfig], folds: int, jobs: int) -> Iterator[FoldScore]:
+def score_folds(
+    project: Project, rows: Path, configs: Sequence[TrainConfig], folds: int, jobs: int
+) -> Iterator[FoldScore]:
     """Score every configuration on every fold, each as soon as it is done.
 
     Args:
@@ -56,7 +58,9 @@ def score_folds(project: Project, rows: Path, configs: Sequence[TrainConfig], fo
     import joblib
 
     tasks: Iterable[Any] = (
-        joblib.delayed(_score_fold)(project, rows, task, config, fold) for task, config in enumerate(configs) for fold in range(folds)
+        joblib.delayed(_score_fold)(project, rows, task, config, fold)
+        for task, config in enumerate(configs)
+        for fold in range(folds)
     )
     with _deaf_to_interrupts():  # the workers start here
         scores = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, verbose=0)(tasks)
@@ -121,7 +125,9 @@ def _score_fold(project: Project, rows: Path, task: int, config: TrainConfig, fo
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
-                warnings.simplefilter("ignore")  # a hundred fits would say the same hundred times; `mlp train` says it once
+                warnings.simplefilter(
+                    "ignore"
+                )  # a hundred fits would say the same hundred times; `mlp train` says it once
             pipeline = build_pipeline(project, config).fit(frame.iloc[fit], truth[fit])
             value = score(config.gate.metric, truth[held], predict(pipeline, frame.iloc[held]))
     except MetricUndefined:

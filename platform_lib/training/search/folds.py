@@ -33,7 +33,9 @@ def inner_folds(table: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -
         return _by_time(table, config)
     column = config.split.column
     deciding = [column] if config.split.method == "group" and column is not None else key_columns(config.data)
-    return _by_group(row_hashes(((table[name], config.data.columns[name]) for name in deciding), len(table), ""), truth, config)
+    return _by_group(
+        row_hashes(((table[name], config.data.columns[name]) for name in deciding), len(table), ""), truth, config
+    )
 
 
 def _by_group(groups: NDArray[np.uint64], truth: NDArray[Any], config: TrainConfig) -> list[Fold]:
@@ -48,7 +50,9 @@ def _by_group(groups: NDArray[np.uint64], truth: NDArray[Any], config: TrainConf
         counts = np.unique(truth.astype(str), return_counts=True)[1]
         folds = min(folds, max(2, int(counts.min())))
     if folds < 2:
-        raise CheckFailed(f"the {len(truth)} training rows are {count} group, and folds need two or more: bring more rows, or another split.")
+        raise CheckFailed(
+            f"the {len(truth)} training rows are {count} group, and folds need two or more: bring more rows, or another split."
+        )
     positions = np.zeros((len(truth), 1))
     if count == len(truth):
         splitter = (StratifiedKFold if stratify else KFold)(folds, shuffle=True, random_state=config.seed)

@@ -42,7 +42,9 @@ class Proposal:
     def config(self) -> TrainConfig:
         """The candidate's configuration with these values."""
         model = self.candidate.config.model
-        return msgspec.structs.replace(self.candidate.config, model=msgspec.structs.replace(model, params={**model.params, **self.params}))
+        return msgspec.structs.replace(
+            self.candidate.config, model=msgspec.structs.replace(model, params={**model.params, **self.params})
+        )
 
 
 class Proposals:
@@ -53,7 +55,9 @@ class Proposals:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # options that Optuna calls experimental; the version is locked by the project
+            warnings.simplefilter(
+                "ignore"
+            )  # options that Optuna calls experimental; the version is locked by the project
             sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         self._candidates = candidates
         self._study = optuna.create_study(direction="maximize" if greater_is_better else "minimize", sampler=sampler)

@@ -82,7 +82,9 @@ class SearchResult:
 def ranked(trials: Sequence[Trial], metric: str) -> list[Trial]:
     """The tries that have a score, best first; of equals the earlier."""
     sign = -1 if METRICS[metric].greater_is_better else 1
-    return sorted((trial for trial in trials if trial.error is None), key=lambda trial: (sign * trial.mean, trial.number))
+    return sorted(
+        (trial for trial in trials if trial.error is None), key=lambda trial: (sign * trial.mean, trial.number)
+    )
 
 
 def candidates(project: Project, overrides: Sequence[str]) -> list[Candidate]:
@@ -100,9 +102,13 @@ def candidates(project: Project, overrides: Sequence[str]) -> list[Candidate]:
                 f"{setting.text!r} lists choices of {setting.key}, but scores on other rows or by other rules cannot be compared: choose one."
             )
     fixed = tuple(setting.text for setting in settings if not setting.values)
-    combinations = list(itertools.product(*([(setting.key, value) for value in dict.fromkeys(setting.values)] for setting in lists)))
+    combinations = list(
+        itertools.product(*([(setting.key, value) for value in dict.fromkeys(setting.values)] for setting in lists))
+    )
     if len(combinations) > _MOST_COMBINATIONS:
-        raise UsageError(f"the lists make {len(combinations)} combinations, expected {_MOST_COMBINATIONS} at most: search in steps.")
+        raise UsageError(
+            f"the lists make {len(combinations)} combinations, expected {_MOST_COMBINATIONS} at most: search in steps."
+        )
     found = []
     for combination in combinations:
         texts = (*(f"{group}={choice}" for group, choice in combination), *fixed)
@@ -177,7 +183,9 @@ def search(
                     proposals.tell(batch[trial.number - first - 1], None if trial.error else trial.mean)
         except KeyboardInterrupt:
             ended = "interrupt"
-    return SearchResult(metric=metric, folds=len(folds), trials=sorted(done, key=lambda trial: trial.number), ended=ended)
+    return SearchResult(
+        metric=metric, folds=len(folds), trials=sorted(done, key=lambda trial: trial.number), ended=ended
+    )
 
 
 def _trial(number: int, proposal: Proposal, parts: Sequence[FoldScore]) -> Trial:
@@ -201,13 +209,23 @@ def _overrides(proposal: Proposal) -> tuple[str, ...]:
     """What composes this configuration in `mlp train`."""
     kept = [text for text in proposal.candidate.overrides if not text.lstrip("~+").startswith(("search.", "search="))]
     named = proposal.candidate.config.model.params
-    return (*kept, *(f"{'' if name in named else '+'}model.params.{name}={as_override(value)}" for name, value in proposal.params.items()))
+    return (
+        *kept,
+        *(
+            f"{'' if name in named else '+'}model.params.{name}={as_override(value)}"
+            for name, value in proposal.params.items()
+        ),
+    )
 
 
 def as_override(value: Any) -> str:
     """A value in Hydra's grammar, such as 0.1, null, [1,2] or 'a text'."""
     if isinstance(value, str):
-        return value if value.isidentifier() and value not in ("null", "true", "false") else "'" + value.replace("'", "\\'") + "'"
+        return (
+            value
+            if value.isidentifier() and value not in ("null", "true", "false")
+            else "'" + value.replace("'", "\\'") + "'"
+        )
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     return json.dumps(value, separators=(",", ":"))

@@ -66,7 +66,9 @@ def run_sweep(
 class _Record:
     """The runs of one search."""
 
-    def __init__(self, project: Project, registry: "Registry", candidates: Sequence[Candidate], limits: dict[str, Any]) -> None:
+    def __init__(
+        self, project: Project, registry: "Registry", candidates: Sequence[Candidate], limits: dict[str, Any]
+    ) -> None:
         config = candidates[0].config
         self._registry, self._metric = registry, config.gate.metric
         # Also on the tries: one that a kill left open is found and ended by the next command.
@@ -77,8 +79,12 @@ class _Record:
             "mlflow.source.name": project.package,
         }
         with speaking(registry.uri):
-            self._experiment = tracking.experiment_id(registry, project.name, is_local=is_local_registry(project, registry.uri))
-            self.run_id: str = registry.client.create_run(self._experiment, run_name="sweep", tags={**self._tags, KIND_TAG: "sweep"}).info.run_id
+            self._experiment = tracking.experiment_id(
+                registry, project.name, is_local=is_local_registry(project, registry.uri)
+            )
+            self.run_id: str = registry.client.create_run(
+                self._experiment, run_name="sweep", tags={**self._tags, KIND_TAG: "sweep"}
+            ).info.run_id
             values = {
                 "metric": self._metric,
                 "folds": config.search.folds,
@@ -99,7 +105,9 @@ class _Record:
             self._registry.client.log_batch(
                 run.info.run_id,
                 metrics=self._metrics(trial, {"seconds": trial.seconds}),
-                params=tracking._as_params({**trial.choices, **{f"model.params.{key}": value for key, value in trial.params.items()}}),
+                params=tracking._as_params(
+                    {**trial.choices, **{f"model.params.{key}": value for key, value in trial.params.items()}}
+                ),
             )
             self._registry.client.set_terminated(run.info.run_id, "FAILED" if trial.error else "FINISHED")
 
@@ -108,7 +116,9 @@ class _Record:
             self._registry.client.set_tag(self.run_id, ENDED_TAG, result.ended)
             if result.best is not None:
                 self._registry.client.set_tag(self.run_id, BEST_TAG, " ".join(result.best.overrides))
-                self._registry.client.log_batch(self.run_id, metrics=self._metrics(result.best, {"tries": float(len(result.trials))}))
+                self._registry.client.log_batch(
+                    self.run_id, metrics=self._metrics(result.best, {"tries": float(len(result.trials))})
+                )
 
     def end(self, status: str, reason: str | None) -> None:
         # A store that died meanwhile must not hide why the search ended.

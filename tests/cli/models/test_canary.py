@@ -46,7 +46,9 @@ def aliases(project: Project) -> dict[str, str]:
 def test_a_canary_starts_gets_another_share_and_is_listed_with_it(project: Project, call_mlp: Mlp) -> None:
     started = call_mlp(project, "canary", "--version", "2", "--percent", "10")
     assert started.code == 0, started.err
-    assert started.out.startswith("sample-model version 2 is the canary, with 10 % of the requests. Servers that follow the champion take it up")
+    assert started.out.startswith(
+        "sample-model version 2 is the canary, with 10 % of the requests. Servers that follow the champion take it up"
+    )
     changed = call_mlp(project, "canary", "sample-model", "--version", "2", "--percent", "12.5", "--json")
     assert json.loads(changed.out) == {"name": "sample-model", "canary": "2", "percent": 12.5, "before": "2"}
     assert "canary 12.5 %" in call_mlp(project, "models").out
@@ -56,18 +58,30 @@ def test_a_canary_starts_gets_another_share_and_is_listed_with_it(project: Proje
 def test_finishing_promotes_it_and_takes_alias_and_share_away(project: Project, call_mlp: Mlp) -> None:
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     done = call_mlp(project, "canary", "finish")
-    assert done.out == "sample-model version 2 was the canary and is the champion now; `mlp rollback` brings version 1 back.\n"
-    assert {alias: version for alias, version in aliases(project).items() if alias != "candidate"} == {"champion": "2", "previous": "1"}
+    assert (
+        done.out
+        == "sample-model version 2 was the canary and is the champion now; `mlp rollback` brings version 1 back.\n"
+    )
+    assert {alias: version for alias, version in aliases(project).items() if alias != "candidate"} == {
+        "champion": "2",
+        "previous": "1",
+    }
     assert "mlp.percent" not in open_registry(project, Settings()).resolve("sample-model/2").tags
 
 
 def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: Mlp) -> None:
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     done = call_mlp(project, "canary", "abort")
-    assert done.out == "sample-model version 2 is no longer the canary. The champion answers everybody again within one poll.\n"
+    assert (
+        done.out
+        == "sample-model version 2 is no longer the canary. The champion answers everybody again within one poll.\n"
+    )
     assert aliases(project) == {"champion": "1", "candidate": "2"}
     again = call_mlp(project, "canary", "abort")
-    assert (again.code, again.err) == (2, "error: sample-model has no canary: `mlp canary --version V --percent P` makes one.\n")
+    assert (again.code, again.err) == (
+        2,
+        "error: sample-model has no canary: `mlp canary --version V --percent P` makes one.\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +99,9 @@ def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: M
         (("sample-model/2",), 2, "is not understood"),
     ],
 )
-def test_what_cannot_be_is_said_and_changes_nothing(two_versions: Project, call_mlp: Mlp, args: tuple[str, ...], code: int, says: str) -> None:
+def test_what_cannot_be_is_said_and_changes_nothing(
+    two_versions: Project, call_mlp: Mlp, args: tuple[str, ...], code: int, says: str
+) -> None:
     before = aliases(two_versions)
     done = call_mlp(two_versions, "canary", *args)
     assert (done.code, says in done.err) == (code, True), done.err
@@ -93,20 +109,29 @@ def test_what_cannot_be_is_said_and_changes_nothing(two_versions: Project, call_
     assert "mlp.percent" not in open_registry(two_versions, Settings()).resolve("sample-model/2").tags
 
 
-def test_a_version_that_the_gate_refused_is_heard_only_by_force_and_may_be_a_shadow(project: Project, call_mlp: Mlp) -> None:
+def test_a_version_that_the_gate_refused_is_heard_only_by_force_and_may_be_a_shadow(
+    project: Project, call_mlp: Mlp
+) -> None:
     train(project, Settings(), ("model.params.C=0.00001",))
     refused = call_mlp(project, "canary", "--version", "3", "--percent", "5")
     assert (refused.code, "did not pass the gate" in refused.err, "canary" in aliases(project)) == (1, True, False)
     assert call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force").code == 0
     shadowed = call_mlp(project, "shadow", "--version", "3")
-    assert shadowed.out.startswith("sample-model version 3 is the shadow: it answers in the background and nobody hears it.")
+    assert shadowed.out.startswith(
+        "sample-model version 3 is the shadow: it answers in the background and nobody hears it."
+    )
     assert (aliases(project)["canary"], aliases(project)["shadow"]) == ("3", "3")
     assert call_mlp(project, "shadow").out.startswith("sample-model version 3 is the shadow.\n")
-    assert call_mlp(project, "shadow", "off").out == "sample-model version 3 is no longer the shadow. It answers no more within one poll.\n"
+    assert (
+        call_mlp(project, "shadow", "off").out
+        == "sample-model version 3 is no longer the shadow. It answers no more within one poll.\n"
+    )
     assert "shadow" not in aliases(project)
 
 
-def test_promoting_the_canary_by_hand_ends_it_and_another_promotion_leaves_it_and_says_so(project: Project, call_mlp: Mlp) -> None:
+def test_promoting_the_canary_by_hand_ends_it_and_another_promotion_leaves_it_and_says_so(
+    project: Project, call_mlp: Mlp
+) -> None:
     train(project, Settings(), WEAK, promote=False)
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     other = call_mlp(project, "promote", "3")
@@ -121,12 +146,17 @@ def tags(project: Project, version: str) -> set[str]:
     return kept & set(open_registry(project, Settings()).resolve(f"sample-model/{version}").tags)
 
 
-def test_a_rollback_to_the_canary_ends_it_and_the_shadow_and_another_canary_stays(project: Project, call_mlp: Mlp) -> None:
+def test_a_rollback_to_the_canary_ends_it_and_the_shadow_and_another_canary_stays(
+    project: Project, call_mlp: Mlp
+) -> None:
     call_mlp(project, "promote", "2")
     call_mlp(project, "canary", "--version", "1", "--percent", "10")
     call_mlp(project, "shadow", "--version", "1")
     assert call_mlp(project, "rollback").err == ""
-    assert {alias: version for alias, version in aliases(project).items() if alias != "candidate"} == {"champion": "1", "previous": "2"}
+    assert {alias: version for alias, version in aliases(project).items() if alias != "candidate"} == {
+        "champion": "1",
+        "previous": "2",
+    }
     assert tags(project, "1") == set()
     train(project, Settings(), WEAK, promote=False)
     call_mlp(project, "canary", "--version", "3", "--percent", "10")
@@ -163,7 +193,9 @@ def test_another_share_does_not_change_since_when_it_is_the_canary(project: Proj
 
 def test_a_store_that_refuses_the_alias_is_left_as_it_was(project: Project, call_mlp: Mlp) -> None:
     with closing(sqlite3.connect(project.database)) as store:
-        store.execute("CREATE TRIGGER full BEFORE INSERT ON registered_model_aliases BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        store.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON registered_model_aliases BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
     assert call_mlp(project, "canary", "--version", "2", "--percent", "10").code != 0
     assert tags(project, "2") == set()
     assert "canary" not in aliases(project)
@@ -175,15 +207,31 @@ def test_shadow_off_takes_no_version(two_versions: Project, call_mlp: Mlp) -> No
 
 
 def test_without_a_canary_it_says_how_to_get_one(two_versions: Project, call_mlp: Mlp) -> None:
-    assert call_mlp(two_versions, "canary").out == "sample-model has no canary. `mlp canary --version V --percent P` makes one.\n"
+    assert (
+        call_mlp(two_versions, "canary").out
+        == "sample-model has no canary. `mlp canary --version V --percent P` makes one.\n"
+    )
     assert call_mlp(two_versions, "shadow").out == "sample-model has no shadow. `mlp shadow --version V` makes one.\n"
 
 
 @contextmanager
 def served(project: Project) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "platform_lib.cli", "serve", "--port", str(port), "--poll", "0.1", "--log", ".mlp/log"]
-    with subprocess.Popen(command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "platform_lib.cli",
+        "serve",
+        "--port",
+        str(port),
+        "--poll",
+        "0.1",
+        "--log",
+        ".mlp/log",
+    ]
+    with subprocess.Popen(
+        command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+    ) as process:
         try:
             wait_until(lambda: process.poll() is not None or is_ready(f"http://127.0.0.1:{port}"), "the server")
             yield f"http://127.0.0.1:{port}"
@@ -200,7 +248,9 @@ def is_ready(url: str) -> bool:
 
 
 @pytest.mark.slow
-def test_a_canary_is_compared_with_the_champion_on_what_was_answered_and_came_true(project: Project, call_mlp: Mlp) -> None:
+def test_a_canary_is_compared_with_the_champion_on_what_was_answered_and_came_true(
+    project: Project, call_mlp: Mlp
+) -> None:
     """Half of 300 callers get version 2; of all it becomes known what was true, and the log and the server say how both did."""
     penguins = penguin_rows(project)[:300]
     with served(project) as url, httpx.Client(base_url=url) as http:
@@ -211,7 +261,9 @@ def test_a_canary_is_compared_with_the_champion_on_what_was_answered_and_came_tr
         for number, (row, truth) in enumerate(penguins):
             answer = http.post("/predict", json={"rows": [row]}, headers={"X-Sticky-Id": f"caller-{number}"}).json()
             counted[answer["model"]["version"]] += 1
-            http.post("/labels", json={"labels": [{"request_id": answer["request_id"], "row": 0, "label": truth}]}).raise_for_status()
+            http.post(
+                "/labels", json={"labels": [{"request_id": answer["request_id"], "row": 0, "label": truth}]}
+            ).raise_for_status()
         wait_until(lambda: seen(http) == counted["2"], "the comparison")
         watched = json.loads(call_mlp(project, "canary", "--url", url, "--json").out)["server"]
         assert (watched["requests"], watched["failures"], watched["state"]) == (counted["2"], 0, "answers")

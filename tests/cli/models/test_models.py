@@ -21,12 +21,17 @@ def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
 def test_versions_are_listed_the_newest_first(project: Project, call_mlp: Callable[..., Called]) -> None:
     listed = json.loads(call_mlp(project, "models", "--json").out)
 
-    assert [(item["version"], item["aliases"]) for item in listed] == [("2", ["candidate", "champion"]), ("1", ["previous"])]
+    assert [(item["version"], item["aliases"]) for item in listed] == [
+        ("2", ["candidate", "champion"]),
+        ("1", ["previous"]),
+    ]
     assert listed[1]["metrics"]["accuracy"] == pytest.approx(0.987, abs=1e-3)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_table_fits_its_width(project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_the_table_fits_its_width(
+    project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
 
     lines = call_mlp(project, "models").out.splitlines()
@@ -40,10 +45,15 @@ def test_an_empty_registry_says_how_to_fill_it(
 ) -> None:
     done = call_mlp(generate(tmp_path_factory.mktemp("empty") / "project"), "models")
 
-    assert (done.code, done.out.endswith("holds no version of sample-model yet. `mlp train` makes the first.\n")) == (0, True)
+    assert (done.code, done.out.endswith("holds no version of sample-model yet. `mlp train` makes the first.\n")) == (
+        0,
+        True,
+    )
 
 
-def test_show_has_metrics_confusion_slices_verdict_contract_and_lineage(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_show_has_metrics_confusion_slices_verdict_contract_and_lineage(
+    project: Project, call_mlp: Callable[..., Called]
+) -> None:
     out = call_mlp(project, "models", "show").out
 
     for part in (
@@ -59,7 +69,9 @@ def test_show_has_metrics_confusion_slices_verdict_contract_and_lineage(project:
     assert "species            target; string; Adelie, Chinstrap, Gentoo" in out
 
 
-def test_show_of_a_regression_has_its_errors_instead_of_a_matrix(trained_regression: Project, call_mlp: Callable[..., Called]) -> None:
+def test_show_of_a_regression_has_its_errors_instead_of_a_matrix(
+    trained_regression: Project, call_mlp: Callable[..., Called]
+) -> None:
     out = call_mlp(trained_regression, "models", "show").out
 
     assert ("Errors: prediction − truth" in out, "Confusion" in out) == (True, False)
@@ -68,7 +80,11 @@ def test_show_of_a_regression_has_its_errors_instead_of_a_matrix(trained_regress
 def test_show_as_json_holds_the_same(project: Project, call_mlp: Callable[..., Called]) -> None:
     shown = json.loads(call_mlp(project, "models", "show", "1", "--json").out)
 
-    assert (shown["version"], shown["config"]["model"]["name"], shown["contract"]["target"]) == ("1", "logistic", "species")
+    assert (shown["version"], shown["config"]["model"]["name"], shown["contract"]["target"]) == (
+        "1",
+        "logistic",
+        "species",
+    )
     assert sum(map(sum, shown["evaluation"]["confusion"]["counts"])) == 77
 
 

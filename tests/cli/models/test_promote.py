@@ -21,14 +21,19 @@ def test_without_a_reference_the_candidate_becomes_champion(project: Project, ca
 
     done = call_mlp(project, "promote")
 
-    assert done.out == "sample-model version 2 is the champion now; version 1 is previous, and `mlp rollback` brings it back.\n"
+    assert (
+        done.out
+        == "sample-model version 2 is the champion now; version 1 is previous, and `mlp rollback` brings it back.\n"
+    )
 
 
 def test_promoting_the_champion_says_that_it_is_one(project: Project, call_mlp: Callable[..., Called]) -> None:
     assert call_mlp(project, "promote", "1").out == "sample-model version 1 is the champion already.\n"
 
 
-def test_a_refused_version_is_promoted_only_by_force_and_loudly(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_a_refused_version_is_promoted_only_by_force_and_loudly(
+    project: Project, call_mlp: Callable[..., Called]
+) -> None:
     train(project, Settings(), ("model.params.C=0.00001",))
 
     refused = call_mlp(project, "promote", "2")

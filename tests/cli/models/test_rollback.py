@@ -8,7 +8,9 @@ from platform_lib.training.run import train
 from tests.conftest import Called, copy_of
 
 
-def test_champion_and_previous_change_places_and_back(trained: Project, tmp_path: Path, call_mlp: Callable[..., Called]) -> None:
+def test_champion_and_previous_change_places_and_back(
+    trained: Project, tmp_path: Path, call_mlp: Callable[..., Called]
+) -> None:
     project = copy_of(trained, tmp_path / "project")
     train(project, Settings())
 
@@ -20,7 +22,9 @@ def test_champion_and_previous_change_places_and_back(trained: Project, tmp_path
     ]
 
 
-def test_without_a_version_before_it_exits_2_and_lists_what_there_is(trained: Project, call_mlp: Callable[..., Called]) -> None:
+def test_without_a_version_before_it_exits_2_and_lists_what_there_is(
+    trained: Project, call_mlp: Callable[..., Called]
+) -> None:
     done = call_mlp(trained, "rollback")
 
     assert (done.code, "Versions: 1; aliases: candidate → 1, champion → 1." in done.err) == (2, True)

@@ -21,13 +21,17 @@ NEXT = "registry.example.com/red/sample-model@sha256:" + "b" * 64
 deployed = pytest.mark.answers(deploy_target="kubernetes")
 
 
-def test_a_project_without_a_deployment_is_told_how_to_get_one(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_a_project_without_a_deployment_is_told_how_to_get_one(
+    project: Project, call_mlp: Callable[..., Called]
+) -> None:
     done = call_mlp(project, "deploy", "--image", IMAGE, "--yes")
     assert (done.code, "`copier update --data deploy_target=kubernetes` brings one" in done.err) == (2, True)
 
 
 @deployed
-def test_without_pulumi_it_says_where_to_get_it(project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pulumi_it_says_where_to_get_it(
+    project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("platform_lib.operations.stack.shutil.which", lambda _: None)
     done = call_mlp(project, "deploy", "--image", IMAGE, "--yes")
     assert (done.code, "the pulumi CLI is not on PATH: install it" in done.err) == (2, True)
@@ -40,12 +44,19 @@ def test_without_pulumi_it_says_where_to_get_it(project: Project, call_mlp: Call
         (("--image", "registry/x:latest", "--yes"), "--image is 'registry/x:latest': name it by its digest"),
         (("--yes",), "there is no place to push the image to: give --repository"),
         (("--image", IMAGE), "nobody can be asked here: deploy with --yes, or look with --preview"),
-        (("--image", IMAGE, "--yes", "--stack", "staging"), "there is no Pulumi.staging.yaml in deploy/: stacks with settings are production"),
+        (
+            ("--image", IMAGE, "--yes", "--stack", "staging"),
+            "there is no Pulumi.staging.yaml in deploy/: stacks with settings are production",
+        ),
     ],
     ids=["tag", "no-image", "no-answer", "no-stack"],
 )
 def test_what_is_missing_is_said(
-    project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], sentence: str
+    project: Project,
+    call_mlp: Callable[..., Called],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    sentence: str,
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     done = call_mlp(project, "deploy", *arguments)
@@ -53,7 +64,9 @@ def test_what_is_missing_is_said(
 
 
 @deployed
-def test_the_settings_of_the_only_stack_are_known_to_other_commands(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_of_the_only_stack_are_known_to_other_commands(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = project.root / "deploy"
     assert find_stack(folder) == "production"
     assert stack_settings(folder, "production") == {"namespace": "team-default", "minReplicas": 2, "maxReplicas": 6}
@@ -69,12 +82,21 @@ def test_the_settings_of_the_only_stack_are_known_to_other_commands(project: Pro
 @pytest.mark.xdist_group("cluster")
 @needs_pulumi
 def test_the_real_pulumi_deploys_previews_and_deploys_the_next(
-    project: Project, lab: Lab, chart_mirror: Path, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    project: Project,
+    lab: Lab,
+    chart_mirror: Path,
+    call_mlp: Callable[..., Called],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """With its own Kubernetes provider on a real API server. Pods are fake, so nobody is asked over HTTP."""
     from platform_lib.cli import main
 
-    environment = {**pulumi_environment(tmp_path), "PATH": pulumi_path(tmp_path / "bin"), "KUBECONFIG": str(lab.kubeconfig)}
+    environment = {
+        **pulumi_environment(tmp_path),
+        "PATH": pulumi_path(tmp_path / "bin"),
+        "KUBECONFIG": str(lab.kubeconfig),
+    }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):

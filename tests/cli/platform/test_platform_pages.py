@@ -31,7 +31,9 @@ def wrong(command: str) -> str:
             return "" if group.invoke_without_command else f"no command {words[0]}"
         group, words = found, words[1:]
     options = {name for parameter in group.params for name in parameter.opts}
-    return next((f"no option {word}" for word in words if word.startswith("--") and word.partition("=")[0] not in options), "")
+    return next(
+        (f"no option {word}" for word in words if word.startswith("--") and word.partition("=")[0] not in options), ""
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -58,9 +58,17 @@ def test_outside_a_project_it_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pid", [2**22 - 1, 1], ids=["gone", "a-stranger"])
 def test_records_of_a_reboot_are_no_services(project: Project, pid: int) -> None:
     project.state_dir.mkdir()
-    record = {"pid": pid, "create_time": 1.0, "url": "http://127.0.0.1:1", "port": free_port(), "health_url": "http://127.0.0.1:1/health"}
+    record = {
+        "pid": pid,
+        "create_time": 1.0,
+        "url": "http://127.0.0.1:1",
+        "port": free_port(),
+        "health_url": "http://127.0.0.1:1/health",
+    }
     record |= {"log": "mlflow.log", "command": ["python", "-m", "mlflow"], "fingerprint": "0"}
-    (project.state_dir / "platform.json").write_text(json.dumps({"root": str(project.root), "services": {"mlflow": record}}))
+    (project.state_dir / "platform.json").write_text(
+        json.dumps({"root": str(project.root), "services": {"mlflow": record}})
+    )
     done = run_mlp(project, "status", "--json", expect=1)
     assert json.loads(done.stdout)["services"][0]["state"] == "dead"
     assert run_mlp(project, "down").stdout == "Nothing was running.\n"
@@ -73,7 +81,11 @@ def test_records_of_a_reboot_are_no_services(project: Project, pid: int) -> None
 def test_an_interrupted_start_leaves_nothing_half_started(project: Project, name: str) -> None:
     record = project.state_dir / "platform.json"
     process = subprocess.Popen(
-        [sys.executable, "-m", "platform_lib.cli", "up", "--auto-ports"], cwd=project.root, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "platform_lib.cli", "up", "--auto-ports"],
+        cwd=project.root,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 60
     while not record.exists() and time.monotonic() < deadline:

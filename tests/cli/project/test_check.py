@@ -11,14 +11,19 @@ import pytest
 from platform_lib.data.imports.staging import staging_folder
 from platform_lib.local_platform.machine import Finding
 from platform_lib.project_checks.lock_file import check_lock
-from platform_lib.project_checks.project import check_configuration, check_data, check_dvc, check_leftovers, check_template, check_user_code
+from platform_lib.project_checks.project import (
+    check_configuration,
+    check_data,
+    check_dvc,
+    check_leftovers,
+    check_template,
+    check_user_code,
+)
 from platform_lib.project_checks.work_tree import check_work_tree
 from platform_lib.settings import Project
 from tests.conftest import commit_all, git, run_mlp
 
-LOCKABLE = (
-    '[project]\nname = "sample-model"\nversion = "0.1.0"\nrequires-python = ">=3.11,<3.15"\ndependencies = []\n\n[tool.mlp]\nmodel = "sample-model"\n'
-)
+LOCKABLE = '[project]\nname = "sample-model"\nversion = "0.1.0"\nrequires-python = ">=3.11,<3.15"\ndependencies = []\n\n[tool.mlp]\nmodel = "sample-model"\n'
 
 
 def levels(findings: object) -> list[str]:
@@ -58,7 +63,10 @@ def test_a_sound_project_passes_in_plain_words(project: Project) -> None:
 def test_without_a_table_it_notes_what_it_waits_for(project: Project) -> None:
     found = [only(check(project)) for check in (check_data, check_configuration)]
     assert [(finding.level, finding.text) for finding in found] == [
-        ("note", "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`."),
+        (
+            "note",
+            "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`.",
+        ),
         ("note", "not composed, since no table is selected yet."),
     ]
 
@@ -72,15 +80,21 @@ def test_without_a_table_it_notes_what_it_waits_for(project: Project) -> None:
         ("abc1234", "note", "made from abc1234, which is no release; the library is {installed}."),
     ],
 )
-def test_template_and_library_are_of_one_version(project: Project, monkeypatch: pytest.MonkeyPatch, commit: str, level: str, text: str) -> None:
+def test_template_and_library_are_of_one_version(
+    project: Project, monkeypatch: pytest.MonkeyPatch, commit: str, level: str, text: str
+) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda name: {"platform-lib": "0.2.0"}[name])
-    (project.root / ".copier-answers.yml").write_text(f"_commit: {commit.format(installed='0.2.0')}\n", encoding="utf-8")
+    (project.root / ".copier-answers.yml").write_text(
+        f"_commit: {commit.format(installed='0.2.0')}\n", encoding="utf-8"
+    )
     finding = only(check_template(project))
     assert (finding.level, finding.text) == (level, text.format(installed="0.2.0"))
 
 
 @pytest.mark.parametrize(
-    ("text", "level"), [(None, "note"), ("_src_path: /x\n", "note"), ("a: [", "problem")], ids=["missing", "no-version", "broken"]
+    ("text", "level"),
+    [(None, "note"), ("_src_path: /x\n", "note"), ("a: [", "problem")],
+    ids=["missing", "no-version", "broken"],
 )
 def test_answers_that_say_no_version_are_noted(project: Project, text: str | None, level: str) -> None:
     file = project.root / ".copier-answers.yml"
@@ -127,7 +141,10 @@ def managers_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("manager", ["uv", pytest.param("pdm", marks=pytest.mark.slow)])
 def test_a_lock_is_compared_with_pyproject(project: Project, manager: str) -> None:
     lock(project, manager=manager)
-    assert (only(check_lock(project)).level, only(check_lock(project)).text) == ("ok", f"{manager}.lock fits pyproject.toml.")
+    assert (only(check_lock(project)).level, only(check_lock(project)).text) == (
+        "ok",
+        f"{manager}.lock fits pyproject.toml.",
+    )
     (project.root / "pyproject.toml").write_text(LOCKABLE.replace("<3.15", "<3.14"), encoding="utf-8")
     finding = only(check_lock(project))
     assert (finding.level, finding.text) == ("problem", f"{manager}.lock does not fit pyproject.toml.")
@@ -135,7 +152,9 @@ def test_a_lock_is_compared_with_pyproject(project: Project, manager: str) -> No
 
 
 @pytest.mark.usefixtures("managers_on_path")
-def test_what_uv_cannot_say_without_the_network_is_only_noted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_uv_cannot_say_without_the_network_is_only_noted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lock(project)
     monkeypatch.setenv("UV_OFFLINE", "1")
     (project.root / "pyproject.toml").write_text(LOCKABLE.replace("[]", '["in-no-cache-at-all"]'), encoding="utf-8")
@@ -148,7 +167,9 @@ def test_a_lock_that_uv_cannot_read_is_a_problem(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["uv.lock", "pdm.lock"])
-def test_without_its_package_manager_a_lock_is_only_noted(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_without_its_package_manager_a_lock_is_only_noted(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     (project.root / "uv.lock").rename(project.root / name)
     commit_all(project.root)
     monkeypatch.delenv("UV", raising=False)
@@ -157,7 +178,9 @@ def test_without_its_package_manager_a_lock_is_only_noted(project: Project, monk
 
 
 def test_conflict_markers_in_a_tracked_file_are_a_problem(project: Project) -> None:
-    (project.root / "README.md").write_text("<<<<<<< before updating\na\n=======\nb\n>>>>>>> after updating\n", encoding="utf-8")
+    (project.root / "README.md").write_text(
+        "<<<<<<< before updating\na\n=======\nb\n>>>>>>> after updating\n", encoding="utf-8"
+    )
     commit_all(project.root, "markers")
     assert only(check_work_tree(project)).text == "conflict markers in README.md."
 
@@ -248,7 +271,10 @@ def test_code_that_does_not_import_is_a_problem(project: Project, module: str) -
 def test_a_problem_exits_1_with_how_to_mend_it(project: Project) -> None:
     (project.root / "uv.lock").unlink()
     done = run_mlp(project, "check", expect=1)
-    assert "problem  lock: there is no lock file, so nobody could rebuild this environment. Run `make setup`, then commit the lock." in done.stdout
+    assert (
+        "problem  lock: there is no lock file, so nobody could rebuild this environment. Run `make setup`, then commit the lock."
+        in done.stdout
+    )
     assert done.stdout.splitlines()[-1] == "1 problem to mend."
 
 

@@ -16,7 +16,9 @@ TABLE = "id,amount,kind,y\n" + "".join(f"{i},{i / 4},{'ab'[i % 2]},{'pq'[i // 2 
 
 
 @pytest.fixture
-def mlp(bare: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def mlp(
+    bare: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """`mlp("data", "check")`: exit code, stdout and stderr of the command run in this process, in the project."""
     monkeypatch.chdir(bare.root)
 
@@ -33,7 +35,9 @@ def lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def test_an_import_prints_what_it_inferred_and_why(mlp: Callable[..., tuple[int, str, str]], write: Callable[..., Path]) -> None:
+def test_an_import_prints_what_it_inferred_and_why(
+    mlp: Callable[..., tuple[int, str, str]], write: Callable[..., Path]
+) -> None:
     code, out, err = mlp("data", "import", str(write(TABLE)), "--target", "y", "--id", "id")
 
     assert code == 0
@@ -59,7 +63,9 @@ def test_a_warning_goes_to_stderr(mlp: Callable[..., tuple[int, str, str]], writ
     )
 
 
-def test_a_second_import_shows_the_difference_and_asks(mlp: Callable[..., tuple[int, str, str]], bare: Project, write: Callable[..., Path]) -> None:
+def test_a_second_import_shows_the_difference_and_asks(
+    mlp: Callable[..., tuple[int, str, str]], bare: Project, write: Callable[..., Path]
+) -> None:
     mlp("data", "import", str(write(TABLE)), "--target", "y", "--id", "id")
     before = snapshot(bare.root)
 
@@ -81,10 +87,14 @@ def test_a_second_import_shows_the_difference_and_asks(mlp: Callable[..., tuple[
     assert snapshot(bare.root) == before
 
 
-def test_append_and_replace_do_what_they_say(mlp: Callable[..., tuple[int, str, str]], write: Callable[..., Path]) -> None:
+def test_append_and_replace_do_what_they_say(
+    mlp: Callable[..., tuple[int, str, str]], write: Callable[..., Path]
+) -> None:
     mlp("data", "import", str(write(TABLE)), "--target", "y", "--id", "id")
 
-    appended = mlp("data", "import", str(write("id,amount,kind,y\n24,100,c,p\n", "more.csv")), "--name", "table", "--append")
+    appended = mlp(
+        "data", "import", str(write("id,amount,kind,y\n24,100,c,p\n", "more.csv")), "--name", "table", "--append"
+    )
     replaced = mlp("data", "import", str(write(TABLE)), "--replace")
 
     assert (appended[0], replaced[0]) == (0, 0)
@@ -105,10 +115,23 @@ def test_append_and_replace_do_what_they_say(mlp: Callable[..., tuple[int, str, 
         (TABLE, ["--name", "Bad Name"]),
         (TABLE, ["--append"]),
     ],
-    ids=["empty", "header-only", "no-target", "duplicate-names", "ragged", "no-such-id", "bad-name", "append-to-nothing"],
+    ids=[
+        "empty",
+        "header-only",
+        "no-target",
+        "duplicate-names",
+        "ragged",
+        "no-such-id",
+        "bad-name",
+        "append-to-nothing",
+    ],
 )
 def test_a_refused_import_is_one_sentence_exit_2_and_an_unchanged_disk(
-    mlp: Callable[..., tuple[int, str, str]], bare: Project, write: Callable[..., Path], content: str, options: list[str]
+    mlp: Callable[..., tuple[int, str, str]],
+    bare: Project,
+    write: Callable[..., Path],
+    content: str,
+    options: list[str],
 ) -> None:
     file = write(content)
     before = snapshot(bare.root)
@@ -173,7 +196,10 @@ def test_list_marks_the_selected_table_and_says_where_each_is(
 
 
 def test_list_of_nothing_says_what_to_import(mlp: Callable[..., tuple[int, str, str]]) -> None:
-    assert mlp("data", "list")[:2] == (0, "No table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`.\n")
+    assert mlp("data", "list")[:2] == (
+        0,
+        "No table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`.\n",
+    )
 
 
 def test_push_without_a_remote_exits_2(mlp: Callable[..., tuple[int, str, str]], write: Callable[..., Path]) -> None:
@@ -186,7 +212,9 @@ def test_push_without_a_remote_exits_2(mlp: Callable[..., tuple[int, str, str]],
 
 
 @pytest.mark.slow
-def test_a_generated_project_imports_pushes_and_pulls_with_the_remote_of_its_answers(project: Project, write: Callable[..., Path]) -> None:
+def test_a_generated_project_imports_pushes_and_pulls_with_the_remote_of_its_answers(
+    project: Project, write: Callable[..., Path]
+) -> None:
     file = write(TABLE)
 
     run_mlp(project, "data", "import", str(file), "--target", "y", "--id", "id")

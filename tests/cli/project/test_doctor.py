@@ -18,9 +18,9 @@ def test_it_works_outside_a_project_and_says_what_it_skipped(tmp_path: Path) -> 
 def test_a_machine_that_runs_these_tests_is_able(project: Project) -> None:
     done = run_mlp(project, "doctor", "--no-network", "--json")
     found = {finding["name"]: finding["level"] for finding in json.loads(done.stdout)}
-    assert {name: found[name] for name in ("Python", "git", "git identity", "uv", "extra training", "writing")} == dict.fromkeys(
-        ("Python", "git", "git identity", "uv", "extra training", "writing"), "ok"
-    )
+    assert {
+        name: found[name] for name in ("Python", "git", "git identity", "uv", "extra training", "writing")
+    } == dict.fromkeys(("Python", "git", "git identity", "uv", "extra training", "writing"), "ok")
 
 
 def test_a_configured_server_that_is_away_is_a_problem(project: Project) -> None:

@@ -60,12 +60,20 @@ def test_without_an_identity_it_says_what_to_type_and_a_second_run_finishes(
     assert first_commit(folder) == ["Made the first commit."]
 
 
-def test_without_git_it_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_git_it_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
     with pytest.raises(UsageError, match="there is no git on this machine"):
         first_commit(folder)
 
 
 def test_make_runs_it_as_a_module(folder: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "platform_lib.cli.project.first_commit"], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "platform_lib.cli.project.first_commit"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stderr.splitlines() == ["Made a git repository.", "Made the first commit."]

@@ -16,13 +16,18 @@ def test_the_champion_answers_a_file(trained: Project, tmp_path: Path) -> None:
     written = pd.read_csv(tmp_path / "out.csv")
     assert done.stdout == f"{len(written)} rows predicted by sample-model version 1: {tmp_path / 'out.csv'}\n"
     model = load_model("sample-model/1", trained)
-    assert written["prediction"].tolist() == model.predict(pd.read_csv(trained.root / "data" / "sample.csv")).values.tolist()
+    assert (
+        written["prediction"].tolist()
+        == model.predict(pd.read_csv(trained.root / "data" / "sample.csv")).values.tolist()
+    )
     assert "\x1b" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_a_model_that_is_not_there_is_wrong_use_and_lists_what_is(trained: Project, tmp_path: Path) -> None:
-    done = run_mlp(trained, "predict", "data/sample.csv", "--out", str(tmp_path / "out.csv"), "--model", "@canary", expect=2)
+    done = run_mlp(
+        trained, "predict", "data/sample.csv", "--out", str(tmp_path / "out.csv"), "--model", "@canary", expect=2
+    )
     assert "sample-model has no alias 'canary'" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -20,7 +20,13 @@ def test_as_json_it_names_every_part(trained: Project, call_mlp: Callable[..., C
     found = json.loads(call_mlp(trained, "lineage", "sample-model/1", "--json").out)
 
     assert (found["version"], found["dirty"], found["flow_run"]) == ("1", False, "")
-    assert [len(found[name]) for name in ("git_commit", "data_hash", "config_hash", "lock_hash", "model_sha256")] == [40, 32, 64, 64, 64]
+    assert [len(found[name]) for name in ("git_commit", "data_hash", "config_hash", "lock_hash", "model_sha256")] == [
+        40,
+        32,
+        64,
+        64,
+        64,
+    ]
 
 
 def test_a_model_that_does_not_exist_exits_2(trained: Project, call_mlp: Callable[..., Called]) -> None:

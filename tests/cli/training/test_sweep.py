@@ -30,7 +30,9 @@ def _runs(project: Project) -> tuple[Any, list[Any]]:
     client = MlflowClient(tracking_uri(project, Settings()))
     experiment = client.get_experiment_by_name(project.name)
     assert experiment is not None
-    parent = client.search_runs([experiment.experiment_id], "tags.`mlp.kind` = 'sweep'", order_by=["attributes.start_time DESC"])[0]
+    parent = client.search_runs(
+        [experiment.experiment_id], "tags.`mlp.kind` = 'sweep'", order_by=["attributes.start_time DESC"]
+    )[0]
     below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     return parent, client.search_runs([experiment.experiment_id], below, order_by=["attributes.start_time ASC"])
 
@@ -39,7 +41,16 @@ def _runs(project: Project) -> tuple[Any, list[Any]]:
 def test_a_sweep_prints_the_best_first_and_the_line_that_trains_it(project: Project) -> None:
     done = run_mlp(project, "sweep", "model=logistic,forest", "--trials", "4", *FAST)
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["try", "balanced_accuracy", "±", "folds", "model", "C", "n_estimators", "min_samples_leaf"]
+    assert lines[0].split() == [
+        "try",
+        "balanced_accuracy",
+        "±",
+        "folds",
+        "model",
+        "C",
+        "n_estimators",
+        "min_samples_leaf",
+    ]
     scores = [float(line.split()[1]) for line in lines[1:5]]
     assert scores == sorted(scores, reverse=True)
     assert lines[5].startswith("4 tries, 0 failed; 2 folds of the training rows; MLflow run ")
@@ -47,7 +58,9 @@ def test_a_sweep_prints_the_best_first_and_the_line_that_trains_it(project: Proj
     assert lines[7].startswith("  mlp train model=")
     assert compose(project, shlex.split(lines[7])[2:]).config.model.name == lines[1].split()[3]
     assert "\x1b" not in done.stdout + done.stderr
-    assert [line.split(":")[0] for line in done.stderr.splitlines() if line.startswith("try")] == [f"try   {n}" for n in (1, 2, 3, 4)]
+    assert [line.split(":")[0] for line in done.stderr.splitlines() if line.startswith("try")] == [
+        f"try   {n}" for n in (1, 2, 3, 4)
+    ]
 
     parent, tries = _runs(project)
     assert (parent.info.status, parent.data.tags["mlp.ended"]) == ("FINISHED", "finished")
@@ -60,8 +73,13 @@ def test_a_sweep_prints_the_best_first_and_the_line_that_trains_it(project: Proj
 
 @pytest.mark.slow
 def test_tries_that_fail_are_recorded_and_all_failing_is_one_sentence(project: Project) -> None:
-    done = run_mlp(project, "sweep", "++search.space.logistic={C: {type: choice, choices: [-1.0, -2.0]}}", *FAST, expect=1)
-    assert "error: all 2 tries failed, the first with: InvalidParameterError: The 'C' parameter of LogisticRegression" in done.stderr
+    done = run_mlp(
+        project, "sweep", "++search.space.logistic={C: {type: choice, choices: [-1.0, -2.0]}}", *FAST, expect=1
+    )
+    assert (
+        "error: all 2 tries failed, the first with: InvalidParameterError: The 'C' parameter of LogisticRegression"
+        in done.stderr
+    )
     assert done.stdout == ""
     parent, tries = _runs(project)
     assert parent.info.status == "FAILED"
@@ -78,9 +96,26 @@ def test_the_best_is_trained_when_asked_for(project: Project) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one child alone")
 def test_ctrl_c_keeps_what_was_finished_and_ends_the_run(project: Project) -> None:
-    command = [sys.executable, "-m", "platform_lib.cli", "sweep", "model=forest", "--trials", "500", "search.folds=2", "--jobs", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "platform_lib.cli",
+        "sweep",
+        "model=forest",
+        "--trials",
+        "500",
+        "search.folds=2",
+        "--jobs",
+        "2",
+    ]
     process = subprocess.Popen(
-        command, cwd=project.root, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=project.root,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -100,5 +135,8 @@ def test_ctrl_c_keeps_what_was_finished_and_ends_the_run(project: Project) -> No
 def test_a_mistake_is_one_sentence_before_anything_is_recorded(project: Project) -> None:
     before = project.database.exists()
     done = run_mlp(project, "sweep", "model=logistic,forrest", expect=2)
-    assert done.stderr.splitlines()[-1] == "error: there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?"
+    assert (
+        done.stderr.splitlines()[-1]
+        == "error: there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?"
+    )
     assert project.database.exists() == before

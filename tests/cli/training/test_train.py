@@ -15,7 +15,9 @@ def project(trained: Project, tmp_path: Path) -> Project:
     return copy_of(trained, tmp_path / "project")
 
 
-def test_a_pass_is_printed_with_metrics_verdict_and_what_to_do_next(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_a_pass_is_printed_with_metrics_verdict_and_what_to_do_next(
+    project: Project, call_mlp: Callable[..., Called]
+) -> None:
     done = call_mlp(project, "train")
 
     assert done.code == 0
@@ -26,7 +28,9 @@ def test_a_pass_is_printed_with_metrics_verdict_and_what_to_do_next(project: Pro
     assert "Training in this process; no Prefect server is configured." in done.err
 
 
-def test_a_refusal_exits_1_with_the_reasons_and_says_who_serves(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_a_refusal_exits_1_with_the_reasons_and_says_who_serves(
+    project: Project, call_mlp: Callable[..., Called]
+) -> None:
     done = call_mlp(project, "train", "model.params.C=0.00001")
 
     assert done.code == 1
@@ -43,7 +47,12 @@ def test_no_promote_names_the_promotion_as_next_step(project: Project, call_mlp:
 def test_json_is_all_that_is_on_stdout(project: Project, call_mlp: Callable[..., Called]) -> None:
     result = json.loads(call_mlp(project, "train", "--json").out)
 
-    assert (result["version"], result["passed"], result["promoted"], result["champion_before"]) == ("2", True, True, "1")
+    assert (result["version"], result["passed"], result["promoted"], result["champion_before"]) == (
+        "2",
+        True,
+        True,
+        "1",
+    )
     assert result["verdict"]["metric"] == "balanced_accuracy"
 
 
@@ -54,7 +63,9 @@ def test_a_misspelt_choice_exits_2(project: Project, call_mlp: Callable[..., Cal
     assert done.err.splitlines()[-1].startswith("error: ")
 
 
-def test_a_dead_tracking_server_exits_3(project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_tracking_server_exits_3(
+    project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
     done = call_mlp(project, "train")

@@ -23,14 +23,23 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
         ("a,y\n", "has a header but no rows; add rows below it."),
         ("a,y\n1,p\n", "has 1 row with a target, expected at least two; add rows."),
         ("a,Y\n1,p\n2,q\n", "--target names the column 'y', which {file} has not; it has a, Y. Did you mean 'Y'?"),
-        ("a,y\n1,\n2,NA\n", "the target 'y' has no value in any row of {file}; choose another with --target, or fill it in."),
-        ("a,y\n1,p\n2,p\n", "the target 'y' has only one value in {file}, 'p': there is nothing to learn; choose another with --target."),
+        (
+            "a,y\n1,\n2,NA\n",
+            "the target 'y' has no value in any row of {file}; choose another with --target, or fill it in.",
+        ),
+        (
+            "a,y\n1,p\n2,p\n",
+            "the target 'y' has only one value in {file}, 'p': there is nothing to learn; choose another with --target.",
+        ),
         ("a,a,y\n1,2,p\n2,3,q\n", "columns 1 and 2 are all named 'a', expected each name once. Rename one."),
         (
             ",a,y\n0,1,p\n1,2,q\n",
             "column 1 has a blank name, expected a name for each column. If it is pandas' index, save with index=False. Name it or take it out.",
         ),
-        ("a, ,y\n0,1,p\n1,2,q\n", "column 2 has a blank name, expected a name for each column. Name it or take it out."),
+        (
+            "a, ,y\n0,1,p\n1,2,q\n",
+            "column 2 has a blank name, expected a name for each column. Name it or take it out.",
+        ),
         (
             "a,y\n1,p\n2,q\n".encode("utf-16"),
             "is not UTF-8: line 1 holds the byte 0xff. Save it as UTF-8; in a spreadsheet the choice is named 'CSV UTF-8'.",
@@ -67,9 +76,18 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
             "the target 'y' holds dates, but this project's task is classification, which predicts a class; choose another with --target.",
         ),
         ("y\np\nq\np\nq\n", "has no column to learn from besides target, id and time; add at least one."),
-        ("b,${a},y\n1,1,p\n2,2,q\n", "column 2 is named '${a}', but '${' in a name would be read as a reference by Hydra. Rename it."),
-        ('b,"two\nlines",y\n1,1,p\n2,2,q\n', "column 2 is named 'two\\nlines', which holds a character that cannot be printed. Rename it."),
-        ("b,???,y\n1,1,p\n2,2,q\n", "column 2 is named '???', which Hydra would read as a value to be filled in. Rename it."),
+        (
+            "b,${a},y\n1,1,p\n2,2,q\n",
+            "column 2 is named '${a}', but '${' in a name would be read as a reference by Hydra. Rename it.",
+        ),
+        (
+            'b,"two\nlines",y\n1,1,p\n2,2,q\n',
+            "column 2 is named 'two\\nlines', which holds a character that cannot be printed. Rename it.",
+        ),
+        (
+            "b,???,y\n1,1,p\n2,2,q\n",
+            "column 2 is named '???', which Hydra would read as a value to be filled in. Rename it.",
+        ),
     ],
     ids=[
         "empty",
@@ -96,13 +114,17 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
         "mandatory",
     ],
 )
-def test_a_bad_file_is_one_sentence(bare: Project, plan: Callable[..., ImportPlan], tmp_path: Path, content: str | bytes, sentence: str) -> None:
+def test_a_bad_file_is_one_sentence(
+    bare: Project, plan: Callable[..., ImportPlan], tmp_path: Path, content: str | bytes, sentence: str
+) -> None:
     before = snapshot(bare.root)
 
     with pytest.raises(UsageError) as caught:
         plan(content)
 
-    assert str(caught.value).endswith(sentence.format(file=tmp_path / "table.csv") if "{file}" in sentence else sentence)
+    assert str(caught.value).endswith(
+        sentence.format(file=tmp_path / "table.csv") if "{file}" in sentence else sentence
+    )
     assert "\n" not in str(caught.value)
     assert snapshot(bare.root) == before
 
@@ -130,8 +152,14 @@ def test_labels_do_not_fit_a_regression(tmp_path: Path, values: list[object], ki
     [
         ({"target": None}, "--target is missing: name the column of table.csv that is to be predicted."),
         ({"id": "key"}, "--id names the column 'key', which {file} has not; it has k, a, t, y."),
-        ({"id": "y"}, "the column 'y' is given for more than one of --target, --id and --time; name a different column for each."),
-        ({"id": "k"}, "the id column 'k' has no value in 1 row; fill it in, leave the rows out, or choose another with --id."),
+        (
+            {"id": "y"},
+            "the column 'y' is given for more than one of --target, --id and --time; name a different column for each.",
+        ),
+        (
+            {"id": "k"},
+            "the id column 'k' has no value in 1 row; fill it in, leave the rows out, or choose another with --id.",
+        ),
         (
             {"time": "a"},
             "the time column 'a' is of type integer, such as 1, expected ISO 8601 dates or times such as 2026-01-31 or 2026-01-31T12:00:00.",
@@ -144,11 +172,25 @@ def test_labels_do_not_fit_a_regression(tmp_path: Path, values: list[object], ki
             {"name": "null"},
             "--name is 'null', expected 1 to 60 lowercase letters, digits, dashes and underscores, starting with a letter, such as churn-2026.",
         ),
-        ({"mode": "append"}, "there is no table 'table' to append to; import it first without --append, or name another with --name."),
+        (
+            {"mode": "append"},
+            "there is no table 'table' to append to; import it first without --append, or name another with --name.",
+        ),
     ],
-    ids=["no-target", "no-such-id", "two-roles", "id-with-gap", "time-of-numbers", "name", "reserved-name", "append-to-nothing"],
+    ids=[
+        "no-target",
+        "no-such-id",
+        "two-roles",
+        "id-with-gap",
+        "time-of-numbers",
+        "name",
+        "reserved-name",
+        "append-to-nothing",
+    ],
 )
-def test_a_wrong_option_is_one_sentence(bare: Project, write: Callable[..., Path], request_: dict[str, str], sentence: str) -> None:
+def test_a_wrong_option_is_one_sentence(
+    bare: Project, write: Callable[..., Path], request_: dict[str, str], sentence: str
+) -> None:
     file = write("k,a,t,y\nk1,1,2026-01-01,p\n,2,2026-01-02,q\nk3,3,2026-01-03,p\nk4,4,2026-01-04,q\n")
 
     with pytest.raises(UsageError) as caught:

@@ -62,7 +62,9 @@ def rows_of(values: list[str], separator: str = ",") -> str:
         "hexadecimal",
     ],
 )
-def test_a_type_is_inferred_from_all_values(plan: Callable[..., ImportPlan], values: list[str], expected: Column) -> None:
+def test_a_type_is_inferred_from_all_values(
+    plan: Callable[..., ImportPlan], values: list[str], expected: Column
+) -> None:
     assert plan(rows_of(values)).contract.columns["a"] == expected
 
 
@@ -72,7 +74,10 @@ def test_a_late_value_decides_as_much_as_an_early_one(plan: Callable[..., Import
     done = plan(rows_of(values))
 
     assert done.contract.columns["a"].type == "string"
-    assert "mixed: 300000 of 300001 values are numbers, but 'unknown' in row 300000 is not, so all are text" in done.account.columns[0].reason
+    assert (
+        "mixed: 300000 of 300001 values are numbers, but 'unknown' in row 300000 is not, so all are text"
+        in done.account.columns[0].reason
+    )
 
 
 @pytest.mark.parametrize("marker", MISSING_MARKERS, ids=repr)
@@ -93,7 +98,10 @@ def test_each_marker_of_a_missing_value_is_missing_and_said(plan: Callable[..., 
         ("a, y\n 1, p\n2 ,q\n3,p\n4,q\n", "White space around values was taken away in a, y."),
         ("a,y,empty\n1,p,\n2,q,\n3,p,\n4,q,NA\n", "empty: left out, since no row has a value."),
         ("a,y\n1,p\n2,q\n3,p\n4,q\n5,\n6,NA\n", "2 rows without a target left out."),
-        ("a,y\n1,p\n1,p\n2,q\n3,q\n", "Exact copies of other rows: 1; kept, on the same side of the split as the rows they copy."),
+        (
+            "a,y\n1,p\n1,p\n2,q\n3,q\n",
+            "Exact copies of other rows: 1; kept, on the same side of the split as the rows they copy.",
+        ),
     ],
     ids=["semicolons", "decimal-commas", "tabs", "bars", "white-space", "empty-column", "no-target", "duplicates"],
 )
@@ -118,7 +126,10 @@ def test_a_byte_order_mark_is_no_part_of_a_name(plan: Callable[..., ImportPlan])
         (["1", "inf", "-Infinity", "4"], "2 infinite values became missing"),
         (["5", "5", "5", "5"], "constant: a model learns nothing from it"),
         (["007", "1", "2", "3"], "numbers with leading zeros are kept as text, as codes are"),
-        (["9007199254740993", "1", "2", "3"], "whole numbers beyond 2^53 are kept as text, since a model's numbers would merge neighbours"),
+        (
+            ["9007199254740993", "1", "2", "3"],
+            "whole numbers beyond 2^53 are kept as text, since a model's numbers would merge neighbours",
+        ),
         (["31.1.2026", "1.2.2026", "3.2.2026", "4.2.2026"], "kept as text; write dates as YYYY-MM-DD"),
         (["${x}", "b", "${x}", "b"], "its values are not listed as allowed, since Hydra would read one as a reference"),
     ],
@@ -179,7 +190,9 @@ def test_a_feature_that_gives_the_target_away_is_warned_about(
 
 
 def test_whole_numbers_in_a_float_column_are_classes(bare: Project, tmp_path: Path) -> None:
-    parquet.write_table(pa.table({"a": [1.0, 2.0, 3.0, 4.0, 5.0], "y": [0.0, 1.0, 0.0, 1.0, None]}), tmp_path / "t.parquet")
+    parquet.write_table(
+        pa.table({"a": [1.0, 2.0, 3.0, 4.0, 5.0], "y": [0.0, 1.0, 0.0, 1.0, None]}), tmp_path / "t.parquet"
+    )
 
     done = plan_import(bare, ImportRequest(file=tmp_path / "t.parquet", target="y"))
 
@@ -198,7 +211,10 @@ def test_the_key_is_the_id_or_else_every_column(plan: Callable[..., ImportPlan])
 def test_rows_of_one_id_are_said(plan: Callable[..., ImportPlan]) -> None:
     done = plan("k,a,y\nk1,1,p\nk1,2,q\nk3,3,p\nk4,4,q\n", id="k")
 
-    assert "1 row with an id of 'k' that is there before; rows of one id fall on the same side of the split." in done.account.notes
+    assert (
+        "1 row with an id of 'k' that is there before; rows of one id fall on the same side of the split."
+        in done.account.notes
+    )
 
 
 def test_parquet_types_are_taken_as_they_are(bare: Project, tmp_path: Path) -> None:
@@ -274,7 +290,9 @@ AWKWARD = [
 ]
 
 
-def test_awkward_names_survive_contract_hydra_parquet_and_frame(plan: Callable[..., ImportPlan], tmp_path: Path) -> None:
+def test_awkward_names_survive_contract_hydra_parquet_and_frame(
+    plan: Callable[..., ImportPlan], tmp_path: Path
+) -> None:
     header = ",".join('"' + name.replace('"', '""') + '"' for name in AWKWARD)
     lines = [",".join([*(str(row * 10 + place) for place in range(len(AWKWARD))), "pq"[row % 2]]) for row in range(4)]
     done = plan(f"{header},y\n" + "\n".join(lines) + "\n")
@@ -293,9 +311,30 @@ def test_awkward_names_survive_contract_hydra_parquet_and_frame(plan: Callable[.
 
 
 @pytest.mark.parametrize(
-    "value", ["1e3", "1_000", "0o7", ".5e1", "null", "true", "2026-01-31", "a: b", "ü", "~", "=", "${", "???", "'", "- x", "1:30", "nan"]
+    "value",
+    [
+        "1e3",
+        "1_000",
+        "0o7",
+        ".5e1",
+        "null",
+        "true",
+        "2026-01-31",
+        "a: b",
+        "ü",
+        "~",
+        "=",
+        "${",
+        "???",
+        "'",
+        "- x",
+        "1:30",
+        "nan",
+    ],
 )
-def test_categories_read_the_same_by_yaml_and_hydra(plan: Callable[..., ImportPlan], tmp_path: Path, value: str) -> None:
+def test_categories_read_the_same_by_yaml_and_hydra(
+    plan: Callable[..., ImportPlan], tmp_path: Path, value: str
+) -> None:
     done = plan(rows_of([value, "other", value, "other", "x"] * 2))
     (tmp_path / "conf" / "data").mkdir(parents=True)
     (tmp_path / "conf" / "data" / "t.yaml").write_text(dump_contract(done.contract), encoding="utf-8")

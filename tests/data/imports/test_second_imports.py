@@ -108,7 +108,10 @@ def test_append_keeps_the_hold_out(bare: Project, write: Callable[..., Path]) ->
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("k,size,y\nk5,1,p\n", "{file} lacks the column 'kind' of the table 'table'; add it, or import all rows anew with --replace."),
+        (
+            "k,size,y\nk5,1,p\n",
+            "{file} lacks the column 'kind' of the table 'table'; add it, or import all rows anew with --replace.",
+        ),
         (
             "k,size,kind,new,y\nk5,1,a,1,p\n",
             "{file} has the column 'new', which the table 'table' has not; take it out, or import all rows anew with --replace.",
@@ -128,12 +131,17 @@ def test_append_keeps_the_hold_out(bare: Project, write: Callable[..., Path]) ->
             "the class 'r' of the target 'y' has a single row, expected two or more: to learn from and to test on. "
             "Add rows, take the row out, or merge the class with another.",
         ),
-        ("k,size,kind,y\nk5,1,a,\n", "the target 'y' has no value in any row of {file}; choose another with --target, or fill it in."),
+        (
+            "k,size,kind,y\nk5,1,a,\n",
+            "the target 'y' has no value in any row of {file}; choose another with --target, or fill it in.",
+        ),
         (FIRST, "all 4 rows of {file} are in the table 'table' already; there is nothing to append."),
     ],
     ids=["column-lacks", "column-unknown", "fraction", "text", "single-row-class", "no-target", "appended-twice"],
 )
-def test_rows_that_do_not_fit_are_not_appended(table: Project, write: Callable[..., Path], content: str, sentence: str) -> None:
+def test_rows_that_do_not_fit_are_not_appended(
+    table: Project, write: Callable[..., Path], content: str, sentence: str
+) -> None:
     file = write(content, "more.csv")
 
     with pytest.raises(UsageError) as caught:
@@ -143,7 +151,9 @@ def test_rows_that_do_not_fit_are_not_appended(table: Project, write: Callable[.
 
 
 def test_append_with_another_target_is_refused(table: Project, write: Callable[..., Path]) -> None:
-    with pytest.raises(UsageError, match="--target is 'kind', but the table 'table' has y; leave --target out, or use --replace"):
+    with pytest.raises(
+        UsageError, match="--target is 'kind', but the table 'table' has y; leave --target out, or use --replace"
+    ):
         plan_import(table, ImportRequest(file=write(FIRST), target="kind", mode="append"))
 
 
@@ -162,7 +172,9 @@ def test_replace_keeps_what_people_decided(table: Project, write: Callable[..., 
         kind=Column(type="string", allowed=["a", "b", "z"]),
     )
 
-    done = import_file(table, write("k,size,kind,y\nk1,5,a,p\nk2,2,b,q\nk3,3,a,p\nk4,4,b,q\nk5,4,b,q\n"), mode="replace")
+    done = import_file(
+        table, write("k,size,kind,y\nk1,5,a,p\nk2,2,b,q\nk3,3,a,p\nk4,4,b,q\nk5,4,b,q\n"), mode="replace"
+    )
 
     columns = find_contract(table, "table").columns
     assert columns["k"] == Column(type="string", log=False)
@@ -189,7 +201,9 @@ def test_a_limit_that_was_taken_away_stays_away(table: Project, write: Callable[
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_a_column_that_was_taken_out_stays_out_but_in_the_file(table: Project, write: Callable[..., Path], mode: str) -> None:
+def test_a_column_that_was_taken_out_stays_out_but_in_the_file(
+    table: Project, write: Callable[..., Path], mode: str
+) -> None:
     edit(table, kind=None)
 
     import_file(table, write(FIRST.replace("k1,1", "k5,4")), mode=mode)
@@ -209,7 +223,9 @@ def test_replace_with_a_new_column_moves_no_row(bare: Project, write: Callable[.
     import_file(bare, write("k,size,y\n" + "".join(f"{k},{s},{y}\n" for k, s, y in rows)), target="y")
     before = sides(bare)
 
-    done = import_file(bare, write("k,new,size,y\n" + "".join(f"{k},{s / 7},{s},{y}\n" for k, s, y in rows)), mode="replace")
+    done = import_file(
+        bare, write("k,new,size,y\n" + "".join(f"{k},{s / 7},{s},{y}\n" for k, s, y in rows)), mode="replace"
+    )
 
     assert sides(bare) == before
     assert np.mean(list(before.values())) not in (0, 1)
@@ -225,7 +241,9 @@ def test_replace_with_a_new_column_moves_no_row(bare: Project, write: Callable[.
     ],
     ids=["key-column-gone", "key-column-becomes-text", "integer-becomes-number"],
 )
-def test_a_replacement_that_moves_rows_says_so(table: Project, write: Callable[..., Path], content: str, said: str | None) -> None:
+def test_a_replacement_that_moves_rows_says_so(
+    table: Project, write: Callable[..., Path], content: str, said: str | None
+) -> None:
     notes = plan_import(table, ImportRequest(file=write(content), mode="replace")).account.notes
 
     assert [note for note in notes if "hold-out" in note] == ([said] if said else [])

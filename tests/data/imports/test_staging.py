@@ -50,18 +50,25 @@ def test_only_the_name_on_one_line_of_the_configuration_changes(bare: Project, w
     ("before", "after"),
     [
         ("defaults:\n- data: old\n", "defaults:\n- data: table\n"),
-        ('defaults:\r\n  - "data": "old" # x\r\n  - data: second\r\n', 'defaults:\r\n  - "data": table # x\r\n  - data: second\r\n'),
+        (
+            'defaults:\r\n  - "data": "old" # x\r\n  - data: second\r\n',
+            'defaults:\r\n  - "data": table # x\r\n  - data: second\r\n',
+        ),
         ("# - data: no\nother:\n  - data: no\ndefaults:\n\n  # - data: no\n  - data:   old\n", None),
         ("defaults:\n  - data: old", "defaults:\n  - data: table"),
     ],
     ids=["no-indent", "quotes-and-crlf", "look-alikes", "no-last-newline"],
 )
-def test_the_selection_is_found_however_it_is_written(bare: Project, write: Callable[..., Path], before: str, after: str | None) -> None:
+def test_the_selection_is_found_however_it_is_written(
+    bare: Project, write: Callable[..., Path], before: str, after: str | None
+) -> None:
     (bare.conf_dir / "train.yaml").write_bytes(before.encode())
 
     import_file(bare, write(TABLE), target="y")
 
-    assert (bare.conf_dir / "train.yaml").read_bytes().decode() == (after or before.replace("  - data:   old", "  - data:   table"))
+    assert (bare.conf_dir / "train.yaml").read_bytes().decode() == (
+        after or before.replace("  - data:   old", "  - data:   table")
+    )
     assert selected_name(bare) == "table"
 
 
@@ -84,7 +91,9 @@ def test_the_selection_is_found_however_it_is_written(bare: Project, write: Call
     ],
     ids=["no-selection", "no-git", "a-file-of-the-user"],
 )
-def test_an_import_that_could_not_be_placed_is_refused_at_once(bare: Project, spoil: Callable[[Project], object], sentence: str) -> None:
+def test_an_import_that_could_not_be_placed_is_refused_at_once(
+    bare: Project, spoil: Callable[[Project], object], sentence: str
+) -> None:
     spoil(bare)
     before = snapshot(bare.root)
 
@@ -136,7 +145,9 @@ main(sys.argv[3:])
 def killed_import(project: Project, number: int, moment: str, *args: str) -> int:
     root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", KILLER, str(number), moment, "data", "import", *args]
-    return subprocess.run(command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True).returncode
+    return subprocess.run(
+        command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True
+    ).returncode
 
 
 STAGES = [
@@ -154,7 +165,9 @@ STAGES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "moment", "first"), STAGES, ids=[f"{moment}-{number}-{'first' if first else 'replacement'}" for number, moment, first in STAGES]
+    ("number", "moment", "first"),
+    STAGES,
+    ids=[f"{moment}-{number}-{'first' if first else 'replacement'}" for number, moment, first in STAGES],
 )
 def test_a_kill_at_any_moment_leaves_the_old_state_or_one_that_is_finished(
     bare: Project, write: Callable[..., Path], number: int, moment: str, first: bool
@@ -170,7 +183,9 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_one_that_is_finished(
     code = killed_import(bare, number, moment, str(file), "--target", "y", *([] if first else ["--replace"]))
 
     assert code not in (0, 1, 2, 70)
-    was_old = {name: content for name, content in snapshot(bare.root).items() if not name.startswith((".dvc", ".mlp"))} == before
+    was_old = {
+        name: content for name, content in snapshot(bare.root).items() if not name.startswith((".dvc", ".mlp"))
+    } == before
     if (number, moment) != (1, "before") and not first:
         with pytest.raises(UsageError, match="the import of 'table' was stopped half-way"):
             load_dataset(bare, find_contract(bare, "table"))
@@ -202,9 +217,13 @@ def test_an_import_that_is_at_work_is_not_touched(bare: Project, write: Callable
     staging = staging_folder(bare)
     staging.mkdir(parents=True)
     other = psutil.Process(os.getppid())
-    (staging / "owner.json").write_text(json.dumps({"pid": other.pid, "started": other.create_time()}), encoding="utf-8")
+    (staging / "owner.json").write_text(
+        json.dumps({"pid": other.pid, "started": other.create_time()}), encoding="utf-8"
+    )
 
-    with pytest.raises(UsageError, match=rf"another import is at work in this project \(process {other.pid}\); wait until it is done"):
+    with pytest.raises(
+        UsageError, match=rf"another import is at work in this project \(process {other.pid}\); wait until it is done"
+    ):
         import_file(bare, write(TABLE), target="y")
 
     assert not (bare.conf_dir / "data").exists()
@@ -215,4 +234,7 @@ def test_the_contract_explains_itself_and_is_read_back(bare: Project, write: Cal
 
     text = (bare.conf_dir / "data" / "table.yaml").read_text(encoding="utf-8")
     assert text.startswith("# The columns of data/table.parquet. Written by `mlp data import`")
-    assert yaml.safe_load(text)["columns"] == {"a": {"type": "integer", "min": 1, "max": 4}, "y": {"type": "string", "allowed": ["p", "q"]}}
+    assert yaml.safe_load(text)["columns"] == {
+        "a": {"type": "integer", "min": 1, "max": 4},
+        "y": {"type": "string", "allowed": ["p", "q"]},
+    }

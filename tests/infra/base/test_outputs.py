@@ -31,5 +31,7 @@ def test_another_contract_is_refused(version: str) -> None:
 
 
 def test_nothing_in_it_is_named_like_a_secret() -> None:
-    assert [name for name in outputs_data(SHARED) if any(word in name for word in ("secret", "password", "token", "key"))] == []
+    assert [
+        name for name in outputs_data(SHARED) if any(word in name for word in ("secret", "password", "token", "key"))
+    ] == []
     assert isinstance(SHARED, SharedOutputs)

@@ -17,28 +17,43 @@ Containers = list[kubernetes.core.v1.ContainerArgs]
 
 
 def program(
-    *, greeting: str = "hello", image: str = "local/web:1", ready: bool = True, order: bool = True, protect: bool = False
+    *,
+    greeting: str = "hello",
+    image: str = "local/web:1",
+    ready: bool = True,
+    order: bool = True,
+    protect: bool = False,
 ) -> Callable[[], None]:
     """A namespace, a config with an automatic name, and pods that read it behind a service."""
 
     def main() -> None:
         provider = kubernetes.Provider("cluster", kubeconfig="{}")
         opts = pulumi.ResourceOptions(provider=provider)
-        space = kubernetes.core.v1.Namespace("space", metadata={"name": "apply-itself", "labels": {"team": "none"}}, opts=opts)
+        space = kubernetes.core.v1.Namespace(
+            "space", metadata={"name": "apply-itself", "labels": {"team": "none"}}, opts=opts
+        )
         inside = pulumi.ResourceOptions(provider=provider, depends_on=[space] if order else [])
         meta = {"namespace": "apply-itself"}
         config = kubernetes.core.v1.ConfigMap("config", metadata=meta, data={"greeting": greeting}, opts=inside)
-        reads = {"name": "GREETING", "valueFrom": {"configMapKeyRef": {"name": config.metadata["name"], "key": "greeting"}}}
+        reads = {
+            "name": "GREETING",
+            "valueFrom": {"configMapKeyRef": {"name": config.metadata["name"], "key": "greeting"}},
+        }
         annotations = {} if ready else {"k8slab/ready": "false"}
         template = {
             "metadata": {"labels": {"app": "web"}, "annotations": annotations},
-            "spec": {"containers": [{"name": "web", "image": image, "env": [reads], "ports": [{"containerPort": 8000}]}]},
+            "spec": {
+                "containers": [{"name": "web", "image": image, "env": [reads], "ports": [{"containerPort": 8000}]}]
+            },
         }
         spec = {"selector": {"matchLabels": {"app": "web"}}, "progressDeadlineSeconds": 2, "template": template}
         kubernetes.apps.v1.Deployment("web", metadata={**meta, "name": "web"}, spec=spec, opts=inside)
         service = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}]}
         kubernetes.core.v1.Service(
-            "web", metadata={**meta, "name": "web"}, spec=service, opts=pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(protect=protect))
+            "web",
+            metadata={**meta, "name": "web"},
+            spec=service,
+            opts=pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(protect=protect)),
         )
 
     return main
@@ -64,7 +79,11 @@ def test_a_second_up_changes_nothing_a_change_only_what_it_names_and_destroy_lea
     assert stack.objects.snapshot() == deployed
 
     assert stack.up(graph(image="local/web:2")).names == {"updated": ["web"]}
-    assert stack.up(graph(image="local/web:2", greeting="good day")).names == {"created": ["config"], "updated": ["web"], "deleted": ["config"]}
+    assert stack.up(graph(image="local/web:2", greeting="good day")).names == {
+        "created": ["config"],
+        "updated": ["web"],
+        "deleted": ["config"],
+    }
 
     stack.destroy()
     assert stack.objects.snapshot().keys() == before.keys()
@@ -94,12 +113,19 @@ def test_a_misspelt_field_and_anothers_object_are_refused(stack: Stack, lab: Lab
     lab.kubectl("delete", "namespace", "apply-itself")
 
     wrong = graph()
-    wrong.one("kubernetes:apps/v1:Deployment").inputs["spec"]["template"]["spec"]["containers"][0]["imagePullPolicies"] = "Always"
+    wrong.one("kubernetes:apps/v1:Deployment").inputs["spec"]["template"]["spec"]["containers"][0][
+        "imagePullPolicies"
+    ] = "Always"
     with pytest.raises(ApplyError, match=r"imagePullPolicies: field not declared in schema"):
         stack.up(wrong)
 
 
 def test_the_stub_charts_hold_values_to_the_real_charts_schemas(lab: Lab, tmp_path: Path, chart_mirror: Path) -> None:
-    wrong = {"name": "traefik", "namespace": "default", "chart": str(chart_mirror / "traefik"), "values": {"globalArguments": []}}
+    wrong = {
+        "name": "traefik",
+        "namespace": "default",
+        "chart": str(chart_mirror / "traefik"),
+        "values": {"globalArguments": []},
+    }
     with pytest.raises(RuntimeError, match="globalArguments"):
         Stack(lab, tmp_path).releases.upgrade(wrong)

@@ -16,7 +16,19 @@ from tests.infra.certificates import Authority
 from tests.infra.edge_lab import Edge
 from tests.infra.harness.apply import Stack, wait_until
 from tests.infra.harness.objects import Objects, Reference, Refused
-from tests.infra.outside import DOMAIN, MODEL, SESSION, STRANGER, TEAM, Outside, handshake, is_up, raw_request, sample_row, serve
+from tests.infra.outside import (
+    DOMAIN,
+    MODEL,
+    SESSION,
+    STRANGER,
+    TEAM,
+    Outside,
+    handshake,
+    is_up,
+    raw_request,
+    sample_row,
+    serve,
+)
 from tests.infra.programs import model_graph
 from tests.infra.stacks import run_stack
 from tests.k8slab.lab import Lab
@@ -51,15 +63,23 @@ def key_and_folder(template_source: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def outside(
-    platform: Stack, network: Network, trained: Project, key_and_folder: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+    platform: Stack,
+    network: Network,
+    trained: Project,
+    key_and_folder: tuple[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Outside]:
     from infra_stack.edge import SERVICES
 
     key, folder = key_and_folder
     published = platform.objects.get(Reference("v1", "ConfigMap", TEAM, OUTPUTS_CONFIG_MAP))
     assert published
-    model = Stack(platform.objects.lab, tmp_path_factory.mktemp("model"), as_user=f"system:serviceaccount:{TEAM}:deployer")
-    graph = model_graph(folder, "production", published["data"], image=DIGEST, minReplicas=1, rateLimit=20, rateLimitBurst=20)
+    model = Stack(
+        platform.objects.lab, tmp_path_factory.mktemp("model"), as_user=f"system:serviceaccount:{TEAM}:deployer"
+    )
+    graph = model_graph(
+        folder, "production", published["data"], image=DIGEST, minReplicas=1, rateLimit=20, rateLimitBurst=20
+    )
     graph.one("kubernetes:apps/v1:Deployment").inputs["spec"]["minReadySeconds"] = 0
     model.up(graph)
     authority = Authority(tmp_path_factory.mktemp("authority"))
@@ -113,13 +133,22 @@ def test_the_real_model_server_answers_with_a_key_and_only_at_its_own_path(outsi
     row = sample_row(trained)
     with outside.edge.https() as client:
         answer = client.post(
-            f"https://models.{DOMAIN}/models/{MODEL}/predict", json={"rows": [row]}, headers={"Authorization": f"Bearer {outside.key}"}
+            f"https://models.{DOMAIN}/models/{MODEL}/predict",
+            json={"rows": [row]},
+            headers={"Authorization": f"Bearer {outside.key}"},
         )
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"]["name"] == MODEL and len(answer.json()["predictions"]) == 1
     assert outside.predict(key="").status_code == 401
     assert outside.predict(key="wrong").status_code == 401
-    for path in ("/predict", "/models/predict", f"/models/{MODEL}", f"/models/{MODEL}-two/predict", "/models/other/predict", "/"):
+    for path in (
+        "/predict",
+        "/models/predict",
+        f"/models/{MODEL}",
+        f"/models/{MODEL}-two/predict",
+        "/models/other/predict",
+        "/",
+    ):
         assert outside.predict(path).status_code == 404, path
 
 
@@ -140,7 +169,10 @@ def test_metrics_have_no_way_in(outside: Outside) -> None:
                 answer = client.send(raw_request(ui, path))
             assert answer.status_code in (400, 404), (ui, path, answer.status_code, answer.text)
     for path in (f"/models/{MODEL}/metrics", "/metrics", f"/models/{MODEL}/..%2fmetrics"):
-        assert outside.get("models", path, headers={"Authorization": f"Bearer {outside.key}"}).status_code in (400, 404), path
+        assert outside.get("models", path, headers={"Authorization": f"Bearer {outside.key}"}).status_code in (
+            400,
+            404,
+        ), path
 
 
 def test_encoded_and_climbing_paths_reach_nothing_but_what_they_say(outside: Outside) -> None:
@@ -166,7 +198,9 @@ def test_a_user_interface_redirects_to_the_login_and_opens_after_it(outside: Out
         pytest.skip(f"{ui} has no pods in this stack")
     refused = outside.get(ui, "/deep/link?run=1")
     assert refused.status_code == 302
-    assert refused.headers["location"] == f"https://issuer.invalid/authorize?state=https://{ui}.{DOMAIN}/deep/link?run=1"
+    assert (
+        refused.headers["location"] == f"https://issuer.invalid/authorize?state=https://{ui}.{DOMAIN}/deep/link?run=1"
+    )
     opened = outside.get(ui, "/deep/link?run=1", headers=SESSION)
     assert (opened.status_code, opened.json()["path"]) == (200, "/deep/link?run=1")
     assert opened.json()["headers"]["x-auth-request-email"] == "ada@example.com"
@@ -213,15 +247,29 @@ def test_bodies_that_are_too_large_are_refused(outside: Outside) -> None:
         assert answer.status_code == 413
         key = {"Authorization": f"Bearer {outside.key}", "Content-Type": "application/json"}
         wait_until(
-            lambda: client.post(f"https://models.{DOMAIN}/models/{MODEL}/predict", content=b" " * (17 << 20), headers=key).status_code == 413,
+            lambda: (
+                client.post(
+                    f"https://models.{DOMAIN}/models/{MODEL}/predict", content=b" " * (17 << 20), headers=key
+                ).status_code
+                == 413
+            ),
             "a body of 17 MiB is not refused",
         )
 
 
 def route(**changes: Any) -> dict[str, Any]:
-    rule = {"kind": "Rule", "match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/churn/`)", "services": [{"name": "churn", "port": 8000}]}
+    rule = {
+        "kind": "Rule",
+        "match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/churn/`)",
+        "services": [{"name": "churn", "port": 8000}],
+    }
     spec = {"entryPoints": ["websecure"], "tls": {}, "routes": [rule | changes.pop("rule", {})]} | changes
-    return {"apiVersion": "traefik.io/v1alpha1", "kind": "IngressRoute", "metadata": {"name": "claim", "namespace": "team-churn"}, "spec": spec}
+    return {
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "IngressRoute",
+        "metadata": {"name": "claim", "namespace": "team-churn"},
+        "spec": spec,
+    }
 
 
 @pytest.mark.parametrize(
@@ -230,7 +278,10 @@ def route(**changes: Any) -> dict[str, Any]:
         ({"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/fraud/`)"}}, "may route no other"),
         ({"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/`)"}}, "has to be"),
         ({"rule": {"match": f"Host(`mlflow.{DOMAIN}`) && PathPrefix(`/models/churn/`)"}}, "has to be"),
-        ({"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/churn/`) || Host(`auth.{DOMAIN}`)"}}, "has to be"),
+        (
+            {"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/churn/`) || Host(`auth.{DOMAIN}`)"}},
+            "has to be",
+        ),
         ({"rule": {"match": "PathPrefix(`/`)"}}, "has to be"),
         ({"rule": {"priority": 1000}}, "priority"),
         ({"rule": {"services": [{"name": "mlflow", "namespace": "mlp-mlflow", "port": 5000}]}}, "own namespace"),
@@ -240,7 +291,9 @@ def route(**changes: Any) -> dict[str, Any]:
         ({"tls": {"options": {"name": "weak"}}}, "tls has to be"),
     ],
 )
-def test_a_route_that_claims_what_is_not_the_teams_is_refused(platform: Stack, claim: dict[str, Any], reason: str) -> None:
+def test_a_route_that_claims_what_is_not_the_teams_is_refused(
+    platform: Stack, claim: dict[str, Any], reason: str
+) -> None:
     ci = Objects(platform.objects.lab, as_user="system:serviceaccount:team-churn:deployer")
     with pytest.raises(Refused, match=reason):
         ci.apply(route(**json.loads(json.dumps(claim))))
@@ -254,6 +307,11 @@ def test_a_team_may_route_its_own_models_and_nothing_in_anothers_namespace(platf
     other["metadata"]["namespace"] = TEAM
     with pytest.raises(Refused, match="403"):
         ci.apply(other)
-    option = {"apiVersion": "traefik.io/v1alpha1", "kind": "TLSOption", "metadata": {"name": "default", "namespace": "team-churn"}, "spec": {}}
+    option = {
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "TLSOption",
+        "metadata": {"name": "default", "namespace": "team-churn"},
+        "spec": {},
+    }
     with pytest.raises(Refused, match=r"403|the platform's"):
         platform.objects.apply(option)

@@ -41,7 +41,9 @@ def shared(chart_mirror: Path) -> Callable[..., Graph]:
 
 
 @pytest.fixture(scope="module")
-def platform(lab: Lab, before: set[Reference], shared: Callable[..., Graph], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def platform(
+    lab: Lab, before: set[Reference], shared: Callable[..., Graph], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     stack = Stack(lab, tmp_path_factory.mktemp("local"))
     try:
         stack.up(shared())
@@ -67,7 +69,9 @@ def model(platform: Stack, folder: Path) -> Callable[..., Graph]:
 
     def make(**changes: Any) -> Graph:
         made = model_graph(folder, "production", published["data"], **{"image": DIGEST, **changes})
-        made.one("kubernetes:apps/v1:Deployment").inputs["spec"]["minReadySeconds"] = 0  # fake pods need no time to prove themselves
+        made.one("kubernetes:apps/v1:Deployment").inputs["spec"]["minReadySeconds"] = (
+            0  # fake pods need no time to prove themselves
+        )
         return made
 
     return make
@@ -81,7 +85,9 @@ def endpoint(platform: Stack, tmp_path: Path) -> Iterator[Stack]:
     stack.destroy(lift_protection=True)
 
 
-def test_everything_is_accepted_and_rolls_out_and_a_second_up_changes_nothing(platform: Stack, shared: Callable[..., Graph]) -> None:
+def test_everything_is_accepted_and_rolls_out_and_a_second_up_changes_nothing(
+    platform: Stack, shared: Callable[..., Graph]
+) -> None:
     deployed = platform.objects.snapshot()
     assert platform.up(shared()).names == {}
     assert platform.objects.snapshot() == deployed
@@ -91,16 +97,22 @@ def test_everything_is_accepted_and_rolls_out_and_a_second_up_changes_nothing(pl
 
 
 def test_the_admission_policy_is_understood_by_the_api_server(platform: Stack) -> None:
-    policy = platform.objects.get(Reference("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "", "mlp-team-routes"))
+    policy = platform.objects.get(
+        Reference("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "", "mlp-team-routes")
+    )
     assert policy and policy["status"]["typeChecking"] == {}  # it would hold warnings
 
 
-def test_a_changed_setting_touches_what_it_should_and_nothing_else(platform: Stack, shared: Callable[..., Graph]) -> None:
+def test_a_changed_setting_touches_what_it_should_and_nothing_else(
+    platform: Stack, shared: Callable[..., Graph]
+) -> None:
     changed = platform.up(shared(metrics_retention_days=3))
     assert [urn.rpartition("::")[0].rpartition("$")[2] for urn in changed.updated] == ["kubernetes:helm.sh/v3:Release"]
     assert (changed.created, changed.deleted) == ([], [])
 
-    more = platform.up(shared(metrics_retention_days=3, teams=["demo", "second"], team_models=["demo=churn-*", "second=second"]))
+    more = platform.up(
+        shared(metrics_retention_days=3, teams=["demo", "second"], team_models=["demo=churn-*", "second=second"])
+    )
     with pytest.raises(ApplyError, match=r"protected.*::team-second"):  # a team's namespace holds its request logs
         platform.up(shared())
     platform.up(shared(), lift_protection=True)
@@ -110,17 +122,23 @@ def test_a_changed_setting_touches_what_it_should_and_nothing_else(platform: Sta
     assert touched == ["Certificate", "Cluster", "Namespace", "NetworkPolicy", "Secret"]
 
 
-def test_a_service_that_never_gets_ready_ends_the_up_with_the_reason_and_the_next_one_finishes(platform: Stack, shared: Callable[..., Graph]) -> None:
+def test_a_service_that_never_gets_ready_ends_the_up_with_the_reason_and_the_next_one_finishes(
+    platform: Stack, shared: Callable[..., Graph]
+) -> None:
     broken = shared()
     spec = broken.one("kubernetes:apps/v1:Deployment", "mlflow").inputs["spec"]
     spec["progressDeadlineSeconds"] = 8
     spec["template"]["metadata"].setdefault("annotations", {})["k8slab/ready"] = "false"
-    with pytest.raises(ApplyError, match=r"::mlflow: Deployment mlp-mlflow/mlflow: .*timed out progressing.* is not ready"):
+    with pytest.raises(
+        ApplyError, match=r"::mlflow: Deployment mlp-mlflow/mlflow: .*timed out progressing.* is not ready"
+    ):
         platform.up(broken)
     platform.up(shared())
 
 
-def test_a_model_rolls_out_with_the_rights_of_ci_and_destroy_leaves_nothing(platform: Stack, endpoint: Stack, model: Callable[..., Graph]) -> None:
+def test_a_model_rolls_out_with_the_rights_of_ci_and_destroy_leaves_nothing(
+    platform: Stack, endpoint: Stack, model: Callable[..., Graph]
+) -> None:
     before = platform.objects.snapshot()
     assert len(endpoint.up(model()).created) >= 12
 
@@ -132,13 +150,19 @@ def test_a_model_rolls_out_with_the_rights_of_ci_and_destroy_leaves_nothing(plat
     assert platform.objects.snapshot().keys() == before.keys()
 
 
-def test_a_new_image_touches_the_deployment_alone_and_new_keys_roll_the_pods(endpoint: Stack, model: Callable[..., Graph], folder: Path) -> None:
+def test_a_new_image_touches_the_deployment_alone_and_new_keys_roll_the_pods(
+    endpoint: Stack, model: Callable[..., Graph], folder: Path
+) -> None:
     endpoint.up(model())
     newer = DIGEST.replace("0" * 64, "2" * 64)
     assert endpoint.up(model(image=newer)).names == {"updated": ["churn-model"]}
 
     (folder / "keys.yaml").write_text(KEYS.replace("shop", "till"), encoding="utf-8")
-    assert endpoint.up(model(image=newer)).names == {"created": ["churn-model-keys"], "updated": ["churn-model"], "deleted": ["churn-model-keys"]}
+    assert endpoint.up(model(image=newer)).names == {
+        "created": ["churn-model-keys"],
+        "updated": ["churn-model"],
+        "deleted": ["churn-model-keys"],
+    }
     (folder / "keys.yaml").write_text(KEYS, encoding="utf-8")
 
 
@@ -146,7 +170,13 @@ def test_every_setting_of_an_endpoint_is_taken_and_its_log_is_kept(
     platform: Stack, endpoint: Stack, model: Callable[..., Graph], shared: Callable[..., Graph]
 ) -> None:
     platform.up(shared(request_rate_scaling=True))
-    more = {"requestsPerReplica": "50", "requestLog": "volume", "oidcIssuer": "https://issuer.invalid", "oidcAudience": "churn", "version": "7"}
+    more = {
+        "requestsPerReplica": "50",
+        "requestLog": "volume",
+        "oidcIssuer": "https://issuer.invalid",
+        "oidcAudience": "churn",
+        "version": "7",
+    }
     endpoint.up(model(**more))
     assert platform.objects.get(Reference("keda.sh/v1alpha1", "ScaledObject", TEAM, "churn-model"))
     endpoint.up(model(**more, exposure="cluster"))
@@ -160,12 +190,16 @@ def test_every_setting_of_an_endpoint_is_taken_and_its_log_is_kept(
     platform.objects.delete(claim)
 
 
-def test_a_model_that_never_gets_ready_or_may_not_run_ends_the_up_with_the_reason(endpoint: Stack, model: Callable[..., Graph]) -> None:
+def test_a_model_that_never_gets_ready_or_may_not_run_ends_the_up_with_the_reason(
+    endpoint: Stack, model: Callable[..., Graph]
+) -> None:
     broken = model()
     deployment = broken.one("kubernetes:apps/v1:Deployment").inputs["spec"]
     deployment["progressDeadlineSeconds"] = 5
     deployment["template"]["metadata"].setdefault("annotations", {})["k8slab/ready"] = "false"
-    with pytest.raises(ApplyError, match=r"churn-model: Deployment team-demo/churn-model: .*timed out progressing.* is not ready"):
+    with pytest.raises(
+        ApplyError, match=r"churn-model: Deployment team-demo/churn-model: .*timed out progressing.* is not ready"
+    ):
         endpoint.up(broken)
 
     deployment["template"]["metadata"]["annotations"] = {}
@@ -201,7 +235,9 @@ class OnCluster:
         return self._outputs
 
 
-def test_mlp_deploy_goes_back_to_the_image_before_when_the_next_never_gets_ready(endpoint: Stack, model: Callable[..., Graph]) -> None:
+def test_mlp_deploy_goes_back_to_the_image_before_when_the_next_never_gets_ready(
+    endpoint: Stack, model: Callable[..., Graph]
+) -> None:
     newer = DIGEST.replace("0" * 64, "3" * 64)
     engine = OnCluster(endpoint, model, broken=(newer,))
     said: list[str] = []
@@ -219,7 +255,9 @@ def test_mlp_deploy_goes_back_to_the_image_before_when_the_next_never_gets_ready
     assert live["status"]["updatedReplicas"] == live["status"]["availableReplicas"] == live["status"]["replicas"]
 
 
-def test_destroy_is_refused_while_data_is_protected_and_leaves_nothing_when_it_is_lifted(platform: Stack, before: set[Reference]) -> None:
+def test_destroy_is_refused_while_data_is_protected_and_leaves_nothing_when_it_is_lifted(
+    platform: Stack, before: set[Reference]
+) -> None:
     with pytest.raises(ApplyError, match="protected"):
         platform.destroy()
     platform.destroy(lift_protection=True)

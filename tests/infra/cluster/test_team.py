@@ -39,7 +39,9 @@ def team(chart_mirror: Path) -> Callable[..., Graph]:
 
 
 @pytest.fixture(scope="module")
-def platform(lab: Lab, before: set[Reference], team: Callable[..., Graph], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def platform(
+    lab: Lab, before: set[Reference], team: Callable[..., Graph], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     stack = Stack(lab, tmp_path_factory.mktemp("team"))
     try:
         stack.up(team())
@@ -55,7 +57,12 @@ def kind_of(urn: str) -> str:
 def pod_templates(stack: Stack) -> dict[Reference, dict[str, Any]]:
     """Of every workload in the cluster, charts' and ours, as the API server holds it."""
     found = {}
-    for kind, api_version in (("Deployment", "apps/v1"), ("StatefulSet", "apps/v1"), ("DaemonSet", "apps/v1"), ("Job", "batch/v1")):
+    for kind, api_version in (
+        ("Deployment", "apps/v1"),
+        ("StatefulSet", "apps/v1"),
+        ("DaemonSet", "apps/v1"),
+        ("Job", "batch/v1"),
+    ):
         for item in stack.objects.lab.request("GET", f"/apis/{api_version}/{kind.lower()}s")["items"]:
             meta = item["metadata"]
             found[Reference(api_version, kind, meta["namespace"], meta["name"])] = item["spec"]["template"]
@@ -65,18 +72,25 @@ def pod_templates(stack: Stack) -> dict[Reference, dict[str, Any]]:
 def selected(policy: Mapping[str, Any], template: Mapping[str, Any]) -> bool:
     """Whether a NetworkPolicy is about these pods; a selector by expressions alone is about a team's runs, which are no workload here."""
     wanted = policy["spec"]["podSelector"]
-    return not wanted.get("matchExpressions") and (wanted.get("matchLabels") or {}).items() <= template["metadata"]["labels"].items()
+    return (
+        not wanted.get("matchExpressions")
+        and (wanted.get("matchLabels") or {}).items() <= template["metadata"]["labels"].items()
+    )
 
 
 def outside_ports(stack: Stack, at: Reference, template: Mapping[str, Any]) -> set[int]:
     """Ports at which the NetworkPolicies let these pods reach any address."""
     policies = stack.objects.select("networking.k8s.io/v1", "NetworkPolicy", at.namespace)
     rules = [rule for policy in policies if selected(policy, template) for rule in policy["spec"].get("egress") or []]
-    anywhere = [rule for rule in rules if any((peer.get("ipBlock") or {}).get("cidr") == EVERYWHERE for peer in rule["to"])]
+    anywhere = [
+        rule for rule in rules if any((peer.get("ipBlock") or {}).get("cidr") == EVERYWHERE for peer in rule["to"])
+    ]
     return {port["port"] for rule in anywhere for port in rule["ports"]}
 
 
-def test_everything_is_accepted_and_rolls_out_and_a_second_up_changes_nothing(platform: Stack, team: Callable[..., Graph]) -> None:
+def test_everything_is_accepted_and_rolls_out_and_a_second_up_changes_nothing(
+    platform: Stack, team: Callable[..., Graph]
+) -> None:
     deployed = platform.objects.snapshot()
     assert platform.up(team()).names == {}
     assert platform.objects.snapshot() == deployed
@@ -88,7 +102,11 @@ def test_what_is_elsewhere_is_not_made_here_and_its_secrets_lie_in_secrets_alone
     kinds = {item.reference.kind for item in platform.state.values() if item.reference}
     assert not kinds & {"Cluster", "PersistentVolumeClaim"}
     plain = json.dumps(
-        [item.inputs for item in platform.state.values() if item.reference is None or item.reference.kind not in ("Secret", "Middleware")]
+        [
+            item.inputs
+            for item in platform.state.values()
+            if item.reference is None or item.reference.kind not in ("Secret", "Middleware")
+        ]
     )
     secrets = [value for value in SECRETS["team"].values() if isinstance(value, str)]
     secrets += [entry.partition("=")[2] for entry in SECRETS["team"]["team_prefect_database_urls"]]
@@ -96,16 +114,29 @@ def test_what_is_elsewhere_is_not_made_here_and_its_secrets_lie_in_secrets_alone
     live = [item for item in platform.state.values() if item.reference and item.reference.kind == "Secret"]
     kept = json.dumps([item.inputs.get("stringData") for item in live])
     assert [secret for secret in secrets if json.dumps(secret)[1:-1] not in kept] == []
-    [issuer] = [item.reference for item in platform.state.values() if item.reference and item.reference.kind == "ClusterIssuer"]
+    [issuer] = [
+        item.reference for item in platform.state.values() if item.reference and item.reference.kind == "ClusterIssuer"
+    ]
     live_issuer = platform.objects.get(issuer)
     assert live_issuer and live_issuer["spec"]["acme"]["email"] == example("team")["acme_email"]
 
 
 def test_no_namespace_of_the_platform_takes_a_pod_that_sees_its_node(platform: Stack) -> None:
     for namespace in PLATFORM_NAMESPACES:
-        exporter = {"hostNetwork": True, "hostPID": True, "containers": [{"name": "node-exporter", "image": "stub.invalid/node-exporter:1"}]}
+        exporter = {
+            "hostNetwork": True,
+            "hostPID": True,
+            "containers": [{"name": "node-exporter", "image": "stub.invalid/node-exporter:1"}],
+        }
         with pytest.raises(Refused, match=r"violates PodSecurity .restricted"):
-            platform.objects.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "exporter", "namespace": namespace}, "spec": exporter})
+            platform.objects.apply(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": "exporter", "namespace": namespace},
+                    "spec": exporter,
+                }
+            )
 
 
 def test_a_changed_setting_touches_what_it_should_and_nothing_else(platform: Stack, team: Callable[..., Graph]) -> None:
@@ -120,12 +151,19 @@ def test_a_changed_setting_touches_what_it_should_and_nothing_else(platform: Sta
 def test_an_installation_without_the_internet_takes_everything_from_its_mirrors(
     platform: Stack, team: Callable[..., Graph], chart_mirror: Path
 ) -> None:
-    settings = {"domain": example("team")["domain"], **MIRRORED, "chart_mirror": str(chart_mirror), "acme_server": INTERNAL_AUTHORITY}
+    settings = {
+        "domain": example("team")["domain"],
+        **MIRRORED,
+        "chart_mirror": str(chart_mirror),
+        "acme_server": INTERNAL_AUTHORITY,
+    }
     platform.up(team(**settings))
 
     releases = [item.inputs for item in platform.state.values() if item.resource.type == RELEASE]
     assert len(releases) == len(CHARTS) - 1
-    assert [r["name"] for r in releases if not r["chart"].startswith(f"{chart_mirror}/") or r.get("repositoryOpts")] == []
+    assert [
+        r["name"] for r in releases if not r["chart"].startswith(f"{chart_mirror}/") or r.get("repositoryOpts")
+    ] == []
 
     templates = pod_templates(platform)
     containers = {
@@ -135,20 +173,28 @@ def test_an_installation_without_the_internet_takes_everything_from_its_mirrors(
         for container in made["spec"].get(part, [])
     }
     assert len(templates) >= 14
-    assert [at for at, container in containers.items() if not container["image"].startswith(f"{MIRRORED['image_registry']}/")] == []
+    assert [
+        at
+        for at, container in containers.items()
+        if not container["image"].startswith(f"{MIRRORED['image_registry']}/")
+    ] == []
 
     leaving = {
         at: ports
         for at, made in templates.items()
         if (ports := outside_ports(platform, at, made)) and not made["spec"].get("automountServiceAccountToken")
     }
-    cert_manager = Reference("apps/v1", "Deployment", "mlp-ingress", "cert-manager")  # its namespace is open: operators talk to the API server
+    cert_manager = Reference(
+        "apps/v1", "Deployment", "mlp-ingress", "cert-manager"
+    )  # its namespace is open: operators talk to the API server
     for at in (*(at for at, ports in leaving.items() if 443 in ports), cert_manager):
         for container in templates[at]["spec"]["containers"]:
             environment = {entry["name"]: entry.get("value") for entry in container["env"]}
             assert (environment["HTTPS_PROXY"], environment["https_proxy"]) == (MIRRORED["http_proxy"],) * 2, at
             assert environment["NO_PROXY"].endswith(MIRRORED["no_proxy"]) and ".svc" in environment["NO_PROXY"], at
-            [volume] = [v for v in templates[at]["spec"]["volumes"] if (v.get("configMap") or {}).get("name") == "platform-ca"]
+            [volume] = [
+                v for v in templates[at]["spec"]["volumes"] if (v.get("configMap") or {}).get("name") == "platform-ca"
+            ]
             [mount] = [m for m in container["volumeMounts"] if m["name"] == volume["name"]]
             assert any((value or "").startswith(mount["mountPath"]) for value in environment.values()), at
         bundle = platform.objects.get(Reference("v1", "ConfigMap", at.namespace, "platform-ca"))
@@ -163,25 +209,45 @@ def test_an_installation_without_the_internet_takes_everything_from_its_mirrors(
         for text in strings(item.inputs)
         for host in re.findall(r"\b[a-z][a-z0-9+]*://(?:[^/\s@]*@)?([A-Za-z0-9.-]+)", text)
     }
-    namespaces = {item.reference.name for item in platform.state.values() if item.reference and item.reference.kind == "Namespace"}
+    namespaces = {
+        item.reference.name for item in platform.state.values() if item.reference and item.reference.kind == "Namespace"
+    }
 
     def is_inside(host: str) -> bool:
         _, _, rest = host.partition(".")
-        return host in ("127.0.0.1", "0.0.0.0") or not rest or rest.removesuffix(".cluster.local").removesuffix(".svc") in namespaces
+        return (
+            host in ("127.0.0.1", "0.0.0.0")
+            or not rest
+            or rest.removesuffix(".cluster.local").removesuffix(".svc") in namespaces
+        )
 
-    assert {(host, name) for host, name in named if not is_inside(host) and host not in given and not host.endswith(settings["domain"])} == set()
+    assert {
+        (host, name)
+        for host, name in named
+        if not is_inside(host) and host not in given and not host.endswith(settings["domain"])
+    } == set()
 
 
-def test_destroy_is_refused_while_data_is_protected_then_goes_in_order_and_leaves_nothing(platform: Stack, before: set[Reference]) -> None:
+def test_destroy_is_refused_while_data_is_protected_then_goes_in_order_and_leaves_nothing(
+    platform: Stack, before: set[Reference]
+) -> None:
     with pytest.raises(ApplyError, match="protected"):
         platform.destroy()
-    charts = {Path(item.inputs["chart"]).name.partition("-")[0]: urn for urn, item in platform.state.items() if item.resource.type == RELEASE}
+    charts = {
+        Path(item.inputs["chart"]).name.partition("-")[0]: urn
+        for urn, item in platform.state.items()
+        if item.resource.type == RELEASE
+    }
     kinds = {urn: item.reference for urn, item in platform.state.items() if item.reference}
     removed = platform.destroy(lift_protection=True)
 
     for group, chart in (("traefik.io", "traefik"), ("cert-manager.io", "cert"), ("monitoring.coreos.com", "kube")):
         custom = [removed.index(urn) for urn, reference in kinds.items() if reference.api_version.startswith(group)]
         assert custom and max(custom) < removed.index(charts[chart]), f"{group} needs {chart} to be deleted"
-    spaces = [removed.index(urn) for urn, reference in kinds.items() if reference.kind == "Namespace" and reference.name in PLATFORM_NAMESPACES]
+    spaces = [
+        removed.index(urn)
+        for urn, reference in kinds.items()
+        if reference.kind == "Namespace" and reference.name in PLATFORM_NAMESPACES
+    ]
     assert max(removed.index(urn) for urn in charts.values()) < max(spaces)
     assert things(platform) - before == set()

@@ -22,7 +22,9 @@ def team() -> Graph:
 
 
 def find(graph: Graph, kind: str, name: str, namespace: str) -> Resource:
-    [found] = [r for r in graph.kubernetes(kind) if r.namespace == namespace and r.inputs["metadata"].get("name") == name]
+    [found] = [
+        r for r in graph.kubernetes(kind) if r.namespace == namespace and r.inputs["metadata"].get("name") == name
+    ]
     return found
 
 
@@ -51,8 +53,14 @@ def test_the_groups_of_an_interface_are_asked_for(team: Graph) -> None:
 
 
 def test_without_an_issuer_no_header_of_the_client_says_who_it_is(local: Graph) -> None:
-    headers = find(local, "Middleware", "ui-identity", "mlp-monitoring").inputs["spec"]["headers"]["customRequestHeaders"]
-    assert set(headers) == set(IDENTITY_HEADERS) and headers["X-Auth-Request-User"] == "admin" and headers["X-Auth-Request-Email"] == ""
+    headers = find(local, "Middleware", "ui-identity", "mlp-monitoring").inputs["spec"]["headers"][
+        "customRequestHeaders"
+    ]
+    assert (
+        set(headers) == set(IDENTITY_HEADERS)
+        and headers["X-Auth-Request-User"] == "admin"
+        and headers["X-Auth-Request-Email"] == ""
+    )
 
 
 def test_what_proves_the_login_is_secret_in_the_state(local: Graph) -> None:
@@ -69,11 +77,19 @@ def test_metrics_have_no_route(local: Graph) -> None:
 
 def test_traefik_speaks_https_only_with_headers_on_every_answer(local: Graph) -> None:
     made = values(local, "traefik")
-    assert made["ports"]["web"]["http"]["redirections"]["entryPoint"] == {"to": "websecure", "scheme": "https", "permanent": True}
+    assert made["ports"]["web"]["http"]["redirections"]["entryPoint"] == {
+        "to": "websecure",
+        "scheme": "https",
+        "permanent": True,
+    }
     assert made["ports"]["websecure"]["http"]["middlewares"] == ["mlp-ingress-security-headers@kubernetescrd"]
     assert set(made["ports"]["websecure"]["http"]["encodedCharacters"].values()) == {False}
     providers = made["providers"]["kubernetesCRD"]
-    assert (providers["allowEmptyServices"], providers["allowCrossNamespace"], providers["allowExternalNameServices"]) == (True, False, False)
+    assert (
+        providers["allowEmptyServices"],
+        providers["allowCrossNamespace"],
+        providers["allowExternalNameServices"],
+    ) == (True, False, False)
     options = find(local, "TLSOption", "default", "mlp-ingress").inputs["spec"]
     assert options["minVersion"] == "VersionTLS12" and options["sniStrict"] is True
     headers = find(local, "Middleware", "security-headers", "mlp-ingress").inputs["spec"]["headers"]
@@ -83,7 +99,8 @@ def test_traefik_speaks_https_only_with_headers_on_every_answer(local: Graph) ->
 def test_one_certificate_holds_every_host(team: Graph) -> None:
     certificate = find(team, "Certificate", "edge-certificate", "mlp-ingress").inputs["spec"]
     assert certificate["dnsNames"] == [
-        f"{name}.ml.example.com" for name in ("mlflow", "prefect", "grafana", "auth", "models", "prefect-churn", "prefect-fraud")
+        f"{name}.ml.example.com"
+        for name in ("mlflow", "prefect", "grafana", "auth", "models", "prefect-churn", "prefect-fraud")
     ]
     [issuer] = team.kubernetes("ClusterIssuer")
     assert issuer.inputs["spec"]["acme"]["email"] == "platform@example.com"
@@ -95,7 +112,9 @@ def test_a_mirrored_install_names_nothing_from_outside() -> None:
         assert release.inputs["chart"].startswith("/charts/") and not release.inputs.get("repositoryOpts")
         assert "registry.internal/mirror" in json.dumps(release.inputs["values"]), release.name
     images = [
-        container["image"] for workload in graph.kubernetes("Deployment") for container in workload.inputs["spec"]["template"]["spec"]["containers"]
+        container["image"]
+        for workload in graph.kubernetes("Deployment")
+        for container in workload.inputs["spec"]["template"]["spec"]["containers"]
     ] + [graph.kubernetes("Cluster")[0].inputs["spec"]["imageName"]]
     assert len(images) >= 4 and [image for image in images if not image.startswith("registry.internal/mirror/")] == []
 
@@ -104,7 +123,10 @@ def test_a_proxy_and_its_authority_reach_whatever_goes_outside() -> None:
     graph = run_stack("team", **MIRRORED)
     for release in ("cert-manager", "oauth2-proxy"):
         environment = {entry["name"]: entry["value"] for entry in values(graph, release)["extraEnv"]}
-        assert environment["HTTPS_PROXY"] == "http://proxy.internal:3128" and environment["SSL_CERT_DIR"] == "/etc/platform-ca"
+        assert (
+            environment["HTTPS_PROXY"] == "http://proxy.internal:3128"
+            and environment["SSL_CERT_DIR"] == "/etc/platform-ca"
+        )
     authorities = [r for r in graph.kubernetes("ConfigMap") if r.inputs["metadata"].get("name") == "platform-ca"]
     assert {r.inputs["data"]["ca.crt"] for r in authorities} == {CA}
     egress = find(graph, "NetworkPolicy", "oauth2-proxy", "mlp-auth").inputs["spec"]["egress"]
@@ -114,7 +136,16 @@ def test_a_proxy_and_its_authority_reach_whatever_goes_outside() -> None:
 def test_a_team_has_everything_that_is_not_its_own_to_make(team: Graph) -> None:
     kinds = sorted(r.inputs["kind"] for r in team.kubernetes() if r.namespace == "team-churn" and "Team$" in r.urn)
     assert kinds == sorted(
-        ["ConfigMap", "LimitRange", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy", "ResourceQuota", "Secret", "ServiceAccount"]
+        [
+            "ConfigMap",
+            "LimitRange",
+            "NetworkPolicy",
+            "NetworkPolicy",
+            "NetworkPolicy",
+            "ResourceQuota",
+            "Secret",
+            "ServiceAccount",
+        ]
         + ["Role", "RoleBinding"] * 3
     )
     [space] = [r for r in team.kubernetes("Namespace") if r.inputs["metadata"]["name"] == "team-fraud"]
@@ -126,4 +157,13 @@ def test_a_team_has_everything_that_is_not_its_own_to_make(team: Graph) -> None:
 
 def test_ci_can_make_no_secret_no_role_and_no_namespace() -> None:
     writable = {thing for rule in deployer_rules() if "create" in rule["verbs"] for thing in rule["resources"]}
-    assert not writable & {"secrets", "roles", "rolebindings", "namespaces", "resourcequotas", "pods", "tlsoptions", "certificates"}
+    assert not writable & {
+        "secrets",
+        "roles",
+        "rolebindings",
+        "namespaces",
+        "resourcequotas",
+        "pods",
+        "tlsoptions",
+        "certificates",
+    }

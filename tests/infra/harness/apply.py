@@ -196,7 +196,9 @@ class Stack:
         try:
             wait_until(one_is_ready, "not ready")
         except Failed as error:
-            raise ApplyError(f"{', '.join(f'{urn}: {reference}' for urn, reference in waiting.items())}: {error}") from error
+            raise ApplyError(
+                f"{', '.join(f'{urn}: {reference}' for urn, reference in waiting.items())}: {error}"
+            ) from error
 
     def _remove(self, gone: list[Deployed], *, lift_protection: bool) -> list[str]:
         protected = [deployed.resource.urn for deployed in gone if deployed.resource.opts.get("protect")]
@@ -267,4 +269,6 @@ def _settled(live: dict[str, Any]) -> str:
     """What an update of ours changes: the generation where a kind has one, else the resource version (no status there)."""
     meta = live["metadata"]
     own = {key: value for key, value in live.items() if key not in ("metadata", "status")}
-    return repr((own, meta.get("labels"), meta.get("annotations") if "generation" not in meta else None, meta.get("generation")))
+    return repr(
+        (own, meta.get("labels"), meta.get("annotations") if "generation" not in meta else None, meta.get("generation"))
+    )

@@ -16,9 +16,17 @@ from tests.infra.harness.wire import known
 KUBERNETES_VERSION = "1.34.0"
 # Chart → subchart → file of its own defaults; "" where there is none among the facts, and then any key is taken.
 SUBCHARTS: Mapping[str, Mapping[str, str]] = {
-    "kube-prometheus-stack": {"grafana": "grafana_12.11.1.defaults.json", "kube-state-metrics": "", "prometheus-node-exporter": ""}
+    "kube-prometheus-stack": {
+        "grafana": "grafana_12.11.1.defaults.json",
+        "kube-state-metrics": "",
+        "prometheus-node-exporter": "",
+    }
 }
-_STRINGIFIED = {"Calling __str__ on an Output": "str() or an f-string of an Output", "Calling [": "str() of an Output", "<unknown>": "an unknown"}
+_STRINGIFIED = {
+    "Calling __str__ on an Output": "str() or an f-string of an Output",
+    "Calling [": "str() of an Output",
+    "<unknown>": "an unknown",
+}
 
 # Keys that the templates read although the defaults do not name them.
 READ_ANYWAY = ("config.existingSecret", "alertmanager.alertmanagerSpec.configSecret", "grafana.grafana.ini.")
@@ -43,7 +51,9 @@ def schema_errors(graph: Graph, facts: Path) -> list[str]:
         if validator is None:
             found.append(f"{resource.urn}: no schema for {api_version} {kind}")
         else:
-            found += [f"{resource.urn} {e.json_path}: {e.message[:200]}" for e in validator.iter_errors(_object(resource))]
+            found += [
+                f"{resource.urn} {e.json_path}: {e.message[:200]}" for e in validator.iter_errors(_object(resource))
+            ]
     return found
 
 
@@ -97,7 +107,10 @@ def values_errors(graph: Graph, facts: Path) -> list[str]:
             for subchart, file in SUBCHARTS.get(chart, {}).items():
                 own = json.loads((facts / "defaults" / file).read_text(encoding="utf-8")) if file else {}
                 defaults[subchart] = laid_over(own, defaults.get(subchart, {})) if file else {}
-            found += [f"{release.urn} values.{path}: the chart's defaults have no such key" for path in _unknown_keys(defaults, values)]
+            found += [
+                f"{release.urn} values.{path}: the chart's defaults have no such key"
+                for path in _unknown_keys(defaults, values)
+            ]
     return found
 
 

@@ -46,7 +46,9 @@ class StackState:
     resources: dict[str, Kept] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
 
-    def preview(self, program: Callable[[], Any], config: Mapping[str, Any], secret_config: Sequence[str] = ()) -> Steps:
+    def preview(
+        self, program: Callable[[], Any], config: Mapping[str, Any], secret_config: Sequence[str] = ()
+    ) -> Steps:
         """What `up` would do; nothing is changed."""
         return self._run(program, config, secret_config, preview=True)
 
@@ -84,7 +86,9 @@ class StackState:
             raise EngineError(f"protected: {', '.join(sorted(name_of(urn) for urn in guarded))}")
         return self._delete(list(reversed(self.resources)))
 
-    def _run(self, program: Callable[[], Any], config: Mapping[str, Any], secret_config: Sequence[str], *, preview: bool) -> Steps:
+    def _run(
+        self, program: Callable[[], Any], config: Mapping[str, Any], secret_config: Sequence[str], *, preview: bool
+    ) -> Steps:
         references = {name: other.outputs for name, other in self.others.items()}
         monitor = _Monitor(self, preview, references)
         failed: Exception | None = None

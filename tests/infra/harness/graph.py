@@ -85,7 +85,9 @@ class Graph:
             for path in resource.secret_inputs:
                 _mask(inputs, path.split("."))
             opts = {key: value for key, value in resource.opts.items() if value and key != "version"}
-            kept.append({"urn": resource.urn, "type": resource.type, "custom": resource.custom, "inputs": inputs, "opts": opts})
+            kept.append(
+                {"urn": resource.urn, "type": resource.type, "custom": resource.custom, "inputs": inputs, "opts": opts}
+            )
         return kept
 
 
@@ -144,12 +146,16 @@ def run_program(
     return Graph(list(monitor.records.values()), monitor.outputs, monitor.secret_outputs, engine.logs)
 
 
-def execute(program: Callable[[], Any], monitor: Any, engine: Any, *, config: Mapping[str, Any], secret_config: Sequence[str]) -> None:
+def execute(
+    program: Callable[[], Any], monitor: Any, engine: Any, *, config: Mapping[str, Any], secret_config: Sequence[str]
+) -> None:
     """Run a program against a monitor, in a thread, a context and an event loop of its own."""
 
     def run() -> None:
         loop = asyncio.new_event_loop()
-        loop.set_exception_handler(lambda *_: None)  # one failed resource poisons many futures: only the first error is raised
+        loop.set_exception_handler(
+            lambda *_: None
+        )  # one failed resource poisons many futures: only the first error is raised
         try:
             asyncio.set_event_loop(loop)
             settings.configure(_settings(monitor, engine))

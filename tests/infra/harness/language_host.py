@@ -57,8 +57,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def RunPlugin(self, request: Any, context: Any) -> Any:
         """A plugin that is a Python program, as a policy pack is; what it prints goes to the engine, which reads its port from it."""
-        command = [_python(request.info), str(Path(request.info.program_directory, request.info.entry_point)), *request.args]
-        process = subprocess.Popen(command, cwd=request.pwd, env=dict(line.split("=", 1) for line in request.env), stdout=subprocess.PIPE)
+        command = [
+            _python(request.info),
+            str(Path(request.info.program_directory, request.info.entry_point)),
+            *request.args,
+        ]
+        process = subprocess.Popen(
+            command, cwd=request.pwd, env=dict(line.split("=", 1) for line in request.env), stdout=subprocess.PIPE
+        )
         context.add_callback(process.terminate)
         assert process.stdout is not None
         for line in process.stdout:
@@ -85,9 +91,18 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")])),
         }
         program = Path(request.info.program_directory or request.pwd, request.info.entry_point or request.program)
-        command = [_python(request.info), "-m", "tests.infra.harness.language_host", "run", json.dumps(settings), str(program)]
+        command = [
+            _python(request.info),
+            "-m",
+            "tests.infra.harness.language_host",
+            "run",
+            json.dumps(settings),
+            str(program),
+        ]
         done = subprocess.run(command, cwd=request.pwd, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-        return language_pb2.RunResponse(error=f"the program ended with exit code {done.returncode}" if done.returncode else "")
+        return language_pb2.RunResponse(
+            error=f"the program ended with exit code {done.returncode}" if done.returncode else ""
+        )
 
 
 def _python(info: Any) -> str:

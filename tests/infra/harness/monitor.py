@@ -17,7 +17,9 @@ from tests.infra.harness.wire import Secret, decode, encode_struct, plain
 class Monitor(mocks.MockMonitor):
     """Called from executor threads."""
 
-    def __init__(self, project: str, stack: str, preview: bool, fakes: Mapping[str, Fake], stacks: Mapping[str, Any]) -> None:
+    def __init__(
+        self, project: str, stack: str, preview: bool, fakes: Mapping[str, Fake], stacks: Mapping[str, Any]
+    ) -> None:
         self.project, self.stack, self.preview, self.fakes, self.stacks = project, stack, preview, fakes, stacks
         self.records: dict[str, Resource] = {}
         self.outputs: dict[str, Any] = {}
@@ -158,7 +160,9 @@ def _alias(alias: Any) -> str | dict[str, Any]:
 def _transformed(callback: Any, request: Any, properties: Any) -> Any:
     """Ask the program's transform for new properties and options; the options go back into the request."""
     given = {
-        name: getattr(request, field) for name, field in (("protect", "protect"), ("retain_on_delete", "retainOnDelete")) if request.HasField(field)
+        name: getattr(request, field)
+        for name, field in (("protect", "protect"), ("retain_on_delete", "retainOnDelete"))
+        if request.HasField(field)
     }
     options = resource_pb2.TransformResourceOptions(
         depends_on=request.dependencies,
@@ -169,7 +173,12 @@ def _transformed(callback: Any, request: Any, properties: Any) -> Any:
         **given,
     )
     asked = resource_pb2.TransformRequest(
-        type=request.type, name=request.name, custom=request.custom, parent=request.parent, properties=properties, options=options
+        type=request.type,
+        name=request.name,
+        custom=request.custom,
+        parent=request.parent,
+        properties=properties,
+        options=options,
     )
     with grpc.insecure_channel(callback.target) as channel:
         answer = callback_pb2_grpc.CallbacksStub(channel).Invoke(

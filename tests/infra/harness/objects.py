@@ -8,7 +8,18 @@ from tests.k8slab.lab import Lab
 
 FIELD_MANAGER = "pulumi-kubernetes"
 # What the cluster makes by itself and changes at any time; no test asks about it.
-RESTLESS = {"Event", "Lease", "EndpointSlice", "Endpoints", "Node", "CSINode", "APIService", "ComponentStatus", "IPAddress", "ServiceCIDR"}
+RESTLESS = {
+    "Event",
+    "Lease",
+    "EndpointSlice",
+    "Endpoints",
+    "Node",
+    "CSINode",
+    "APIService",
+    "ComponentStatus",
+    "IPAddress",
+    "ServiceCIDR",
+}
 
 
 class Refused(RuntimeError):
@@ -52,7 +63,9 @@ class Objects:
         if (api_version, kind) not in self._kinds:
             self._discover(api_version)
         if (api_version, kind) not in self._kinds:
-            raise Refused(f"no matches for kind {kind} in {api_version}: is its definition applied before, by a dependency?")
+            raise Refused(
+                f"no matches for kind {kind} in {api_version}: is its definition applied before, by a dependency?"
+            )
         return self._kinds[api_version, kind]
 
     def reference(self, body: dict[str, Any]) -> Reference:
@@ -99,15 +112,21 @@ class Objects:
 
     def delete(self, reference: Reference) -> None:
         """Ask for its deletion, dependents first; `get` tells when it is gone."""
-        answer = self.lab.send("DELETE", self.path(reference), {"propagationPolicy": "Foreground"}, as_user=self.as_user)
+        answer = self.lab.send(
+            "DELETE", self.path(reference), {"propagationPolicy": "Foreground"}, as_user=self.as_user
+        )
         if answer.status_code not in (200, 202, 404):
             raise Refused(f"deleting {reference}: {answer.status_code} {answer.text}")
 
-    def select(self, api_version: str, kind: str, namespace: str, labels: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    def select(
+        self, api_version: str, kind: str, namespace: str, labels: dict[str, str] | None = None
+    ) -> list[dict[str, Any]]:
         """The objects of a kind in a namespace that carry the labels."""
         path = self.path(Reference(api_version, kind, namespace, "")).rstrip("/")
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
-        found: list[dict[str, Any]] = self.lab.send("GET", path, params={"labelSelector": selector}, as_user=self.as_user).json()["items"]
+        found: list[dict[str, Any]] = self.lab.send(
+            "GET", path, params={"labelSelector": selector}, as_user=self.as_user
+        ).json()["items"]
         return found
 
     def snapshot(self) -> dict[Reference, str]:
@@ -126,7 +145,9 @@ class Objects:
                         continue
                     reference = Reference(api_version, kind["kind"], meta.get("namespace", ""), meta["name"])
                     written = (
-                        [meta.get("generation"), meta.get("labels"), meta.get("annotations")] if "generation" in meta else meta["resourceVersion"]
+                        [meta.get("generation"), meta.get("labels"), meta.get("annotations")]
+                        if "generation" in meta
+                        else meta["resourceVersion"]
                     )
                     found[reference] = json.dumps(written, sort_keys=True)
         return found

@@ -29,7 +29,9 @@ OUTPUTS: dict[str, Known] = {  # type → (name, inputs, preview) → outputs
         else {}
     ),
     "kubernetes:helm.sh/v3:Release": lambda name, inputs, preview: {
-        "status": UNKNOWN if preview else {"name": inputs.get("name") or name, "namespace": inputs.get("namespace", "default"), "status": "deployed"}
+        "status": UNKNOWN
+        if preview
+        else {"name": inputs.get("name") or name, "namespace": inputs.get("namespace", "default"), "status": "deployed"}
     },
 }
 REPLACED_BY = {"kubernetes": {"metadata.name", "metadata.namespace", "apiVersion", "kind"}, "random": {"*"}}
@@ -40,7 +42,13 @@ REPLACED_BY_KIND = {  # ConfigMaps and Secrets are immutable to Pulumi: a change
     "Deployment": {"spec.selector"},
     "DaemonSet": {"spec.selector"},
     "Service": {"spec.clusterIP"},
-    "StatefulSet": {"spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates", "spec.revisionHistoryLimit"},
+    "StatefulSet": {
+        "spec.selector",
+        "spec.serviceName",
+        "spec.podManagementPolicy",
+        "spec.volumeClaimTemplates",
+        "spec.revisionHistoryLimit",
+    },
     "Job": {"spec.selector", "spec.template", "spec.completions", "spec.parallelism"},
     "RoleBinding": {"roleRef"},
     "ClusterRoleBinding": {"roleRef"},

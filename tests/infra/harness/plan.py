@@ -5,11 +5,17 @@ from typing import Any
 from tests.infra.harness.graph import Graph, Resource
 from tests.infra.harness.outputs import changes, replaces
 
-Kept = dict[str, dict[str, Any]]  # URN → {"type", "custom", "inputs"}: a deployed state, or a kept graph; one without inputs is never changed
+Kept = dict[
+    str, dict[str, Any]
+]  # URN → {"type", "custom", "inputs"}: a deployed state, or a kept graph; one without inputs is never changed
 
 
 def deployed(graph: Graph) -> Kept:
-    return {r.urn: {"type": r.type, "custom": r.custom, "inputs": r.inputs, "protect": r.opts.get("protect")} for r in graph.resources if not r.read}
+    return {
+        r.urn: {"type": r.type, "custom": r.custom, "inputs": r.inputs, "protect": r.opts.get("protect")}
+        for r in graph.resources
+        if not r.read
+    }
 
 
 def plan(old: Graph | Kept, new: Graph) -> dict[str, str]:
@@ -34,10 +40,18 @@ def _alias_urns(resource: Resource, graph: Graph) -> list[str]:
     parents = [(resource.parent, resource.name)]
     for urn in _alias_urns(parent, graph) if parent else []:
         renamed = parent is not None and resource.name.startswith(parent.name)
-        parents.append((urn, urn.split("::", 3)[3] + resource.name[len(parent.name) :] if renamed and parent else resource.name))
+        parents.append(
+            (urn, urn.split("::", 3)[3] + resource.name[len(parent.name) :] if renamed and parent else resource.name)
+        )
     urns = [alias for alias in resource.opts.get("aliases", []) if isinstance(alias, str)]
     for spec in [{}, *(alias for alias in resource.opts.get("aliases", []) if isinstance(alias, dict))]:
-        places = [("", resource.name)] if spec.get("no_parent") else [(spec["parent"], resource.name)] if spec.get("parent") else parents
+        places = (
+            [("", resource.name)]
+            if spec.get("no_parent")
+            else [(spec["parent"], resource.name)]
+            if spec.get("parent")
+            else parents
+        )
         for place, name in places:
             parent_type = place.split("::")[2] if place else ""
             prefix = "" if parent_type in ("", "pulumi:pulumi:Stack") else f"{parent_type}$"

@@ -46,17 +46,23 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=about.get("version") or "1.0.0")
 
     def GetSchema(self, request: Any, context: Any) -> Any:
-        return provider_pb2.GetSchemaResponse(schema=json.dumps({"name": self.package, "version": self.GetPluginInfo(None, None).version}))
+        return provider_pb2.GetSchemaResponse(
+            schema=json.dumps({"name": self.package, "version": self.GetPluginInfo(None, None).version})
+        )
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
         same = request.old_inputs == request.news
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME)
+        return provider_pb2.DiffResponse(
+            changes=provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME
+        )
 
     def Configure(self, request: Any, context: Any) -> Any:
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=False)
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=False
+        )
 
     def Attach(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -66,7 +72,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: Any, context: Any) -> Any:
         olds = decode(request.olds) if request.HasField("olds") else None
-        return provider_pb2.CheckResponse(inputs=encode_struct(self.cloud.check(request.urn, decode(request.news), olds)))
+        return provider_pb2.CheckResponse(
+            inputs=encode_struct(self.cloud.check(request.urn, decode(request.news), olds))
+        )
 
     def Diff(self, request: Any, context: Any) -> Any:
         olds = decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
@@ -77,7 +85,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             replaces=found.replaces,
             deleteBeforeReplace=found.delete_first,
             hasDetailedDiff=True,
-            detailedDiff={path: _PROPERTY(kind=_KINDS[kind, path in found.replaces], inputDiff=True) for kind, path in found.paths},
+            detailedDiff={
+                path: _PROPERTY(kind=_KINDS[kind, path in found.replaces], inputDiff=True) for kind, path in found.paths
+            },
         )
 
     def Create(self, request: Any, context: Any) -> Any:
@@ -91,11 +101,15 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         found = self.cloud.read(token_of(request.urn), request.id)
         if found is None:
             return provider_pb2.ReadResponse(id="")
-        return provider_pb2.ReadResponse(id=request.id, inputs=encode_struct(found[0]), properties=encode_struct(found[1]))
+        return provider_pb2.ReadResponse(
+            id=request.id, inputs=encode_struct(found[0]), properties=encode_struct(found[1])
+        )
 
     def Update(self, request: Any, context: Any) -> Any:
         try:
-            outputs = self.cloud.update(request.urn, request.id, decode(request.olds), decode(request.news), preview=request.preview)
+            outputs = self.cloud.update(
+                request.urn, request.id, decode(request.olds), decode(request.news), preview=request.preview
+            )
         except OperationFailed as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return provider_pb2.UpdateResponse(properties=encode_struct(outputs))
@@ -121,7 +135,10 @@ def main(arguments: list[str]) -> None:
     """Serve packages until the process is ended; prints `package:port,…` once they answer."""
     assert OUTPUTS  # the tables are loaded before the engine calls in parallel
     cloud = Cloud()
-    running = [(package, *serve(package, cloud, int(port or 0))) for package, _, port in (text.partition("=") for text in arguments)]
+    running = [
+        (package, *serve(package, cloud, int(port or 0)))
+        for package, _, port in (text.partition("=") for text in arguments)
+    ]
     print(",".join(f"{package}:{port}" for package, _, port in running), flush=True)
     running[0][1].wait_for_termination()
 

@@ -40,19 +40,30 @@ def _deployment(objects: Objects, live: dict[str, Any]) -> bool:
     if progressing.get("reason") == "ProgressDeadlineExceeded":
         if not _is_about_the_present(objects, live, progressing["message"]):
             return False
-        raise Failed(f"Deployment {live['metadata']['namespace']}/{live['metadata']['name']}: {progressing['message']} {_reasons(objects, live)}")
+        raise Failed(
+            f"Deployment {live['metadata']['namespace']}/{live['metadata']['name']}: {progressing['message']} {_reasons(objects, live)}"
+        )
     wanted = live["spec"]["replicas"]
     return bool(
         (wanted == 0 or progressing.get("reason") == "NewReplicaSetAvailable")
-        and status.get("updatedReplicas", 0) == status.get("availableReplicas", 0) == status.get("replicas", 0) == wanted
+        and status.get("updatedReplicas", 0)
+        == status.get("availableReplicas", 0)
+        == status.get("replicas", 0)
+        == wanted
     )
 
 
 def _is_about_the_present(objects: Objects, live: dict[str, Any], message: str) -> bool:
     """Whether a rollout's verdict is about the template of now: on the way back from a failed one the old verdict stands for a moment."""
     revision = (live["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision")
-    sets = objects.select("apps/v1", "ReplicaSet", live["metadata"]["namespace"], live["spec"]["selector"]["matchLabels"])
-    now = [item for item in sets if (item["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision") == revision]
+    sets = objects.select(
+        "apps/v1", "ReplicaSet", live["metadata"]["namespace"], live["spec"]["selector"]["matchLabels"]
+    )
+    now = [
+        item
+        for item in sets
+        if (item["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision") == revision
+    ]
     return any(f'"{item["metadata"]["name"]}"' in message for item in now)
 
 
@@ -98,7 +109,9 @@ def _service(objects: Objects, live: dict[str, Any]) -> bool:
         return False
     if not spec.get("selector") or spec.get("clusterIP") == "None":
         return True
-    slices = objects.select("discovery.k8s.io/v1", "EndpointSlice", meta["namespace"], {"kubernetes.io/service-name": meta["name"]})
+    slices = objects.select(
+        "discovery.k8s.io/v1", "EndpointSlice", meta["namespace"], {"kubernetes.io/service-name": meta["name"]}
+    )
     return any(endpoint["conditions"].get("ready") for item in slices for endpoint in item["endpoints"] or [])
 
 

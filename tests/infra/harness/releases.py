@@ -26,10 +26,14 @@ class Releases:
             home: A folder for helm's caches and settings.
         """
         self.lab = lab
-        self.environment = lab.environment() | {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+        self.environment = lab.environment() | {
+            f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")
+        }
 
     def _helm(self, *arguments: str, text: str | None = None) -> str:
-        done = subprocess.run([need_engine("helm"), *arguments], input=text, capture_output=True, text=True, env=self.environment)
+        done = subprocess.run(
+            [need_engine("helm"), *arguments], input=text, capture_output=True, text=True, env=self.environment
+        )
         if done.returncode:
             raise Refused(f"helm {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -43,8 +47,20 @@ class Releases:
         unknown = set(inputs) - KNOWN
         assert not unknown, f"release {inputs.get('name')}: {sorted(unknown)} are no inputs of helm.v3.Release"
         repository = inputs.get("repositoryOpts") or {}
-        command = ["upgrade", "--install", inputs["name"], inputs["chart"], "--namespace", inputs["namespace"], "--values", "-"]
-        command += ["--timeout", f"{min(int(inputs.get('timeout', 300)), 60)}s"]  # the pods are fake: what is not ready at once never will be
+        command = [
+            "upgrade",
+            "--install",
+            inputs["name"],
+            inputs["chart"],
+            "--namespace",
+            inputs["namespace"],
+            "--values",
+            "-",
+        ]
+        command += [
+            "--timeout",
+            f"{min(int(inputs.get('timeout', 300)), 60)}s",
+        ]  # the pods are fake: what is not ready at once never will be
         command += [] if inputs.get("skipAwait") else ["--wait"]
         command += ["--version", inputs["version"]] if inputs.get("version") else []
         command += ["--repo", repository["repo"]] if repository.get("repo") else []
@@ -60,7 +76,16 @@ class Releases:
 
     def uninstall(self, inputs: dict[str, Any]) -> None:
         """Remove it and wait until its objects are gone."""
-        self._helm("uninstall", inputs["name"], "--namespace", inputs["namespace"], "--wait", "--ignore-not-found", "--timeout", "60s")
+        self._helm(
+            "uninstall",
+            inputs["name"],
+            "--namespace",
+            inputs["namespace"],
+            "--wait",
+            "--ignore-not-found",
+            "--timeout",
+            "60s",
+        )
 
     def listed(self) -> dict[str, str]:
         """Name → "chart-version" of every release that is deployed."""

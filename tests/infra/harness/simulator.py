@@ -62,7 +62,11 @@ class Cloud:
         same_name = all(old_meta.get(key) == new_meta.get(key) for key in ("name", "namespace"))
         automatic = AUTONAMED in (new_meta.get("annotations") or {})
         is_kubernetes = token.startswith("kubernetes:")
-        return Difference(found, replacing, delete_first=bool(replacing) and is_kubernetes and ("helm.sh" in token or (same_name and not automatic)))
+        return Difference(
+            found,
+            replacing,
+            delete_first=bool(replacing) and is_kubernetes and ("helm.sh" in token or (same_name and not automatic)),
+        )
 
     def create(self, urn: str, inputs: Mapping[str, Any], *, preview: bool = False) -> tuple[str, dict[str, Any]]:
         """(id, outputs); the id is empty in a preview.
@@ -77,7 +81,11 @@ class Cloud:
         self._fail("create", urn)
         meta = plain(dict(inputs)).get("metadata") or {}
         namespace = f"{meta['namespace']}/" if meta.get("namespace") else ""
-        object_id = f"{namespace}{meta['name']}" if meta.get("name") else str(plain(dict(inputs)).get("name") or f"{name}-{next(self._numbers)}")
+        object_id = (
+            f"{namespace}{meta['name']}"
+            if meta.get("name")
+            else str(plain(dict(inputs)).get("name") or f"{name}-{next(self._numbers)}")
+        )
         if (token, object_id) in self.objects:
             raise OperationFailed(f"{token} {object_id!r} already exists")
         self.objects[token, object_id] = dict(inputs), outputs
@@ -87,7 +95,9 @@ class Cloud:
         """(inputs, outputs) as they are now; None where it is gone."""
         return self.objects.get((token, object_id))
 
-    def update(self, urn: str, object_id: str, olds: Mapping[str, Any], news: Mapping[str, Any], *, preview: bool = False) -> dict[str, Any]:
+    def update(
+        self, urn: str, object_id: str, olds: Mapping[str, Any], news: Mapping[str, Any], *, preview: bool = False
+    ) -> dict[str, Any]:
         """Outputs after the update; `olds` are the outputs of before.
 
         Raises:
@@ -110,7 +120,9 @@ class Cloud:
 
     def lose(self, kind: str, name: str) -> None:
         """Somebody deletes an object by hand: its type ends with `kind` and its id with `name`."""
-        [key] = [key for key in self.objects if key[0].endswith(f":{kind}") and key[1].rpartition("/")[2].startswith(name)]
+        [key] = [
+            key for key in self.objects if key[0].endswith(f":{kind}") and key[1].rpartition("/")[2].startswith(name)
+        ]
         del self.objects[key]
 
     def _fail(self, operation: str, urn: str) -> None:

@@ -46,7 +46,9 @@ def test_images_have_a_registry_and_an_exact_tag(name: str) -> None:
         ("file:///srv/charts", ("/srv/charts/keda-2.20.2.tgz", "")),
     ],
 )
-def test_charts_come_from_their_home_a_repository_a_registry_or_a_folder(mirror: str, expected: tuple[str, str]) -> None:
+def test_charts_come_from_their_home_a_repository_a_registry_or_a_folder(
+    mirror: str, expected: tuple[str, str]
+) -> None:
     assert chart_source(CHARTS["keda"], Mirrors(chart_mirror=mirror)) == expected
 
 
@@ -71,7 +73,9 @@ def test_a_teams_name_has_to_fit_into_a_namespace(team: str) -> None:
         team_namespace(team)
 
 
-@pytest.mark.parametrize("domain", ["", "localhost", "ML.example.com", "https://ml.example.com", "a..b", "ml.example.com/", "-a.b"])
+@pytest.mark.parametrize(
+    "domain", ["", "localhost", "ML.example.com", "https://ml.example.com", "a..b", "ml.example.com/", "-a.b"]
+)
 def test_a_domain_is_a_lower_case_name_with_a_dot(domain: str) -> None:
     with pytest.raises(ValueError, match="give a lower-case DNS name"):
         checked_domain(domain)
@@ -104,7 +108,9 @@ def test_every_part_has_every_size_and_limits_are_not_below_requests() -> None:
     for table in (*RESOURCES.values(), *STORAGE_GIB.values()):
         assert set(table) == set(SIZES)
     every = [resources for sizes in RESOURCES.values() for resources in sizes.values()]
-    assert [r for r in every if r.cpu_limit_millis < r.cpu_millis or r.memory_limit_mib < r.memory_mib or r.replicas < 1] == []
+    assert [
+        r for r in every if r.cpu_limit_millis < r.cpu_millis or r.memory_limit_mib < r.memory_mib or r.replicas < 1
+    ] == []
     assert sum(sizes["small"].memory_mib for sizes in RESOURCES.values()) < 8 * 1024
 
 

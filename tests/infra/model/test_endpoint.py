@@ -16,7 +16,14 @@ from tests.infra.shared import SHARED
 
 IMAGE = "registry.example.com/churn@sha256:" + "a" * 64
 KEYS = "keys:\n- name: shop\n  sha256: " + "b" * 64 + "\n"
-ARGS: dict[str, Any] = {"model": "churn", "namespace": "team-red", "image": IMAGE, "shared": SHARED, "keys": KEYS, "exposure": "public"}
+ARGS: dict[str, Any] = {
+    "model": "churn",
+    "namespace": "team-red",
+    "image": IMAGE,
+    "shared": SHARED,
+    "keys": KEYS,
+    "exposure": "public",
+}
 
 KINDS = [
     "ConfigMap",
@@ -80,13 +87,19 @@ def test_a_preview_shows_the_same_parts(made: Graph) -> None:
 
 def test_the_outputs_say_where_the_model_answers_and_which_image_runs(made: Graph) -> None:
     outputs = made.one("platform-lib:index:ModelEndpoint").outputs
-    assert outputs == {"url": "https://models.ml.example.com/models/churn", "service_url": "http://churn.team-red:8000", "image": IMAGE}
+    assert outputs == {
+        "url": "https://models.ml.example.com/models/churn",
+        "service_url": "http://churn.team-red:8000",
+        "image": IMAGE,
+    }
     declared = {name for name in ModelEndpoint.__annotations__ if not name.startswith("_")}
     assert declared == outputs.keys()
 
 
 def test_an_endpoint_is_cluster_internal_unless_it_is_made_public() -> None:
-    inside = graph(exposure=ModelEndpointArgs(**{name: value for name, value in ARGS.items() if name != "exposure"}).exposure)
+    inside = graph(
+        exposure=ModelEndpointArgs(**{name: value for name, value in ARGS.items() if name != "exposure"}).exposure
+    )
     assert inside.kubernetes("IngressRoute") == inside.kubernetes("Middleware") == []
     assert inside.one("platform-lib:index:ModelEndpoint").outputs["url"] == ""
     asking = inside.kubernetes("NetworkPolicy")[0].inputs["spec"]["ingress"][0]["from"]
@@ -100,7 +113,11 @@ def test_the_pod_has_no_right_that_it_does_not_need(made: Graph) -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     container = spec["containers"][0]
-    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
     assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
     assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
 
@@ -127,16 +144,22 @@ def test_credentials_are_named_and_not_written(made: Graph) -> None:
 def test_keys_reach_the_server_as_a_file_and_another_file_rolls_the_pods(made: Graph) -> None:
     keys = next(resource for resource in made.kubernetes("ConfigMap") if resource.name == "churn-keys")
     assert keys.inputs["data"] == {"keys.yaml": KEYS}
-    assert "name" not in keys.inputs["metadata"]  # so a new content is a new object, and the pod template changes with it
+    assert (
+        "name" not in keys.inputs["metadata"]
+    )  # so a new content is a new object, and the pod template changes with it
     assert environment(made)["MLP_KEYS"] == "/etc/mlp/keys/keys.yaml"
-    assert {"name": "keys", "mountPath": "/etc/mlp/keys", "readOnly": True} in pod(made)["containers"][0]["volumeMounts"]
+    assert {"name": "keys", "mountPath": "/etc/mlp/keys", "readOnly": True} in pod(made)["containers"][0][
+        "volumeMounts"
+    ]
 
 
 def test_the_pod_ends_without_a_lost_request(made: Graph) -> None:
     deployment = made.kubernetes("Deployment")[0].inputs["spec"]
     assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert pod(made)["containers"][0]["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
-    assert pod(made)["terminationGracePeriodSeconds"] > 5 + 10  # the pause, and uvicorn's own time for requests in flight
+    assert (
+        pod(made)["terminationGracePeriodSeconds"] > 5 + 10
+    )  # the pause, and uvicorn's own time for requests in flight
 
 
 def test_probes_ask_whether_the_process_lives_and_whether_a_model_is_loaded(made: Graph) -> None:
@@ -153,14 +176,19 @@ def test_replicas_belong_to_the_autoscaler_alone(made: Graph) -> None:
     assert "replicas" not in made.kubernetes("Deployment")[0].inputs["spec"]
     scaler = made.kubernetes("HorizontalPodAutoscaler")[0].inputs["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 6)
-    assert scaler["metrics"][0]["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    assert scaler["metrics"][0]["resource"] == {
+        "name": "cpu",
+        "target": {"type": "Utilization", "averageUtilization": 70},
+    }
 
 
 def test_with_keda_the_request_rate_scales_too() -> None:
     scaled = graph(requests_per_s_per_replica=50.0)
     assert scaled.kubernetes("HorizontalPodAutoscaler") == []
     spec = scaled.kubernetes("ScaledObject")[0].inputs["spec"]
-    assert spec["advanced"]["horizontalPodAutoscalerConfig"]["name"] == "churn"  # as the alert and the dashboard have it
+    assert (
+        spec["advanced"]["horizontalPodAutoscalerConfig"]["name"] == "churn"
+    )  # as the alert and the dashboard have it
     assert [trigger["type"] for trigger in spec["triggers"]] == ["cpu", "prometheus"]
     assert spec["triggers"][1]["metadata"] == {
         "serverAddress": "http://kube-prometheus-stack-prometheus.mlp-monitoring:9090",
@@ -170,7 +198,10 @@ def test_with_keda_the_request_rate_scales_too() -> None:
 
 
 def test_replicas_are_spread_and_a_drained_node_takes_one_at_a_time(made: Graph) -> None:
-    assert [entry["topologyKey"] for entry in pod(made)["topologySpreadConstraints"]] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert [entry["topologyKey"] for entry in pod(made)["topologySpreadConstraints"]] == [
+        "topology.kubernetes.io/zone",
+        "kubernetes.io/hostname",
+    ]
     assert made.kubernetes("PodDisruptionBudget")[0].inputs["spec"]["maxUnavailable"] == 1
 
 
@@ -178,9 +209,14 @@ def test_only_traefik_the_own_namespace_and_prometheus_get_in(made: Graph) -> No
     policy = made.kubernetes("NetworkPolicy")[0].inputs["spec"]
     answers, metrics = policy["ingress"]
     assert answers["ports"] == [{"protocol": "TCP", "port": 8000}]
-    assert answers["from"] == [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-ingress"}}}]
+    assert answers["from"] == [
+        {"podSelector": {}},
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-ingress"}}},
+    ]
     assert metrics["ports"] == [{"protocol": "TCP", "port": 9000}]
-    assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-monitoring"}}}]
+    assert metrics["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-monitoring"}}}
+    ]
 
 
 def reached(made: Graph) -> list[tuple[str, list[int]]]:
@@ -205,7 +241,9 @@ def test_the_route_is_tls_strips_its_own_prefix_and_is_limited(made: Graph) -> N
     (rule,) = route["routes"]
     assert rule["match"] == "Host(`models.ml.example.com`) && PathPrefix(`/models/churn/`)"
     assert rule["services"] == [{"name": "churn", "port": 8000}]
-    middlewares = {resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("Middleware")}
+    middlewares = {
+        resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("Middleware")
+    }
     assert [middlewares[entry["name"]] for entry in rule["middlewares"]] == [
         {"rateLimit": {"average": 100, "period": "1s", "burst": 200}},
         {"stripPrefix": {"prefixes": ["/models/churn"]}},
@@ -217,7 +255,12 @@ def test_metrics_are_scraped_and_no_route_leads_to_them(made: Graph) -> None:
     labels = made.kubernetes("Service")[0].inputs["metadata"]["labels"]
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
     assert monitor["endpoints"][0]["port"] == "metrics"
-    assert next(port for port in made.kubernetes("Service")[0].inputs["spec"]["ports"] if port["name"] == "metrics")["port"] == 9000
+    assert (
+        next(port for port in made.kubernetes("Service")[0].inputs["spec"]["ports"] if port["name"] == "metrics")[
+            "port"
+        ]
+        == 9000
+    )
     assert "9000" not in json.dumps(made.kubernetes("IngressRoute")[0].inputs)
 
 
@@ -271,7 +314,12 @@ def test_outputs_of_the_shared_stack_may_come_later() -> None:
         shared: pulumi.Output[SharedOutputs] = pulumi.Output.from_input("unused").apply(lambda _: SHARED)
         ModelEndpoint("churn", ModelEndpointArgs(**{**ARGS, "shared": shared}))
 
-    assert run_program(declare).kubernetes("IngressRoute")[0].inputs["spec"]["routes"][0]["match"].startswith("Host(`models.ml.example.com`)")
+    assert (
+        run_program(declare)
+        .kubernetes("IngressRoute")[0]
+        .inputs["spec"]["routes"][0]["match"]
+        .startswith("Host(`models.ml.example.com`)")
+    )
 
 
 @pytest.mark.parametrize(

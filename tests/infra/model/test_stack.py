@@ -37,7 +37,9 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run(minReplicas="3")`: the graph, with settings of Pulumi.<stack>.yaml."""
     monkeypatch.setenv(IMAGE_VARIABLE, IMAGE)
 
-    def run(published: dict[str, str] = PUBLISHED, *, preview: bool = False, where: Path = folder, **settings: str) -> Graph:
+    def run(
+        published: dict[str, str] = PUBLISHED, *, preview: bool = False, where: Path = folder, **settings: str
+    ) -> Graph:
         def config_map(call: Call) -> dict[str, Any]:
             return {"data": published} if call.name == "platform-outputs" else {}
 
@@ -68,7 +70,9 @@ def test_the_program_declares_an_endpoint_of_the_project(run: Run) -> None:
 
 def test_all_goes_to_the_teams_namespace_through_one_provider(run: Run) -> None:
     made = run(context="platform")
-    assert {resource.inputs["metadata"]["namespace"] for resource in made.kubernetes() if not resource.read} == {"team-red"}
+    assert {resource.inputs["metadata"]["namespace"] for resource in made.kubernetes() if not resource.read} == {
+        "team-red"
+    }
     assert {resource.provider for resource in made.kubernetes()} == {"cluster"}
     provider = made.one("pulumi:providers:kubernetes", "cluster").inputs
     assert (provider["context"], provider["clusterIdentifier"]) == ("platform", "churn-model-production")
@@ -81,13 +85,19 @@ def test_the_shared_outputs_are_read_from_the_own_namespace(run: Run) -> None:
 
 
 def test_settings_reach_the_endpoint(run: Run) -> None:
-    made = run(minReplicas="3", maxReplicas="9", version="7", memory="3Gi", alertLatencySeconds="0.5", requestsPerReplica="")
+    made = run(
+        minReplicas="3", maxReplicas="9", version="7", memory="3Gi", alertLatencySeconds="0.5", requestsPerReplica=""
+    )
     scaler = made.kubernetes("HorizontalPodAutoscaler")[0].inputs["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 9)
     container = made.kubernetes("Deployment")[0].inputs["spec"]["template"]["spec"]["containers"][0]
     assert container["command"][2] == "models:/churn-model/7"
     assert container["resources"]["limits"]["memory"] == "3Gi"
-    slow = next(rule for rule in made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"][0]["rules"] if rule["alert"] == "ModelSlow")
+    slow = next(
+        rule
+        for rule in made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"][0]["rules"]
+        if rule["alert"] == "ModelSlow"
+    )
     assert slow["expr"].endswith("> 0.5")
 
 
@@ -127,7 +137,10 @@ def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_pat
 
     bare = Path(shutil.copytree(folder.parent, tmp_path / "project")) / "deploy"
     (bare / "keys.yaml").unlink()
-    assert refusal(run, where=bare) == "deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one."
+    assert (
+        refusal(run, where=bare)
+        == "deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one."
+    )
     assert run(where=bare, exposure="cluster").kubernetes("IngressRoute") == []
     assert run(where=bare, oidcIssuer="https://issuer", oidcAudience="models").kubernetes("IngressRoute")
 

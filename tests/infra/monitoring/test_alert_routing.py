@@ -33,9 +33,9 @@ def test_a_webhook() -> None:
 
 
 def test_mail() -> None:
-    (mail,) = people("smtp://robot%40example.com:p%2Fw@mail.example.com:2525/?from=ml@example.com&to=red@example.com&to=blue@example.com")[
-        "email_configs"
-    ]
+    (mail,) = people(
+        "smtp://robot%40example.com:p%2Fw@mail.example.com:2525/?from=ml@example.com&to=red@example.com&to=blue@example.com"
+    )["email_configs"]
     assert mail == {
         "smarthost": "mail.example.com:2525",
         "from": "ml@example.com",

@@ -27,7 +27,12 @@ MODEL_STORIES = [
     Story(alert="ModelDown", series={f"up{{{AT}}}": "1x9 0x10"}, at="20m", fires=(ME,)),
     Story(alert="ModelDown", series={f"up{{{OTHER}}}": "1x20"}, at="10m", fires=(ME,)),
     Story(alert="ModelDown", series={f"up{{{AT}}}": "1x4 0x3 1x20"}, at="12m", fires=()),
-    Story(alert="ModelDown", series={f"up{{{AT}}}": "0x20", 'up{namespace="team-red",service="churn",pod="churn-2"}': "1x20"}, at="20m", fires=()),
+    Story(
+        alert="ModelDown",
+        series={f"up{{{AT}}}": "0x20", 'up{namespace="team-red",service="churn",pod="churn-2"}': "1x20"},
+        at="20m",
+        fires=(),
+    ),
     Story(
         alert="ModelNotReady",
         series={'kube_deployment_status_replicas_available{namespace="team-red",deployment="churn"}': "0x10"},
@@ -44,16 +49,28 @@ MODEL_STORIES = [
     Story(alert="ModelErrors", series={REQUESTS % "200": "0+99x30", REQUESTS % "500": "0+1x30"}, at="20m", fires=()),
     Story(alert="ModelErrors", series={REQUESTS % "200": "0+99x30", REQUESTS % "422": "0+50x30"}, at="20m", fires=()),
     # One failure among three requests is a large share of very little.
-    Story(alert="ModelErrors", series={REQUESTS % "200": "0x14 2x20", REQUESTS % "500": "0x14 1x20"}, at="20m", fires=()),
+    Story(
+        alert="ModelErrors", series={REQUESTS % "200": "0x14 2x20", REQUESTS % "500": "0x14 1x20"}, at="20m", fires=()
+    ),
     Story(
         alert="ModelSlow",
-        series={BUCKET % "0.5": "0+50x40", BUCKET % "1": "0+90x40", BUCKET % "2": "0+100x40", BUCKET % "+Inf": "0+100x40"},
+        series={
+            BUCKET % "0.5": "0+50x40",
+            BUCKET % "1": "0+90x40",
+            BUCKET % "2": "0+100x40",
+            BUCKET % "+Inf": "0+100x40",
+        },
         at="30m",
         fires=(ME,),
     ),
     Story(
         alert="ModelSlow",
-        series={BUCKET % "0.5": "0+100x40", BUCKET % "1": "0+100x40", BUCKET % "2": "0+100x40", BUCKET % "+Inf": "0+100x40"},
+        series={
+            BUCKET % "0.5": "0+100x40",
+            BUCKET % "1": "0+100x40",
+            BUCKET % "2": "0+100x40",
+            BUCKET % "+Inf": "0+100x40",
+        },
         at="30m",
         fires=(),
     ),
@@ -67,11 +84,18 @@ MODEL_STORIES = [
         at="20m",
         fires=({**ME, "version": "3"},),
     ),
-    Story(alert="ModelNotChampion", series={INFO % ("3", "champion"): "1x30", CHAMPION % "3": "1x30"}, at="20m", fires=()),
+    Story(
+        alert="ModelNotChampion", series={INFO % ("3", "champion"): "1x30", CHAMPION % "3": "1x30"}, at="20m", fires=()
+    ),
     # The version before stays at 0 after a swap; a canary is meant to be another one; a registry without a champion has none to differ from.
     Story(
         alert="ModelNotChampion",
-        series={INFO % ("3", "champion"): "0x30", INFO % ("4", "champion"): "1x30", INFO % ("5", "canary"): "1x30", CHAMPION % "4": "1x30"},
+        series={
+            INFO % ("3", "champion"): "0x30",
+            INFO % ("4", "champion"): "1x30",
+            INFO % ("5", "canary"): "1x30",
+            CHAMPION % "4": "1x30",
+        },
         at="20m",
         fires=(),
     ),
@@ -82,15 +106,30 @@ MODEL_STORIES = [
         at="20m",
         fires=(),
     ),
-    Story(alert="ModelVersionRefused", series={f'mlp_model_refused_total{{{AT},model="churn"}}': "0x9 1x20"}, at="15m", fires=(ME,)),
-    Story(alert="ModelVersionRefused", series={f'mlp_model_refused_total{{{AT},model="churn"}}': "1x40"}, at="30m", fires=()),
+    Story(
+        alert="ModelVersionRefused",
+        series={f'mlp_model_refused_total{{{AT},model="churn"}}': "0x9 1x20"},
+        at="15m",
+        fires=(ME,),
+    ),
+    Story(
+        alert="ModelVersionRefused",
+        series={f'mlp_model_refused_total{{{AT},model="churn"}}': "1x40"},
+        at="30m",
+        fires=(),
+    ),
     Story(
         alert="ModelCanaryOff",
-        series={f'mlp_canary_off{{{AT},model="churn",version="4"}}': "0x9 1x20", f'mlp_canary_off{{{AT},model="churn",version="3"}}': "1x9 0x20"},
+        series={
+            f'mlp_canary_off{{{AT},model="churn",version="4"}}': "0x9 1x20",
+            f'mlp_canary_off{{{AT},model="churn",version="3"}}': "1x9 0x20",
+        },
         at="15m",
         fires=({**ME, "version": "4"},),
     ),
-    Story(alert="ModelCanaryOff", series={f'mlp_canary_off{{{AT},model="churn",version="4"}}': "0x30"}, at="20m", fires=()),
+    Story(
+        alert="ModelCanaryOff", series={f'mlp_canary_off{{{AT},model="churn",version="4"}}': "0x30"}, at="20m", fires=()
+    ),
     Story(alert="ModelLogDrops", series={f"mlp_log_dropped_total{{{AT}}}": "0x9 40x20"}, at="15m", fires=(ME,)),
     Story(alert="ModelLogDrops", series={f"mlp_log_dropped_total{{{AT}}}": "40x40"}, at="30m", fires=()),
     Story(
@@ -148,18 +187,34 @@ PLATFORM_STORIES = [
     ),
     Story(
         alert="PlatformStoreDown",
-        series={f"kube_statefulset_status_replicas_ready{{{labels(STORE)}}}": "0x20", f"kube_statefulset_replicas{{{labels(STORE)}}}": "1x20"},
+        series={
+            f"kube_statefulset_status_replicas_ready{{{labels(STORE)}}}": "0x20",
+            f"kube_statefulset_replicas{{{labels(STORE)}}}": "1x20",
+        },
         at="10m",
         fires=(STORE,),
     ),
     Story(
         alert="PlatformStoreDown",
-        series={f"kube_statefulset_status_replicas_ready{{{labels(STORE)}}}": "1x20", f"kube_statefulset_replicas{{{labels(STORE)}}}": "1x20"},
+        series={
+            f"kube_statefulset_status_replicas_ready{{{labels(STORE)}}}": "1x20",
+            f"kube_statefulset_replicas{{{labels(STORE)}}}": "1x20",
+        },
         at="10m",
         fires=(),
     ),
-    Story(alert="PlatformPodRestarts", series={f"kube_pod_container_status_restarts_total{{{labels(POD)}}}": "0+1x40"}, at="30m", fires=(POD,)),
-    Story(alert="PlatformPodRestarts", series={f"kube_pod_container_status_restarts_total{{{labels(POD)}}}": "0x10 1x40"}, at="30m", fires=()),
+    Story(
+        alert="PlatformPodRestarts",
+        series={f"kube_pod_container_status_restarts_total{{{labels(POD)}}}": "0+1x40"},
+        at="30m",
+        fires=(POD,),
+    ),
+    Story(
+        alert="PlatformPodRestarts",
+        series={f"kube_pod_container_status_restarts_total{{{labels(POD)}}}": "0x10 1x40"},
+        at="30m",
+        fires=(),
+    ),
     Story(
         alert="PlatformVolumeFills",
         series={
@@ -187,7 +242,9 @@ PLATFORM_STORIES = [
     Story(alert="EdgeErrors", series={EDGE % "200": "0+80x30", EDGE % "404": "0+20x30"}, at="20m", fires=()),
     Story(
         alert="CertificateExpires",
-        series={f"certmanager_certificate_expiration_timestamp_seconds{{{labels(CERTIFICATE)}}}": "864000x120"},  # day 10, seen on day 0
+        series={
+            f"certmanager_certificate_expiration_timestamp_seconds{{{labels(CERTIFICATE)}}}": "864000x120"
+        },  # day 10, seen on day 0
         at="90m",
         fires=(CERTIFICATE,),
     ),
@@ -218,26 +275,44 @@ PLATFORM_STORIES = [
         at="17m",
         fires=({"integration": "slack"},),
     ),
-    Story(alert="AlertsNotDelivered", series={'alertmanager_notifications_failed_total{integration="slack",pod="a"}': "3x40"}, at="17m", fires=()),
+    Story(
+        alert="AlertsNotDelivered",
+        series={'alertmanager_notifications_failed_total{integration="slack",pod="a"}': "3x40"},
+        at="17m",
+        fires=(),
+    ),
     Story(alert="AlertsGoNowhere", series={'up{job="kube-state-metrics"}': "1x40"}, at="30m", fires=({},)),
-    Story(alert="AlertsGoNowhere", series={"alertmanager_build_info": "1x40", 'up{job="kube-state-metrics"}': "1x40"}, at="30m", fires=()),
+    Story(
+        alert="AlertsGoNowhere",
+        series={"alertmanager_build_info": "1x40", 'up{job="kube-state-metrics"}': "1x40"},
+        at="30m",
+        fires=(),
+    ),
 ]
 
 
 @pytest.mark.parametrize("groups", [MODEL, PLATFORM], ids=["model", "platform"])
-def test_promtool_accepts_every_rule(engine: Callable[[str], str], tmp_path: Path, groups: list[dict[str, Any]]) -> None:
+def test_promtool_accepts_every_rule(
+    engine: Callable[[str], str], tmp_path: Path, groups: list[dict[str, Any]]
+) -> None:
     assert f"SUCCESS: {len(groups[0]['rules'])} rules found" in check_rules(engine("promtool"), groups, tmp_path)
 
 
-@pytest.mark.parametrize(("groups", "stories"), [(MODEL, MODEL_STORIES), (PLATFORM, PLATFORM_STORIES)], ids=["model", "platform"])
+@pytest.mark.parametrize(
+    ("groups", "stories"), [(MODEL, MODEL_STORIES), (PLATFORM, PLATFORM_STORIES)], ids=["model", "platform"]
+)
 def test_every_alert_fires_when_it_should_and_only_then(
     engine: Callable[[str], str], tmp_path: Path, groups: list[dict[str, Any]], stories: list[Story]
 ) -> None:
     run_stories(engine("promtool"), groups, stories, tmp_path)
 
 
-@pytest.mark.parametrize(("groups", "stories"), [(MODEL, MODEL_STORIES), (PLATFORM, PLATFORM_STORIES)], ids=["model", "platform"])
-def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_is_quiet(groups: list[dict[str, Any]], stories: list[Story]) -> None:
+@pytest.mark.parametrize(
+    ("groups", "stories"), [(MODEL, MODEL_STORIES), (PLATFORM, PLATFORM_STORIES)], ids=["model", "platform"]
+)
+def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_is_quiet(
+    groups: list[dict[str, Any]], stories: list[Story]
+) -> None:
     names = sorted(rule["alert"] for group in groups for rule in group["rules"])
     assert sorted({story.alert for story in stories if story.fires}) == names
     assert sorted({story.alert for story in stories if not story.fires}) == names
@@ -245,7 +320,12 @@ def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_is_quiet(
 
 def test_a_story_that_is_told_wrongly_is_noticed(engine: Callable[[str], str], tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="FAILED"):
-        run_stories(engine("promtool"), MODEL, [Story(alert="ModelDown", series={f"up{{{AT}}}": "1x20"}, at="10m", fires=(ME,))], tmp_path)
+        run_stories(
+            engine("promtool"),
+            MODEL,
+            [Story(alert="ModelDown", series={f"up{{{AT}}}": "1x20"}, at="10m", fires=(ME,))],
+            tmp_path,
+        )
 
 
 def test_every_alert_says_where_to_read_more_and_the_page_has_it() -> None:
@@ -254,14 +334,19 @@ def test_every_alert_says_where_to_read_more_and_the_page_has_it() -> None:
     for rule in [*MODEL[0]["rules"], *PLATFORM[0]["rules"]]:
         page, anchor = rule["annotations"]["runbook"].split("#")
         headings = [
-            line.lstrip("# ").strip().lower() for line in (REPOSITORY / page).read_text(encoding="utf-8").splitlines() if line.startswith("#")
+            line.lstrip("# ").strip().lower()
+            for line in (REPOSITORY / page).read_text(encoding="utf-8").splitlines()
+            if line.startswith("#")
         ]
         assert anchor in headings, f"{page} has no heading {rule['alert']}"
 
 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
-    [({"error_share": 2.0}, "error_share is 2.0: give a share between 0 and 1"), ({"latency_p99_s": 0.0}, "must be above 0")],
+    [
+        ({"error_share": 2.0}, "error_share is 2.0: give a share between 0 and 1"),
+        ({"latency_p99_s": 0.0}, "must be above 0"),
+    ],
     ids=["share", "seconds"],
 )
 def test_a_limit_that_cannot_be_is_refused(wrong: dict[str, float], sentence: str) -> None:

@@ -43,15 +43,26 @@ def secret_named(made: Graph, suffix: str) -> Any:
 
 
 def test_the_chart_is_installed_at_its_pinned_version(made: Graph) -> None:
-    assert (release(made)["chart"], release(made)["version"], release(made)["name"]) == ("kube-prometheus-stack", "88.5.3", "kube-prometheus-stack")
+    assert (release(made)["chart"], release(made)["version"], release(made)["name"]) == (
+        "kube-prometheus-stack",
+        "88.5.3",
+        "kube-prometheus-stack",
+    )
 
 
 def test_where_alerts_go_is_secret_and_in_a_secret_alone(made: Graph) -> None:
     routing = secret_named(made, "-alerts")
     assert any(path.startswith("stringData") for path in routing.secret_inputs)
-    assert SLACK in yaml.safe_load(routing.inputs["stringData"]["alertmanager.yaml"])["receivers"][1]["slack_configs"][0]["api_url"]
+    assert (
+        SLACK
+        in yaml.safe_load(routing.inputs["stringData"]["alertmanager.yaml"])["receivers"][1]["slack_configs"][0][
+            "api_url"
+        ]
+    )
     assert "hooks.slack.com" not in json.dumps(release(made))
-    assert [resource.name for resource in made.resources if SLACK in json.dumps(resource.inputs, default=str)] == [routing.name]
+    assert [resource.name for resource in made.resources if SLACK in json.dumps(resource.inputs, default=str)] == [
+        routing.name
+    ]
     spec = release(made)["values"]["alertmanager"]["alertmanagerSpec"]
     assert spec["useExistingSecret"] is True
     assert spec["configSecret"]
@@ -74,11 +85,15 @@ def test_grafana_takes_who_asks_from_the_login_and_shows_no_form(made: Graph) ->
 
 
 def test_only_traefik_reaches_grafana_and_only_the_namespace_reaches_the_rest(made: Graph) -> None:
-    policies = {resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("NetworkPolicy")}
+    policies = {
+        resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("NetworkPolicy")
+    }
     assert policies["monitoring-inside"]["ingress"] == [{"from": [{"podSelector": {}}]}]
     grafana = policies["monitoring-grafana"]
     assert grafana["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "grafana"}
-    assert grafana["ingress"][0]["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-ingress"}}}]
+    assert grafana["ingress"][0]["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-ingress"}}}
+    ]
     opened = [name for name, spec in policies.items() if any("from" not in rule for rule in spec["ingress"])]
     assert opened == ["monitoring-operator"]
 
@@ -96,7 +111,11 @@ def test_retention_and_storage_are_set_for_each_size() -> None:
 
 def test_models_of_every_namespace_are_scraped_and_shown(made: Graph) -> None:
     values = release(made)["values"]
-    selectors = {name: value for name, value in values["prometheus"]["prometheusSpec"].items() if name.endswith("NilUsesHelmValues")}
+    selectors = {
+        name: value
+        for name, value in values["prometheus"]["prometheusSpec"].items()
+        if name.endswith("NilUsesHelmValues")
+    }
     assert set(selectors.values()) == {False}
     assert len(selectors) == 5
     assert values["grafana"]["sidecar"]["dashboards"]["searchNamespace"] == "ALL"
@@ -104,14 +123,21 @@ def test_models_of_every_namespace_are_scraped_and_shown(made: Graph) -> None:
 
 def test_the_platform_watches_itself(made: Graph) -> None:
     rules = made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"]
-    assert {"PlatformServiceDown", "CertificateExpires", "AlertsNotDelivered"} <= {rule["alert"] for rule in rules[0]["rules"]}
+    assert {"PlatformServiceDown", "CertificateExpires", "AlertsNotDelivered"} <= {
+        rule["alert"] for rule in rules[0]["rules"]
+    }
     assert all(namespace in rules[0]["rules"][0]["expr"] for namespace in NAMESPACES)
-    scraped = {resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("PodMonitor")}
+    scraped = {
+        resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("PodMonitor")
+    }
     assert scraped["platform-traefik"]["podMetricsEndpoints"] == [{"port": "metrics", "interval": "30s"}]
     board = next(resource for resource in made.kubernetes("ConfigMap") if resource.name == "observability-dashboard")
     assert json.loads(board.inputs["data"]["mlp-platform.json"])["uid"] == "mlp-platform"
     # Their kinds come with the chart.
-    assert all(made.one("kubernetes:helm.sh/v3:Release").urn in resource.opts["depends_on"] for resource in made.kubernetes("PrometheusRule"))
+    assert all(
+        made.one("kubernetes:helm.sh/v3:Release").urn in resource.opts["depends_on"]
+        for resource in made.kubernetes("PrometheusRule")
+    )
 
 
 def test_mirrors_are_honoured() -> None:
@@ -131,18 +157,25 @@ def test_mirrors_are_honoured() -> None:
 
 
 def test_a_preview_shows_the_same_parts(made: Graph) -> None:
-    assert sorted(resource.urn for resource in graph(preview=True, secret=True).resources) == sorted(resource.urn for resource in made.resources)
+    assert sorted(resource.urn for resource in graph(preview=True, secret=True).resources) == sorted(
+        resource.urn for resource in made.resources
+    )
 
 
 def test_outputs_are_those_declared(made: Graph) -> None:
     component = made.one("platform-lib:index:Observability")
     assert component.outputs.keys() == {name for name in Observability.__annotations__ if not name.startswith("_")}
-    assert (component.outputs["prometheus_url"], component.secret_outputs) == ("http://kube-prometheus-stack-prometheus.mlp-monitoring:9090", set())
+    assert (component.outputs["prometheus_url"], component.secret_outputs) == (
+        "http://kube-prometheus-stack-prometheus.mlp-monitoring:9090",
+        set(),
+    )
 
 
 def test_every_value_is_one_that_the_chart_has() -> None:
     """The chart has no schema of values, so a misspelt one would be passed over in silence: its defaults name what there is."""
-    defaults = json.loads((facts() / "defaults" / "kube-prometheus-stack_88.5.3.defaults.json").read_text(encoding="utf-8"))
+    defaults = json.loads(
+        (facts() / "defaults" / "kube-prometheus-stack_88.5.3.defaults.json").read_text(encoding="utf-8")
+    )
     grafana = json.loads((facts() / "defaults" / "grafana_12.11.1.defaults.json").read_text(encoding="utf-8"))
     values = release(graph(mirrors=Mirrors(image_registry="mirror.example.com")))["values"]
     known = {
@@ -155,7 +188,10 @@ def test_every_value_is_one_that_the_chart_has() -> None:
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {key: merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value for key, value in over.items()}
+    both = {
+        key: merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in over.items()
+    }
     return {**base, **both}
 
 
@@ -166,7 +202,12 @@ def unknown(values: dict[str, Any], defaults: dict[str, Any], path: str = "") ->
         here = f"{path}.{key}".strip(".")
         if key not in defaults:
             found.append(here)
-        elif isinstance(value, dict) and isinstance(defaults[key], dict) and defaults[key] and here != "grafana.grafana.ini":
+        elif (
+            isinstance(value, dict)
+            and isinstance(defaults[key], dict)
+            and defaults[key]
+            and here != "grafana.grafana.ini"
+        ):
             found += unknown(value, defaults[key], here)
     return found
 

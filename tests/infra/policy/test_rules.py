@@ -16,7 +16,11 @@ CONTAINER: dict[str, Any] = {
     "name": "main",
     "image": "registry.example.com/app:1.2.3",
     "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
-    "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    },
 }
 POD: dict[str, Any] = {
     "automountServiceAccountToken": False,
@@ -25,10 +29,25 @@ POD: dict[str, Any] = {
 }
 
 
-def thing(kind: str, spec: Any = None, *, namespace: str = "team-red", name: str = "it", protect: bool = False, **inputs: Any) -> Declared:
+def thing(
+    kind: str, spec: Any = None, *, namespace: str = "team-red", name: str = "it", protect: bool = False, **inputs: Any
+) -> Declared:
     metadata = {"name": name, "namespace": namespace, **inputs.pop("metadata", {})}
-    body = {"apiVersion": "v1", "kind": kind, "metadata": metadata, **({} if spec is None else {"spec": spec}), **inputs}
-    return Declared(type=f"kubernetes:x/v1:{kind}", name=name, urn=f"urn::{kind}::{name}", inputs=body, protect=protect, provider="cluster")
+    body = {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": metadata,
+        **({} if spec is None else {"spec": spec}),
+        **inputs,
+    }
+    return Declared(
+        type=f"kubernetes:x/v1:{kind}",
+        name=name,
+        urn=f"urn::{kind}::{name}",
+        inputs=body,
+        protect=protect,
+        provider="cluster",
+    )
 
 
 def pod(path: str, value: Any) -> Declared:
@@ -48,7 +67,12 @@ def release(**inputs: Any) -> Declared:
 
 
 def route(**spec: Any) -> Declared:
-    made = {"entryPoints": ["websecure"], "tls": {}, "routes": [{"match": "Host(`a`)", "middlewares": [{"name": "ui-login"}]}], **spec}
+    made = {
+        "entryPoints": ["websecure"],
+        "tls": {},
+        "routes": [{"match": "Host(`a`)", "middlewares": [{"name": "ui-login"}]}],
+        **spec,
+    }
     return thing("IngressRoute", made, namespace="mlp-mlflow")
 
 
@@ -80,17 +104,43 @@ BITES: list[tuple[str, list[Declared]]] = [
     ("services-stay-inside", [thing("Service", {"type": "LoadBalancer"})]),
     ("data-is-protected", [thing("PersistentVolumeClaim", {})]),
     ("data-is-protected", [thing("Cluster", {}, apiVersion="postgresql.cnpg.io/v1")]),
-    ("data-is-protected", [thing("Namespace", name="team-red", metadata={"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}), CLOSED]),
+    (
+        "data-is-protected",
+        [
+            thing(
+                "Namespace", name="team-red", metadata={"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+            ),
+            CLOSED,
+        ],
+    ),
     ("roles-name-what-they-open", [thing("Role", rules=[{"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}])]),
-    ("roles-name-what-they-open", [thing("Role", rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}])]),
-    ("roles-name-what-they-open", [thing("Role", rules=[{"apiGroups": ["x"], "resources": ["roles"], "verbs": ["bind"]}])]),
+    (
+        "roles-name-what-they-open",
+        [thing("Role", rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}])],
+    ),
+    (
+        "roles-name-what-they-open",
+        [thing("Role", rules=[{"apiGroups": ["x"], "resources": ["roles"], "verbs": ["bind"]}])],
+    ),
     ("roles-name-what-they-open", [thing("ClusterRoleBinding", roleRef={"name": "cluster-admin"})]),
     ("namespaces-have-a-pod-security-level", [thing("Namespace", name="mlp-x", metadata={"labels": {}}), CLOSED]),
     ("networks-open-to-named-peers", [thing("NetworkPolicy", {"ingress": [{"ports": [{"port": 80}]}]})]),
     ("networks-open-to-named-peers", [thing("NetworkPolicy", {"egress": [{"ports": [{"port": 80}]}]})]),
-    ("networks-open-to-named-peers", [thing("NetworkPolicy", {"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]})]),
-    ("networks-are-closed", [thing("Namespace", name="mlp-y", metadata={"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}), CLOSED]),
-    ("autoscalers-own-replicas", [thing("Deployment", {"replicas": 2}), thing("HorizontalPodAutoscaler", {"scaleTargetRef": {"name": "it"}})]),
+    (
+        "networks-open-to-named-peers",
+        [thing("NetworkPolicy", {"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]})],
+    ),
+    (
+        "networks-are-closed",
+        [
+            thing("Namespace", name="mlp-y", metadata={"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}),
+            CLOSED,
+        ],
+    ),
+    (
+        "autoscalers-own-replicas",
+        [thing("Deployment", {"replicas": 2}), thing("HorizontalPodAutoscaler", {"scaleTargetRef": {"name": "it"}})],
+    ),
 ]
 
 
@@ -99,7 +149,9 @@ def graphs() -> dict[str, Graph]:
     return {name: run_stack(name) for name in EXAMPLES}
 
 
-@pytest.mark.parametrize(("policy", "resources"), BITES, ids=[f"{number}-{policy}" for number, (policy, _) in enumerate(BITES)])
+@pytest.mark.parametrize(
+    ("policy", "resources"), BITES, ids=[f"{number}-{policy}" for number, (policy, _) in enumerate(BITES)]
+)
 def test_a_rule_bites(policy: str, resources: list[Declared]) -> None:
     assert policy in {found.policy for found in violations(resources)}
 
@@ -109,7 +161,12 @@ def test_every_rule_has_a_test_in_which_it_bites() -> None:
 
 
 def test_what_is_right_passes() -> None:
-    right = [thing("Deployment", {"template": {"spec": POD}}), release(values={"auth": {"existingSecret": "x"}}), route(), CLOSED]
+    right = [
+        thing("Deployment", {"template": {"spec": POD}}),
+        release(values={"auth": {"existingSecret": "x"}}),
+        route(),
+        CLOSED,
+    ]
     assert violations(right) == []
 
 
@@ -136,4 +193,7 @@ def test_the_pack_reports_what_the_rules_find(graphs: dict[str, Graph]) -> None:
     closed = next(r for r in graph.kubernetes("NetworkPolicy") if r.name.endswith("mlp-auth-closed"))
     route.inputs["spec"]["routes"][0]["middlewares"] = []
     graph.resources.remove(closed)
-    assert {policy for policy, _ in run_pack(graph, pack_policies())} == {"routes-need-tls-and-a-login", "networks-are-closed"}
+    assert {policy for policy, _ in run_pack(graph, pack_policies())} == {
+        "routes-need-tls-and-a-login",
+        "networks-are-closed",
+    }

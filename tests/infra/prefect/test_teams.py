@@ -32,11 +32,19 @@ def spaces(rules: list[dict[str, Any]], side: str, port: int) -> set[str]:
 
 
 def test_a_server_and_a_worker_for_each_team_and_a_server_for_the_stack(team: Graph) -> None:
-    found = {(one.namespace, one.inputs["metadata"]["name"]) for one in team.kubernetes("Deployment") if "prefect" in str(one.namespace)}
+    found = {
+        (one.namespace, one.inputs["metadata"]["name"])
+        for one in team.kubernetes("Deployment")
+        if "prefect" in str(one.namespace)
+    }
 
     assert found == {
         ("mlp-prefect", "prefect-server"),
-        *((f"mlp-prefect-{name}", pod) for name in ("churn", "fraud") for pod in ("prefect-server", f"prefect-worker-{name}")),
+        *(
+            (f"mlp-prefect-{name}", pod)
+            for name in ("churn", "fraud")
+            for pod in ("prefect-server", f"prefect-worker-{name}")
+        ),
     }
 
 
@@ -46,7 +54,11 @@ def test_each_auth_string_is_another_and_lies_with_one_team_alone(team: Graph) -
         if one.inputs["metadata"].get("name") == "prefect-auth":
             strings.setdefault(one.inputs["stringData"]["auth-string"], set()).add(str(one.namespace))
 
-    assert sorted(map(sorted, strings.values())) == [["mlp-prefect"], ["mlp-prefect-churn", "team-churn"], ["mlp-prefect-fraud", "team-fraud"]]
+    assert sorted(map(sorted, strings.values())) == [
+        ["mlp-prefect"],
+        ["mlp-prefect-churn", "team-churn"],
+        ["mlp-prefect-fraud", "team-fraud"],
+    ]
 
 
 def test_by_network_only_the_team_and_the_edge_reach_its_prefect(team: Graph) -> None:
@@ -55,7 +67,11 @@ def test_by_network_only_the_team_and_the_edge_reach_its_prefect(team: Graph) ->
         reached = [spaces(one.inputs["spec"].get("ingress", []), "from", 4200) for one in policies]
         assert set().union(*reached) == {f"mlp-prefect-{name}", f"team-{name}", "mlp-ingress", "mlp-monitoring"}
         assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in [one.inputs["spec"] for one in policies]
-        asked = [spaces(one.inputs["spec"].get("egress", []), "to", 4200) for one in team.kubernetes("NetworkPolicy") if name in str(one.namespace)]
+        asked = [
+            spaces(one.inputs["spec"].get("egress", []), "to", 4200)
+            for one in team.kubernetes("NetworkPolicy")
+            if name in str(one.namespace)
+        ]
         assert set().union(*asked) == {f"mlp-prefect-{name}"} and f"mlp-prefect-{other}" not in set().union(*asked)
 
 
@@ -72,21 +88,37 @@ def test_the_pages_of_a_teams_prefect_open_for_its_groups_and_administrators(tea
         [route] = in_space(team, "IngressRoute", f"mlp-prefect-{name}")
         [rule] = route.inputs["spec"]["routes"]
         assert rule["match"].startswith(f"Host(`prefect-{name}.ml.example.com`)")
-        chain = {one.inputs["metadata"]["name"]: one.inputs["spec"] for one in in_space(team, "Middleware", f"mlp-prefect-{name}")}
-        assert [entry["name"] for entry in rule["middlewares"]] == ["ui-rate", "ui-body", "ui-login", "ui-groups", "ui-identity"]
-        assert chain["ui-groups"]["forwardAuth"]["address"].endswith(f"/oauth2/auth?allowed_groups={name}-team,platform-admins")
+        chain = {
+            one.inputs["metadata"]["name"]: one.inputs["spec"]
+            for one in in_space(team, "Middleware", f"mlp-prefect-{name}")
+        }
+        assert [entry["name"] for entry in rule["middlewares"]] == [
+            "ui-rate",
+            "ui-body",
+            "ui-login",
+            "ui-groups",
+            "ui-identity",
+        ]
+        assert chain["ui-groups"]["forwardAuth"]["address"].endswith(
+            f"/oauth2/auth?allowed_groups={name}-team,platform-admins"
+        )
 
 
 def test_each_has_a_database_and_a_role_of_its_own(team: Graph) -> None:
     addresses = {
-        str(one.namespace): one.inputs["stringData"]["asyncpg_uri"] for one in team.kubernetes("Secret") if "asyncpg_uri" in one.inputs["stringData"]
+        str(one.namespace): one.inputs["stringData"]["asyncpg_uri"]
+        for one in team.kubernetes("Secret")
+        if "asyncpg_uri" in one.inputs["stringData"]
     }
     [cluster] = team.kubernetes("Cluster")
     makers = {role["name"] for role in cluster.inputs["spec"]["managed"]["roles"] if role.get("createdb")}
 
     assert makers == {"prefect-churn", "prefect-fraud"}
     for name in makers:
-        assert addresses[f"mlp-{name}"].startswith(f"postgresql+asyncpg://{name}:") and f"/{name}?" in addresses[f"mlp-{name}"]
+        assert (
+            addresses[f"mlp-{name}"].startswith(f"postgresql+asyncpg://{name}:")
+            and f"/{name}?" in addresses[f"mlp-{name}"]
+        )
     assert len(set(addresses.values())) == len(addresses)
 
 
@@ -104,14 +136,19 @@ def test_databases_elsewhere_in_plain_text_are_refused_with_the_command_that_enc
         "ui_groups": [],
         "team_prefect_database_urls": prefect_urls("churn"),
     }
-    with pytest.raises(Exception, match=r"`pulumi config set --secret --path 'team_prefect_database_urls\[0\]'` encrypts it"):
+    with pytest.raises(
+        Exception, match=r"`pulumi config set --secret --path 'team_prefect_database_urls\[0\]'` encrypts it"
+    ):
         run_stack("team", plain_secrets=True, **plain)
 
 
 @pytest.mark.parametrize(
     ("urls", "words"),
     [
-        ([], "team_prefect_database_urls names no team: with prefect_database_url give TEAM=URL for each of churn, fraud"),
+        (
+            [],
+            "team_prefect_database_urls names no team: with prefect_database_url give TEAM=URL for each of churn, fraud",
+        ),
         (["churn=postgresql://u:hunter2@h/d"], "team_prefect_database_urls names churn: "),
         (["churn=mysql://u:hunter2@h/d"], "team_prefect_database_urls, of churn, is not of the form postgresql://"),
         (["postgresql://u:hunter2@h/d?a=b"], "of an entry without TEAM=, is not of the form"),

@@ -43,11 +43,19 @@ def alpha(trained: Project, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFac
     """What team alpha owns after a training of a generated project, through the settings that its pods get."""
     folder = tmp_path_factory.mktemp("alpha")
     project = copy_of(trained, folder / "project")
-    result = json.loads(run_mlp(project, "train", "--json", env={**client_environment(mlflow, "alpha"), "XDG_CACHE_HOME": str(folder)}).stdout)
+    result = json.loads(
+        run_mlp(
+            project, "train", "--json", env={**client_environment(mlflow, "alpha"), "XDG_CACHE_HOME": str(folder)}
+        ).stdout
+    )
     assert result["passed"]
     with mlflow.machine("alpha") as client:
-        made = client.get("/api/2.0/mlflow/model-versions/get", params={"name": "sample-model", "version": "1"}).json()["model_version"]
-        experiment = client.get("/api/2.0/mlflow/runs/get", params={"run_id": made["run_id"]}).json()["run"]["info"]["experiment_id"]
+        made = client.get("/api/2.0/mlflow/model-versions/get", params={"name": "sample-model", "version": "1"}).json()[
+            "model_version"
+        ]
+        experiment = client.get("/api/2.0/mlflow/runs/get", params={"run_id": made["run_id"]}).json()["run"]["info"][
+            "experiment_id"
+        ]
     logged = made["source"].removeprefix("models:/")
     return Target(
         experiment=experiment,
@@ -64,7 +72,10 @@ def alpha(trained: Project, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFac
 def prefect_pod(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Pod:
     postgres.make_database("prefect")
     graph = prefect_graph()
-    secrets = {("prefect-database", "asyncpg_uri"): postgres.address("prefect", "postgresql+asyncpg"), ("prefect-auth", "auth-string"): PREFECT_AUTH}
+    secrets = {
+        ("prefect-database", "asyncpg_uri"): postgres.address("prefect", "postgresql+asyncpg"),
+        ("prefect-auth", "auth-string"): PREFECT_AUTH,
+    }
     folder = tmp_path_factory.mktemp("pods") / "prefect"
     pod = place(graph, graph.one("kubernetes:apps/v1:Deployment", "prefect"), folder, secrets=secrets, ports=[4200])
     pod.run("migrate")
@@ -75,5 +86,7 @@ def prefect_pod(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) ->
 def prefect_api(prefect_pod: Pod) -> Iterator[httpx.Client]:
     with prefect_pod.running("prefect-server"):
         user, password = PREFECT_AUTH.split(":")
-        with httpx.Client(base_url=f"http://127.0.0.1:{prefect_pod.ports[4200]}/api", auth=(user, password), timeout=30) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{prefect_pod.ports[4200]}/api", auth=(user, password), timeout=30
+        ) as client:
             yield client

@@ -40,7 +40,9 @@ class Pod:
         return replace(self, addresses={**self.addresses, there: here})
 
     def container(self, name: str) -> Mapping[str, Any]:
-        return next(one for one in (*self.spec.get("initContainers", ()), *self.spec["containers"]) if one["name"] == name)
+        return next(
+            one for one in (*self.spec.get("initContainers", ()), *self.spec["containers"]) if one["name"] == name
+        )
 
     def volume(self, name: str) -> Path:
         return self.folder / name
@@ -92,21 +94,36 @@ class Pod:
             timeout=timeout_s,
             stdin=subprocess.DEVNULL,
         )
-        assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        assert done.returncode == 0, (
+            f"{name} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        )
         return done.stdout + done.stderr
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
         """Run a container until the block ends; it has answered all its probes when the block begins."""
-        probes = [self.probe_url(name, probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe") if probe in self.container(name)]
+        probes = [
+            self.probe_url(name, probe)
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+            if probe in self.container(name)
+        ]
         with ExitStack() as stack:
-            stack.enter_context(server(self.command(name), probes[0], self.folder / f"{name}.log", env=self.environment(name)))
+            stack.enter_context(
+                server(self.command(name), probes[0], self.folder / f"{name}.log", env=self.environment(name))
+            )
             for url in probes[1:]:
                 assert httpx.get(url, timeout=10).status_code == 200, url
             yield
 
 
-def place(graph: Graph, deployment: Resource, folder: Path, *, secrets: Mapping[tuple[str, str], str], ports: Sequence[int] = ()) -> Pod:
+def place(
+    graph: Graph,
+    deployment: Resource,
+    folder: Path,
+    *,
+    secrets: Mapping[tuple[str, str], str],
+    ports: Sequence[int] = (),
+) -> Pod:
     """Lay the volumes of a Deployment's pods out below `folder`.
 
     Args:

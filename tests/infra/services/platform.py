@@ -50,7 +50,9 @@ def graph_of(make: Any, *, preview: bool = False) -> Graph:
 
     fakes: dict[str, Fake] = {
         "kubernetes:core/v1:ConfigMap": _named,
-        "random:index/randomPassword:RandomPassword": lambda call: {"result": PREFECT_PASSWORD if call.name == "prefect-auth" else METRICS_PASSWORD},
+        "random:index/randomPassword:RandomPassword": lambda call: {
+            "result": PREFECT_PASSWORD if call.name == "prefect-auth" else METRICS_PASSWORD
+        },
     }
     return run_program(program, preview=preview, fakes=fakes)
 
@@ -69,7 +71,9 @@ class Mlflow:
 
     def machine(self, team: str, password: str | None = None) -> httpx.Client:
         """A client with a team's credentials."""
-        return httpx.Client(base_url=self.url, auth=(team, PASSWORDS[team] if password is None else password), timeout=60)
+        return httpx.Client(
+            base_url=self.url, auth=(team, PASSWORDS[team] if password is None else password), timeout=60
+        )
 
     def person(self, *groups: str, name: str = "kim@example.com") -> httpx.Client:
         """A client as the edge passes a person on who has logged in."""
@@ -79,7 +83,11 @@ class Mlflow:
 
 def client_environment(mlflow: Mlflow, team: str) -> dict[str, str]:
     """What a pod of a team's namespace gets."""
-    return {"MLFLOW_TRACKING_URI": mlflow.url, "MLFLOW_TRACKING_USERNAME": team, "MLFLOW_TRACKING_PASSWORD": PASSWORDS[team]}
+    return {
+        "MLFLOW_TRACKING_URI": mlflow.url,
+        "MLFLOW_TRACKING_USERNAME": team,
+        "MLFLOW_TRACKING_PASSWORD": PASSWORDS[team],
+    }
 
 
 def basic(user: str, password: str) -> str:

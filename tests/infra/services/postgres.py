@@ -30,8 +30,16 @@ class Postgres:
     def run(self, program: str, *args: str, expect: int | None = 0) -> str:
         """Run a client program (psql, pg_dump, …) against it and return what it prints."""
         environment = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": USER}
-        done = subprocess.run([program_path(program), *args], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
-        assert expect is None or done.returncode == expect, f"{program} {' '.join(args)} exited {done.returncode}:\n{done.stderr}"
+        done = subprocess.run(
+            [program_path(program), *args],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert expect is None or done.returncode == expect, (
+            f"{program} {' '.join(args)} exited {done.returncode}:\n{done.stderr}"
+        )
         return done.stdout
 
     def make_database(self, name: str) -> None:
@@ -40,7 +48,9 @@ class Postgres:
 
 def program_path(program: str) -> str:
     """Where a program of Postgres is; skips the test, or fails it under REQUIRE_ENGINES, where it is not."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True)
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True
+    )
     found = shutil.which(program, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]))
     if found is None:
         reason = f"{program} is not here: install Debian's postgresql package"
@@ -55,7 +65,9 @@ def running_postgres() -> Iterator[Postgres]:
     """Start one and stop it at the end."""
     initdb, server = program_path("initdb"), program_path("postgres")
     account = _ACCOUNT if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="mlp-postgres-") as scratch:  # short: a socket's path has at most 107 characters
+    with tempfile.TemporaryDirectory(
+        prefix="mlp-postgres-"
+    ) as scratch:  # short: a socket's path has at most 107 characters
         folder = Path(scratch)
         if account:
             shutil.chown(folder, account, account)
@@ -69,11 +81,22 @@ def running_postgres() -> Iterator[Postgres]:
             group=account,
         )
         # Nothing here has to outlive a power cut.
-        settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": "off", "max_connections": 200}
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": folder,
+            "fsync": "off",
+            "max_connections": 200,
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with log.open("w") as output:
             process = subprocess.Popen(
-                [server, "-D", str(data), *options], stdout=output, stderr=subprocess.STDOUT, cwd=folder, user=account, group=account
+                [server, "-D", str(data), *options],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                user=account,
+                group=account,
             )
             try:
                 _wait_until_ready(process, port, log)

@@ -94,17 +94,25 @@ ATTEMPTS = [
     Attempt("POST", f"{_API}/runs/delete-tag", {**_RUN, "key": "k"}),
     Attempt("GET", f"{_API}/metrics/get-history", query={**_RUN, "metric_key": "accuracy"}),
     Attempt("GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk", query={**_RUN, "metric_key": "accuracy"}),
-    Attempt("GET", f"{_API}/metrics/get-history-bulk-interval", query={"run_ids": "{run}", "metric_key": "accuracy", "max_results": "5"}),
+    Attempt(
+        "GET",
+        f"{_API}/metrics/get-history-bulk-interval",
+        query={"run_ids": "{run}", "metric_key": "accuracy", "max_results": "5"},
+    ),
     Attempt("GET", f"{_API}/artifacts/list", query=_RUN),
     Attempt("GET", "/get-artifact", query={**_RUN, "path": "config.yaml"}),
     Attempt("GET", "/model-versions/get-artifact", query={**_VERSION, "path": "MLmodel"}),
-    Attempt("POST", "/ajax-api/2.0/mlflow/upload-artifact", query={"run_uuid": "{run}", "path": "mine.txt"}, content=b"mine"),
+    Attempt(
+        "POST", "/ajax-api/2.0/mlflow/upload-artifact", query={"run_uuid": "{run}", "path": "mine.txt"}, content=b"mine"
+    ),
     Attempt("GET", f"{_PROXY}/artifacts", query={"path": "{experiment}"}),
     Attempt("GET", f"{_PROXY}/artifacts/<path:artifact_path>", path=_FILE),
     Attempt("PUT", f"{_PROXY}/artifacts/<path:artifact_path>", path=_FILE, content=b"mine"),
     Attempt("DELETE", f"{_PROXY}/artifacts/<path:artifact_path>", path=_FILE),
     Attempt("POST", f"{_PROXY}/mpu/create/<path:artifact_path>", {"path": "x", "num_parts": 1}, path=_FILE),
-    Attempt("POST", f"{_PROXY}/mpu/complete/<path:artifact_path>", {"path": "x", "upload_id": "u", "parts": []}, path=_FILE),
+    Attempt(
+        "POST", f"{_PROXY}/mpu/complete/<path:artifact_path>", {"path": "x", "upload_id": "u", "parts": []}, path=_FILE
+    ),
     Attempt("POST", f"{_PROXY}/mpu/abort/<path:artifact_path>", {"path": "x", "upload_id": "u"}, path=_FILE),
     Attempt("POST", f"{_API}/logged-models", {**_EXPERIMENT, "name": "mine"}),
     Attempt("POST", f"{_API}/logged-models/search", {"experiment_ids": ["{experiment}"]}, lists=True),
@@ -112,7 +120,12 @@ ATTEMPTS = [
     Attempt("PATCH", f"{_API}/logged-models/<model_id>", {**_LOGGED, "status": "LOGGED_MODEL_READY"}, path=_LOGGED),
     Attempt("DELETE", f"{_API}/logged-models/<model_id>", path=_LOGGED),
     Attempt("GET", f"{_API}/logged-models/<model_id>/artifacts/directories", path=_LOGGED),
-    Attempt("GET", "/ajax-api/2.0/mlflow/logged-models/<model_id>/artifacts/files", query={"artifact_file_path": "MLmodel"}, path=_LOGGED),
+    Attempt(
+        "GET",
+        "/ajax-api/2.0/mlflow/logged-models/<model_id>/artifacts/files",
+        query={"artifact_file_path": "MLmodel"},
+        path=_LOGGED,
+    ),
     Attempt("POST", f"{_API}/logged-models/<model_id>/params", {**_LOGGED, "params": [_TAG]}, path=_LOGGED),
     Attempt("PATCH", f"{_API}/logged-models/<model_id>/tags", {**_LOGGED, "tags": [_TAG]}, path=_LOGGED),
     Attempt("DELETE", f"{_API}/logged-models/<model_id>/tags/<tag_key>", path={**_LOGGED, "tag_key": "k"}),
@@ -137,9 +150,18 @@ ATTEMPTS = [
     Attempt("DELETE", f"{_API}/model-versions/delete", _VERSION),
     Attempt("POST", f"{_API}/model-versions/set-tag", {**_VERSION, **_TAG}),
     Attempt("DELETE", f"{_API}/model-versions/delete-tag", {**_VERSION, "key": "k"}),
-    Attempt("POST", f"{_API}/model-versions/transition-stage", {**_VERSION, "stage": "Production", "archive_existing_versions": False}),
+    Attempt(
+        "POST",
+        f"{_API}/model-versions/transition-stage",
+        {**_VERSION, "stage": "Production", "archive_existing_versions": False},
+    ),
 ]
-NOBODYS = {("GET", "/"), ("GET", "/version"), ("GET", "/api/2.0/mlflow/users/current"), ("GET", "/api/3.0/mlflow/ui-telemetry")}
+NOBODYS = {
+    ("GET", "/"),
+    ("GET", "/version"),
+    ("GET", "/api/2.0/mlflow/users/current"),
+    ("GET", "/api/3.0/mlflow/ui-telemetry"),
+}
 """Routes that tell nothing of any team."""
 GRAPHQL = {("GET", "/graphql"), ("POST", "/graphql")}
 """Tested query by query."""

@@ -25,16 +25,24 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 def commands() -> dict[str, str]:
     """The page's blocks, by what they do."""
-    blocks = re.findall(r"^```bash\n(.*?)^```$", (REPOSITORY / "docs/platform/backup.md").read_text(), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(
+        r"^```bash\n(.*?)^```$", (REPOSITORY / "docs/platform/backup.md").read_text(), re.DOTALL | re.MULTILINE
+    )
     names = ["dump", "pack", "copy", "restore", "unpack"]
     assert len(blocks) == len(names)
     return dict(zip(names, blocks, strict=True))
 
 
 def run(block: str, folder: Path, environment: Mapping[str, str]) -> None:
-    programs = os.pathsep.join([str(folder), str(Path(sys.executable).parent), str(Path(program_path("pg_dump")).parent), os.environ["PATH"]])
+    programs = os.pathsep.join(
+        [str(folder), str(Path(sys.executable).parent), str(Path(program_path("pg_dump")).parent), os.environ["PATH"]]
+    )
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block], env={"PATH": programs, **environment}, capture_output=True, text=True, timeout=120
+        ["bash", "-euo", "pipefail", "-c", block],
+        env={"PATH": programs, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
 
@@ -69,7 +77,13 @@ def read(mlflow: Mlflow, alpha: Target) -> Any:
 
 
 def test_a_restored_platform_answers_as_before(
-    alpha: Target, mlflow: Mlflow, mlflow_pod: Pod, prefect_pod: Pod, postgres: Postgres, bucket_store: str, tmp_path: Path
+    alpha: Target,
+    mlflow: Mlflow,
+    mlflow_pod: Pod,
+    prefect_pod: Pod,
+    postgres: Postgres,
+    bucket_store: str,
+    tmp_path: Path,
 ) -> None:
     block, backup = commands(), tmp_path / "backup"
     before = read(mlflow, alpha)
@@ -96,31 +110,47 @@ def test_a_restored_platform_answers_as_before(
     kubectl(tmp_path, volume)
     run(block["unpack"], tmp_path, environment)
     assert files(volume) == files(mlflow_pod.volume("artifacts"))
-    store = boto3.client("s3", endpoint_url=bucket_store, aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+    store = boto3.client(
+        "s3", endpoint_url=bucket_store, aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1"
+    )
     for bucket in ("artifacts", "kept", "restored"):
         store.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     for name, content in files(volume).items():
         store.put_object(Bucket="artifacts", Key=f"mlflow/{name}", Body=content)
-    for source, target in (("artifacts/mlflow", "kept/today"), ("artifacts/mlflow", "kept/today"), ("kept/today", "restored/mlflow")):
+    for source, target in (
+        ("artifacts/mlflow", "kept/today"),
+        ("artifacts/mlflow", "kept/today"),
+        ("kept/today", "restored/mlflow"),
+    ):
         run(block["copy"], tmp_path, {**KEYS, "AWS_ENDPOINT_URL": bucket_store, "SOURCE": source, "TARGET": target})
 
-    graph = mlflow_graph(artifacts_uri="s3://restored/mlflow", s3_endpoint=bucket_store, s3_region="eu-west-1", s3_secret="object-store")
+    graph = mlflow_graph(
+        artifacts_uri="s3://restored/mlflow", s3_endpoint=bucket_store, s3_region="eu-west-1", s3_secret="object-store"
+    )
     secrets = {
         ("mlflow-database", "uri"): postgres.address("mlflow-restored"),
         ("object-store", "access_key_id"): "test",
         ("object-store", "secret_access_key"): "test",
     }
-    pod = place(graph, graph.one("kubernetes:apps/v1:Deployment", "mlflow"), tmp_path / "pod", secrets=secrets, ports=[5000])
+    pod = place(
+        graph, graph.one("kubernetes:apps/v1:Deployment", "mlflow"), tmp_path / "pod", secrets=secrets, ports=[5000]
+    )
     pod.run("migrate")
     with pod.running("mlflow"):
         restored = Mlflow(f"http://127.0.0.1:{pod.ports[5000]}")
         assert read(restored, alpha) == before
         assert restored.machine("beta").get("/api/2.0/mlflow/runs/get", params={"run_id": alpha.run}).status_code == 403
-        uploaded = restored.machine("alpha").put(f"/api/2.0/mlflow-artifacts/artifacts/{alpha.experiment}/new.txt", content=b"new")
+        uploaded = restored.machine("alpha").put(
+            f"/api/2.0/mlflow-artifacts/artifacts/{alpha.experiment}/new.txt", content=b"new"
+        )
         assert uploaded.status_code == 200
     assert store.get_object(Bucket="restored", Key=f"mlflow/{alpha.experiment}/new.txt")["Body"].read() == b"new"
     count = "select count(*) from information_schema.tables where table_schema = 'public'"
-    assert postgres.run("psql", "prefect-restored", "-tAc", count) == postgres.run("psql", "prefect", "-tAc", count) != "0\n"
+    assert (
+        postgres.run("psql", "prefect-restored", "-tAc", count)
+        == postgres.run("psql", "prefect", "-tAc", count)
+        != "0\n"
+    )
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -48,7 +48,10 @@ def beta(mlflow: Mlflow) -> Iterator[httpx.Client]:
 
 def test_a_training_run_registers_and_promotes_with_the_settings_that_pods_get(alpha: Target, mlflow: Mlflow) -> None:
     with mlflow.machine("alpha") as client:
-        moved = client.post("/api/2.0/mlflow/registered-models/alias", json={"name": alpha.name, "alias": "champion", "version": alpha.version})
+        moved = client.post(
+            "/api/2.0/mlflow/registered-models/alias",
+            json={"name": alpha.name, "alias": "champion", "version": alpha.version},
+        )
         found = client.get("/api/2.0/mlflow/registered-models/alias", params={"name": alpha.name, "alias": "champion"})
 
     assert (moved.status_code, found.json()["model_version"]["version"]) == (200, "1")
@@ -67,13 +70,20 @@ def test_a_team_gives_a_canary_of_its_own_a_share_and_takes_it_away(alpha: Targe
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda a: f"{a.method} {a.rule}")
-def test_another_team_is_refused_on_every_route(attempt: Attempt, alpha: Target, beta: httpx.Client, before: Any) -> None:
+def test_another_team_is_refused_on_every_route(
+    attempt: Attempt, alpha: Target, beta: httpx.Client, before: Any
+) -> None:
     answer = attempt.send(beta, alpha)
 
     if attempt.lists:
         assert answer.status_code == 200, answer.text
         assert not any(name in answer.text for name in alpha.names()), answer.text
-    elif attempt.rule.endswith("/create") and attempt.json is not None and "name" in attempt.json and "source" not in attempt.json:
+    elif (
+        attempt.rule.endswith("/create")
+        and attempt.json is not None
+        and "name" in attempt.json
+        and "source" not in attempt.json
+    ):
         assert answer.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
     else:
         assert answer.status_code == 403, answer.text
@@ -111,7 +121,13 @@ def server_routes(mlflow_pod: Pod) -> list[tuple[str, str, bool]]:
         "walk(app.routes)\n"
         "print(json.dumps(found))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], env=mlflow_pod.environment("mlflow"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=mlflow_pod.environment("mlflow"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return [(method, rule, flask) for method, rule, flask in json.loads(done.stdout.splitlines()[-1])]
 
@@ -122,12 +138,20 @@ def test_every_route_in_the_list_is_one_of_the_server(server_routes: list[tuple[
     assert mlflow_rules.allowed_routes() - there == set()
 
 
-def test_every_other_route_of_the_server_is_refused(server_routes: list[tuple[str, str, bool]], beta: httpx.Client) -> None:
-    open_to_all = ("/health", "/static-files/<path:path>", "/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info")
+def test_every_other_route_of_the_server_is_refused(
+    server_routes: list[tuple[str, str, bool]], beta: httpx.Client
+) -> None:
+    open_to_all = (
+        "/health",
+        "/static-files/<path:path>",
+        "/api/3.0/mlflow/server-info",
+        "/ajax-api/3.0/mlflow/server-info",
+    )
     others = [
         (method, rule)
         for method, rule, _ in server_routes
-        if (method, rule.replace("/ajax-api/", "/api/", 1)) not in mlflow_rules.allowed_routes() and rule not in open_to_all
+        if (method, rule.replace("/ajax-api/", "/api/", 1)) not in mlflow_rules.allowed_routes()
+        and rule not in open_to_all
     ]
     assert len(others) > 250
 
@@ -183,27 +207,46 @@ class TestSource:
             "http://169.254.169.254/",
         ],
     )
-    def test_of_a_version_is_the_teams_own(self, source: str, alpha: Target, beta: httpx.Client, mlflow: Mlflow) -> None:
-        own = beta.get("/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": "beta-experiment"}).json()["experiment"]["experiment_id"]
-        run = beta.post("/api/2.0/mlflow/runs/create", json={"experiment_id": own, "start_time": 1}).json()["run"]["info"]["run_id"]
+    def test_of_a_version_is_the_teams_own(
+        self, source: str, alpha: Target, beta: httpx.Client, mlflow: Mlflow
+    ) -> None:
+        own = beta.get("/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": "beta-experiment"}).json()[
+            "experiment"
+        ]["experiment_id"]
+        run = beta.post("/api/2.0/mlflow/runs/create", json={"experiment_id": own, "start_time": 1}).json()["run"][
+            "info"
+        ]["run_id"]
         beta.post("/api/2.0/mlflow/registered-models/create", json={"name": "beta-model"})
-        text = source.format(own=own, experiment=alpha.experiment, logged_model=alpha.logged_model, run=alpha.run, name=alpha.name)
+        text = source.format(
+            own=own, experiment=alpha.experiment, logged_model=alpha.logged_model, run=alpha.run, name=alpha.name
+        )
 
         for named in ({}, {"run_id": run}):
-            answer = beta.post("/api/2.0/mlflow/model-versions/create", json={"name": "beta-model", "source": text, **named})
+            answer = beta.post(
+                "/api/2.0/mlflow/model-versions/create", json={"name": "beta-model", "source": text, **named}
+            )
             assert answer.status_code == 403, answer.text
 
     def test_of_a_version_may_be_a_folder_of_the_teams_run(self, beta: httpx.Client) -> None:
-        experiment = beta.get("/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": "beta-experiment"}).json()["experiment"]
-        made = beta.post("/api/2.0/mlflow/runs/create", json={"experiment_id": experiment["experiment_id"], "start_time": 1}).json()["run"]["info"]
+        experiment = beta.get(
+            "/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": "beta-experiment"}
+        ).json()["experiment"]
+        made = beta.post(
+            "/api/2.0/mlflow/runs/create", json={"experiment_id": experiment["experiment_id"], "start_time": 1}
+        ).json()["run"]["info"]
         beta.post("/api/2.0/mlflow/registered-models/create", json={"name": "beta-model"})
         body = {"name": "beta-model", "source": f"{made['artifact_uri']}/model", "run_id": made["run_id"]}
 
         assert beta.post("/api/2.0/mlflow/model-versions/create", json=body).status_code == 200
 
-    @pytest.mark.parametrize("body", ['{"name":"x","artifact_location":"file:///etc"}', '{"name":"x","artifactLocation":"mlflow-artifacts:/1"}'])
+    @pytest.mark.parametrize(
+        "body",
+        ['{"name":"x","artifact_location":"file:///etc"}', '{"name":"x","artifactLocation":"mlflow-artifacts:/1"}'],
+    )
     def test_of_an_experiment_is_where_the_server_puts_it(self, body: str, beta: httpx.Client) -> None:
-        answer = beta.post("/api/2.0/mlflow/experiments/create", content=body, headers={"Content-Type": "application/json"})
+        answer = beta.post(
+            "/api/2.0/mlflow/experiments/create", content=body, headers={"Content-Type": "application/json"}
+        )
 
         assert (answer.status_code, answer.text.split()[0]) == (403, "artifact_location")
 
@@ -214,14 +257,20 @@ class TestSource:
      "/health/../api/2.0/mlflow/runs/get", "/healthz/api/2.0/mlflow/runs/get", "/API/2.0/mlflow/runs/get"],
 )  # fmt: skip
 def test_no_other_spelling_of_a_path_gets_around(path: str, alpha: Target, mlflow: Mlflow) -> None:
-    answer = httpx.get(f"{mlflow.url}{path}", params={"run_id": alpha.run}, headers={"Authorization": basic("beta", "beta-password")})
+    answer = httpx.get(
+        f"{mlflow.url}{path}", params={"run_id": alpha.run}, headers={"Authorization": basic("beta", "beta-password")}
+    )
 
     assert answer.status_code in (401, 403, 404, 308)
     assert alpha.run not in answer.text
 
 
-@pytest.mark.parametrize("spelling", ["%2531", "%31", "./{experiment}", "x/../{experiment}", "workspaces/default/{experiment}"])
-def test_no_other_spelling_of_an_artifact_gets_around(spelling: str, alpha: Target, mlflow: Mlflow, beta: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    "spelling", ["%2531", "%31", "./{experiment}", "x/../{experiment}", "workspaces/default/{experiment}"]
+)
+def test_no_other_spelling_of_an_artifact_gets_around(
+    spelling: str, alpha: Target, mlflow: Mlflow, beta: httpx.Client
+) -> None:
     rest = alpha.artifact.split("/", 1)[1]
     path = spelling.format(experiment=alpha.experiment)
 
@@ -242,7 +291,10 @@ class TestPeople:
     def test_of_no_known_group_get_nowhere(self, mlflow: Mlflow) -> None:
         answer = mlflow.person("people-of-nobody").get("/")
 
-        assert (answer.status_code, answer.text) == (403, "kim@example.com: none of your groups belongs to a team of this platform.")
+        assert (answer.status_code, answer.text) == (
+            403,
+            "kim@example.com: none of your groups belongs to a team of this platform.",
+        )
 
     def test_administrators_alone_see_users(self, mlflow: Mlflow) -> None:
         assert mlflow.person(ADMINS).get("/api/2.0/mlflow/users/list").status_code == 200
@@ -278,7 +330,11 @@ class TestPeople:
 
     @pytest.mark.parametrize("name", ["X_Auth_Request_Groups", "X-Auth_Request-Groups", "X-Auth-Request-Groups"])
     def test_gain_nothing_by_a_second_groups_header(self, name: str, mlflow: Mlflow) -> None:
-        headers = [("Authorization", basic("kim@example.com", EDGE_PASSWORD)), ("X-Auth-Request-Groups", "people-of-alpha"), (name, ADMINS)]
+        headers = [
+            ("Authorization", basic("kim@example.com", EDGE_PASSWORD)),
+            ("X-Auth-Request-Groups", "people-of-alpha"),
+            (name, ADMINS),
+        ]
 
         answer = httpx.get(f"{mlflow.url}/api/2.0/mlflow/users/list", headers=headers)
 
@@ -311,5 +367,8 @@ def test_what_changes_something_is_logged_with_who_did_it(mlflow: Mlflow, mlflow
     mlflow.person("people-of-alpha").post("/api/2.0/mlflow/experiments/create", json={"name": "logged"})
 
     log = (mlflow_pod.folder / "mlflow.log").read_text()
-    assert '{"who": "kim@example.com", "method": "POST", "path": "/api/2.0/mlflow/experiments/create", "refused": null}' in log
+    assert (
+        '{"who": "kim@example.com", "method": "POST", "path": "/api/2.0/mlflow/experiments/create", "refused": null}'
+        in log
+    )
     assert not any(password in log for password in ("alpha-password", EDGE_PASSWORD))

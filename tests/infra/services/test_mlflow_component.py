@@ -67,7 +67,11 @@ def test_every_container_is_restricted(graph: Graph) -> None:
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in [*pod["containers"], *pod["initContainers"]]:
         rights = container["securityContext"]
-        assert (rights["allowPrivilegeEscalation"], rights["readOnlyRootFilesystem"], rights["capabilities"]) == (False, True, {"drop": ["ALL"]})
+        assert (rights["allowPrivilegeEscalation"], rights["readOnlyRootFilesystem"], rights["capabilities"]) == (
+            False,
+            True,
+            {"drop": ["ALL"]},
+        )
         assert set(container["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
 
 
@@ -86,7 +90,12 @@ def test_artifacts_on_a_volume_are_protected_and_have_one_writer(graph: Graph) -
 
 
 def test_artifacts_in_a_bucket_need_no_volume_and_keys_are_named_only() -> None:
-    graph = mlflow_graph(artifacts_uri="s3://models/mlflow", s3_endpoint="https://s3.example.com:9443", s3_secret="bucket", size="standard")
+    graph = mlflow_graph(
+        artifacts_uri="s3://models/mlflow",
+        s3_endpoint="https://s3.example.com:9443",
+        s3_secret="bucket",
+        size="standard",
+    )
     server = pod_of(graph)["containers"][0]
 
     assert graph.of("kubernetes:core/v1:PersistentVolumeClaim") == []
@@ -101,7 +110,9 @@ def test_artifacts_in_a_bucket_need_no_volume_and_keys_are_named_only() -> None:
 
 def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_asked_for() -> None:
     mirrors = Mirrors(
-        image_registry="registry.example.com/mirror", http_proxy="http://proxy.example.com:3128", ca_bundle="-----BEGIN CERTIFICATE-----"
+        image_registry="registry.example.com/mirror",
+        http_proxy="http://proxy.example.com:3128",
+        ca_bundle="-----BEGIN CERTIFICATE-----",
     )
     graph = mlflow_graph(mirrors=mirrors, artifacts_uri="s3://bucket/mlflow")
     pod = pod_of(graph)
@@ -116,13 +127,17 @@ def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_as
     assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5432, 443, 3128}
 
     beside = pod_of(mlflow_graph(mirrors=mirrors))["containers"][0]
-    assert [entry["name"] for entry in beside["env"] if "PROXY" in entry["name"].upper() or "CA_BUNDLE" in entry["name"]] == []
+    assert [
+        entry["name"] for entry in beside["env"] if "PROXY" in entry["name"].upper() or "CA_BUNDLE" in entry["name"]
+    ] == []
 
 
 def test_the_authorities_of_the_platform_stand_beside_the_public_ones(tmp_path: Path) -> None:
     public = certifi.contents()
     own, together = tmp_path / "ca.crt", tmp_path / "authorities.pem"
-    own.write_text(public[public.index("-----BEGIN") : public.index("-----END")] + "-----END CERTIFICATE-----\n", encoding="utf-8")
+    own.write_text(
+        public[public.index("-----BEGIN") : public.index("-----END")] + "-----END CERTIFICATE-----\n", encoding="utf-8"
+    )
     program = f"import mlflow_access; mlflow_access.trust({str(own)!r}, {str(together)!r})"
     subprocess.run(
         [sys.executable, "-c", program],

@@ -36,7 +36,9 @@ RULES = parse_access(json.dumps(ACCESS))
         (None, None, "admins", None),
     ],
 )
-def test_a_caller_is_who_the_password_proves(user: str | None, password: str | None, groups: str, caller: Caller | None) -> None:
+def test_a_caller_is_who_the_password_proves(
+    user: str | None, password: str | None, groups: str, caller: Caller | None
+) -> None:
     assert identify(RULES, user, password, groups) == caller
 
 
@@ -54,7 +56,9 @@ def test_a_caller_is_who_the_password_proves(user: str | None, password: str | N
         (Caller(name="r", is_admin=True), "POST", "/api/2.0/mlflow/webhooks", True),
     ],
 )
-def test_a_route_is_open_by_the_list_or_not_at_all(caller: Caller, method: str, rule: str | None, allowed: bool) -> None:
+def test_a_route_is_open_by_the_list_or_not_at_all(
+    caller: Caller, method: str, rule: str | None, allowed: bool
+) -> None:
     assert may_use_route(caller, method, rule) is allowed
 
 

@@ -39,7 +39,9 @@ def test_it_answers_to_its_own_names_only(mlflow: Mlflow, host: str, status: int
 
 @pytest.mark.parametrize(("origin", "status"), [(f"https://{UI_HOST}", 200), ("https://evil.example.com", 403)])
 def test_its_pages_may_post_and_those_of_others_may_not(mlflow: Mlflow, origin: str, status: int) -> None:
-    answer = mlflow.person("people-of-alpha").post("/ajax-api/2.0/mlflow/experiments/search", json={"max_results": 5}, headers={"Origin": origin})
+    answer = mlflow.person("people-of-alpha").post(
+        "/ajax-api/2.0/mlflow/experiments/search", json={"max_results": 5}, headers={"Origin": origin}
+    )
 
     assert answer.status_code == status
 
@@ -50,5 +52,7 @@ def test_metrics_are_for_the_monitoring_alone(mlflow: Mlflow) -> None:
     assert "mlflow_http_request_total" in scraped.text
     assert mlflow.machine("alpha").get("/metrics").status_code == 403
     assert httpx.get(f"{mlflow.url}/metrics").status_code == 401
-    with_metrics_password = httpx.get(f"{mlflow.url}/api/2.0/mlflow/users/list", headers={"Authorization": basic("metrics", METRICS_PASSWORD)})
+    with_metrics_password = httpx.get(
+        f"{mlflow.url}/api/2.0/mlflow/users/list", headers={"Authorization": basic("metrics", METRICS_PASSWORD)}
+    )
     assert with_metrics_password.status_code == 403

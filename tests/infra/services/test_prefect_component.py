@@ -46,16 +46,28 @@ def test_every_container_is_restricted_and_only_workers_may_ask_kubernetes(graph
 
 def test_a_worker_has_rights_in_its_teams_namespace_alone(graph: Graph) -> None:
     role = graph.one("kubernetes:rbac.authorization.k8s.io/v1:Role", "prefect-alpha-worker")
-    [subject] = graph.one("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding", "prefect-alpha-worker").inputs["subjects"]
+    [subject] = graph.one("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding", "prefect-alpha-worker").inputs[
+        "subjects"
+    ]
 
     assert role.namespace == "team-alpha"
-    assert {resource for rule in role.inputs["rules"] for resource in rule["resources"]} == {"jobs", "pods", "pods/log", "pods/status", "events"}
+    assert {resource for rule in role.inputs["rules"] for resource in rule["resources"]} == {
+        "jobs",
+        "pods",
+        "pods/log",
+        "pods/status",
+        "events",
+    }
     assert (subject["namespace"], subject["name"]) == ("mlp-prefect", "prefect-worker-alpha")
     assert graph.of("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole") == []
 
 
 def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
-    assert pods(graph)["prefect"]["containers"][0]["image"].split(":")[1].startswith(f"{importlib.metadata.version('prefect')}-python3")
+    assert (
+        pods(graph)["prefect"]["containers"][0]["image"]
+        .split(":")[1]
+        .startswith(f"{importlib.metadata.version('prefect')}-python3")
+    )
 
 
 @pytest.mark.parametrize(

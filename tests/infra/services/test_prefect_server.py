@@ -49,17 +49,24 @@ def test_only_who_has_the_auth_string_is_answered(api: httpx.Client) -> None:
 
 
 def test_an_owner_makes_its_database_once_and_for_itself_alone(postgres: Postgres, tmp_path: Path) -> None:
-    postgres.run("psql", "postgres", "-qc", 'create role "prefect-red" login createdb', "-c", 'create role "prefect-blue" login createdb')
+    postgres.run(
+        "psql",
+        "postgres",
+        "-qc",
+        'create role "prefect-red" login createdb',
+        "-c",
+        'create role "prefect-blue" login createdb',
+    )
     address = f"postgresql+asyncpg://prefect-red@127.0.0.1:{postgres.port}/prefect-red?ssl=disable"
     graph = prefect_graph()
     secrets = {("prefect-database", "asyncpg_uri"): address, ("prefect-auth", "auth-string"): PREFECT_AUTH}
-    pod = place(graph, graph.one("kubernetes:apps/v1:Deployment", "prefect"), tmp_path / "red", secrets=secrets, ports=[4200])
+    pod = place(
+        graph, graph.one("kubernetes:apps/v1:Deployment", "prefect"), tmp_path / "red", secrets=secrets, ports=[4200]
+    )
     pod.run("database")
     pod.run("database")
 
-    question = (
-        "select has_database_privilege('prefect-red', 'prefect-red', 'connect'), has_database_privilege('prefect-blue', 'prefect-red', 'connect')"
-    )
+    question = "select has_database_privilege('prefect-red', 'prefect-red', 'connect'), has_database_privilege('prefect-blue', 'prefect-red', 'connect')"
     assert postgres.run("psql", "postgres", "-Atc", question).strip() == "t|f"
 
 
@@ -74,17 +81,27 @@ def test_a_teams_pool_is_made_kept_and_mended(api: httpx.Client, worker_pod: Pod
 
     assert api.get("/work_pools/alpha").json()["base_job_template"] == made["base_job_template"]
     automations = api.post("/automations/filter", json={}).json()
-    found = [(one["enabled"], one["trigger"]["within"]) for one in automations if one["name"] == "alpha: runs that do not start"]
+    found = [
+        (one["enabled"], one["trigger"]["within"])
+        for one in automations
+        if one["name"] == "alpha: runs that do not start"
+    ]
     assert found == [(True, 900.0)]
 
 
 def test_a_flow_runs_with_the_settings_that_machines_get(api: httpx.Client, tmp_path: Path) -> None:
-    program = (
-        "from prefect import flow, task\n@task\ndef add(a, b): return a + b\n@flow(name='sum')\ndef run(): return add(1, 2)\nassert run() == 3\n"
-    )
-    environment = {"PREFECT_API_URL": str(api.base_url).rstrip("/"), "PREFECT_API_AUTH_STRING": PREFECT_AUTH, "PREFECT_HOME": str(tmp_path)}
+    program = "from prefect import flow, task\n@task\ndef add(a, b): return a + b\n@flow(name='sum')\ndef run(): return add(1, 2)\nassert run() == 3\n"
+    environment = {
+        "PREFECT_API_URL": str(api.base_url).rstrip("/"),
+        "PREFECT_API_AUTH_STRING": PREFECT_AUTH,
+        "PREFECT_HOME": str(tmp_path),
+    }
     done = subprocess.run(
-        [sys.executable, "-c", program], env={"PATH": os.environ["PATH"], **environment}, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
     assert done.returncode == 0, done.stderr[-2000:]
@@ -106,9 +123,13 @@ class TestJob:
             from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 
             template = json.loads((worker_pod.volume("code") / "job.json").read_text())
-            with temporary_settings({PREFECT_API_URL: str(api.base_url).rstrip("/"), PREFECT_API_AUTH_STRING: PREFECT_AUTH}):
+            with temporary_settings(
+                {PREFECT_API_URL: str(api.base_url).rstrip("/"), PREFECT_API_AUTH_STRING: PREFECT_AUTH}
+            ):
                 values = {"image": IMAGE, **variables}
-                configuration = asyncio.run(KubernetesWorkerJobConfiguration.from_template_and_values(copy.deepcopy(template), values))
+                configuration = asyncio.run(
+                    KubernetesWorkerJobConfiguration.from_template_and_values(copy.deepcopy(template), values)
+                )
                 run = FlowRun(id=uuid.uuid4(), flow_id=uuid.uuid4(), name="calm-otter")
                 configuration.prepare_for_flow_run(run, flow=Flow(id=run.flow_id, name="training"))
             manifest: dict[str, Any] = json.loads(json.dumps(configuration.job_manifest))
@@ -123,14 +144,28 @@ class TestJob:
         spec, pod = manifest["spec"], manifest["spec"]["template"]["spec"]
         container = pod["containers"][0]
         assert manifest["metadata"]["namespace"] == "team-alpha"
-        assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) == (0, 21600, 86400)
-        assert (pod["serviceAccountName"], pod["automountServiceAccountToken"], pod["restartPolicy"]) == ("train", False, "Never")
+        assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) == (
+            0,
+            21600,
+            86400,
+        )
+        assert (pod["serviceAccountName"], pod["automountServiceAccountToken"], pod["restartPolicy"]) == (
+            "train",
+            False,
+            "Never",
+        )
         assert (container["image"], container["resources"]["limits"]["memory"]) == (IMAGE, "4Gi")
         environment = {entry["name"]: entry for entry in container["env"]}
         assert environment["MLP_DEBUG"]["value"] == "1"
-        assert environment["MLFLOW_TRACKING_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": "mlflow-credentials", "key": "password"}
+        assert environment["MLFLOW_TRACKING_PASSWORD"]["valueFrom"]["secretKeyRef"] == {
+            "name": "mlflow-credentials",
+            "key": "password",
+        }
 
     def test_is_in_the_teams_namespace_under_the_teams_identity_whatever_a_deployment_says(self, rendered: Any) -> None:
         manifest = rendered(namespace="team-beta", service_account_name="admin")
 
-        assert (manifest["metadata"]["namespace"], manifest["spec"]["template"]["spec"]["serviceAccountName"]) == ("team-alpha", "train")
+        assert (manifest["metadata"]["namespace"], manifest["spec"]["template"]["spec"]["serviceAccountName"]) == (
+            "team-alpha",
+            "train",
+        )

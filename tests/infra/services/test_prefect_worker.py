@@ -40,7 +40,9 @@ def worker(lab: Lab, prefect_api: httpx.Client, tmp_path_factory: pytest.TempPat
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(programs.kubeconfig(lab.url, lab.folder / "apiserver.crt", "worker", token))
     deployment = graph.one("kubernetes:apps/v1:Deployment", "prefect-beta-worker")
-    pod = place(graph, deployment, folder / "pod", secrets={("prefect-auth", "auth-string"): PREFECT_AUTH}, ports=[8080])
+    pod = place(
+        graph, deployment, folder / "pod", secrets={("prefect-auth", "auth-string"): PREFECT_AUTH}, ports=[8080]
+    )
     pod = pod.with_address(f"http://prefect-server.{NAMESPACE}:4200", str(prefect_api.base_url).removesuffix("/api/"))
     pod = replace(pod, more={"KUBECONFIG": str(kubeconfig), "MLP_PENDING_LIMIT_S": str(PENDING_LIMIT_S)})
     pod.run("pool")
@@ -100,12 +102,29 @@ def test_a_pod_that_dies_ends_its_run_as_crashed(worker: Pod, lab: Lab, prefect_
     run = start_run(prefect_api, "dies")
     pod = pod_of(lab, run)
     assert pod["spec"]["serviceAccountName"] == "train"
-    prefect_api.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "RUNNING"}})  # as the process in the pod says when it begins
-    dead = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z"}
-    container = {"name": "prefect-job", "image": "i", "imageID": "i", "ready": False, "restartCount": 0, "state": {"terminated": dead}}
+    prefect_api.post(
+        f"/flow_runs/{run}/set_state", json={"state": {"type": "RUNNING"}}
+    )  # as the process in the pod says when it begins
+    dead = {
+        "exitCode": 137,
+        "reason": "OOMKilled",
+        "finishedAt": "2026-01-01T00:00:00Z",
+        "startedAt": "2026-01-01T00:00:00Z",
+    }
+    container = {
+        "name": "prefect-job",
+        "image": "i",
+        "imageID": "i",
+        "ready": False,
+        "restartCount": 0,
+        "state": {"terminated": dead},
+    }
     path = f"/api/v1/namespaces/{TEAM_NAMESPACE}/pods/{pod['metadata']['name']}/status"
     patched = lab.send(
-        "PATCH", path, {"status": {"phase": "Failed", "containerStatuses": [container]}}, content_type="application/strategic-merge-patch+json"
+        "PATCH",
+        path,
+        {"status": {"phase": "Failed", "containerStatuses": [container]}},
+        content_type="application/strategic-merge-patch+json",
     )
     assert patched.is_success, patched.text
 
@@ -115,7 +134,9 @@ def test_a_pod_that_dies_ends_its_run_as_crashed(worker: Pod, lab: Lab, prefect_
     wait_until_logged(prefect_api, run, "OOM")
 
 
-def test_a_pod_that_finds_no_node_ends_its_run_as_failed_with_the_reason_in_its_log(worker: Pod, lab: Lab, prefect_api: httpx.Client) -> None:
+def test_a_pod_that_finds_no_node_ends_its_run_as_failed_with_the_reason_in_its_log(
+    worker: Pod, lab: Lab, prefect_api: httpx.Client
+) -> None:
     run = start_run(prefect_api, "waits")
     pod_of(lab, run)
 

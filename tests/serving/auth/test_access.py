@@ -40,7 +40,9 @@ def test_a_key_is_taken_from_either_header(key_file: Path, header: str) -> None:
     ],
     ids=["none", "basic", "unknown", "token-without-issuer"],
 )
-def test_without_a_known_key_the_answer_is_401_with_a_challenge(key_file: Path, headers: dict[str, str], detail: str) -> None:
+def test_without_a_known_key_the_answer_is_401_with_a_challenge(
+    key_file: Path, headers: dict[str, str], detail: str
+) -> None:
     new_key(key_file, "checkout", ["predict"])
     with pytest.raises(Problem, match=detail) as caught:
         check(Access(KeyRing(key_file)), headers)
@@ -92,7 +94,10 @@ def test_every_route_asks_for_its_scope_and_no_other_will_do(key_file: Path) -> 
     keys = {scope: new_key(key_file, scope, [scope]) for scope in SCOPES}
     app = create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(key_file)))
     documented = {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
-    named = {(method, path.replace("people", "{name}").replace("versions/1", "versions/{version}")) for method, path in ROUTES}
+    named = {
+        (method, path.replace("people", "{name}").replace("versions/1", "versions/{version}"))
+        for method, path in ROUTES
+    }
     assert documented <= named, "a new route needs a line above"
     with TestClient(app) as client:
         for (method, path), needed in ROUTES.items():
@@ -112,7 +117,10 @@ def test_what_is_wrong_inside_is_told_to_admins_only(key_file: Path) -> None:
     with TestClient(create_app(source, access=Access(KeyRing(key_file)))) as client:
         key_file.write_text("keys: 3")
         told = {scope: client.get("/model", headers={"X-API-Key": key}).text for scope, key in keys.items()}
-        outside = [client.get(path).text for path in ("/readyz", "/ping", "/v2/health/ready", "/v2/models/people/ready", "/docs", "/openapi.json")]
+        outside = [
+            client.get(path).text
+            for path in ("/readyz", "/ping", "/v2/health/ready", "/v2/models/people/ready", "/docs", "/openapi.json")
+        ]
         outside.append(client.post("/predict", json={"rows": [{}]}, headers={"X-API-Key": keys["predict"]}).text)
     for needle in ("place.py", "mlflow.db", "keys.yaml"):
         assert needle in told["admin"]
@@ -150,7 +158,9 @@ def test_no_other_header_and_no_other_form_opens_the_door(key_file: Path, header
 def test_a_refused_credential_appears_in_no_answer_and_no_log(key_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     new_key(key_file, "checkout", ["predict"])
     with TestClient(create_app(FixedSource(None), access=Access(KeyRing(key_file)))) as client:
-        answer = client.post("/predict", json={"rows": [{}]}, headers={"Authorization": "Bearer mlp_s3cr3t-of-somebody"})
+        answer = client.post(
+            "/predict", json={"rows": [{}]}, headers={"Authorization": "Bearer mlp_s3cr3t-of-somebody"}
+        )
     assert "s3cr3t" not in answer.text + str(answer.headers) + caplog.text
 
 

@@ -32,7 +32,9 @@ def test_a_key_has_256_random_bits(file: Path) -> None:
     assert {len(key) for key in keys} == {len("mlp_") + 43}
 
 
-@pytest.mark.parametrize("given", ["", "mlp_", "x" * 47, "mlp_" + "A" * 43], ids=["empty", "prefix", "foreign", "right-form"])
+@pytest.mark.parametrize(
+    "given", ["", "mlp_", "x" * 47, "mlp_" + "A" * 43], ids=["empty", "prefix", "foreign", "right-form"]
+)
 def test_an_unknown_key_is_not_found(file: Path, given: str) -> None:
     new_key(file, "checkout", ["predict"])
     assert KeyRing(file).find(given) is None
@@ -54,7 +56,12 @@ def test_a_new_key_is_accepted_and_a_revoked_one_refused_without_a_restart(file:
 
 @pytest.mark.parametrize(
     "content",
-    ["keys:\n- name: a\n  sha2", "keys: 3", "\x00", "keys:\n- {name: a, sha256: zz, scopes: [predict], created: '2026-01-01'}"],
+    [
+        "keys:\n- name: a\n  sha2",
+        "keys: 3",
+        "\x00",
+        "keys:\n- {name: a, sha256: zz, scopes: [predict], created: '2026-01-01'}",
+    ],
     ids=["cut-off", "wrong-type", "binary", "no-hash"],
 )
 def test_a_half_written_file_changes_nothing_and_is_reported(file: Path, content: str) -> None:

@@ -136,7 +136,9 @@ def test_the_signing_keys_are_fetched_once(issuer: Issuer, verifier: TokenVerifi
     ],
     ids=["audience", "issuer", "expired", "not-yet", "no-expiry", "no-audience"],
 )
-def test_a_token_for_others_or_another_time_is_refused(issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any], reason: str) -> None:
+def test_a_token_for_others_or_another_time_is_refused(
+    issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(TokenRefused, match=reason):
         verify(verifier, issuer.token(**claims))
 
@@ -151,9 +153,13 @@ def test_a_foreign_signature_is_refused(issuer: Issuer, verifier: TokenVerifier)
 
 
 @pytest.mark.parametrize(("algorithm", "key"), [("none", None), ("HS256", "x" * 64), ("RS512", None)])
-def test_an_algorithm_that_is_not_pinned_is_refused(issuer: Issuer, verifier: TokenVerifier, algorithm: str, key: str | None) -> None:
+def test_an_algorithm_that_is_not_pinned_is_refused(
+    issuer: Issuer, verifier: TokenVerifier, algorithm: str, key: str | None
+) -> None:
     token = jwt.encode(
-        {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}, key or (issuer.keys["one"] if algorithm != "none" else ""), algorithm=algorithm
+        {"iss": issuer.url, "aud": "models", "exp": time.time() + 60},
+        key or (issuer.keys["one"] if algorithm != "none" else ""),
+        algorithm=algorithm,
     )
     with pytest.raises(TokenRefused, match="is signed with"):
         verify(verifier, token)
@@ -164,14 +170,18 @@ def test_what_is_no_token_is_refused(verifier: TokenVerifier) -> None:
         verify(verifier, "a.b.c")
 
 
-def test_a_rotated_signing_key_is_fetched_when_a_token_names_it(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+def test_a_rotated_signing_key_is_fetched_when_a_token_names_it(
+    issuer: Issuer, verifier: TokenVerifier, clock: Clock
+) -> None:
     verify(verifier, issuer.token())
     issuer.keys["two"] = make_key()
     clock.seconds += 60
     assert verify(verifier, issuer.token(key_id="two"))["sub"] == "checkout"
 
 
-def test_a_withdrawn_signing_key_is_refused_after_the_refresh(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+def test_a_withdrawn_signing_key_is_refused_after_the_refresh(
+    issuer: Issuer, verifier: TokenVerifier, clock: Clock
+) -> None:
     token = issuer.token()
     verify(verifier, token)
     issuer.keys = {"two": make_key()}
@@ -188,7 +198,9 @@ def test_unknown_key_ids_do_not_hammer_the_issuer(issuer: Issuer, verifier: Toke
     assert issuer.fetches == 1
 
 
-def test_an_issuer_that_is_down_changes_nothing_while_its_keys_are_cached(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+def test_an_issuer_that_is_down_changes_nothing_while_its_keys_are_cached(
+    issuer: Issuer, verifier: TokenVerifier, clock: Clock
+) -> None:
     token = issuer.token()
     verify(verifier, token)
     issuer.down = True
@@ -200,7 +212,9 @@ def test_an_issuer_that_is_down_changes_nothing_while_its_keys_are_cached(issuer
         verify(verifier, token)
 
 
-def test_an_issuer_that_was_never_reached_is_unavailable_and_then_heals(issuer: Issuer, verifier: TokenVerifier, clock: Clock) -> None:
+def test_an_issuer_that_was_never_reached_is_unavailable_and_then_heals(
+    issuer: Issuer, verifier: TokenVerifier, clock: Clock
+) -> None:
     issuer.down = True
     with pytest.raises(IssuerUnavailable):
         verify(verifier, issuer.token())
@@ -231,7 +245,9 @@ def test_the_public_key_is_no_shared_secret(issuer: Issuer, verifier: TokenVerif
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     claims = {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}
     for secret in (pem, pem.strip(), json.dumps(public(issuer.keys["one"])).encode()):
-        token = _signed({"alg": "HS256", "kid": "one"}, claims, lambda data, secret=secret: hmac.digest(secret, data, "sha256"))  # type: ignore[misc]
+        token = _signed(
+            {"alg": "HS256", "kid": "one"}, claims, lambda data, secret=secret: hmac.digest(secret, data, "sha256")
+        )  # type: ignore[misc]
         with pytest.raises(TokenRefused, match="is signed with 'HS256', expected RS256 or ES256"):
             verify(verifier, token)
 
@@ -241,8 +257,14 @@ def test_the_public_key_is_no_shared_secret(issuer: Issuer, verifier: TokenVerif
     ["none", "None", "NONE", "", None, "rs256", "RS256 ", ["RS256"], {"RS256": 1}, 256],
     ids=["none", "None", "NONE", "empty", "null", "lower", "space", "list", "object", "number"],
 )
-def test_no_spelling_of_an_algorithm_gets_around_the_check(issuer: Issuer, verifier: TokenVerifier, algorithm: Any) -> None:
-    token = _signed({"alg": algorithm, "kid": "one"}, {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}, lambda data: b"")
+def test_no_spelling_of_an_algorithm_gets_around_the_check(
+    issuer: Issuer, verifier: TokenVerifier, algorithm: Any
+) -> None:
+    token = _signed(
+        {"alg": algorithm, "kid": "one"},
+        {"iss": issuer.url, "aud": "models", "exp": time.time() + 60},
+        lambda data: b"",
+    )
     with pytest.raises(TokenRefused):
         verify(verifier, token)
 
@@ -268,7 +290,14 @@ def test_a_key_verifies_only_with_the_algorithm_that_it_is_for(issuer: Issuer, c
 def test_a_key_id_is_only_a_name_to_look_up(issuer: Issuer, verifier: TokenVerifier, key_id: Any) -> None:
     verify(verifier, issuer.token())
     with pytest.raises(TokenRefused):
-        verify(verifier, _signed({"alg": "RS256", "kid": key_id}, {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}, lambda data: b"x"))
+        verify(
+            verifier,
+            _signed(
+                {"alg": "RS256", "kid": key_id},
+                {"iss": issuer.url, "aud": "models", "exp": time.time() + 60},
+                lambda data: b"x",
+            ),
+        )
 
 
 def test_a_key_that_the_token_brings_along_is_not_used(issuer: Issuer, verifier: TokenVerifier) -> None:
@@ -282,14 +311,24 @@ def test_a_key_that_the_token_brings_along_is_not_used(issuer: Issuer, verifier:
 
 def test_an_extension_that_must_be_understood_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
     claims = {"iss": issuer.url, "aud": "models", "exp": int(time.time()) + 60}
-    token = jwt.encode(claims, issuer.keys["one"], algorithm="RS256", headers={"kid": "one", "crit": ["bound-to"], "bound-to": "tls"})
+    token = jwt.encode(
+        claims, issuer.keys["one"], algorithm="RS256", headers={"kid": "one", "crit": ["bound-to"], "bound-to": "tls"}
+    )
     with pytest.raises(TokenRefused):
         verify(verifier, token)
 
 
 @pytest.mark.parametrize(
     "token",
-    ["a.b.c", "..", "." * 50, "é.é.é", "e30.e30.e30", base64.urlsafe_b64encode(b"[" * 9000).decode() + ".e30.e30", "x" * 20_000 + ".e30.e30"],
+    [
+        "a.b.c",
+        "..",
+        "." * 50,
+        "é.é.é",
+        "e30.e30.e30",
+        base64.urlsafe_b64encode(b"[" * 9000).decode() + ".e30.e30",
+        "x" * 20_000 + ".e30.e30",
+    ],
     ids=["letters", "empty", "dots", "not-ascii", "empty-objects", "deep", "long"],
 )
 def test_garbage_is_refused_and_asks_nobody(issuer: Issuer, verifier: TokenVerifier, token: str) -> None:
@@ -344,10 +383,14 @@ def test_strange_keys_in_the_set_take_no_others_with_them(issuer: Issuer, verifi
     ]
     assert verify(verifier, issuer.token())["sub"] == "checkout"
     with pytest.raises(TokenRefused, match="does not publish"):
-        verify(verifier, _signed({"alg": "HS256", "kid": "d"} | {"alg": "RS256"}, {"iss": issuer.url}, lambda data: b"x"))
+        verify(
+            verifier, _signed({"alg": "HS256", "kid": "d"} | {"alg": "RS256"}, {"iss": issuer.url}, lambda data: b"x")
+        )
 
 
-def test_over_http_a_token_opens_what_its_scopes_say_and_an_issuer_that_is_down_is_a_503(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_over_http_a_token_opens_what_its_scopes_say_and_an_issuer_that_is_down_is_a_503(
+    issuer: Issuer, verifier: TokenVerifier
+) -> None:
     with TestClient(create_app(FixedSource(loaded(fitted())), access=Access(tokens=verifier))) as client:
 
         def ask(path: str, token: str) -> int:

@@ -23,7 +23,14 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
 from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    ElasticNet,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+)
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -109,26 +116,57 @@ TRANSFORMERS: dict[str, Callable[[], Any]] = {
     "binarizer": lambda: on_numbers(Binarizer(threshold=0.1)),
     "functions": lambda: on_numbers(FunctionTransformer(np.arcsinh), FunctionTransformer()),
     "bins one-hot": lambda: on_numbers(KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform")),
-    "bins ordinal": lambda: on_numbers(KBinsDiscretizer(5, encode="ordinal", strategy="quantile", quantile_method="averaged_inverted_cdf")),
+    "bins ordinal": lambda: on_numbers(
+        KBinsDiscretizer(5, encode="ordinal", strategy="quantile", quantile_method="averaged_inverted_cdf")
+    ),
     "polynomial": lambda: on_numbers(StandardScaler(), PolynomialFeatures(3)),
-    "interactions": lambda: on_numbers(PolynomialFeatures(2, interaction_only=True, include_bias=False), StandardScaler()),
+    "interactions": lambda: on_numbers(
+        PolynomialFeatures(2, interaction_only=True, include_bias=False), StandardScaler()
+    ),
     "selection": lambda: on_numbers(VarianceThreshold(), SelectKBest(f_classif, k=2)),
-    "union": lambda: on_numbers(FeatureUnion([("a", StandardScaler()), ("b", MinMaxScaler()), ("c", "passthrough")], transformer_weights={"b": 2.0})),
+    "union": lambda: on_numbers(
+        FeatureUnion(
+            [("a", StandardScaler()), ("b", MinMaxScaler()), ("c", "passthrough")], transformer_weights={"b": 2.0}
+        )
+    ),
     "indicator": lambda: ColumnTransformer([("n", SimpleImputer(strategy="median", add_indicator=True), NUMBERS)]),
     "one-hot": lambda: ColumnTransformer([("t", OneHotEncoder(handle_unknown="ignore"), TEXTS)]),
     "one-hot strict": lambda: ColumnTransformer([("t", OneHotEncoder(sparse_output=False), TEXTS)]),
     "one-hot rare": lambda: ColumnTransformer(
-        [("t", OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=80, drop="first", sparse_output=False), TEXTS)]
+        [
+            (
+                "t",
+                OneHotEncoder(
+                    handle_unknown="infrequent_if_exist", min_frequency=80, drop="first", sparse_output=False
+                ),
+                TEXTS,
+            )
+        ]
     ),
     "ordinal": lambda: ColumnTransformer(
         [("t", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), TEXTS)]
     ),
     "target": lambda: ColumnTransformer([("t", TargetEncoder(), TEXTS)]),
     "texts imputed": lambda: ColumnTransformer(
-        [("t", Pipeline([("fill", SimpleImputer(strategy="constant", fill_value="none")), ("hot", OneHotEncoder(handle_unknown="ignore"))]), TEXTS)]
+        [
+            (
+                "t",
+                Pipeline(
+                    [
+                        ("fill", SimpleImputer(strategy="constant", fill_value="none")),
+                        ("hot", OneHotEncoder(handle_unknown="ignore")),
+                    ]
+                ),
+                TEXTS,
+            )
+        ]
     ),
-    "dates": lambda: ColumnTransformer([("d", Pipeline([("parts", DateParts()), ("fill", SimpleImputer())]), ["joined"])]),
-    "places and rest": lambda: ColumnTransformer([("n", SimpleImputer(), [0, 1]), ("drop", "drop", slice(2, 5)), ("p", "passthrough", ["score"])]),
+    "dates": lambda: ColumnTransformer(
+        [("d", Pipeline([("parts", DateParts()), ("fill", SimpleImputer())]), ["joined"])]
+    ),
+    "places and rest": lambda: ColumnTransformer(
+        [("n", SimpleImputer(), [0, 1]), ("drop", "drop", slice(2, 5)), ("p", "passthrough", ["score"])]
+    ),
     "standard features": lambda: standard_features(CLASSIFICATION),
 }
 
@@ -164,10 +202,14 @@ REGRESSORS: dict[str, Callable[[], Any]] = {
     "boosting": lambda: GradientBoostingRegressor(n_estimators=12, random_state=0),
     "neighbours": lambda: KNeighborsRegressor(5, algorithm="kd_tree", weights="distance"),
 }
-ALL = [(name, make, kind) for kind in ("two", "three") for name, make in CLASSIFIERS.items()] + [(n, m, "numbers") for n, m in REGRESSORS.items()]
+ALL = [(name, make, kind) for kind in ("two", "three") for name, make in CLASSIFIERS.items()] + [
+    (n, m, "numbers") for n, m in REGRESSORS.items()
+]
 
 
-@pytest.mark.parametrize(("make", "kind"), [(make, kind) for _, make, kind in ALL], ids=[f"{name}-{kind}" for name, _, kind in ALL])
+@pytest.mark.parametrize(
+    ("make", "kind"), [(make, kind) for _, make, kind in ALL], ids=[f"{name}-{kind}" for name, _, kind in ALL]
+)
 def test_an_estimator_is_covered_and_equal(make: Callable[[], Any], kind: str) -> None:
     contract = CLASSIFICATION if kind != "numbers" else regression()
     fast = proven(fit(Pipeline([("features", on_numbers(StandardScaler())), ("model", make())]), kind), contract)
@@ -175,16 +217,29 @@ def test_an_estimator_is_covered_and_equal(make: Callable[[], Any], kind: str) -
 
 
 def regression() -> DataContract:
-    return DataContract(name="people", path="x", task="regression", target="y", columns={**CLASSIFICATION.columns, "y": Column(type="number")})
+    return DataContract(
+        name="people",
+        path="x",
+        task="regression",
+        target="y",
+        columns={**CLASSIFICATION.columns, "y": Column(type="number")},
+    )
 
 
 def test_boosting_takes_gaps() -> None:
-    pipeline = Pipeline([("features", ColumnTransformer([("n", "passthrough", NUMBERS)])), ("model", HistGradientBoostingClassifier(max_iter=12))])
+    pipeline = Pipeline(
+        [
+            ("features", ColumnTransformer([("n", "passthrough", NUMBERS)])),
+            ("model", HistGradientBoostingClassifier(max_iter=12)),
+        ]
+    )
     assert proven(fit(pipeline, "two")).ordinary == ()
 
 
 def test_many_rows_are_answered_as_few_are() -> None:
-    model = loaded(fit(Pipeline([("features", on_numbers()), ("model", RandomForestClassifier(12, random_state=0))]), "three"))
+    model = loaded(
+        fit(Pipeline([("features", on_numbers()), ("model", RandomForestClassifier(12, random_state=0))]), "three")
+    )
     fast = plan(model.pipeline, CLASSIFICATION)
     some = rows(700, seed=5)
     columns = {name: [row[name] for row in some] for name in CLASSIFICATION.features}
@@ -197,7 +252,20 @@ def test_many_rows_are_answered_as_few_are() -> None:
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     chosen=st.lists(
-        st.sampled_from(["standard", "min-max", "robust", "bins one-hot", "polynomial", "indicator", "one-hot rare", "target", "ordinal", "dates"]),
+        st.sampled_from(
+            [
+                "standard",
+                "min-max",
+                "robust",
+                "bins one-hot",
+                "polynomial",
+                "indicator",
+                "one-hot rare",
+                "target",
+                "ordinal",
+                "dates",
+            ]
+        ),
         min_size=1,
         max_size=4,
         unique=True,
@@ -206,9 +274,17 @@ def test_many_rows_are_answered_as_few_are() -> None:
     model=st.sampled_from(ALL),
     seed=st.integers(0, 50),
 )
-def test_any_composition_is_equal(chosen: list[str], after: Any, model: tuple[str, Callable[[], Any], str], seed: int) -> None:
+def test_any_composition_is_equal(
+    chosen: list[str], after: Any, model: tuple[str, Callable[[], Any], str], seed: int
+) -> None:
     _, make, kind = model
-    features = ColumnTransformer([(f"{name}-{place}", t, c) for name in chosen for place, (_, t, c) in enumerate(TRANSFORMERS[name]().transformers)])
+    features = ColumnTransformer(
+        [
+            (f"{name}-{place}", t, c)
+            for name in chosen
+            for place, (_, t, c) in enumerate(TRANSFORMERS[name]().transformers)
+        ]
+    )
     steps = [("features", features), *([("after", after())] if after else []), ("model", make())]
     proven(fit(Pipeline(steps), kind, seed), CLASSIFICATION if kind != "numbers" else regression())
 
@@ -243,14 +319,18 @@ def test_users_features_first_leave_a_fast_model() -> None:
 
 
 def test_a_threshold_decides_between_the_classes() -> None:
-    model = FixedThresholdClassifier(LogisticRegression(), threshold=0.8, pos_label="no", response_method="predict_proba")
+    model = FixedThresholdClassifier(
+        LogisticRegression(), threshold=0.8, pos_label="no", response_method="predict_proba"
+    )
     fast = proven(fit(Pipeline([("features", on_numbers(StandardScaler())), ("model", model)]), "two"))
     assert fast.ordinary == ()
 
 
 def test_numbers_alone_need_no_column_transformer() -> None:
     columns = {name: Column(type="number") for name in ("a", "b")}
-    contract = DataContract(name="two", path="x", task="regression", target="y", columns={**columns, "y": Column(type="number")})
+    contract = DataContract(
+        name="two", path="x", task="regression", target="y", columns={**columns, "y": Column(type="number")}
+    )
     random = np.random.default_rng(0)
     frame = feature_frame({name: random.normal(size=50) for name in ("a", "b")}, contract)
     for steps in ([("model", Ridge())], [("scale", StandardScaler()), ("model", RandomForestRegressor(5))]):
@@ -258,7 +338,9 @@ def test_numbers_alone_need_no_column_transformer() -> None:
 
 
 def test_a_pipeline_that_nothing_covers_has_no_fast_path() -> None:
-    choice = choose(loaded(fit(Pipeline([("own", Own()), ("model", AdaBoostClassifier(n_estimators=2))]), "two")), example(), None)
+    choice = choose(
+        loaded(fit(Pipeline([("own", Own()), ("model", AdaBoostClassifier(n_estimators=2))]), "two")), example(), None
+    )
     assert (choice.fast, choice.reason, choice.is_mismatch) == (None, "no family covers a step of it.", False)
 
 
@@ -272,10 +354,14 @@ def example() -> tuple[Any, ...]:
     return rows_of([example_row(CLASSIFICATION)], CLASSIFICATION)[0]
 
 
-def test_a_mismatch_switches_the_fast_path_off_and_says_where(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mismatch_switches_the_fast_path_off_and_says_where(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     pipeline = fitted()
     assert choose(loaded(pipeline), example(), None).fast is not None
-    monkeypatch.setattr("platform_lib.serving.fastpath.families.linear.softmax", lambda scores: np.full(scores.shape, 1 / 3))
+    monkeypatch.setattr(
+        "platform_lib.serving.fastpath.families.linear.softmax", lambda scores: np.full(scores.shape, 1 / 3)
+    )
     choice = choose(loaded(pipeline), example(), None)
     assert choice.fast is None
     assert choice.is_mismatch

@@ -60,7 +60,9 @@ def test_regression_answers_numbers_without_probabilities() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "with space", "ünï", "-begins-with-a-dash", "a" * 129, "x\ty"], ids=["empty", "space", "letters", "dash", "long", "tab"]
+    "given",
+    ["", "with space", "ünï", "-begins-with-a-dash", "a" * 129, "x\ty"],
+    ids=["empty", "space", "letters", "dash", "long", "tab"],
 )
 def test_an_insane_request_id_is_replaced(given: str, server: TestClient) -> None:
     answer = server.get("/healthz", headers={"X-Request-ID": given.encode()})
@@ -87,7 +89,11 @@ WRONG: dict[str, tuple[bytes, int, str]] = {
     "boolean in a number": (with_row(score=True), 422, "row 1: column 'score' is True, expected a finite number."),
     "number in a boolean": (with_row(vip=1), 422, "row 1: column 'vip' is 1, expected true or false."),
     "number in a text": (with_row(town=3), 422, "row 1: column 'town' is 3, expected a text."),
-    "no date": (with_row(joined="yesterday"), 422, "row 1: column 'joined' is 'yesterday', expected an ISO 8601 date or time as text."),
+    "no date": (
+        with_row(joined="yesterday"),
+        422,
+        "row 1: column 'joined' is 'yesterday', expected an ISO 8601 date or time as text.",
+    ),
     "null where never missing": (with_row(score=None), 422, "row 1: column 'score' is null, expected a finite number;"),
     "nested": (with_row(town={"a": 1}), 422, "row 1: column 'town' is {'a': 1}, expected a text."),
     "list": (with_row(income=[1]), 422, "row 1: column 'income' is [1], expected a finite number."),
@@ -106,7 +112,11 @@ WRONG: dict[str, tuple[bytes, int, str]] = {
     "broken": (b'{"rows": [', 400, "the body is not JSON:"),
     "not UTF-8": (b'{"rows": [{"town": "\xff"}]}', 400, "the body is not JSON:"),
     "deep": (b'{"rows": ' + b"[" * 9000 + b"]" * 9000 + b"}", 400, "the body is not"),
-    "too many rows": (json.dumps({"rows": [{}] * 21}).encode(), 422, "rows holds 21 rows, but one request may hold 20."),
+    "too many rows": (
+        json.dumps({"rows": [{}] * 21}).encode(),
+        422,
+        "rows holds 21 rows, but one request may hold 20.",
+    ),
     "too large": (b'{"rows": [' + b" " * 20_000 + b"]}", 413, "the body is larger than 20000 bytes."),
 }
 
@@ -146,7 +156,9 @@ def test_target_and_id_may_be_sent_and_change_nothing(server: TestClient) -> Non
     assert full["predictions"] == bare["predictions"]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/predict", 405), ("GET", "/nothing", 404), ("POST", "/model", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/predict", 405), ("GET", "/nothing", 404), ("POST", "/model", 405)]
+)
 def test_other_paths_and_methods_are_problems(method: str, path: str, status: int, server: TestClient) -> None:
     answer = server.request(method, path)
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
@@ -165,7 +177,12 @@ def test_without_a_model_it_is_alive_but_not_ready_and_says_why(empty: TestClien
 def test_with_a_model_it_is_ready_and_describes_it(server: TestClient) -> None:
     assert server.get("/readyz").json() == {"status": "ready", "model": {"name": "people", "version": "7"}}
     model = server.get("/model").json()
-    assert (model["name"], model["version"], model["alias"], model["task"]) == ("people", "7", "champion", "classification")
+    assert (model["name"], model["version"], model["alias"], model["task"]) == (
+        "people",
+        "7",
+        "champion",
+        "classification",
+    )
     assert model["since"] == "2026-01-02T00:00:00+00:00"
     assert model["columns"] == ["age", "income", "vip", "town", "joined", "score", "secret"]
     assert model["tags"] == {"mlp.dirty": "false"}
@@ -201,7 +218,9 @@ def raising(_frame: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "predict", [raising, lambda frame: np.full(len(frame), np.nan), lambda frame: np.full(len(frame), np.inf)], ids=["raises", "nan", "inf"]
+    "predict",
+    [raising, lambda frame: np.full(len(frame), np.nan), lambda frame: np.full(len(frame), np.inf)],
+    ids=["raises", "nan", "inf"],
 )
 def test_a_model_that_fails_is_a_500_without_its_inside(predict: Any) -> None:
     answer = client(loaded(Broken(predict), REGRESSION)).post("/predict", json={"rows": rows(2)})
@@ -236,7 +255,9 @@ def test_a_long_prediction_leaves_the_server_answering() -> None:
 
     with client(loaded(Broken(slow), REGRESSION)) as http:
         answers: list[int] = []
-        thread = threading.Thread(target=lambda: answers.append(http.post("/predict", json={"rows": rows(1)}).status_code))
+        thread = threading.Thread(
+            target=lambda: answers.append(http.post("/predict", json={"rows": rows(1)}).status_code)
+        )
         thread.start()
         assert asked.wait(30)
         assert http.get("/healthz").status_code == 200

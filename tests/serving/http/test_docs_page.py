@@ -37,12 +37,18 @@ class Shell:
         self._kept = folder / "kept.sh"
         self._kept.touch()
         # `mlp` and `python` of this environment, whatever is on the machine.
-        self._environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
+        self._environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+        }
 
     def run(self, kind: str, text: str) -> str:
         """The output of a block."""
         text = text.replace("my-model", "sample-model").replace("127.0.0.1:9000", f"127.0.0.1:{self.metrics_port}")
-        text = text.replace("--host 0.0.0.0", "--host 127.0.0.1").replace("--metrics-port 9000", f"--metrics-port {self.metrics_port}")
+        text = text.replace("--host 0.0.0.0", "--host 127.0.0.1").replace(
+            "--metrics-port 9000", f"--metrics-port {self.metrics_port}"
+        )
         if kind == "python":
             return self._call([sys.executable, "-c", re.sub(r"\b8000\b", str(self.port), text)])
         said, pending = "", ""
@@ -62,15 +68,28 @@ class Shell:
         if log_commands and before.strip():
             return self._bash(before) + self._bash(log_commands + after)
         if log_commands:  # rows reach the folder after ten seconds at most
-            self._wait(lambda: all(any((self.folder / ".mlp/log" / kind).rglob("*.parquet")) for kind in ("predictions", "labels")), script)
-        script = script.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}").replace("curl -s", "curl -sS --fail-with-body")
+            self._wait(
+                lambda: all(
+                    any((self.folder / ".mlp/log" / kind).rglob("*.parquet")) for kind in ("predictions", "labels")
+                ),
+                script,
+            )
+        script = script.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}").replace(
+            "curl -s", "curl -sS --fail-with-body"
+        )
         names = " ".join(re.findall(r"^([A-Z]+)=\$\(", script, flags=re.MULTILINE))
         keep = f"\ndeclare -p {names} >> {self._kept}" if names else ""
         return self._call(["bash", "-ec", f". {self._kept}\n{script}{keep}"])
 
     def _call(self, command: list[str]) -> str:
         done = subprocess.run(
-            command, cwd=self.folder, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+            command,
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, f"{command[-1]}\n{done.stdout}"
         return done.stdout

@@ -123,9 +123,15 @@ def test_a_models_name_cannot_put_a_script_into_the_page() -> None:
 
 def test_what_needs_a_key_says_so_and_the_rest_does_not(tmp_path: Any) -> None:
     new_key(tmp_path / "keys.yaml", "checkout", ["predict"])
-    with TestClient(create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(tmp_path / "keys.yaml")))) as client:
+    with TestClient(
+        create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(tmp_path / "keys.yaml")))
+    ) as client:
         document = client.get("/openapi.json").json()
-        operations = {(method.upper(), path): operation for path, item in document["paths"].items() for method, operation in item.items()}
+        operations = {
+            (method.upper(), path): operation
+            for path, item in document["paths"].items()
+            for method, operation in item.items()
+        }
         keyed = {where for where, operation in operations.items() if operation["security"]}
         assert keyed == {
             ("GET", "/model"),

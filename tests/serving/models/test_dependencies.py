@@ -9,7 +9,14 @@ from platform_lib.serving.models.dependencies import compare_installed, installe
 
 
 def here(version: str | None) -> dict[str, str | None]:
-    return {"scikit-learn": version, "numpy": version, "pandas": version, "skops": version, "platform-lib": version, "lightgbm": version}
+    return {
+        "scikit-learn": version,
+        "numpy": version,
+        "pandas": version,
+        "skops": version,
+        "platform-lib": version,
+        "lightgbm": version,
+    }
 
 
 @pytest.mark.parametrize(
@@ -35,18 +42,26 @@ def here(version: str | None) -> dict[str, str | None]:
 def test_a_difference_is_refused_noted_or_none(pin: str, installed: str | None, verdict: str, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text(f"mlflow==1.0\n{pin}\n", encoding="utf-8")
     found = compare_installed(tmp_path, installed=here(installed).get)
-    assert {"refused": len(found.refused), "noted": len(found.noted)} == {"refused": verdict == "refused", "noted": verdict == "noted"}
+    assert {"refused": len(found.refused), "noted": len(found.noted)} == {
+        "refused": verdict == "refused",
+        "noted": verdict == "noted",
+    }
 
 
 def test_a_sentence_names_the_package_and_both_versions(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("scikit-learn==1.6.0\nlightgbm==4.0\n", encoding="utf-8")
     found = compare_installed(tmp_path, installed={"scikit-learn": "1.9.1"}.get)
-    assert found.refused == ("it was made with scikit-learn 1.6.0, and here is 1.9.1", "it needs lightgbm 4.0, which is not installed here")
+    assert found.refused == (
+        "it was made with scikit-learn 1.6.0, and here is 1.9.1",
+        "it needs lightgbm 4.0, which is not installed here",
+    )
 
 
 def test_another_minor_version_of_python_is_noted(tmp_path: Path) -> None:
     assert compare_installed(tmp_path, platform.python_version()).noted == ()
-    assert compare_installed(tmp_path, "3.2.1").noted == (f"it was made with Python 3.2.1, and here is {platform.python_version()}",)
+    assert compare_installed(tmp_path, "3.2.1").noted == (
+        f"it was made with Python 3.2.1, and here is {platform.python_version()}",
+    )
 
 
 def test_what_was_just_trained_here_differs_in_nothing(tmp_path: Path) -> None:

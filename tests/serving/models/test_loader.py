@@ -23,7 +23,10 @@ CHAMPION = Reference("people", alias="champion")
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
     folder = tmp_path_factory.mktemp("artifacts")
-    return {version: (folder / version, write_artifact(folder / version, fitted(seed=int(version)))) for version in ("1", "2")}
+    return {
+        version: (folder / version, write_artifact(folder / version, fitted(seed=int(version))))
+        for version in ("1", "2")
+    }
 
 
 @pytest.fixture
@@ -40,7 +43,9 @@ def version_of(loader: ModelLoader) -> str | None:
     return loader.current.model.version if loader.current else None
 
 
-def test_an_empty_registry_is_waited_for(loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]) -> None:
+def test_an_empty_registry_is_waited_for(
+    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+) -> None:
     assert loader.look()
     assert loader.current is None
     assert loader.state.waiting_for == "the registry has no people@champion yet."
@@ -64,7 +69,9 @@ def test_a_promotion_is_taken_up_and_a_rollback_gives_the_earlier_answers(
     assert (answers[0] != answers[1]).any()
 
 
-def test_a_version_that_serves_is_not_fetched_again(loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]) -> None:
+def test_a_version_that_serves_is_not_fetched_again(
+    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+) -> None:
     lookup.add("1", *artifacts["1"])
     for _ in range(3):
         loader.look()
@@ -218,7 +225,9 @@ def test_a_version_that_cannot_serve_is_refused_with_the_reason_and_the_old_one_
     assert lookup.fetched == ["1", "3"]
 
 
-def test_other_files_than_the_registered_ones_are_refused(loader: ModelLoader, lookup: FolderLookup, tmp_path: Path) -> None:
+def test_other_files_than_the_registered_ones_are_refused(
+    loader: ModelLoader, lookup: FolderLookup, tmp_path: Path
+) -> None:
     """The contract decides what is asked for and what is logged: it must be the registered one like the model."""
     sha256 = write_artifact(tmp_path, fitted(seed=3))
     lookup.tags = {"mlp.files_sha256": files_sha256(tmp_path)}
@@ -226,7 +235,10 @@ def test_other_files_than_the_registered_ones_are_refused(loader: ModelLoader, l
     (tmp_path / "contract.yaml").write_text(contract.replace("log: false", "log: true"), encoding="utf-8")
     lookup.add("3", tmp_path, sha256)
     loader.look()
-    assert "contract, profile, configuration or answers are not those that were registered" in loader.state.refused["3"].reason
+    assert (
+        "contract, profile, configuration or answers are not those that were registered"
+        in loader.state.refused["3"].reason
+    )
     (tmp_path / "contract.yaml").write_text(contract, encoding="utf-8")
     fresh = ModelLoader(lookup, CHAMPION, package=None)
     fresh.look()
@@ -234,12 +246,18 @@ def test_other_files_than_the_registered_ones_are_refused(loader: ModelLoader, l
 
 
 def test_answers_as_in_training_are_proof_and_a_version_of_before_is_taken_with_a_note(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    loader: ModelLoader,
+    lookup: FolderLookup,
+    artifacts: dict[str, tuple[Path, str]],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     lookup.add("1", *artifacts["1"])
     loader.look()
     assert loader.current is not None
-    assert loader.current.notes == ("its artifact holds no answers of the training process, so that they could not be compared",)
+    assert loader.current.notes == (
+        "its artifact holds no answers of the training process, so that they could not be compared",
+    )
     assert f"version 1 of people: {loader.current.notes[0]}" in caplog.messages
     pipeline = fitted(seed=3)
     lookup.add("3", tmp_path, write_artifact(tmp_path, pipeline))
@@ -258,7 +276,10 @@ def test_files_that_are_gone_are_waited_for(
     lookup.add("2", tmp_path / "gone", artifacts["2"][1])
     assert not loader.look()
     assert version_of(loader) == "1"
-    assert loader.state.registry_error == "the files of version 2 are not where the registry says; is the artifact store there?"
+    assert (
+        loader.state.registry_error
+        == "the files of version 2 are not where the registry says; is the artifact store there?"
+    )
     (tmp_path / "gone").symlink_to(artifacts["2"][0])
     assert loader.look()
     assert version_of(loader) == "2"
@@ -288,9 +309,13 @@ def test_a_refused_version_is_tried_again_when_it_is_promoted_again(
     assert loader.state.refused == {}
 
 
-def test_the_thread_follows_the_alias_until_it_is_closed(lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]) -> None:
+def test_the_thread_follows_the_alias_until_it_is_closed(
+    lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+) -> None:
     swapped: list[str] = []
-    loader = ModelLoader(lookup, CHAMPION, package=None, poll_s=0.01, on_swap=lambda served: swapped.append(served.model.version))
+    loader = ModelLoader(
+        lookup, CHAMPION, package=None, poll_s=0.01, on_swap=lambda served: swapped.append(served.model.version)
+    )
     loader.start()
     try:
         lookup.add("1", *artifacts["1"])
@@ -304,7 +329,9 @@ def test_the_thread_follows_the_alias_until_it_is_closed(lookup: FolderLookup, a
     assert version_of(loader) == "2"
 
 
-def test_a_pinned_version_is_loaded_once_and_not_looked_for_again(lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]) -> None:
+def test_a_pinned_version_is_loaded_once_and_not_looked_for_again(
+    lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+) -> None:
     lookup.add("1", *artifacts["1"])
     lookup.add("2", *artifacts["2"])
     loader = ModelLoader(lookup, Reference("people", version="1"), package=None, poll_s=0.01)

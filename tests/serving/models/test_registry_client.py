@@ -33,7 +33,9 @@ def registered(mlflow_server: str, trained: Project) -> str:
     client.log_model_artifacts(logged.model_id, str(local.folder(record)))
     client.finalize_logged_model(logged.model_id, "READY")
     client.create_registered_model(NAME)
-    client.create_model_version(NAME, source=f"models:/{logged.model_id}", tags=dict(record.tags), model_id=logged.model_id)
+    client.create_model_version(
+        NAME, source=f"models:/{logged.model_id}", tags=dict(record.tags), model_id=logged.model_id
+    )
     client.set_registered_model_alias(NAME, "champion", "1")
     return mlflow_server
 
@@ -41,7 +43,9 @@ def registered(mlflow_server: str, trained: Project) -> str:
 @pytest.mark.slow
 @pytest.mark.xdist_group("servers")
 @pytest.mark.parametrize("reference", [Reference(NAME, alias="champion"), Reference(NAME, version="1")], ids=str)
-def test_a_server_gives_version_tags_and_files(reference: Reference, registered: str, trained: Project, tmp_path: Path) -> None:
+def test_a_server_gives_version_tags_and_files(
+    reference: Reference, registered: str, trained: Project, tmp_path: Path
+) -> None:
     lookup = RestLookup(registered)
     found = lookup.find(reference, known_version=None)
     assert found is not None
@@ -58,10 +62,17 @@ def test_a_server_gives_version_tags_and_files(reference: Reference, registered:
 @pytest.mark.xdist_group("servers")
 @pytest.mark.parametrize(
     "reference",
-    [Reference("nobody", alias="champion"), Reference(NAME, alias="canary"), Reference(NAME, version="99"), Reference("nobody", version="1")],
+    [
+        Reference("nobody", alias="champion"),
+        Reference(NAME, alias="canary"),
+        Reference(NAME, version="99"),
+        Reference("nobody", version="1"),
+    ],
     ids=str,
 )
-def test_a_server_that_has_no_such_version_is_not_a_failure_of_the_server(reference: Reference, registered: str) -> None:
+def test_a_server_that_has_no_such_version_is_not_a_failure_of_the_server(
+    reference: Reference, registered: str
+) -> None:
     with pytest.raises(NotFound, match="the registry has no such version yet"):
         RestLookup(registered).find(reference, known_version=None)
 
@@ -83,7 +94,9 @@ def test_the_local_store_gives_version_tags_and_files(trained: Project) -> None:
     found = lookup.find(reference, known_version=None)
     assert found is not None
     assert (found.name, found.version) == (trained.name, "1")
-    assert load_artifact(found.fetch(Path("unused")), name=found.name, version="1", sha256=found.sha256, package=trained.package)
+    assert load_artifact(
+        found.fetch(Path("unused")), name=found.name, version="1", sha256=found.sha256, package=trained.package
+    )
     assert_a_tag_is_told(lookup, trained, trained.name)
 
 
@@ -94,7 +107,9 @@ def assert_a_tag_is_told(lookup: RestLookup | LocalLookup, trained: Project, nam
 
 
 @pytest.mark.slow
-def test_a_child_is_asked_only_when_the_alias_has_moved(trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_is_asked_only_when_the_alias_has_moved(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = copy_of(trained, tmp_path / "copy")
     lookup, reference = local(project), Reference(project.name, alias="champion")
     asked: list[str] = []

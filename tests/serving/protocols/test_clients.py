@@ -15,7 +15,13 @@ from platform_lib.serving.http.app import create_app
 from tests.serving.live import live
 from tests.serving.sample_models import CLASSIFICATION, FixedSource, fitted, frame_of, loaded, rows
 
-DTYPES: dict[str, Any] = {"integer": np.int64, "number": np.float64, "boolean": np.bool_, "string": np.object_, "datetime": np.object_}
+DTYPES: dict[str, Any] = {
+    "integer": np.int64,
+    "number": np.float64,
+    "boolean": np.bool_,
+    "string": np.object_,
+    "datetime": np.object_,
+}
 NAMES = {np.int64: "INT64", np.float64: "FP64", np.bool_: "BOOL", np.object_: "BYTES"}
 # Triton's client has no word for a missing text or boolean; numbers may be missing as NaN.
 WHOLE = [row for row in rows(60, seed=4) if None not in (row["vip"], row["town"], row["joined"], row["age"])][:5]
@@ -88,7 +94,9 @@ def test_triton_reads_the_models_inputs_and_outputs(client: triton.InferenceServ
 def test_triton_infers_what_the_model_answers_offline(
     client: triton.InferenceServerClient, some: list[dict[str, Any]], binary: bool, answers_binary: bool, wide: bool
 ) -> None:
-    outputs = [triton.InferRequestedOutput(name, binary_data=answers_binary) for name in ("prediction", "probabilities")]
+    outputs = [
+        triton.InferRequestedOutput(name, binary_data=answers_binary) for name in ("prediction", "probabilities")
+    ]
     result = client.infer("people", inputs(some, binary=binary, wide=wide), outputs=outputs, request_id="mine")
     labels, shares = offline(some)
     given = result.as_numpy("prediction")
@@ -146,12 +154,19 @@ def test_every_body_that_mlflows_own_functions_write_is_answered(url: str) -> No
     bodies = {
         "dataframe_split, by mlflow.models": convert_input_example_to_serving_input(frame(some)),
         "dataframe_split, by its scoring client": dump_input_data(frame(some)),
-        "instances of records": dump_input_data([{**row, "joined": str(row["joined"])} for row in records], inputs_key="instances"),
+        "instances of records": dump_input_data(
+            [{**row, "joined": str(row["joined"])} for row in records], inputs_key="instances"
+        ),
         "inputs of lists": dump_input_data(
-            [[str(value) if isinstance(value, pd.Timestamp | type(pd.NaT)) else value for value in row] for row in lists]
+            [
+                [str(value) if isinstance(value, pd.Timestamp | type(pd.NaT)) else value for value in row]
+                for row in lists
+            ]
         ),
     }
     for name, body in bodies.items():
-        answer = httpx.post(f"{url}/invocations", content=body, headers={"Content-Type": "application/json"}, timeout=60)
+        answer = httpx.post(
+            f"{url}/invocations", content=body, headers={"Content-Type": "application/json"}, timeout=60
+        )
         assert answer.status_code == 200, f"{name}: {answer.text}"
         assert PredictionsResponse.from_json(answer.text).get_predictions()[0].tolist() == offline(some)[0], name

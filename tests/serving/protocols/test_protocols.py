@@ -30,7 +30,16 @@ NUMBERS = Predictions(np.array([1.5, -2.0]), None)
         {"inputs": [[31, "Bern"], [None, "Genf"]]},
         {"inputs": ROWS, "params": {}},
     ],
-    ids=["split", "split-index", "records", "instances", "instances-lists", "inputs-columns", "inputs-lists", "inputs-records"],
+    ids=[
+        "split",
+        "split-index",
+        "records",
+        "instances",
+        "instances-lists",
+        "inputs-columns",
+        "inputs-lists",
+        "inputs-records",
+    ],
 )
 def test_each_form_of_mlflow_gives_the_same_rows(body: dict[str, Any]) -> None:
     assert read_invocation(json.dumps(body).encode(), FEATURES) == ROWS
@@ -42,7 +51,10 @@ def test_each_form_of_mlflow_gives_the_same_rows(body: dict[str, Any]) -> None:
         ({}, "the body has none of the four forms"),
         ({"instances": [], "inputs": []}, "the body has instances and inputs of the four forms"),
         ({"columns": ["age"], "data": [[1]]}, "unknown field `columns`"),
-        ({"dataframe_split": {"columns": ["age"], "data": [[1, 2]]}}, "row 0: dataframe_split.data has 2 values for 1 columns"),
+        (
+            {"dataframe_split": {"columns": ["age"], "data": [[1, 2]]}},
+            "row 0: dataframe_split.data has 2 values for 1 columns",
+        ),
         ({"dataframe_split": {"columns": ["age", "age"], "data": []}}, "names a column twice"),
         ({"instances": [[1]]}, "row 0: instances has 1 values for the 2 columns age, city"),
         ({"instances": [1]}, "row 0: instances holds 1, expected an object or a list"),
@@ -57,7 +69,17 @@ def test_what_mlflow_would_not_understand_is_refused_in_a_sentence(body: dict[st
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff", b"[" * 100_000, b'{"rows": NaN}', b'{"rows": [NaN]}', b'{"rows": [{"a": NaN, "b": "\\udc00"}]}', b'{"rows": [1]}', b"null"],
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"rows": NaN}',
+        b'{"rows": [NaN]}',
+        b'{"rows": [{"a": NaN, "b": "\\udc00"}]}',
+        b'{"rows": [1]}',
+        b"null",
+    ],
 )
 def test_a_body_that_is_no_json_of_the_form_is_refused(body: bytes) -> None:
     with pytest.raises(BodyError, match="the body is"):
@@ -146,7 +168,9 @@ def test_bytes_that_belong_to_no_input_are_refused() -> None:
 
 def test_only_the_outputs_asked_for_are_given() -> None:
     assert infer([AGE, CITY]).outputs == {"prediction": False, "probabilities": False}
-    assert infer([AGE, CITY], outputs=[{"name": "prediction", "parameters": {"binary_data": True}}]).outputs == {"prediction": True}
+    assert infer([AGE, CITY], outputs=[{"name": "prediction", "parameters": {"binary_data": True}}]).outputs == {
+        "prediction": True
+    }
     with pytest.raises(BodyError, match="outputs asks for 'score', expected prediction or probabilities"):
         infer([AGE, CITY], outputs=[{"name": "score"}])
 
@@ -177,5 +201,8 @@ def test_an_answer_in_binary() -> None:
 
 
 def test_our_own_answer_names_the_classes() -> None:
-    assert as_json(CLASSES) == {"predictions": ["no", "yes"], "probabilities": [{"no": 0.75, "yes": 0.25}, {"no": 0.5, "yes": 0.5}]}
+    assert as_json(CLASSES) == {
+        "predictions": ["no", "yes"],
+        "probabilities": [{"no": 0.75, "yes": 0.25}, {"no": 0.5, "yes": 0.5}],
+    }
     assert as_json(NUMBERS) == {"predictions": [1.5, -2.0]}

@@ -23,7 +23,21 @@ anything = (
     | st.integers()
     | st.floats()
     | st.text(max_size=5)
-    | st.sampled_from(["2024-01-01", "2024-02-30", "0001-01-01T00:00:00+23:59", 2**53 + 1, -(2**64), 1e308, 3.0, 1.5, [1], {"a": 1}, "1"])
+    | st.sampled_from(
+        [
+            "2024-01-01",
+            "2024-02-30",
+            "0001-01-01T00:00:00+23:59",
+            2**53 + 1,
+            -(2**64),
+            1e308,
+            3.0,
+            1.5,
+            [1],
+            {"a": 1},
+            "1",
+        ]
+    )
 )
 
 
@@ -35,8 +49,13 @@ def ordinary(body: bytes) -> Any:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(some=any_rows(CLASSIFICATION), wrong=st.dictionaries(st.sampled_from([*CLASSIFICATION.columns, "other"]), anything, max_size=2))
-def test_what_is_taken_comes_out_the_same_and_nothing_wrong_is_taken(some: list[dict[str, Any]], wrong: dict[str, Any]) -> None:
+@given(
+    some=any_rows(CLASSIFICATION),
+    wrong=st.dictionaries(st.sampled_from([*CLASSIFICATION.columns, "other"]), anything, max_size=2),
+)
+def test_what_is_taken_comes_out_the_same_and_nothing_wrong_is_taken(
+    some: list[dict[str, Any]], wrong: dict[str, Any]
+) -> None:
     body = json.dumps({"rows": [*some, {**some[0], **wrong}]}).encode()
     taken = READER.read(body)
     if taken is not None:
@@ -61,7 +80,9 @@ def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on
     assert ordinary(body)[0][CLASSIFICATION.features.index("income")] == 2.0**53
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"rows": [{"score": nan}]}', b'{"row": []}', b"[" * 100_000, b"null"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"rows": [{"score": nan}]}', b'{"row": []}', b"[" * 100_000, b"null"]
+)
 def test_no_body_makes_it_raise(body: bytes) -> None:
     assert READER.read(body) is None
     with pytest.raises(BodyError):
@@ -71,7 +92,11 @@ def test_no_body_makes_it_raise(body: bytes) -> None:
 def test_names_that_python_has_no_use_for_are_columns_too() -> None:
     names = ["class", "a b", "c0", "rows", "__init__", "ü-1"]
     contract = DataContract(
-        name="odd", path="x", task="regression", target="y", columns={**{name: Column(type="number") for name in names}, "y": Column(type="number")}
+        name="odd",
+        path="x",
+        task="regression",
+        target="y",
+        columns={**{name: Column(type="number") for name in names}, "y": Column(type="number")},
     )
     body = json.dumps({"rows": [dict.fromkeys(names, 1)]}).encode()
     assert RowReader(contract, "rows").read(body) == [(1.0,) * 6]

@@ -15,9 +15,15 @@ from platform_lib.serving.protocols.open_inference import read_infer
 from platform_lib.serving.protocols.tensor_decoder import TensorRows
 from tests.serving.sample_models import CLASSIFICATION
 
-TIMELESS = msgspec.structs.replace(CLASSIFICATION, columns={name: column for name, column in CLASSIFICATION.columns.items() if name != "joined"})
+TIMELESS = msgspec.structs.replace(
+    CLASSIFICATION, columns={name: column for name, column in CLASSIFICATION.columns.items() if name != "joined"}
+)
 PLAIN = DataContract(
-    name="plain", path="p.csv", task="regression", target="y", columns={name: Column(type="number", nullable=True) for name in ("a", "b", "y")}
+    name="plain",
+    path="p.csv",
+    task="regression",
+    target="y",
+    columns={name: Column(type="number", nullable=True) for name in ("a", "b", "y")},
 )
 DATATYPES = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BYTES"}
 
@@ -27,7 +33,10 @@ def body_of(inputs: Any, **rest: Any) -> bytes:
 
 
 def columns(contract: DataContract, values: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    return [{"name": name, "datatype": DATATYPES[contract.columns[name].type], "shape": [len(some)], "data": some} for name, some in values.items()]
+    return [
+        {"name": name, "datatype": DATATYPES[contract.columns[name].type], "shape": [len(some)], "data": some}
+        for name, some in values.items()
+    ]
 
 
 def matrix(data: Any, shape: list[int], name: str = "rows") -> list[dict[str, Any]]:
@@ -76,13 +85,20 @@ honest = {
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    data=st.data(), count=st.integers(1, 3), wrong=st.dictionaries(st.sampled_from([*honest, "other"]), st.lists(anything, max_size=3), max_size=2)
+    data=st.data(),
+    count=st.integers(1, 3),
+    wrong=st.dictionaries(st.sampled_from([*honest, "other"]), st.lists(anything, max_size=3), max_size=2),
 )
 def test_columns_that_are_taken_come_out_the_same(data: st.DataObject, count: int, wrong: dict[str, list[Any]]) -> None:
     values = {name: data.draw(st.lists(some, min_size=count, max_size=count)) for name, some in honest.items()}
     right = body_of(columns(TIMELESS, values))
     assert plainly(right, TIMELESS) == ordinary(right, TIMELESS) is not None
-    body = body_of([{"name": name, "datatype": "FP64", "shape": [len(some)], "data": some} for name, some in (values | wrong).items()])
+    body = body_of(
+        [
+            {"name": name, "datatype": "FP64", "shape": [len(some)], "data": some}
+            for name, some in (values | wrong).items()
+        ]
+    )
     taken = plainly_or_refused(body, TIMELESS)
     if taken is not None:
         assert taken == ordinary(body, TIMELESS)
@@ -95,7 +111,9 @@ def test_columns_that_are_taken_come_out_the_same(data: st.DataObject, count: in
     shape=st.none() | st.lists(st.integers(-1, 4), max_size=3),
     odd=st.none() | anything,
 )
-def test_a_matrix_that_is_taken_comes_out_the_same(rows: list[tuple[Any, ...]], nested: bool, shape: list[int] | None, odd: Any) -> None:
+def test_a_matrix_that_is_taken_comes_out_the_same(
+    rows: list[tuple[Any, ...]], nested: bool, shape: list[int] | None, odd: Any
+) -> None:
     data = [list(row) for row in rows] if nested else [value for row in rows for value in row]
     right = body_of(matrix(data, [len(rows), 2]))
     assert plainly(right, PLAIN) == ordinary(right, PLAIN) == [tuple(row) for row in rows]
@@ -124,7 +142,15 @@ def test_what_is_not_plainly_right_is_left_to_the_ordinary_way(inputs: Any) -> N
 
 
 def test_times_are_left_to_the_ordinary_way() -> None:
-    values = {"age": [1], "income": [1.0], "vip": [True], "town": ["Bern"], "joined": ["no time"], "score": [0.5], "secret": ["a"]}
+    values = {
+        "age": [1],
+        "income": [1.0],
+        "vip": [True],
+        "town": ["Bern"],
+        "joined": ["no time"],
+        "score": [0.5],
+        "secret": ["a"],
+    }
     inputs = [{"name": name, "datatype": "BYTES", "shape": [1], "data": some} for name, some in values.items()]
     assert plainly(body_of(inputs), CLASSIFICATION) is None
 

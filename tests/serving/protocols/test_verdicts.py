@@ -15,7 +15,15 @@ from tests.serving.sample_models import CLASSIFICATION, FixedSource, fitted, loa
 
 DATATYPES = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BYTES", "datetime": "BYTES"}
 INFER = "/v2/models/people/infer"
-ROW = {**rows(2, seed=3)[1], "age": 41, "income": 1200.5, "vip": True, "town": "Bern", "joined": "2024-05-01T08:30:00", "score": 0.25}
+ROW = {
+    **rows(2, seed=3)[1],
+    "age": 41,
+    "income": 1200.5,
+    "vip": True,
+    "town": "Bern",
+    "joined": "2024-05-01T08:30:00",
+    "score": 0.25,
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,12 @@ def _as_lists(some: list[Row]) -> dict[str, Any]:
 def _tensors(some: list[Row]) -> dict[str, Any]:
     types = {name: column.type for name, column in CLASSIFICATION.columns.items()}
     inputs = [
-        {"name": name, "datatype": DATATYPES[types.get(name, "number")], "shape": [len(some)], "data": [row[name] for row in some]}
+        {
+            "name": name,
+            "datatype": DATATYPES[types.get(name, "number")],
+            "shape": [len(some)],
+            "data": [row[name] for row in some],
+        }
         for name in _columns(some)
     ]
     return {"inputs": inputs}
@@ -84,20 +97,35 @@ BAD: dict[str, tuple[Row, str]] = {
     "text in a number": ({"income": "12"}, f"column 'income' is '12', {NO_NUMBER}."),
     "text in an integer": ({"age": "41"}, "column 'age' is '41', expected a whole number."),
     "fraction in an integer": ({"age": 1.5}, "column 'age' is 1.5, expected a whole number."),
-    "integer beyond 64 bits": ({"age": 2**63}, "column 'age' is 9223372036854775808, expected a whole number of at most 9.2e+18 either way."),
+    "integer beyond 64 bits": (
+        {"age": 2**63},
+        "column 'age' is 9223372036854775808, expected a whole number of at most 9.2e+18 either way.",
+    ),
     "integer beyond every float": ({"age": -(10**400)}, "column 'age' is -1000"),
-    "number beyond every use": ({"score": 1.1e30}, f"column 'score' is 1.1e+30, {NO_NUMBER} of at most 1e+30 either way."),
+    "number beyond every use": (
+        {"score": 1.1e30},
+        f"column 'score' is 1.1e+30, {NO_NUMBER} of at most 1e+30 either way.",
+    ),
     "boolean in a number": ({"score": True}, f"column 'score' is True, {NO_NUMBER}."),
     "number in a boolean": ({"vip": 1}, "column 'vip' is 1, expected true or false."),
     "number in a text": ({"town": 3}, "column 'town' is 3, expected a text."),
     "no date": ({"joined": "yesterday"}, f"column 'joined' is 'yesterday', {NO_DATE}."),
     "number for a date": ({"joined": 1714546800}, f"column 'joined' is 1714546800, {NO_DATE}."),
-    "null where never missing": ({"score": None}, f"column 'score' is null, {NO_NUMBER}; the contract says it is never missing."),
-    "NaN where never missing": ({"score": float("nan")}, f"column 'score' is null, {NO_NUMBER}; the contract says it is never missing."),
+    "null where never missing": (
+        {"score": None},
+        f"column 'score' is null, {NO_NUMBER}; the contract says it is never missing.",
+    ),
+    "NaN where never missing": (
+        {"score": float("nan")},
+        f"column 'score' is null, {NO_NUMBER}; the contract says it is never missing.",
+    ),
     "infinity": ({"income": float("inf")}, f"column 'income' is inf, {NO_NUMBER}."),
     "infinity below": ({"age": float("-inf")}, "column 'age' is -inf, expected a whole number."),
     "object": ({"town": {"a": 1}}, "column 'town' is {'a': 1}, expected a text."),
-    "extra column": ({"wings": 2}, "unknown column 'wings'; the columns are age, income, vip, town, joined, score, secret."),
+    "extra column": (
+        {"wings": 2},
+        "unknown column 'wings'; the columns are age, income, vip, town, joined, score, secret.",
+    ),
 }
 
 
@@ -107,14 +135,20 @@ def test_a_good_row_gets_one_answer_in_every_form(server: httpx.Client, changes:
     if "churned" in changes:
         some = [{**ROW, **changes}] * 2
     answers = {form: server.post(path, content=json.dumps(make(some))) for form, (path, make) in FORMS.items()}
-    assert {form: answer.status_code for form, answer in answers.items()} == dict.fromkeys(FORMS, 200), answers["rows"].text
+    assert {form: answer.status_code for form, answer in answers.items()} == dict.fromkeys(FORMS, 200), answers[
+        "rows"
+    ].text
     assert len({tuple(labels_of(answer)) for answer in answers.values()}) == 1
 
 
 @pytest.mark.parametrize(("changes", "detail"), BAD.values(), ids=BAD)
 def test_a_bad_value_gets_one_verdict_in_every_form(server: httpx.Client, changes: Row, detail: str) -> None:
-    answers = {form: server.post(path, content=json.dumps(make([{**ROW, **changes}]))) for form, (path, make) in FORMS.items()}
-    assert {form: answer.status_code for form, answer in answers.items()} == dict.fromkeys(FORMS, 422), answers["rows"].text
+    answers = {
+        form: server.post(path, content=json.dumps(make([{**ROW, **changes}]))) for form, (path, make) in FORMS.items()
+    }
+    assert {form: answer.status_code for form, answer in answers.items()} == dict.fromkeys(FORMS, 422), answers[
+        "rows"
+    ].text
     assert {answer.headers["Content-Type"] for answer in answers.values()} == {"application/problem+json"}
     assert len({answer.json()["detail"] for answer in answers.values()}) == 1
     assert answers["rows"].json()["detail"].startswith(f"row 0: {detail}")
@@ -129,9 +163,14 @@ def test_a_missing_column_gets_one_verdict_in_every_form(server: httpx.Client) -
 
 
 def test_a_list_for_a_value_is_refused_in_every_form(server: httpx.Client) -> None:
-    answers = {form: server.post(path, content=json.dumps(make([{**ROW, "income": [1, 2]}]))) for form, (path, make) in FORMS.items()}
+    answers = {
+        form: server.post(path, content=json.dumps(make([{**ROW, "income": [1, 2]}])))
+        for form, (path, make) in FORMS.items()
+    }
     # A tensor whose data are nested is one of another shape, so it is the body that is wrong, not the row.
-    assert {form: answer.status_code for form, answer in answers.items()} == dict.fromkeys(FORMS, 422) | {"tensors": 400}
+    assert {form: answer.status_code for form, answer in answers.items()} == dict.fromkeys(FORMS, 422) | {
+        "tensors": 400
+    }
 
 
 EMPTY = {
@@ -147,7 +186,10 @@ EMPTY = {
 @pytest.mark.parametrize("form", FORMS)
 def test_no_rows_and_too_many_get_one_verdict_in_every_form(server: httpx.Client, form: str) -> None:
     path, make = FORMS[form]
-    none, many = server.post(path, content=json.dumps(EMPTY[form])), server.post(path, content=json.dumps(make([ROW] * 11)))
+    none, many = (
+        server.post(path, content=json.dumps(EMPTY[form])),
+        server.post(path, content=json.dumps(make([ROW] * 11))),
+    )
     assert (none.status_code, none.json()["detail"]) == (422, "rows is empty, expected at least one row.")
     assert many.status_code == 422
     assert many.json()["detail"].startswith("rows holds 11 rows, but one request may hold 10.")
@@ -169,7 +211,9 @@ BROKEN: dict[str, tuple[bytes, int]] = {
 @pytest.mark.parametrize(("body", "status"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_body_gets_one_verdict_in_every_protocol(server: httpx.Client, body: bytes, status: int) -> None:
     answers = [server.post(path, content=body) for path in ("/predict", "/invocations", INFER)]
-    assert [(answer.status_code, answer.headers["Content-Type"]) for answer in answers] == [(status, "application/problem+json")] * 3
+    assert [(answer.status_code, answer.headers["Content-Type"]) for answer in answers] == [
+        (status, "application/problem+json")
+    ] * 3
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", INFER])
@@ -185,11 +229,15 @@ def test_binary_tensors_are_judged_as_those_in_json(server: httpx.Client) -> Non
         for name, value in {**ROW, "score": score, "income": income}.items():
             datatype = DATATYPES[CLASSIFICATION.columns[name].type]
             packed = _packed(value, datatype)
-            inputs.append({"name": name, "datatype": datatype, "shape": [1], "parameters": {"binary_data_size": len(packed)}})
+            inputs.append(
+                {"name": name, "datatype": datatype, "shape": [1], "parameters": {"binary_data_size": len(packed)}}
+            )
             raw += packed
         head = json.dumps({"inputs": inputs}).encode()
         return server.post(
-            INFER, content=head + raw, headers={"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
+            INFER,
+            content=head + raw,
+            headers={"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"},
         )
 
     assert labels_of(binary(0.25, 1200.5)) == labels_of(server.post("/predict", content=json.dumps({"rows": [ROW]})))

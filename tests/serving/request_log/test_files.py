@@ -22,12 +22,25 @@ from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, PREDICT
 DAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def write(folder: LogFolder, ids: list[str], columns: dict[str, str], values: dict[str, Any], *, task: str = "classification", day: int = 5) -> str:
+def write(
+    folder: LogFolder,
+    ids: list[str],
+    columns: dict[str, str],
+    values: dict[str, Any],
+    *,
+    task: str = "classification",
+    day: int = 5,
+) -> str:
     """One file as a server writes it."""
     moment = DAY.replace(day=day)
-    rows = [{"request_id": each, "row": 0, "time": moment, "prediction": 1.5 if task == "regression" else "yes", **values} for each in ids]
+    rows = [
+        {"request_id": each, "row": 0, "time": moment, "prediction": 1.5 if task == "regression" else "yes", **values}
+        for each in ids
+    ]
     write.sequence += 1  # type: ignore[attr-defined]
-    return folder.write(PREDICTIONS, pa.Table.from_pylist(rows, schema=prediction_schema(columns, task)), moment, write.sequence)  # type: ignore[attr-defined]
+    return folder.write(
+        PREDICTIONS, pa.Table.from_pylist(rows, schema=prediction_schema(columns, task)), moment, write.sequence
+    )  # type: ignore[attr-defined]
 
 
 write.sequence = 0  # type: ignore[attr-defined]
@@ -47,7 +60,10 @@ def test_what_is_read_since_a_time_lacks_older_rows_and_opens_no_older_days_file
     write(folder, ["before"], {}, {"time": DAY.replace(day=5, hour=0)}, day=5)
     write(folder, ["at", "after"], {}, {}, day=5)
     since = DAY.replace(day=5)
-    assert sorted(folder.read(PREDICTIONS, since=since, columns=["request_id", "time"])["request_id"].to_pylist()) == ["after", "at"]
+    assert sorted(folder.read(PREDICTIONS, since=since, columns=["request_id", "time"])["request_id"].to_pylist()) == [
+        "after",
+        "at",
+    ]
     Path(yesterdays).write_bytes(b"broken")
     assert len(folder.read(PREDICTIONS, since=since)) == 2
     with pytest.raises(ServiceError):
@@ -63,7 +79,10 @@ VERSIONS: dict[str, tuple[list[tuple[dict[str, str], dict[str, Any]]], list[Any]
     "number to text": ([({"x": "number"}, {"x": 1.5}), ({"x": "string"}, {"x": "a"})], ["1.5", "a"]),
     "boolean to text": ([({"x": "boolean"}, {"x": True}), ({"x": "string"}, {"x": "a"})], ["true", "a"]),
     "boolean to whole": ([({"x": "boolean"}, {"x": True}), ({"x": "integer"}, {"x": 7})], ["true", "7"]),
-    "thrice": ([({"x": "integer"}, {"x": 3}), ({"x": "number"}, {"x": 1.5}), ({"x": "string"}, {"x": "a"})], ["3", "1.5", "a"]),
+    "thrice": (
+        [({"x": "integer"}, {"x": 3}), ({"x": "number"}, {"x": 1.5}), ({"x": "string"}, {"x": "a"})],
+        ["3", "1.5", "a"],
+    ),
     "always missing": ([({"x": "integer"}, {"x": None}), ({"x": "string"}, {"x": "a"})], [None, "a"]),
 }
 
@@ -144,9 +163,13 @@ def test_a_merge_that_breaks_off_anywhere_loses_and_doubles_nothing(
     broken = LogFolder(Failing(folder.filesystem, step, err), folder.path)  # type: ignore[arg-type]
     # pyarrow wants its own file system; the steps that matter go through ours.
     monkeypatch.setattr(pq, "read_schema", lambda file, filesystem: pq.ParquetFile(file).schema_arrow)
-    monkeypatch.setattr(pq, "read_table", lambda file, filesystem, **kwargs: real_read(file, filesystem=folder.filesystem, **kwargs))
     monkeypatch.setattr(
-        pq, "write_table", lambda table, where, filesystem, **kwargs: real_write(table, where, filesystem=folder.filesystem, **kwargs)
+        pq, "read_table", lambda file, filesystem, **kwargs: real_read(file, filesystem=folder.filesystem, **kwargs)
+    )
+    monkeypatch.setattr(
+        pq,
+        "write_table",
+        lambda table, where, filesystem, **kwargs: real_write(table, where, filesystem=folder.filesystem, **kwargs),
     )
     with pytest.raises((Crash, ServiceError)):
         compact(broken, PREDICTIONS)
@@ -207,7 +230,9 @@ def once_at_the_first_schema(monkeypatch: pytest.MonkeyPatch, happens: Callable[
     monkeypatch.setattr(pq, "read_schema", read_schema)
 
 
-def test_a_reader_whose_files_are_merged_after_it_listed_them_looks_anew(folder: LogFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_whose_files_are_merged_after_it_listed_them_looks_anew(
+    folder: LogFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = [write(folder, [each], {}, {}) for each in ("a", "b")]
     kept = Path(files[1]).read_bytes()
 
@@ -219,7 +244,9 @@ def test_a_reader_whose_files_are_merged_after_it_listed_them_looks_anew(folder:
     assert ids(folder) == ["a", "b"]
 
 
-def test_a_merge_whose_files_are_merged_after_it_listed_them_doubles_nothing(folder: LogFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_merge_whose_files_are_merged_after_it_listed_them_doubles_nothing(
+    folder: LogFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files, other, others_bytes = before_a_slow_merge(folder)
 
     def the_other_merge_deletes_its_first() -> None:

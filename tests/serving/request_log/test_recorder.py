@@ -22,11 +22,16 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow  # each test starts a writer process, a second or so
 
-MODEL = LoggedModel("churn", "3", "classification", {"age": "integer", "city": "string", "time": "number"}, ("no", "yes"))
+MODEL = LoggedModel(
+    "churn", "3", "classification", {"age": "integer", "city": "string", "time": "number"}, ("no", "yes")
+)
 
 
 def log_one(log: RequestLog, request_id: str = "r1", model: LoggedModel = MODEL, **columns: list[Any]) -> None:
-    table: dict[str, list[Any]] = {**{"age": [31, None], "city": ["Bern", None], "time": [1.5, 2], "secret": ["x", "y"]}, **columns}
+    table: dict[str, list[Any]] = {
+        **{"age": [31, None], "city": ["Bern", None], "time": [1.5, 2], "secret": ["x", "y"]},
+        **columns,
+    }
     log.predictions(model, request_id, "checkout", 1.25, table, ["no", "yes"], [[0.9, 0.1], [0.2, 0.8]])
 
 
@@ -69,10 +74,23 @@ def test_a_row_is_kept_as_it_came_with_its_answer(tmp_path: Path) -> None:
 def test_requests_that_were_answered_together_keep_their_own_ids_and_rows(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(place=str(tmp_path)))
     columns = {"age": (31, 3.0, None), "city": ("Bern", None, "Genf"), "time": (1, 2.5, None)}
-    log.batch(MODEL, [("r1", "a", 1.0, 1), ("r2", "b", 2.0, 2)], columns, ["no", "yes", "no"], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    log.batch(
+        MODEL,
+        [("r1", "a", 1.0, 1), ("r2", "b", 2.0, 2)],
+        columns,
+        ["no", "yes", "no"],
+        [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]],
+    )
     log.close()
-    kept = [(row["request_id"], row["row"], row["key_name"], row["latency_ms"], row["age"], row["city"], row["prediction"]) for row in rows(tmp_path)]
-    assert kept == [("r1", 0, "a", 1.0, 31, "Bern", "no"), ("r2", 0, "b", 2.0, 3, None, "yes"), ("r2", 1, "b", 2.0, None, "Genf", "no")]
+    kept = [
+        (row["request_id"], row["row"], row["key_name"], row["latency_ms"], row["age"], row["city"], row["prediction"])
+        for row in rows(tmp_path)
+    ]
+    assert kept == [
+        ("r1", 0, "a", 1.0, 31, "Bern", "no"),
+        ("r2", 0, "b", 2.0, 3, None, "yes"),
+        ("r2", 1, "b", 2.0, None, "Genf", "no"),
+    ]
 
 
 def test_a_column_that_must_not_be_logged_is_nowhere_in_the_files(tmp_path: Path) -> None:
@@ -106,7 +124,10 @@ def test_late_truth_is_kept_beside_the_predictions(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(place=str(tmp_path)))
     log.labels([("r1", 0, "no"), ("r1", 1, "no")])
     log.close()
-    assert [(row["request_id"], row["row"], row["label"]) for row in rows(tmp_path, LABELS)] == [("r1", 0, "no"), ("r1", 1, "no")]
+    assert [(row["request_id"], row["row"], row["label"]) for row in rows(tmp_path, LABELS)] == [
+        ("r1", 0, "no"),
+        ("r1", 1, "no"),
+    ]
 
 
 def test_a_timer_writes_without_a_stop(tmp_path: Path) -> None:
@@ -225,7 +246,10 @@ def test_over_http_a_full_log_is_counted_or_waited_for(tmp_path: Path, policy: L
     place = tmp_path / "log"
     place.write_text("no folder yet")
     log = RequestLog(LogSettings(place=str(place), policy=policy, buffer_rows=2, send_s=0.02, flush_s=0.05))
-    with live(create_app(FixedSource(loaded(fitted())), request_log=log)) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        live(create_app(FixedSource(loaded(fitted())), request_log=log)) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         body = {"rows": honest_rows(2)}
         assert client.post("/predict", json=body).status_code == 200  # fills the log
         wait_until(lambda: log.problem is not None)

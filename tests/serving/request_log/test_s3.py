@@ -56,7 +56,10 @@ def test_what_is_asked_answered_and_told_later_is_found_in_the_bucket_without_wh
     with live(create_app(FixedSource(loaded(fitted(), version="7")), request_log=log)) as url:
         some = [{**row, "secret": secret} for row in rows(3)]
         answer = httpx.post(f"{url}/predict", json={"rows": some}, timeout=60).json()
-        told = [{"request_id": answer["request_id"], "row": number, "label": label} for number, label in enumerate(["yes", True, 1.5])]
+        told = [
+            {"request_id": answer["request_id"], "row": number, "label": label}
+            for number, label in enumerate(["yes", True, 1.5])
+        ]
         assert httpx.post(f"{url}/labels", json={"labels": told}, timeout=60).json() == {"accepted": 3}
         wait_until(lambda: log.counts.written == 6)  # the timer writes; nobody has stopped the server
     log.close()
@@ -65,9 +68,14 @@ def test_what_is_asked_answered_and_told_later_is_found_in_the_bucket_without_wh
     folder = LogFolder.at(place)
     found = folder.read(PREDICTIONS).to_pylist()
     assert [(row["request_id"], row["row"], row["version"], row["age"], row["prediction"]) for row in found] == [
-        (answer["request_id"], number, "7", row["age"], label) for number, (row, label) in enumerate(zip(some, answer["predictions"], strict=True))
+        (answer["request_id"], number, "7", row["age"], label)
+        for number, (row, label) in enumerate(zip(some, answer["predictions"], strict=True))
     ]
-    assert [(row["row"], row["label"]) for row in folder.read(LABELS).to_pylist()] == [(0, "yes"), (1, "true"), (2, "1.5")]
+    assert [(row["row"], row["label"]) for row in folder.read(LABELS).to_pylist()] == [
+        (0, "yes"),
+        (1, "true"),
+        (2, "1.5"),
+    ]
     assert "secret" not in found[0]
     objects = keys(s3, "whole/")
     assert all("/date=" in key and key.endswith(".parquet") for key in objects), objects

@@ -49,7 +49,10 @@ def fixed(version: str = "2", model: Any = None) -> ServedModel:
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
     folder = tmp_path_factory.mktemp("artifacts")
-    return {version: (folder / version, write_artifact(folder / version, fitted(seed=int(version)))) for version in ("1", "2", "3")}
+    return {
+        version: (folder / version, write_artifact(folder / version, fitted(seed=int(version))))
+        for version in ("1", "2", "3")
+    }
 
 
 @pytest.fixture
@@ -81,9 +84,13 @@ class TestWhoGetsIt:
         assert abs(taken / 2_000 - percent / 100) < 0.06  # five standard deviations of 2,000 draws
 
     @given(who=WHO, request_ids=st.lists(WHO, min_size=2, max_size=5), percent=SHARES)
-    def test_equal_sticky_ids_are_answered_by_the_same_version_whatever_the_request(self, who: str, request_ids: list[str], percent: float) -> None:
+    def test_equal_sticky_ids_are_answered_by_the_same_version_whatever_the_request(
+        self, who: str, request_ids: list[str], percent: float
+    ) -> None:
         here, in_another_process = Canary(fixed(), percent, NOW), Canary(fixed(), percent, NOW)
-        taken = {canary.takes({"x-sticky-id": who}, each) for canary in (here, in_another_process) for each in request_ids}
+        taken = {
+            canary.takes({"x-sticky-id": who}, each) for canary in (here, in_another_process) for each in request_ids
+        }
         assert len(taken) == 1
 
     @given(who=WHO, percents=st.tuples(SHARES, SHARES).map(sorted))
@@ -155,7 +162,9 @@ class TestRoles:
         assert (roles.canary, roles.shadow) == before
 
     @pytest.mark.parametrize("percent", [None, "", "half", "101", "-1", "nan"])
-    def test_a_share_that_is_none_is_said_and_sends_nobody_to_the_canary(self, percent: str | None, lookup: FolderLookup) -> None:
+    def test_a_share_that_is_none_is_said_and_sends_nobody_to_the_canary(
+        self, percent: str | None, lookup: FolderLookup
+    ) -> None:
         lookup.canary, lookup.percent = "2", percent
         loader, roles = following(lookup)
         assert roles.canary is None
@@ -166,7 +175,9 @@ class TestRoles:
         look(loader, roles)
         assert roles.canary is not None
 
-    def test_a_version_that_must_not_serve_is_no_canary_either(self, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]) -> None:
+    def test_a_version_that_must_not_serve_is_no_canary_either(
+        self, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    ) -> None:
         lookup.add("2", artifacts["2"][0], "0" * 64, promote=False)
         lookup.canary = lookup.shadow = "2"
         _, roles = following(lookup)
@@ -180,11 +191,15 @@ Ask = Callable[..., httpx.Response]
 
 
 @contextmanager
-def answering(loader: ModelLoader, roles: Roles, limits: Limits | None = None, request_log: RequestLog | None = None) -> Iterator[Ask]:
+def answering(
+    loader: ModelLoader, roles: Roles, limits: Limits | None = None, request_log: RequestLog | None = None
+) -> Iterator[Ask]:
     app = create_app(loader, limits, roles=roles, request_log=request_log)
     with live(app) as url, httpx.Client(base_url=url) as http:
         try:
-            yield lambda some, **headers: http.post("/predict", json={"rows": some}, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            yield lambda some, **headers: http.post(
+                "/predict", json={"rows": some}, headers={k.replace("_", "-"): v for k, v in headers.items()}
+            )
         finally:
             roles.close()
 
@@ -205,7 +220,9 @@ def break_it(served: ServedModel) -> None:
     served.__post_init__()
 
 
-def with_canary(lookup: FolderLookup, served: ServedModel, percent: float = 100, rule: CanaryRule | None = None) -> tuple[ModelLoader, Roles]:
+def with_canary(
+    lookup: FolderLookup, served: ServedModel, percent: float = 100, rule: CanaryRule | None = None
+) -> tuple[ModelLoader, Roles]:
     """Roles whose canary was put there by hand."""
     loader, roles = following(lookup)
     roles.canary = Canary(served, percent, NOW, rule)
@@ -213,7 +230,9 @@ def with_canary(lookup: FolderLookup, served: ServedModel, percent: float = 100,
 
 
 class TestAnswers:
-    def test_each_answer_is_that_of_the_version_it_names_and_the_log_knows_it_too(self, lookup: FolderLookup, tmp_path: Path) -> None:
+    def test_each_answer_is_that_of_the_version_it_names_and_the_log_knows_it_too(
+        self, lookup: FolderLookup, tmp_path: Path
+    ) -> None:
         lookup.canary = "2"
         loader, roles = following(lookup)
         log = RequestLog(LogSettings(place=str(tmp_path)))
@@ -325,7 +344,9 @@ class TestFailures:
     def test_a_body_that_only_the_canary_refuses_is_answered_by_the_champion_and_one_that_both_refuse_is_the_callers_fault(
         self, lookup: FolderLookup
     ) -> None:
-        wider = CLASSIFICATION.__class__(**{**_fields(CLASSIFICATION), "columns": {"new": Column(type="number"), **CLASSIFICATION.columns}})
+        wider = CLASSIFICATION.__class__(
+            **{**_fields(CLASSIFICATION), "columns": {"new": Column(type="number"), **CLASSIFICATION.columns}}
+        )
         served = FixedSource(loaded(LogisticRegression(), wider, version="2")).current
         assert served is not None
         loader, roles = with_canary(lookup, served)

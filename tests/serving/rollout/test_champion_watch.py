@@ -16,7 +16,9 @@ def store(tmp_path: Path) -> Path:
     path = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE registered_model_aliases (name TEXT, alias TEXT, version INTEGER)")
-        database.executemany("INSERT INTO registered_model_aliases VALUES ('people', ?, ?)", [("champion", 3), ("candidate", 4)])
+        database.executemany(
+            "INSERT INTO registered_model_aliases VALUES ('people', ?, ?)", [("champion", 3), ("candidate", 4)]
+        )
     return path
 
 

@@ -24,18 +24,27 @@ def make_profile() -> Profile:
         columns={"x": Column(type="number"), "c": Column(type="string"), "y": Column(type="string")},
     )
     frame = pd.DataFrame({"x": np.arange(100.0), "c": pd.Series(["a", "b"] * 50, dtype=object)})
-    return parse_profile(build_profile(frame, Predictions(np.array(["n", "p"] * 50, dtype=object), None, ("n", "p")), contract))
+    return parse_profile(
+        build_profile(frame, Predictions(np.array(["n", "p"] * 50, dtype=object), None, ("n", "p")), contract)
+    )
 
 
 def totals(folder: Path, version: str = "1") -> dict[tuple[str, str], int]:
-    return {(series.feature, series.bin): series.count for series in read_counts(folder) if series.version == version and series.count}
+    return {
+        (series.feature, series.bin): series.count
+        for series in read_counts(folder)
+        if series.version == version and series.count
+    }
 
 
 def test_all_bins_stand_at_zero_from_the_start_with_their_reference_shares(tmp_path: Path) -> None:
     BinCounter(tmp_path, "1", make_profile())
     series = list(read_counts(tmp_path))
     assert {one.count for one in series} == {0}
-    shares = {feature: sum(one.reference_share for one in series if one.feature == feature) for feature in ("x", "c", "prediction")}
+    shares = {
+        feature: sum(one.reference_share for one in series if one.feature == feature)
+        for feature in ("x", "c", "prediction")
+    }
     assert shares == pytest.approx({"x": 1, "c": 1, "prediction": 1})
 
 
@@ -89,7 +98,10 @@ def test_many_values_are_observed_as_one_by_one() -> None:
     bounds = (0.1, 1.0, 2.0)
     one, many = (CollectorRegistry(), CollectorRegistry())
     values = [0.1, 0.05, 1.0, 1.5, 2.0, 7.0, 0.100001]
-    single, together = Histogram("s", "-", buckets=bounds, registry=one), Histogram("s", "-", buckets=bounds, registry=many)
+    single, together = (
+        Histogram("s", "-", buckets=bounds, registry=one),
+        Histogram("s", "-", buckets=bounds, registry=many),
+    )
     for value in values:
         single.observe(value)
     observe_many(together, bounds, values)

@@ -95,8 +95,12 @@ def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     return run
 
 
-def test_a_request_continues_the_callers_trace_and_says_who_answered_what(collector: Collector, traced: Callable[..., Any]) -> None:
-    answer = traced(loaded(fitted(), version="7"), lambda http: http.post("/predict", json={"rows": rows(3)}, headers=TRACEPARENT))
+def test_a_request_continues_the_callers_trace_and_says_who_answered_what(
+    collector: Collector, traced: Callable[..., Any]
+) -> None:
+    answer = traced(
+        loaded(fitted(), version="7"), lambda http: http.post("/predict", json={"rows": rows(3)}, headers=TRACEPARENT)
+    )
     (span,) = collector.spans
     assert (span.trace_id.hex(), span.parent_span_id.hex(), span.name) == (TRACE, CALLER, "POST /predict")
     assert collector.attributes() == [
@@ -116,7 +120,9 @@ def test_a_request_continues_the_callers_trace_and_says_who_answered_what(collec
     assert collector.resources[0]["service.name"] == "people"
 
 
-def test_each_protocol_is_named_and_paths_with_names_in_them_make_one_span_name(collector: Collector, traced: Callable[..., Any]) -> None:
+def test_each_protocol_is_named_and_paths_with_names_in_them_make_one_span_name(
+    collector: Collector, traced: Callable[..., Any]
+) -> None:
     def ask(http: TestClient) -> None:
         example = http.get("/model").json()["example"]
         http.post("/invocations", json={"dataframe_records": [example]})
@@ -124,24 +130,39 @@ def test_each_protocol_is_named_and_paths_with_names_in_them_make_one_span_name(
         http.get("/nowhere")
 
     traced(loaded(fitted()), ask)
-    assert [span.name for span in collector.spans] == ["GET /model", "POST /invocations", "POST /v2/models/{name}/infer", "GET"]
+    assert [span.name for span in collector.spans] == [
+        "GET /model",
+        "POST /invocations",
+        "POST /v2/models/{name}/infer",
+        "GET",
+    ]
     assert [about.get("mlp.protocol") for about in collector.attributes()] == [None, "mlflow", "v2", None]
     assert [about["http.response.status_code"] for about in collector.attributes()] == [200, 200, 400, 404]
 
 
 def test_probes_are_not_traced(collector: Collector, traced: Callable[..., Any]) -> None:
-    traced(loaded(fitted()), lambda http: [http.get(path) for path in ("/healthz", "/readyz", "/ping", "/v2/health/ready")])
+    traced(
+        loaded(fitted()), lambda http: [http.get(path) for path in ("/healthz", "/readyz", "/ping", "/v2/health/ready")]
+    )
     assert collector.spans == []
 
 
 def test_a_caller_who_does_not_sample_is_followed_in_that_too(collector: Collector, traced: Callable[..., Any]) -> None:
     unsampled = {"traceparent": f"00-{TRACE}-{CALLER}-00"}
-    assert traced(loaded(fitted()), lambda http: http.post("/predict", json={"rows": rows(1)}, headers=unsampled)).status_code == 200
+    assert (
+        traced(
+            loaded(fitted()), lambda http: http.post("/predict", json={"rows": rows(1)}, headers=unsampled)
+        ).status_code
+        == 200
+    )
     assert collector.spans == []
 
 
 def test_a_traceparent_that_is_none_begins_a_new_trace(collector: Collector, traced: Callable[..., Any]) -> None:
-    traced(loaded(fitted()), lambda http: http.post("/predict", json={"rows": rows(1)}, headers={"traceparent": "00-zz-1-01"}))
+    traced(
+        loaded(fitted()),
+        lambda http: http.post("/predict", json={"rows": rows(1)}, headers={"traceparent": "00-zz-1-01"}),
+    )
     (span,) = collector.spans
     assert span.parent_span_id == b""
     assert span.trace_id.hex() != TRACE
@@ -156,7 +177,10 @@ def test_a_failure_marks_the_span_and_its_log_record_names_the_trace(
     lines: list[str] = []
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     log_to(lines.append, as_json=True)
-    answer = traced(loaded(Broken(broken), REGRESSION), lambda http: http.post("/predict", json={"rows": rows(1)}, headers=TRACEPARENT))
+    answer = traced(
+        loaded(Broken(broken), REGRESSION),
+        lambda http: http.post("/predict", json={"rows": rows(1)}, headers=TRACEPARENT),
+    )
     assert answer.status_code == 500
     (span,) = collector.spans
     assert span.status.code == span.status.STATUS_CODE_ERROR
@@ -228,19 +252,34 @@ def test_a_server_that_is_not_asked_for_traces_loads_nothing_for_them() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can answer")
-def test_the_documented_command_traces_and_sends_the_last_spans_before_it_ends(trained: Project, collector: Collector, tmp_path: Path) -> None:
+def test_the_documented_command_traces_and_sends_the_last_spans_before_it_ends(
+    trained: Project, collector: Collector, tmp_path: Path
+) -> None:
     port, log = free_port(), tmp_path / "log.txt"
     text = (REPOSITORY / "docs" / "serving.md").read_text(encoding="utf-8").split("## Traces\n")[1]
     setting, *words = re.search(r"```sh\n(.*)\n```", text).group(1).split()  # type: ignore[union-attr]
     assert (setting, words) == ("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318", ["mlp", "serve"])
-    environment = {**os.environ, setting.split("=")[0]: collector.url, "OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_SERVICE_NAME": "penguins"}
+    environment = {
+        **os.environ,
+        setting.split("=")[0]: collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
+        "OTEL_SERVICE_NAME": "penguins",
+    }
     command = [sys.executable, "-m", "platform_lib.cli", *words[1:], "1", "--port", str(port), "--workers", "2"]
-    with log.open("wb") as output, subprocess.Popen(command, cwd=trained.root, stdout=output, stderr=subprocess.STDOUT, env=environment) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=trained.root, stdout=output, stderr=subprocess.STDOUT, env=environment
+        ) as process,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: answers(f"{url}/readyz", process, log))
             for _ in range(4):
-                assert httpx.post(f"{url}/predict", json={"rows": ROWS}, headers=TRACEPARENT, timeout=30).status_code == 200
+                assert (
+                    httpx.post(f"{url}/predict", json={"rows": ROWS}, headers=TRACEPARENT, timeout=30).status_code
+                    == 200
+                )
             assert collector.spans == []
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0

@@ -57,7 +57,9 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_two_servers_could_read_differently_is_refused_and_nothing_after_it_is_read(port: int, request_bytes: bytes) -> None:
+def test_what_two_servers_could_read_differently_is_refused_and_nothing_after_it_is_read(
+    port: int, request_bytes: bytes
+) -> None:
     answer = ask(port, request_bytes)
     statuses = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
     assert b"HTTP/1.1 400 Bad Request" in statuses

@@ -71,10 +71,15 @@ def answers(port: int, *packets: bytes, count: int) -> list[tuple[int, dict[str,
 @pytest.fixture(scope="module")
 def expected(source: FixedSource) -> list[list[str]]:
     with TestClient(create_app(source)) as ordinary:
-        return [ordinary.post("/predict", content=body, headers={"Content-Type": "application/json"}).json()["predictions"] for body in BODIES]
+        return [
+            ordinary.post("/predict", content=body, headers={"Content-Type": "application/json"}).json()["predictions"]
+            for body in BODIES
+        ]
 
 
-def test_a_whole_request_goes_the_short_way_and_its_answer_lacks_nothing(port: int, short: list[bool], expected: list[list[str]]) -> None:
+def test_a_whole_request_goes_the_short_way_and_its_answer_lacks_nothing(
+    port: int, short: list[bool], expected: list[list[str]]
+) -> None:
     (status, headers, body), *_ = answers(port, post(BODIES[1], b"X-Request-ID: mine\r\n"), count=1)
     assert short == [True]
     assert status == 200
@@ -97,8 +102,12 @@ def test_a_request_that_comes_in_parts_is_answered_the_same(port: int, expected:
         assert (status, json.loads(body)["predictions"]) == (200, expected[1])
 
 
-@pytest.mark.parametrize("request_bytes", [post(BODIES[0], b"Connection: close\r\n"), post(BODIES[0], version=b"1.0")], ids=["close", "1.0"])
-def test_a_connection_that_is_to_end_ends_and_says_so(port: int, request_bytes: bytes, short: list[bool], expected: list[list[str]]) -> None:
+@pytest.mark.parametrize(
+    "request_bytes", [post(BODIES[0], b"Connection: close\r\n"), post(BODIES[0], version=b"1.0")], ids=["close", "1.0"]
+)
+def test_a_connection_that_is_to_end_ends_and_says_so(
+    port: int, request_bytes: bytes, short: list[bool], expected: list[list[str]]
+) -> None:
     ((status, headers, body),) = answers(port, request_bytes, count=1)
     assert short == [False]
     assert (status, headers["connection"], json.loads(body)["predictions"]) == (200, "close", expected[0])

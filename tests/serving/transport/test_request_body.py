@@ -113,7 +113,10 @@ def test_a_route_answers_as_the_endpoint_that_goes_around_it(path: str, key: str
 def test_a_path_of_tensors_means_the_same_around_the_router_and_through_it(path: str) -> None:
     app = create_app(FixedSource(loaded(fitted())))
     some = columns_from_rows(rows(2), CLASSIFICATION)
-    body = {"inputs": [{"name": name, "shape": [2], "datatype": "BYTES", "data": values} for name, values in some.items()], "id": "mine"}
+    body = {
+        "inputs": [{"name": name, "shape": [2], "datatype": "BYTES", "data": values} for name, values in some.items()],
+        "id": "mine",
+    }
     with TestClient(app) as http:
         direct = http.post(path, json=body, headers={"X-Request-ID": "r1"})
         app.direct = {}

@@ -39,7 +39,14 @@ def test_groups_compose_into_typed_values(project: Project) -> None:
     assert composed.config.model.params == {"n_estimators": 7, "max_depth": None, "min_samples_leaf": 1}
     assert composed.config.seed == 3
     assert composed.config.data.target == "species"
-    assert composed.choices == {"data": "sample", "features": "standard", "gate": "default", "model": "forest", "search": "default", "split": "hash"}
+    assert composed.choices == {
+        "data": "sample",
+        "features": "standard",
+        "gate": "default",
+        "model": "forest",
+        "search": "default",
+        "split": "hash",
+    }
 
 
 def test_the_resolved_text_is_equal_for_equal_configurations_and_comes_back(project: Project) -> None:
@@ -124,7 +131,9 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_what_does_not_fit_is_one_sentence_that_lists_what_exists(project: Project, overrides: list[str], says: str) -> None:
+def test_what_does_not_fit_is_one_sentence_that_lists_what_exists(
+    project: Project, overrides: list[str], says: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         compose(project, overrides)
     assert says in str(caught.value)
@@ -142,7 +151,10 @@ def test_hydra_keeps_no_state_after_an_error(project: Project) -> None:
 
 def test_no_table_selected_says_how_to_import_one(tmp_path: Path, generate: Callable[..., Project]) -> None:
     project = generate(tmp_path / "project", data_source="own")
-    with pytest.raises(NotFound, match=r"no table is selected in conf/train\.yaml yet; import one with `mlp data import FILE --target COLUMN`"):
+    with pytest.raises(
+        NotFound,
+        match=r"no table is selected in conf/train\.yaml yet; import one with `mlp data import FILE --target COLUMN`",
+    ):
         compose(project)
 
 
@@ -179,7 +191,8 @@ def test_a_missing_main_file_says_how_to_get_it_back(own: Project) -> None:
 def test_a_group_that_train_yaml_does_not_list_is_added_with_a_plus(own: Project) -> None:
     _write(own, "experiment/quick.yaml", "# @package _global_\nmodel:\n  params:\n    max_iter: 5\n")
     with pytest.raises(
-        UsageError, match=r"does not list the group 'experiment' among its defaults: add it there, or choose it with \+experiment=CHOICE"
+        UsageError,
+        match=r"does not list the group 'experiment' among its defaults: add it there, or choose it with \+experiment=CHOICE",
     ):
         compose(own, ["experiment=quick"])
     assert compose(own, ["+experiment=quick"]).config.model.params["max_iter"] == 5
@@ -244,7 +257,9 @@ def test_labels_that_are_numbers_have_weights(own: Project) -> None:
 
 def test_a_regression_refuses_settings_of_classes(tmp_path: Path, generate: Callable[..., Project]) -> None:
     project = generate(tmp_path / "project", task="regression")
-    with pytest.raises(UsageError, match=r"model.threshold is 0.3, but 'miles_per_gallon' is a number to predict: set it to null"):
+    with pytest.raises(
+        UsageError, match=r"model.threshold is 0.3, but 'miles_per_gallon' is a number to predict: set it to null"
+    ):
         compose(project, ["model.threshold=0.3"])
     with pytest.raises(UsageError, match=r"model.class_weight is balanced, but 'miles_per_gallon' is a number"):
         compose(project, ["model.class_weight=balanced"])

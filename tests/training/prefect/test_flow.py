@@ -36,7 +36,9 @@ def _last_flow_run(api: str, flow: str) -> dict[str, Any]:
 
 def _task_names(api: str, flow_run_id: str) -> set[str]:
     query = {"flow_runs": {"id": {"any_": [flow_run_id]}}}
-    return {run["name"].rsplit("-", 1)[0] for run in httpx.post(f"{api}/task_runs/filter", json=query, timeout=15).json()}
+    return {
+        run["name"].rsplit("-", 1)[0] for run in httpx.post(f"{api}/task_runs/filter", json=query, timeout=15).json()
+    }
 
 
 def _wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
@@ -51,7 +53,9 @@ def _wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
 class TestTracked:
     pytestmark = servers
 
-    def test_the_same_inputs_give_the_same_metrics_with_and_without_prefect(self, trained: Project, tmp_path: Path, prefect_server: str) -> None:
+    def test_the_same_inputs_give_the_same_metrics_with_and_without_prefect(
+        self, trained: Project, tmp_path: Path, prefect_server: str
+    ) -> None:
         project = copy_of(trained, tmp_path / "project")
 
         alone = json.loads(run_mlp(project, "train", "--json").stdout)
@@ -79,7 +83,9 @@ class TestTracked:
     ) -> None:
         project = generate(tmp_path / "project", project_name="refused-model")
 
-        run_mlp(project, "train", "gate.thresholds.balanced_accuracy=1.1", env={"PREFECT_API_URL": prefect_server}, expect=1)
+        run_mlp(
+            project, "train", "gate.thresholds.balanced_accuracy=1.1", env={"PREFECT_API_URL": prefect_server}, expect=1
+        )
 
         run = _last_flow_run(prefect_server, "refused-model")
         assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Refused")
@@ -90,7 +96,9 @@ class TestTracked:
         project = generate(tmp_path / "project", project_name="failing-model")
         model = project.root / "src" / "failing_model" / "model.py"
         text = model.read_text(encoding="utf-8")
-        model.write_text(text.replace("    model = config.model\n", "    raise UsageError('the user said no.')\n"), encoding="utf-8")
+        model.write_text(
+            text.replace("    model = config.model\n", "    raise UsageError('the user said no.')\n"), encoding="utf-8"
+        )
         commit_all(project.root)
 
         done = run_mlp(project, "train", env={"PREFECT_API_URL": prefect_server}, expect=2)
@@ -111,7 +119,9 @@ class TestRunner:
     pytestmark = servers
 
     @pytest.fixture(scope="class")
-    def running(self, trained: Project, prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    def running(
+        self, trained: Project, prefect_server: str, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Project]:
         """A project whose runner serves its deployment."""
         project = copy_of(trained, tmp_path_factory.mktemp("runner") / "project")
         import os
@@ -125,7 +135,13 @@ class TestRunner:
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait_for(lambda: "runner: serving" in (project.state_dir / "runner.log").read_text() or process.poll() is not None, 60, "the runner")
+            _wait_for(
+                lambda: (
+                    "runner: serving" in (project.state_dir / "runner.log").read_text() or process.poll() is not None
+                ),
+                60,
+                "the runner",
+            )
             yield project
         finally:
             process.terminate()
@@ -141,14 +157,20 @@ class TestRunner:
         assert state == "COMPLETED", (running.state_dir / "runner.log").read_text()
         assert len(json.loads(run_mlp(running, "models", "--json").stdout)) == before + 1
 
-    def test_a_schedule_that_is_set_while_it_runs_is_followed_and_cleared(self, running: Project, prefect_server: str) -> None:
+    def test_a_schedule_that_is_set_while_it_runs_is_followed_and_cleared(
+        self, running: Project, prefect_server: str
+    ) -> None:
         schedule.set_schedule(running, "0 3 * * 1", "Europe/Berlin", ("seed=5",))
 
         def schedules() -> list[dict[str, Any]]:
-            return list(httpx.get(f"{prefect_server}/deployments/name/{running.name}/train", timeout=15).json()["schedules"])
+            return list(
+                httpx.get(f"{prefect_server}/deployments/name/{running.name}/train", timeout=15).json()["schedules"]
+            )
 
         found = _wait_for(schedules, 30, "the schedule")
-        assert [(item["schedule"]["cron"], item["schedule"]["timezone"], item["active"]) for item in found] == [("0 3 * * 1", "Europe/Berlin", True)]
+        assert [(item["schedule"]["cron"], item["schedule"]["timezone"], item["active"]) for item in found] == [
+            ("0 3 * * 1", "Europe/Berlin", True)
+        ]
 
         schedule.clear_schedule(running)
         assert _wait_for(lambda: not schedules(), 30, "the end of the schedule")
@@ -163,7 +185,9 @@ class TestSchedule:
     def test_a_schedule_is_kept_and_taken_away(self, project: Project) -> None:
         schedule.set_schedule(project, " 0  3 * * 1", "Europe/Berlin", ("model=forest",))
 
-        assert schedule.read_schedule(project) == Schedule(cron="0 3 * * 1", timezone="Europe/Berlin", overrides=("model=forest",))
+        assert schedule.read_schedule(project) == Schedule(
+            cron="0 3 * * 1", timezone="Europe/Berlin", overrides=("model=forest",)
+        )
         assert schedule.clear_schedule(project)
         assert schedule.read_schedule(project) is None
         assert not schedule.clear_schedule(project)
@@ -176,7 +200,9 @@ class TestSchedule:
             pytest.param("0 3 * * *", "Mars/Base", "there is no time zone 'Mars/Base'", id="time zone"),
         ],
     )
-    def test_what_is_no_schedule_is_refused_and_nothing_is_written(self, project: Project, cron: str, timezone: str, expected: str) -> None:
+    def test_what_is_no_schedule_is_refused_and_nothing_is_written(
+        self, project: Project, cron: str, timezone: str, expected: str
+    ) -> None:
         with pytest.raises(UsageError, match=expected):
             schedule.set_schedule(project, cron, timezone)
 

@@ -14,7 +14,14 @@ from platform_lib.data.dataset import load_dataset
 from platform_lib.errors import CheckFailed, NotFound, UsageError
 from platform_lib.settings import Project, find_project
 from platform_lib.training.config.compose import compose
-from platform_lib.training.config.schema import GateConfig, ModelConfig, SearchConfig, SearchDimension, SplitConfig, TrainConfig
+from platform_lib.training.config.schema import (
+    GateConfig,
+    ModelConfig,
+    SearchConfig,
+    SearchDimension,
+    SplitConfig,
+    TrainConfig,
+)
 from platform_lib.training.search import cross_validation
 from platform_lib.training.search.folds import inner_folds
 from platform_lib.training.search.sampler import Candidate, Proposals
@@ -47,14 +54,19 @@ class TestCandidates:
         (own.conf_dir / "features" / "plain.yaml").write_text("scale: false\n", encoding="utf-8")
         found = candidates(own, ["features=standard,plain", "model=logistic,forest"])
         assert [c.choices for c in found] == [
-            {"features": features, "model": model} for features in ("standard", "plain") for model in ("logistic", "forest")
+            {"features": features, "model": model}
+            for features in ("standard", "plain")
+            for model in ("logistic", "forest")
         ]
         assert found[2].config.features == {"scale": False}
 
     @pytest.mark.parametrize(
         ("overrides", "says"),
         [
-            (["model=logistic,forrest"], "there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?"),
+            (
+                ["model=logistic,forrest"],
+                "there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?",
+            ),
             (["seed=1,2"], "'seed=1,2' gives several values, expected one"),
             (["split=hash,group"], "scores on other rows or by other rules cannot be compared: choose one."),
             (
@@ -90,7 +102,11 @@ CONTRACT = DataContract(
 
 def _config(**split: Any) -> TrainConfig:
     return TrainConfig(
-        data=CONTRACT, model=ModelConfig(name="m"), gate=GateConfig(metric="accuracy"), split=SplitConfig(**split), search=SearchConfig(folds=4)
+        data=CONTRACT,
+        model=ModelConfig(name="m"),
+        gate=GateConfig(metric="accuracy"),
+        split=SplitConfig(**split),
+        search=SearchConfig(folds=4),
     )
 
 
@@ -166,7 +182,9 @@ COUNT = SearchDimension(type="int", low=1, high=9, log=True)
 
 def test_the_first_try_is_what_the_files_say() -> None:
     proposals = Proposals(
-        [_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT}, depth=[2, 3], share=0.25, count=4)], greater_is_better=True, seed=0
+        [_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT}, depth=[2, 3], share=0.25, count=4)],
+        greater_is_better=True,
+        seed=0,
     )
     (first,) = proposals.next(1)
     assert first.params == {"depth": [2, 3], "share": 0.25, "count": 4}
@@ -174,7 +192,9 @@ def test_the_first_try_is_what_the_files_say() -> None:
 
 
 def test_values_stay_within_their_ranges_and_types() -> None:
-    proposals = Proposals([_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT})], greater_is_better=True, seed=0)
+    proposals = Proposals(
+        [_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT})], greater_is_better=True, seed=0
+    )
     for proposal in proposals.next(30):
         assert proposal.params["depth"] in [1, None, [2, 3]]
         assert 0 <= proposal.params["share"] <= 1
@@ -228,13 +248,18 @@ def test_the_same_seed_gives_the_same_result(project: Project) -> None:
 
 
 def test_another_seed_proposes_others() -> None:
-    one, other = (Proposals([_candidate({"share": SHARE})], greater_is_better=True, seed=seed).next(3) for seed in (0, 1))
+    one, other = (
+        Proposals([_candidate({"share": SHARE})], greater_is_better=True, seed=seed).next(3) for seed in (0, 1)
+    )
     assert [proposal.params for proposal in one] != [proposal.params for proposal in other]
 
 
 @pytest.mark.slow
 def test_more_workers_give_the_same_result(project: Project) -> None:
-    tried = candidates(project, ["search.folds=2", "model=logistic,boosting", "+search.space.boosting.max_iter={type: int, low: 2, high: 9}"])
+    tried = candidates(
+        project,
+        ["search.folds=2", "model=logistic,boosting", "+search.space.boosting.max_iter={type: int, low: 2, high: 9}"],
+    )
     alone = search(project, tried, trials=6)
     together = search(project, tried, trials=6, jobs=2)
     assert _summary(alone.trials) == _summary(together.trials)
@@ -243,14 +268,25 @@ def test_more_workers_give_the_same_result(project: Project) -> None:
 def test_the_best_is_the_highest_mean_over_the_folds_and_its_overrides_compose_to_it(project: Project) -> None:
     told: list[Trial] = []
     tried = candidates(
-        project, ["search.folds=2", "model=logistic", "model.class_weight=balanced", "+search.space.logistic.tol={type: choice, choices: [0.1]}"]
+        project,
+        [
+            "search.folds=2",
+            "model=logistic",
+            "model.class_weight=balanced",
+            "+search.space.logistic.tol={type: choice, choices: [0.1]}",
+        ],
     )
     result = search(project, tried, trials=5, on_trial=told.append)
     best = result.best
     assert best is not None
     assert best.mean == max(trial.mean for trial in result.trials)
     assert sorted(trial.number for trial in told) == [1, 2, 3, 4, 5]
-    assert [text.partition("=")[0] for text in best.overrides] == ["model", "model.class_weight", "model.params.C", "+model.params.tol"]
+    assert [text.partition("=")[0] for text in best.overrides] == [
+        "model",
+        "model.class_weight",
+        "model.params.C",
+        "+model.params.tol",
+    ]
     config = compose(project, best.overrides).config
     assert config.model.params == {**tried[0].config.model.params, **best.params}
     assert config.model.class_weight == "balanced"
@@ -267,7 +303,9 @@ def test_a_try_that_fails_is_kept_with_its_reason_and_the_others_go_on(project: 
     result = search(project, tried, trials=10)
     assert result.ended == "exhausted"
     assert sorted((trial.params["C"], trial.error is None) for trial in result.trials) == [(-1.0, False), (1.0, True)]
-    assert "The 'C' parameter of LogisticRegression must be a float" in next(trial.error for trial in result.trials if trial.error)
+    assert "The 'C' parameter of LogisticRegression must be a float" in next(
+        trial.error for trial in result.trials if trial.error
+    )
     assert result.best is not None and result.best.params == {"C": 1.0}
 
 

@@ -5,7 +5,16 @@ from benchmarks.serving.peers.peer import Peer, Stage, Start
 
 def start(stage: Stage) -> Start:
     """Start it with `bentoml serve MODULE:Service`."""
-    command = [str(stage.programs / "bentoml"), "serve", "bentoml_app:Predictions", "--host", "127.0.0.1", "--port", str(stage.port), "--quiet"]
+    command = [
+        str(stage.programs / "bentoml"),
+        "serve",
+        "bentoml_app:Predictions",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(stage.port),
+        "--quiet",
+    ]
     home = stage.folder / "bentoml"
     home.mkdir()
     return Start(command, "/predict", {"BENTOML_HOME": str(home)})

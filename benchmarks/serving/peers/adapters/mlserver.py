@@ -9,7 +9,14 @@ from benchmarks.serving.peers.peer import Columns, Peer, Row, Stage, Start
 
 def start(stage: Stage) -> Start:
     """Start it with `mlserver start FOLDER`, settings.json and model-settings.json."""
-    settings = {"host": "127.0.0.1", "http_port": stage.port, "grpc_port": 0, "metrics_port": 0, "parallel_workers": 0, "debug": False}
+    settings = {
+        "host": "127.0.0.1",
+        "http_port": stage.port,
+        "grpc_port": 0,
+        "metrics_port": 0,
+        "parallel_workers": 0,
+        "debug": False,
+    }
     model = {
         "name": stage.name,
         "implementation": "mlserver_sklearn.SKLearnModel",
@@ -26,7 +33,9 @@ def body(columns: Columns, rows: Sequence[Row]) -> Any:
     """Make a request: one tensor for plain numbers (content type np), one input per column otherwise (pd)."""
     if columns.plain:
         data = [value for row in rows for value in row.values()]
-        return {"inputs": [{"name": "rows", "shape": [len(rows), len(columns.names)], "datatype": "FP64", "data": data}]}
+        return {
+            "inputs": [{"name": "rows", "shape": [len(rows), len(columns.names)], "datatype": "FP64", "data": data}]
+        }
     inputs = [_input(name, columns, [row[name] for row in rows]) for name in columns.names]
     return {"parameters": {"content_type": "pd"}, "inputs": inputs}
 

@@ -8,7 +8,14 @@ from benchmarks.serving.peers.peer import Peer, Stage, Start
 
 def start(stage: Stage) -> Start:
     """Start one uvicorn process with uvloop and httptools, as `uvicorn[standard]` installs them."""
-    command = [str(stage.programs / "uvicorn"), "naive_fastapi_app:app", "--host", "127.0.0.1", "--port", str(stage.port)]
+    command = [
+        str(stage.programs / "uvicorn"),
+        "naive_fastapi_app:app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(stage.port),
+    ]
     return Start([*command, "--no-access-log", "--log-level", "warning"], "/predict")
 
 

@@ -8,7 +8,11 @@ from benchmarks.serving.peers.peer import Peer, Stage, Start
 
 def start(stage: Stage) -> Start:
     """Start the program, which starts a one-node Ray cluster; Ray needs a short path for its sockets."""
-    return Start([str(stage.programs / "python"), "ray_serve_app.py", str(stage.port)], "/", {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"})
+    return Start(
+        [str(stage.programs / "python"), "ray_serve_app.py", str(stage.port)],
+        "/",
+        {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"},
+    )
 
 
 PEER = Peer(

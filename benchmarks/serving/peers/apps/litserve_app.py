@@ -36,4 +36,11 @@ class Predictions(litserve.LitAPI):
 if __name__ == "__main__":
     api = Predictions(max_batch_size=64, batch_timeout=0.001)
     server = litserve.LitServer(api, accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True)
-    server.run(host="127.0.0.1", port=int(sys.argv[1]), num_api_servers=1, log_level="warning", access_log=False, generate_client_file=False)
+    server.run(
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        num_api_servers=1,
+        log_level="warning",
+        access_log=False,
+        generate_client_file=False,
+    )

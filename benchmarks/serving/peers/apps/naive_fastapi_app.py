@@ -11,8 +11,12 @@ from fastapi import FastAPI
 from pydantic import BaseModel, create_model
 
 columns = json.loads(Path("columns.json").read_text())
-types = {name: str if name in columns["texts"] else int if name in columns["wholes"] else float for name in columns["names"]}
-fields: dict[str, Any] = {name: (kind, ...) if columns["plain"] or kind is int else (kind | None, None) for name, kind in types.items()}
+types = {
+    name: str if name in columns["texts"] else int if name in columns["wholes"] else float for name in columns["names"]
+}
+fields: dict[str, Any] = {
+    name: (kind, ...) if columns["plain"] or kind is int else (kind | None, None) for name, kind in types.items()
+}
 Row = create_model("Row", **fields)
 
 

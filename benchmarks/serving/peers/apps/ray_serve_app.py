@@ -38,7 +38,15 @@ if __name__ == "__main__":
     folder = os.getcwd()  # noqa: PTH109
     environment = {"env_vars": {"PYTHONPATH": folder}}
     ray.init(
-        num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", runtime_env=environment, log_to_driver=False, _temp_dir=f"{folder}/ray"
+        num_cpus=2,
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+        runtime_env=environment,
+        log_to_driver=False,
+        _temp_dir=f"{folder}/ray",
     )
-    serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])}, logging_config=LoggingConfig(enable_access_log=False))
+    serve.start(
+        http_options={"host": "127.0.0.1", "port": int(sys.argv[1])},
+        logging_config=LoggingConfig(enable_access_log=False),
+    )
     serve.run(Predictions.bind(folder), blocking=True)  # type: ignore[attr-defined]

@@ -62,10 +62,17 @@ def _decide() -> Any:
     elif not caller.is_admin and rule:
         refusal = _refused_content(rule)
     if request.method not in ("GET", "HEAD", "OPTIONS") or refusal:
-        _log.warning(json.dumps({"who": caller.name, "method": request.method, "path": request.path, "refused": refusal}))
+        _log.warning(
+            json.dumps({"who": caller.name, "method": request.method, "path": request.path, "refused": refusal})
+        )
     if refusal:
         return Response(refusal, 403, mimetype="text/plain")
-    if not caller.is_admin and rule and request.method == "GET" and (missing := _missing_model(rule, request.args.get("name"))):
+    if (
+        not caller.is_admin
+        and rule
+        and request.method == "GET"
+        and (missing := _missing_model(rule, request.args.get("name")))
+    ):
         return missing
     return Authorization("basic", {"username": _mlflow_user(caller, creates=rule or ""), "password": ""})
 
@@ -171,8 +178,15 @@ class PlainHeaders:
             names = [name.lower() for name, _ in scope["headers"]]
             once = (b"authorization", GROUPS_HEADER.lower().encode())
             if any(b"_" in name for name in names) or any(names.count(name) > 1 for name in once):
-                await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/plain")]})
-                await send({"type": "http.response.body", "body": b"a header has an underscore in its name, or is there twice."})
+                await send(
+                    {"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/plain")]}
+                )
+                await send(
+                    {
+                        "type": "http.response.body",
+                        "body": b"a header has an underscore in its name, or is there twice.",
+                    }
+                )
                 return
         await self._app(scope, receive, send)
 
@@ -191,7 +205,12 @@ def create_app() -> _Asgi:
 def _configure_mlflow_auth() -> None:
     """MLflow reads its authorisation settings from a file, the database's password with them: it is written where nobody else can read it."""
     address = os.environ[DATABASE_VARIABLE].replace("%", "%%")
-    lines = ["[mlflow]", "default_permission = NO_PERMISSIONS", f"database_uri = {address}", f"admin_username = {ADMIN}"]
+    lines = [
+        "[mlflow]",
+        "default_permission = NO_PERMISSIONS",
+        f"database_uri = {address}",
+        f"admin_username = {ADMIN}",
+    ]
     lines += ["authorization_function = mlflow_access:authorise", ""]
     handle, path = tempfile.mkstemp(suffix=".ini")  # mode 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -224,7 +243,9 @@ def trust(own: str, together: str) -> None:
     """Write the public authorities and those of the file `own` into the file `together`."""
     import certifi
 
-    Path(together).write_text(f"{certifi.contents().rstrip()}\n{Path(own).read_text(encoding='utf-8')}", encoding="utf-8")
+    Path(together).write_text(
+        f"{certifi.contents().rstrip()}\n{Path(own).read_text(encoding='utf-8')}", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -77,7 +77,9 @@ class AccessFile:
             return self._access
 
 
-def identify(access: Access, user: str | None, password: str | None, groups: str, person: str | None = None) -> Caller | None:
+def identify(
+    access: Access, user: str | None, password: str | None, groups: str, person: str | None = None
+) -> Caller | None:
     """Who asks, from HTTP Basic credentials and the login proxy's groups header; None where the credentials are nobody's."""
     if not user or not password:
         return None

@@ -22,7 +22,12 @@ def pending_automation(pool: str, limit_s: int) -> dict[str, Any]:
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
             "match_related": {"prefect.resource.role": "work-pool", "prefect.resource.name": pool},
             "after": ["prefect.flow-run.Pending"],
-            "expect": ["prefect.flow-run.Running", "prefect.flow-run.Completed", "prefect.flow-run.Failed", "prefect.flow-run.Crashed"],
+            "expect": [
+                "prefect.flow-run.Running",
+                "prefect.flow-run.Completed",
+                "prefect.flow-run.Failed",
+                "prefect.flow-run.Crashed",
+            ],
             "for_each": ["prefect.resource.id"],
             "threshold": 1,
             "within": limit_s,

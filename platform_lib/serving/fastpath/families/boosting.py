@@ -18,7 +18,9 @@ def _histogram_raw(fitted: Any) -> Raw:
         raise NotCovered("it has columns of categories")
     outputs = fitted.n_trees_per_iteration_
     trees = [iteration[output].nodes for output in range(outputs) for iteration in fitted._predictors]
-    return _summed(trees, fitted.n_features_in_, np.asarray(fitted._baseline_prediction, dtype=np.float64).reshape(1, -1), outputs)
+    return _summed(
+        trees, fitted.n_features_in_, np.asarray(fitted._baseline_prediction, dtype=np.float64).reshape(1, -1), outputs
+    )
 
 
 def _exact_raw(fitted: Any) -> Raw:
@@ -27,9 +29,13 @@ def _exact_raw(fitted: Any) -> Raw:
         raise NotCovered("it starts from a model of the user's")
     outputs = fitted.estimators_.shape[1]
     trees = [
-        nodes_of(tree.tree_, tree.tree_.value[:, 0, 0] * fitted.learning_rate) for output in range(outputs) for tree in fitted.estimators_[:, output]
+        nodes_of(tree.tree_, tree.tree_.value[:, 0, 0] * fitted.learning_rate)
+        for output in range(outputs)
+        for tree in fitted.estimators_[:, output]
     ]
-    start = np.asarray(fitted._raw_predict_init(np.zeros((1, width), dtype=np.float32)), dtype=np.float64).reshape(1, -1)
+    start = np.asarray(fitted._raw_predict_init(np.zeros((1, width), dtype=np.float32)), dtype=np.float64).reshape(
+        1, -1
+    )
     summed = _summed(trees, width, start, outputs)
     return lambda block: summed(as_single(block, gaps=False))
 

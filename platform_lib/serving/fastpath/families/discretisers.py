@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from platform_lib.serving.fastpath.blocks import Kind, NotCovered, Numbers, Step, TransformerFamily, finite, need_numbers
+from platform_lib.serving.fastpath.blocks import (
+    Kind,
+    NotCovered,
+    Numbers,
+    Step,
+    TransformerFamily,
+    finite,
+    need_numbers,
+)
 
 
 def _k_bins(fitted: Any, kind: Kind) -> Step:

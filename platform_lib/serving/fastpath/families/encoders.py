@@ -42,7 +42,9 @@ def _encoder(fitted: Any, kind: Kind) -> Step:
         asked = [[*usual[:place], value, *usual[place + 1 :]] for value in values]
         outputs = _ask(fitted, asked, kind)[:, start : start + width]
         missing = _try(fitted, [[*usual[:place], np.nan, *usual[place + 1 :]]], kind)
-        unknown = _try(fitted, [[*usual[:place], _UNKNOWN if kind == "texts" else _UNKNOWN_NUMBER, *usual[place + 1 :]]], kind)
+        unknown = _try(
+            fitted, [[*usual[:place], _UNKNOWN if kind == "texts" else _UNKNOWN_NUMBER, *usual[place + 1 :]]], kind
+        )
         rows = {_key(value): row for row, value in enumerate(values)}
         if missing is not None:
             rows.setdefault(None, len(outputs))
@@ -59,7 +61,12 @@ def _encoder(fitted: Any, kind: Kind) -> Step:
 
     def of_numbers(block: Numbers) -> Numbers:
         not_infinite(block)
-        return np.hstack([column.encode([None if value != value else value for value in block[:, place]]) for place, column in enumerate(columns)])
+        return np.hstack(
+            [
+                column.encode([None if value != value else value for value in block[:, place]])
+                for place, column in enumerate(columns)
+            ]
+        )
 
     return Step(of_texts if kind == "texts" else of_numbers)
 

@@ -32,7 +32,8 @@ def _classifier(fitted: Any) -> Answer:
     shares = np.concatenate([member.tree_.value[:, 0, :] for member in members])
     starts = np.concatenate(([0], np.cumsum([member.tree_.node_count for member in members])[:-1]))
     trees = [
-        nodes_of(member.tree_, start + np.arange(member.tree_.node_count, dtype=np.float64)) for start, member in zip(starts, members, strict=True)
+        nodes_of(member.tree_, start + np.arange(member.tree_.node_count, dtype=np.float64))
+        for start, member in zip(starts, members, strict=True)
     ]
     forest = Forest(trees, fitted.n_features_in_)
     gaps, count = _takes_gaps(members[0]), len(members)

@@ -4,7 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from platform_lib.serving.fastpath.blocks import Kind, NotCovered, Numbers, Step, Texts, TransformerFamily, need_numbers, not_infinite
+from platform_lib.serving.fastpath.blocks import (
+    Kind,
+    NotCovered,
+    Numbers,
+    Step,
+    Texts,
+    TransformerFamily,
+    need_numbers,
+    not_infinite,
+)
 
 
 def _simple(fitted: Any, kind: Kind) -> Step:
@@ -14,7 +23,9 @@ def _simple(fitted: Any, kind: Kind) -> Step:
         return _texts(fitted)
     need_numbers(kind)
     statistics = np.asarray(fitted.statistics_, dtype=np.float64)
-    kept = None if fitted.keep_empty_features or not np.isnan(statistics).any() else np.flatnonzero(~np.isnan(statistics))
+    kept = (
+        None if fitted.keep_empty_features or not np.isnan(statistics).any() else np.flatnonzero(~np.isnan(statistics))
+    )
     fill = statistics if kept is None else statistics[kept]
     told = fitted.indicator_.features_ if fitted.add_indicator else None
 
@@ -35,7 +46,9 @@ def _texts(fitted: Any) -> Step:
         raise NotCovered("it fills texts with something else")
 
     def run(block: Texts) -> Texts:
-        return [[value if known is None else known for known in column] for value, column in zip(fill, block, strict=True)]
+        return [
+            [value if known is None else known for known in column] for value, column in zip(fill, block, strict=True)
+        ]
 
     return Step(run, "texts")
 

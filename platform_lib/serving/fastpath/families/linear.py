@@ -72,15 +72,30 @@ def softmax(scores: Numbers) -> Numbers:
 
 _MODULE = "sklearn.linear_model"
 _REGRESSIONS = [
-    *("_base.LinearRegression", "_ridge.Ridge", "_ridge.RidgeCV", "_huber.HuberRegressor", "_bayes.BayesianRidge", "_bayes.ARDRegression"),
+    *(
+        "_base.LinearRegression",
+        "_ridge.Ridge",
+        "_ridge.RidgeCV",
+        "_huber.HuberRegressor",
+        "_bayes.BayesianRidge",
+        "_bayes.ARDRegression",
+    ),
     *(f"_coordinate_descent.{name}" for name in ("Lasso", "LassoCV", "ElasticNet", "ElasticNetCV")),
-    *("_stochastic_gradient.SGDRegressor", "_quantile.QuantileRegressor", "_least_angle.Lars", "_least_angle.LassoLars"),
+    *(
+        "_stochastic_gradient.SGDRegressor",
+        "_quantile.QuantileRegressor",
+        "_least_angle.Lars",
+        "_least_angle.LassoLars",
+    ),
 ]
 _CLASSES = ["_ridge.RidgeClassifier", "_ridge.RidgeClassifierCV", "_perceptron.Perceptron"]
 
 ESTIMATORS: EstimatorFamily = {
     **{f"{_MODULE}.{name}": _regression for name in _REGRESSIONS},
-    **{f"{_MODULE}._glm.glm.{name}": _exponential for name in ("PoissonRegressor", "GammaRegressor", "TweedieRegressor")},
+    **{
+        f"{_MODULE}._glm.glm.{name}": _exponential
+        for name in ("PoissonRegressor", "GammaRegressor", "TweedieRegressor")
+    },
     **{f"{_MODULE}.{name}": _classes for name in _CLASSES},
     "sklearn.svm._classes.LinearSVR": _regression,
     "sklearn.svm._classes.LinearSVC": _classes,

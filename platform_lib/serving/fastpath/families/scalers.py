@@ -4,7 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from platform_lib.serving.fastpath.blocks import Kind, NotCovered, Numbers, Run, Step, TransformerFamily, finite, need_numbers, not_infinite
+from platform_lib.serving.fastpath.blocks import (
+    Kind,
+    NotCovered,
+    Numbers,
+    Run,
+    Step,
+    TransformerFamily,
+    finite,
+    need_numbers,
+    not_infinite,
+)
 
 
 def _standard(fitted: Any, kind: Kind) -> Step:
@@ -14,7 +24,9 @@ def _standard(fitted: Any, kind: Kind) -> Step:
 
 def _robust(fitted: Any, kind: Kind) -> Step:
     need_numbers(kind)
-    return Step(_shifted(fitted.center_ if fitted.with_centering else None, fitted.scale_ if fitted.with_scaling else None))
+    return Step(
+        _shifted(fitted.center_ if fitted.with_centering else None, fitted.scale_ if fitted.with_scaling else None)
+    )
 
 
 def _max_abs(fitted: Any, kind: Kind) -> Step:

@@ -7,9 +7,9 @@ import numpy as np
 
 from platform_lib.serving.fastpath.blocks import Answer, NotCovered, Numbers
 
-THRESHOLDED = frozenset(f"sklearn.model_selection._classification_threshold.{name}ClassifierCV" for name in ("TunedThreshold",)) | {
-    "sklearn.model_selection._classification_threshold.FixedThresholdClassifier"
-}
+THRESHOLDED = frozenset(
+    f"sklearn.model_selection._classification_threshold.{name}ClassifierCV" for name in ("TunedThreshold",)
+) | {"sklearn.model_selection._classification_threshold.FixedThresholdClassifier"}
 
 
 def thresholded(fitted: Any, inner: Callable[[Any], Answer]) -> Answer:

@@ -55,20 +55,26 @@ class Forest:
             wide[:, :, : self._width] = chosen
             wide[:, :, self._width] = self._numbers[:, None]
             values = np.empty(trees * len(chosen))
-            self._walk(self._nodes, wide.reshape(-1, self._width + 1), self._no_sets, self._no_sets, self._no_map, 1, values)
+            self._walk(
+                self._nodes, wide.reshape(-1, self._width + 1), self._no_sets, self._no_sets, self._no_map, 1, values
+            )
             out[:, start : start + part] = values.reshape(trees, len(chosen))
         return out
 
 
 def _joined(trees: Sequence[NDArray[Any]], width: int) -> NDArray[Any]:
     """Upper nodes that choose a tree by the number in column `width`, then all trees' nodes."""
-    upper: list[tuple[int, float, int, int]] = []  # own place, threshold, and two places: of upper nodes, or of roots as -1 - tree
+    upper: list[
+        tuple[int, float, int, int]
+    ] = []  # own place, threshold, and two places: of upper nodes, or of roots as -1 - tree
     _halve(0, len(trees), upper)
     starts = len(upper) + np.concatenate(([0], np.cumsum([len(tree) for tree in trees])[:-1])).astype(np.int64)
     nodes = np.zeros(len(upper) + sum(len(tree) for tree in trees), dtype=trees[0].dtype)
     for place, threshold, left, right in upper:
         nodes[place]["feature_idx"], nodes[place]["num_threshold"] = width, threshold
-        nodes[place]["left"], nodes[place]["right"] = (side if side >= 0 else starts[-1 - side] for side in (left, right))
+        nodes[place]["left"], nodes[place]["right"] = (
+            side if side >= 0 else starts[-1 - side] for side in (left, right)
+        )
     for start, tree in zip(starts, trees, strict=True):
         part = tree.copy()
         inner = part["is_leaf"] == 0
