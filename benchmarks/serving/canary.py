@@ -43,9 +43,9 @@ async def try_one(
     for percent in (10, 50):
         before = answered()
         await switch(
-            lambda percent=percent: roles.start_canary(registered.registry, other, percent),
-            lambda before=before: answered() > before,
-        )  # type: ignore[misc]
+            lambda percent=percent: roles.start_canary(registered.registry, other, percent),  # type: ignore[misc]
+            lambda before=before: answered() > before,  # type: ignore[misc]
+        )
         first, requests = answered(), seen.requests
         await asyncio.sleep(SETTLED_S)
         shares.append((answered() - first) / (seen.requests - requests) - percent / 100)

@@ -1,5 +1,6 @@
 """The request log's files: many versions read as one table, and merges that lose and double nothing, whatever happens in between."""
 
+import itertools
 import json
 import threading
 import time
@@ -22,6 +23,9 @@ from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, PREDICT
 DAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
+SEQUENCE = itertools.count(1)
+
+
 def write(
     folder: LogFolder,
     ids: list[str],
@@ -37,13 +41,8 @@ def write(
         {"request_id": each, "row": 0, "time": moment, "prediction": 1.5 if task == "regression" else "yes", **values}
         for each in ids
     ]
-    write.sequence += 1  # type: ignore[attr-defined]
-    return folder.write(
-        PREDICTIONS, pa.Table.from_pylist(rows, schema=prediction_schema(columns, task)), moment, write.sequence
-    )  # type: ignore[attr-defined]
-
-
-write.sequence = 0  # type: ignore[attr-defined]
+    table = pa.Table.from_pylist(rows, schema=prediction_schema(columns, task))
+    return folder.write(PREDICTIONS, table, moment, next(SEQUENCE))
 
 
 @pytest.fixture
