@@ -111,8 +111,8 @@ def test_only_the_columns_that_are_asked_for_are_read(folder: LogFolder) -> None
 
 
 def test_finished_days_become_one_file_each_and_today_is_left_alone(folder: LogFolder) -> None:
-    for day in (5, 5, 5, 6, 7, 7):
-        write(folder, [f"{day}-{write.sequence}"], {}, {}, day=day)  # type: ignore[attr-defined]
+    for number, day in enumerate((5, 5, 5, 6, 7, 7)):
+        write(folder, [f"{day}-{number}"], {}, {}, day=day)
     before = ids(folder)
     assert compact(folder, PREDICTIONS, today=DAY.replace(day=7).date()) == (6, 4)
     assert ids(folder) == before
