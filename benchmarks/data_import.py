@@ -83,7 +83,8 @@ def main() -> None:
         else:
             pa.parquet.write_table(table, file)
         print(
-            f"{options.rows} rows x {options.columns} columns, {options.format} of {file.stat().st_size / 2**20:.0f} MiB, seed {options.seed}"
+            f"{options.rows} rows x {options.columns} columns, {options.format} of "
+            f"{file.stat().st_size / 2**20:.0f} MiB, seed {options.seed}"
         )
         del table
         import_file = [

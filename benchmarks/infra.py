@@ -83,7 +83,8 @@ def main() -> None:
         import_seconds(program)  # writes the bytecode
         runs = [import_seconds(program) for _ in range(RUNS)]
         print(
-            f"import of {name:12} median {statistics.median(runs):.2f} s, {min(runs):.2f} to {max(runs):.2f} s, {RUNS} processes"
+            f"import of {name:12} median {statistics.median(runs):.2f} s, {min(runs):.2f} to {max(runs):.2f} s, "
+            f"{RUNS} processes"
         )
     for example in EXAMPLES:
         runs = []

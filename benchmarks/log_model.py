@@ -64,7 +64,8 @@ def main() -> None:
             seconds.append(time.perf_counter() - started)
     print(f"log and register a model, first time: {seconds[0]:.2f} s")
     print(
-        f"log and register a model, {repeats} times: median {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s"
+        f"log and register a model, {repeats} times: median {statistics.median(seconds):.2f} s, slowest "
+        f"{max(seconds):.2f} s"
     )
 
 

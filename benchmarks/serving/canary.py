@@ -95,10 +95,12 @@ def main() -> int:
         if all(start + seconds < begin or start > end for begin, end in switches)
     ]
     print(
-        f"{given.canaries} canaries, {len(switches)} switches, {given.connections} connections, {seen.requests} requests"
+        f"{given.canaries} canaries, {len(switches)} switches, {given.connections} connections, {seen.requests} "
+        "requests"
     )
     print(
-        f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}"
+        f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: "
+        f"{dict(sorted(seen.versions.items()))}"
     )
     print(f"the canary's share differs from the requested one by at most {max(map(abs, shares)):.1%}")
     print(f"around switches:  {percentiles(around)}")

@@ -221,7 +221,8 @@ def main() -> int:
             for protocol in PROTOCOLS:
                 outcome = asyncio.run(attack(url, protocol, options.bodies, options.seed + 2))
                 print(
-                    f"{protocol}: {sum(outcome.statuses.values())} responses {dict(sorted(outcome.statuses.items()))}, hangs {outcome.hangs}"
+                    f"{protocol}: {sum(outcome.statuses.values())} responses "
+                    f"{dict(sorted(outcome.statuses.items()))}, hangs {outcome.hangs}"
                 )
                 for line in outcome.bad[:5]:
                     print(f"  {line}")

@@ -42,11 +42,13 @@ def main() -> int:
         cpu_us = (time.process_time() - cpu_before) / len(burst_us) / BURST * 1e6
         counts, kept = log.counts, len(LogFolder.at(folder).read(PREDICTIONS))
     print(
-        f"{counts.taken} requests: {statistics.median(burst_us):.1f} µs each on the hot path (median of {len(burst_us)} bursts of {BURST})"
+        f"{counts.taken} requests: {statistics.median(burst_us):.1f} µs each on the hot path (median of "
+        f"{len(burst_us)} bursts of {BURST})"
     )
     print(f"{cpu_us:.1f} µs of the server's CPU each, including its sending thread; the writer is a separate process")
     print(
-        f"graceful shutdown took {stop_s:.1f} s: {counts.written} written, {counts.dropped} dropped, {kept} rows found in the files"
+        f"graceful shutdown took {stop_s:.1f} s: {counts.written} written, {counts.dropped} dropped, {kept} rows found "
+        "in the files"
     )
     return 0 if counts.taken == counts.written == kept and statistics.median(burst_us) <= LIMIT_US else 1
 

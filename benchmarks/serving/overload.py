@@ -120,10 +120,12 @@ def main() -> None:
         # Requests still queued when the last one was sent are answered later and are not part of the goodput.
         answered = result.statuses.get("200", 0) / (result.seconds + result.max_ms / 1000)
         print(
-            f"capacity {capacity:.0f} responses/s; sent {TIMES * capacity:.0f}/s for {result.seconds:.1f} s: {result.statuses}"
+            f"capacity {capacity:.0f} responses/s; sent {TIMES * capacity:.0f}/s for {result.seconds:.1f} s: "
+            f"{result.statuses}"
         )
         print(
-            f"goodput {answered:.0f} responses/s, {answered / capacity:.0%} of the capacity; p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms"
+            f"goodput {answered:.0f} responses/s, {answered / capacity:.0%} of the capacity; p50 {result.p50_ms:.0f} "
+            f"ms, p99 {result.p99_ms:.0f} ms"
         )
         print(f"refusals: p99 {result.refused_p99_ms:.1f} ms; memory {before:.0f} -> {after:.0f} MiB RSS")
 

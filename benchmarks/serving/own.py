@@ -236,10 +236,12 @@ def main() -> None:
                 running, iris(), rows=1, connections=connections, seconds=given.seconds, core=load_core
             )
             print(
-                f"constant response at {connections} connections: {result.per_second:,.0f} requests/s, {cpu_us:.0f} us of CPU each"
+                f"constant response at {connections} connections: {result.per_second:,.0f} requests/s, {cpu_us:.0f} us "
+                "of CPU each"
             )
     print(
-        f"{'model':6} {'rows':>5} {'conn':>5} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}  responses, rows dropped by the log"
+        f"{'model':6} {'rows':>5} {'conn':>5} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}  responses, "
+        "rows dropped by the log"
     )
     for name in [given.only] if given.only else MODELS:
         model = MODELS[name]()
@@ -253,12 +255,14 @@ def main() -> None:
                 )
                 speed = f"{result.per_second:11,.0f} {result.p50_ms:8.2f} {result.p99_ms:8.2f} {cpu_us:8.0f}"
                 print(
-                    f"{name:6} {rows:5} {connections:5} {speed}  {result.statuses} {dropped_rows(running) - dropped:8.0f}",
+                    f"{name:6} {rows:5} {connections:5} {speed}  {result.statuses} "
+                    f"{dropped_rows(running) - dropped:8.0f}",
                     flush=True,
                 )
             rss, pss = memory_mib(running.process)
             print(
-                f"{name:6} start {running.start_s:.2f} s, memory {started_with[1]:.0f} MiB PSS, after the loads {pss:.0f} (RSS {rss:.0f})",
+                f"{name:6} start {running.start_s:.2f} s, memory {started_with[1]:.0f} MiB PSS, after the loads "
+                f"{pss:.0f} (RSS {rss:.0f})",
                 flush=True,
             )
 

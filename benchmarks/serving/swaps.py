@@ -142,7 +142,10 @@ def percentiles(seconds: Sequence[float]) -> str:
         return "none"
     cuts = statistics.quantiles(seconds, n=1000, method="inclusive")
     p50, p99, p999 = (cuts[place - 1] * 1000 for place in (500, 990, 999))
-    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, maximum {max(seconds) * 1000:.1f} ms ({len(seconds)} requests)"
+    longest = max(seconds) * 1000
+    return (
+        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, maximum {longest:.1f} ms ({len(seconds)} requests)"
+    )
 
 
 def main() -> int:
@@ -166,10 +169,12 @@ def main() -> int:
     ]
     print(f"{PROMOTIONS} promotions and {ROLLBACKS} rollbacks, {connections} connections, {seen.requests} requests")
     print(
-        f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: {dict(sorted(seen.versions.items()))}"
+        f"failed: {len(seen.failures)}; wrong predictions: {len(seen.wrong)}; requests by version: "
+        f"{dict(sorted(seen.versions.items()))}"
     )
     print(
-        f"from promotion to the first response of the new version: median {statistics.median(shown - begin for begin, shown, _ in swaps):.2f} s"
+        "from promotion to the first response of the new version: median "
+        f"{statistics.median(shown - begin for begin, shown, _ in swaps):.2f} s"
     )
     print(f"around swaps:  {percentiles(around)}")
     print(f"between swaps: {percentiles(between)}")

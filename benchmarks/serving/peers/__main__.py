@@ -152,8 +152,8 @@ def _about(name: str, programs: Path | None) -> About:
             versions=versions,
         )
     configured = (
-        "`mlp serve` with `--keys`, `--metrics-port` and `--log`, one worker; one row as a `/predict` body, 100 and 1,000 rows as the same "
-        "`/v2` tensors that MLServer receives; only the extra `serving` is installed"
+        "`mlp serve` with `--keys`, `--metrics-port` and `--log`, one worker; one row as a `/predict` body, 100 and "
+        "1,000 rows as the same `/v2` tensors that MLServer receives; only the extra `serving` is installed"
     )
     return About(
         name=name,
@@ -185,7 +185,8 @@ def with_section(page: str, section: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(
-            f"the page lacks one of the lines {BEGIN.strip()!r} and {END.strip()!r}: add them where the section belongs."
+            f"the page lacks one of the lines {BEGIN.strip()!r} and {END.strip()!r}: add them where the section "
+            "belongs."
         )
     return f"{before}{BEGIN}\n{section}\n{END}{after}"
 

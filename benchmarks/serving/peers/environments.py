@@ -61,7 +61,10 @@ def programs(name: str) -> Path:
 def versions(name: str, folder: Path) -> dict[str, str]:
     """Return the versions of Python, the shared packages and a server's own distribution in its environment."""
     names = [*SHARED, *([name] if name else [])]
-    program = "import sys, json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in sys.argv[1:]} | {'python': sys.version.split()[0]}))"
+    program = (
+        "import sys, json, importlib.metadata as m; "
+        "print(json.dumps({n: m.version(n) for n in sys.argv[1:]} | {'python': sys.version.split()[0]}))"
+    )
     told = subprocess.run([str(folder / "python"), "-c", program, *names], check=True, capture_output=True, text=True)
     return dict(json.loads(told.stdout))
 

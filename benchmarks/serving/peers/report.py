@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from benchmarks.serving.peers.results import OURS, About, Load, Measured, Run
 
 CLOSED_LOOP = (
-    "The load is a closed loop: a connection sends its next request only after the previous response. So a slow server receives fewer requests, "
-    "its p99 leaves out the requests that would have queued, and 64 connections never mean more than 64 concurrent requests. "
-    "`python -m benchmarks.serving.overload` sends at a fixed rate instead. Each load repeats the same body; no server was configured to cache. "
-    "A load lasts seconds, so the run does not show how memory develops over hours."
+    "The load is a closed loop: a connection sends its next request only after the previous response. So a slow "
+    "server receives fewer requests, its p99 leaves out the requests that would have queued, and 64 connections never "
+    "mean more than 64 concurrent requests. `python -m benchmarks.serving.overload` sends at a fixed rate instead. "
+    "Each load repeats the same body; no server was configured to cache. A load lasts seconds, so the run does not "
+    "show how memory develops over hours."
 )
 
 
@@ -131,7 +132,8 @@ def _beaten(
         return []
     better.sort(key=lambda pair: pair[1], reverse=larger)
     return [
-        f"{what}: {', '.join(f'{_title(run, peer.server)} {_rate(value)}' for peer, value in better)}; ours {_rate(ours)}."
+        f"{what}: {', '.join(f'{_title(run, peer.server)} {_rate(value)}' for peer, value in better)}; ours "
+        f"{_rate(ours)}."
     ]
 
 
@@ -157,21 +159,24 @@ def _taken(run: Run) -> str:
         f"medians of {run.rounds} rounds, each of which starts every server in turn" if run.rounds > 1 else "one round"
     )
     return (
-        f"{run.date}, {run.machine}, load average {run.busy:.1f} before the run; Python {run.python}, {shared} in every environment"
-        f"{f' but {_listed(others)}' if others else ''}; {cores}; {run.load}, keep-alive, {run.seconds:g} s per load after a shorter warm-up "
-        f"that is not counted; {rounds}. CPU and memory (PSS) cover all processes of a server, including our log writer. Memory is shown after the "
-        "first response → after the loads. Our server runs with everything on: API key, validation, metrics, request log, request ids. The others "
-        "run as configured below, without API key and request log."
+        f"{run.date}, {run.machine}, load average {run.busy:.1f} before the run; Python {run.python}, {shared} in "
+        f"every environment{f' but {_listed(others)}' if others else ''}; {cores}; {run.load}, keep-alive, "
+        f"{run.seconds:g} s per load after a shorter warm-up that is not counted; {rounds}. CPU and memory (PSS) cover "
+        "all processes of a server, including our log writer. Memory is shown after the first response → after the "
+        "loads. Our server runs with everything on: API key, validation, metrics, request log, request ids. The "
+        "others run as configured below, without API key and request log."
     )
 
 
 def _scaling(run: Run) -> str:
     return "\n".join(
-        f"**Two workers** ({each.model}, {each.rows} rows, {each.connections} connections): {_rate(each.two_per_second)} requests/s, against "
-        f"{_rate(each.one_per_second)} with one worker: {each.two_per_second / each.one_per_second:.2f} times as many; {each.two_cpu_us:,.0f} and "
-        f"{each.one_cpu_us:,.0f} µs of CPU per request. Server and load generator shared two cores in both cases, because this machine has no "
-        f"third. With two workers, the load generator took {each.load_share:.0%} of both cores; with a core of its own, it would leave that to the "
-        "server. If the two CPU figures differ much, other work on the machine disturbed one of them."
+        f"**Two workers** ({each.model}, {each.rows} rows, {each.connections} connections): "
+        f"{_rate(each.two_per_second)} requests/s, against {_rate(each.one_per_second)} with one worker: "
+        f"{each.two_per_second / each.one_per_second:.2f} times as many; {each.two_cpu_us:,.0f} and "
+        f"{each.one_cpu_us:,.0f} µs of CPU per request. Server and load generator shared two cores in both cases, "
+        f"because this machine has no third. With two workers, the load generator took {each.load_share:.0%} of both "
+        "cores; with a core of its own, it would leave that to the server. If the two CPU figures differ much, other "
+        "work on the machine disturbed one of them."
         for each in run.scaling
         if each.one_per_second
     )

@@ -26,8 +26,8 @@ PEER = Peer(
     distribution="bentoml",
     packages=("bentoml", "uvloop", "httptools"),
     page="BentoML: Adaptive batching; Parallelize requests handling; Configurations",
-    configured="`bentoml serve`, one worker, "
-    "a `batchable` API with `max_batch_size` 4,096 rows and `max_latency_ms` 60,000, access log and metrics off",
+    configured="`bentoml serve`, one worker, a `batchable` API with `max_batch_size` 4,096 rows and `max_latency_ms` "
+    "60,000, access log and metrics off",
     start=start,
     answers=list,
 )

@@ -14,8 +14,8 @@ PEER = Peer(
     distribution="litserve",
     packages=("litserve", "pyzmq", "uvloop", "httptools"),
     page="LitServe: Batching; LitAPI; LitServer",
-    configured="one worker, one API server, `fast_queue`, custom `batch` and `unbatch`, "
-    "`max_batch_size` 64, `batch_timeout` 1 ms (with 5 ms, a single caller waits 5 ms)",
+    configured="one worker, one API server, `fast_queue`, custom `batch` and `unbatch`, `max_batch_size` 64, "
+    "`batch_timeout` 1 ms (with 5 ms, a single caller waits 5 ms)",
     start=start,
     answers=lambda answer: list(answer["predictions"]),
 )

@@ -27,7 +27,8 @@ PEER = Peer(
     distribution="mlflow",
     packages=("mlflow",),
     page="MLflow: Deploy MLflow Model as a Local Inference Server; Model Signatures and Input Examples",
-    configured="`mlflow models serve --env-manager local --workers 1` (uvicorn), model with a signature, `dataframe_split` bodies, no batching",
+    configured="`mlflow models serve --env-manager local --workers 1` (uvicorn), model with a signature, "
+    "`dataframe_split` bodies, no batching",
     start=start,
     body=lambda columns, rows: {
         "dataframe_split": {"columns": list(columns.names), "data": [list(row.values()) for row in rows]}

@@ -52,9 +52,9 @@ PEER = Peer(
     distribution="mlserver",
     packages=("mlserver", "mlserver-sklearn"),
     page="MLServer: Adaptive Batching; Parallel Inference; Content Types (and Codecs); SKLearn runtime",
-    configured="`mlserver start`, scikit-learn runtime, "
-    "`max_batch_size` 64, `max_batch_time` 0.1 ms (the best of 0.1, 1 and 5), "
-    "inference in the main process (`parallel_workers` 0); iris as one tensor, mixed as one tensor per column",
+    configured="`mlserver start`, scikit-learn runtime, `max_batch_size` 64, `max_batch_time` 0.1 ms (the best of "
+    "0.1, 1 and 5), inference in the main process (`parallel_workers` 0); iris as one tensor, mixed as one tensor "
+    "per column",
     start=start,
     body=body,
     answers=lambda answer: list(answer["outputs"][0]["data"]),

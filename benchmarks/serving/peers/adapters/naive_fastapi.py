@@ -25,8 +25,8 @@ PEER = Peer(
     distribution="fastapi",
     packages=("fastapi", "uvicorn[standard]"),
     page="FastAPI: Request Body; Run a Server Manually",
-    configured="one uvicorn process with uvloop and httptools; a pydantic model per row, a `DataFrame` of the records, "
-    "a `def` endpoint that calls `predict`",
+    configured="one uvicorn process with uvloop and httptools; a pydantic model per row, a `DataFrame` of the "
+    "records, a `def` endpoint that calls `predict`",
     start=start,
     body=lambda _, rows: {"rows": list(rows)},
     answers=lambda answer: list(answer["predictions"]),

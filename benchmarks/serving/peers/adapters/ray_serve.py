@@ -21,8 +21,8 @@ PEER = Peer(
     distribution="ray",
     packages=("ray[serve]",),
     page="Ray Serve: Dynamic Request Batching; Performance Tuning",
-    configured="one replica, `@serve.batch` with `max_batch_size` 64 and `batch_wait_timeout_s` 1 ms (5 ms was slower), "
-    "`max_ongoing_requests` 1,000, `RAY_SERVE_THROUGHPUT_OPTIMIZED=1`, access log and dashboard off",
+    configured="one replica, `@serve.batch` with `max_batch_size` 64 and `batch_wait_timeout_s` 1 ms (5 ms was "
+    "slower), `max_ongoing_requests` 1,000, `RAY_SERVE_THROUGHPUT_OPTIMIZED=1`, access log and dashboard off",
     start=start,
     answers=lambda answer: list(answer["predictions"]),
 )
