@@ -1,5 +1,6 @@
 """Metrics: equal to scikit-learn's, also under the row weights of a bootstrap, and a sentence where there is none."""
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from platform_lib.errors import UsageError
 from platform_lib.metrics import METRICS, metric_named, score, standard_error, weighted_score
 from platform_lib.metrics.weighting import MetricUndefined, draw_weights
 from platform_lib.model.artifact import Predictions
+from tests.conftest import REPOSITORY
 
 LABELS = ("cat", "dog", "owl")
 
@@ -182,3 +184,12 @@ def test_the_standard_error_is_that_of_theory(rows: int) -> None:
     errors = np.random.default_rng(0).exponential(1.0, rows)
     found = standard_error("mae", truth, Predictions(errors, None))
     assert found == pytest.approx(float(np.std(errors)) / np.sqrt(rows), rel=0.15)
+
+
+def test_the_gate_page_lists_every_metric_with_its_task_and_direction() -> None:
+    page = (REPOSITORY / "docs" / "gate.md").read_text(encoding="utf-8").split("## Metrics\n")[1].split("\n## ")[0]
+    rows = [row.split(" | ") for row in page.splitlines() if row.startswith("| `")]
+    listed = {name: (row[1], row[2]) for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert listed == {
+        name: (metric.task, "higher" if metric.greater_is_better else "lower") for name, metric in METRICS.items()
+    }
