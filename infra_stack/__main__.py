@@ -13,8 +13,8 @@ from platform_lib.infra.base import naming
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.outputs import outputs_data
 from platform_lib.infra.kubernetes.cluster import Cluster, ClusterArgs
-from platform_lib.infra.kubernetes.namespaces import Foundation, FoundationArgs
-from platform_lib.infra.monitoring.keda import RequestScaling, RequestScalingArgs
+from platform_lib.infra.kubernetes.namespaces import Namespaces, NamespacesArgs
+from platform_lib.infra.monitoring.keda import Keda, KedaArgs
 from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
 from platform_lib.infra.team.route_admission import RouteAdmission, RouteAdmissionArgs
 from platform_lib.infra.team.team import Team
@@ -25,10 +25,10 @@ mirrors, size, storage = config.mirrors, config.size, config.storage_class
 outputs = shared_outputs(config)
 cluster = Cluster("cluster", ClusterArgs(kubeconfig=config.kubeconfig or None, context=config.context))
 on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
-foundation = Foundation("platform", FoundationArgs(mirrors=mirrors, teams=config.teams), on_cluster)
-spaces = foundation.namespaces
+namespaces = Namespaces("platform", NamespacesArgs(mirrors=mirrors, teams=config.teams), on_cluster)
+spaces = namespaces.namespaces
 ingress_space = spaces[naming.INGRESS_NAMESPACE]
-after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[foundation]))
+after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[namespaces]))
 
 ingress = make_edge(config, ingress_space, on_cluster)
 RouteAdmission("team-routes", RouteAdmissionArgs(models_host=outputs.models_host), after_spaces)
@@ -43,11 +43,11 @@ watching = ObservabilityArgs(
 )
 observability = Observability("observability", watching, after_spaces)
 if config.request_rate_scaling:
-    RequestScaling("request-scaling", RequestScalingArgs(mirrors=mirrors), after_spaces)
+    Keda("request-scaling", KedaArgs(mirrors=mirrors), after_spaces)
 
 teams = {name: Team(f"team-{name}", args, after_spaces) for name, args in config.team_args(outputs).items()}
 after_monitoring = pulumi.ResourceOptions.merge(
-    on_cluster, pulumi.ResourceOptions(depends_on=[foundation, observability])
+    on_cluster, pulumi.ResourceOptions(depends_on=[namespaces, observability])
 )
 logins = make_services(config, spaces, teams, after=after_monitoring)
 open_user_interfaces(config, spaces, logins, after=[ingress.release], opts=after_spaces)

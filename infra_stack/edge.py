@@ -9,7 +9,7 @@ from infra_stack.config import StackConfig, pairs
 from platform_lib.infra.base import naming
 from platform_lib.infra.edge.ingress import Ingress, IngressArgs
 from platform_lib.infra.edge.login import Login, LoginArgs
-from platform_lib.infra.edge.tls import EdgeTls, EdgeTlsArgs
+from platform_lib.infra.edge.tls import EdgeCertificates, EdgeCertificatesArgs
 from platform_lib.infra.edge.ui_route import BUILT_IN_SECRET, BUILT_IN_USER, UiRoute, UiRouteArgs
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
 from platform_lib.infra.monitoring.observability import GRAFANA_SERVICE
@@ -34,7 +34,7 @@ def services(teams: Sequence[str]) -> dict[str, tuple[str, str, int]]:
 def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions) -> Ingress:
     """Traefik, and the certificate for every host."""
     size, mirrors = config.size, config.mirrors
-    tls = EdgeTlsArgs(
+    tls = EdgeCertificatesArgs(
         namespace=space,
         domain=config.domain,
         issuer=config.certificate_issuer,
@@ -44,7 +44,7 @@ def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.Resou
         mirrors=mirrors,
         teams=config.teams,
     )
-    EdgeTls("edge-tls", tls, opts)
+    EdgeCertificates("edge-tls", tls, opts)
     edge = IngressArgs(
         namespace=space,
         service_type=config.service_type,
@@ -87,7 +87,7 @@ def open_user_interfaces(
             email_domains=config.email_domains,
             size=config.size,
             mirrors=config.mirrors,
-            after=after,
+            depends_on=after,
         )
         Login("login", login, opts)
     else:
@@ -116,7 +116,7 @@ def open_user_interfaces(
             groups=groups.get(name, []),
             built_in_groups=config.admin_groups,
             credentials=credentials.get(name),
-            after=[*after, *([built_in] if built_in else [])],
+            depends_on=[*after, *([built_in] if built_in else [])],
         )
         routes[name] = UiRoute(f"{name}-ui", args, opts)
     return routes

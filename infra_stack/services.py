@@ -44,7 +44,7 @@ def make_services(
             urls=config.database_urls,
             namespace=spaces[naming.DATABASE_NAMESPACE],
             secret_namespaces={"mlflow": mlflow_space, "prefect": prefect_space, **own},
-            further=list(own),
+            extra_databases=list(own),
             storage_class=config.storage_class,
             **common,
         ),

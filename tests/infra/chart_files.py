@@ -33,7 +33,7 @@ spec:
     metadata: {labels: {app.kubernetes.io/name: NAME, app.kubernetes.io/instance: INSTANCE}}
     spec:
       serviceAccountName: ACCOUNT
-      securityContext: POD_RIGHTS
+      securityContext: POD_SECURITY_CONTEXT
       containers:
         - name: NAME
           image: "IMAGE"
@@ -41,14 +41,14 @@ spec:
           volumeMounts: MOUNTS
           ports: PORTS
           resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {cpu: 500m, memory: 256Mi}}
-          securityContext: CONTAINER_RIGHTS
+          securityContext: CONTAINER_SECURITY_CONTEXT
       volumes: VOLUMES
 ---
 """
 # Where a chart does not take them from its values: its own, or those that the Prometheus operator writes into every pod of its making.
 RIGHTS = {
-    "POD_RIGHTS": "{runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}",
-    "CONTAINER_RIGHTS": "{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}",
+    "POD_SECURITY_CONTEXT": "{runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}",
+    "CONTAINER_SECURITY_CONTEXT": "{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}",
 }
 SERVICE = """apiVersion: v1
 kind: Service
@@ -88,7 +88,10 @@ def _templates(chart: Chart) -> str:
         given = chart.outside if number == 0 and chart.outside else ()
         for key, name in zip(("ENVIRONMENT", "VOLUMES", "MOUNTS"), given or ("", "", ""), strict=True):
             made = made.replace(key, f"{{{{ toJson (.Values.{name} | default list) }}}}" if name else "[]")
-        for key, path in (("POD_RIGHTS", workload.pod_rights), ("CONTAINER_RIGHTS", workload.container_rights)):
+        for key, path in (
+            ("POD_SECURITY_CONTEXT", workload.pod_security_context),
+            ("CONTAINER_SECURITY_CONTEXT", workload.container_security_context),
+        ):
             keys = " ".join(f"`{part}`" for part in path)
             made = made.replace(
                 key, f"{{{{ toJson (omit (index .Values {keys}) `enabled`) }}}}" if path else RIGHTS[key]

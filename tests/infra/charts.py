@@ -54,8 +54,8 @@ class Workload:
     kind: str = "Deployment"
     service_type: str = "ClusterIP"
     when: str = ""  # a Helm condition
-    pod_rights: tuple[str, ...] = ()  # path of the pod's securityContext in the chart's values
-    container_rights: tuple[str, ...] = ()
+    pod_security_context: tuple[str, ...] = ()  # path of the pod's securityContext in the chart's values
+    container_security_context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ CHARTS: Mapping[str, Chart] = {
                 "",
                 (("web", 80, 8000), ("websecure", 443, 8443)),
                 service_type="{{ .Values.service.spec.type | default `LoadBalancer` }}",
-                pod_rights=("podSecurityContext",),
-                container_rights=("securityContext",),
+                pod_security_context=("podSecurityContext",),
+                container_security_context=("securityContext",),
             ),
         ),
         instance="{{ .Release.Name }}-{{ .Release.Namespace }}",
@@ -102,8 +102,8 @@ CHARTS: Mapping[str, Chart] = {
             Workload(
                 suffix,
                 (port,),
-                pod_rights=(*part, "securityContext"),
-                container_rights=(*part, "containerSecurityContext"),
+                pod_security_context=(*part, "securityContext"),
+                container_security_context=(*part, "containerSecurityContext"),
             )
             for suffix, part, port in (
                 ("", (), ("tcp", 9402, 9402)),
@@ -122,8 +122,8 @@ CHARTS: Mapping[str, Chart] = {
             Workload(
                 "",
                 (("http", 80, 4180), ("metrics", 44180, 44180)),
-                pod_rights=("podSecurityContext",),
-                container_rights=("securityContext",),
+                pod_security_context=("podSecurityContext",),
+                container_security_context=("securityContext",),
             ),
         ),
         image="{{ .Values.image.registry | default `quay.io` }}/{{ .Values.image.repository }}:1",
@@ -135,34 +135,34 @@ CHARTS: Mapping[str, Chart] = {
             Workload(
                 "-operator",
                 (("https", 443, 10250),),
-                pod_rights=("prometheusOperator", "securityContext"),
-                container_rights=("prometheusOperator", "containerSecurityContext"),
+                pod_security_context=("prometheusOperator", "securityContext"),
+                container_security_context=("prometheusOperator", "containerSecurityContext"),
             ),
             Workload(
                 "-prometheus",
                 (("http-web", 9090, 9090),),
                 "StatefulSet",
-                pod_rights=("prometheus", "prometheusSpec", "securityContext"),
+                pod_security_context=("prometheus", "prometheusSpec", "securityContext"),
             ),
             Workload(
                 "-alertmanager",
                 (("http-web", 9093, 9093),),
                 "StatefulSet",
                 when=".Values.alertmanager.enabled",
-                pod_rights=("alertmanager", "alertmanagerSpec", "securityContext"),
+                pod_security_context=("alertmanager", "alertmanagerSpec", "securityContext"),
             ),
             Workload(
                 "-grafana",
                 (("http-web", 80, 3000),),
                 when=".Values.grafana.enabled",
-                pod_rights=("grafana", "securityContext"),
-                container_rights=("grafana", "containerSecurityContext"),
+                pod_security_context=("grafana", "securityContext"),
+                container_security_context=("grafana", "containerSecurityContext"),
             ),
             Workload(
                 "-kube-state-metrics",
                 (("http", 8080, 8080),),
-                pod_rights=("kube-state-metrics", "securityContext"),
-                container_rights=("kube-state-metrics", "containerSecurityContext"),
+                pod_security_context=("kube-state-metrics", "securityContext"),
+                container_security_context=("kube-state-metrics", "containerSecurityContext"),
             ),
         ),
         fullname=RELEASE_NAME,
@@ -179,7 +179,10 @@ CHARTS: Mapping[str, Chart] = {
         "2.20.2",
         tuple(
             Workload(
-                suffix, (port,), pod_rights=("podSecurityContext", part), container_rights=("securityContext", part)
+                suffix,
+                (port,),
+                pod_security_context=("podSecurityContext", part),
+                container_security_context=("securityContext", part),
             )
             for suffix, part, port in (
                 ("-operator", "operator", ("metricsservice", 9666, 9666)),

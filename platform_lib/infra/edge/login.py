@@ -41,7 +41,7 @@ class LoginArgs:
     email_domains: Sequence[str] = ("*",)
     size: Size = "small"
     mirrors: Mirrors = field(default_factory=Mirrors)
-    after: Sequence[Any] = ()
+    depends_on: Sequence[Any] = ()
     """What brings the definition of IngressRoute."""
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class Login(pulumi.ComponentResource):
                 ],
                 "tls": {},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.after, proxy.release]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.depends_on, proxy.release]),
         )
         self.register_outputs({})
 

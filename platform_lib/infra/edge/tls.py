@@ -27,7 +27,7 @@ CIPHER_SUITES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class EdgeTlsArgs:
+class EdgeCertificatesArgs:
     """Who signs the certificate."""
 
     namespace: pulumi.Input[str]
@@ -49,13 +49,13 @@ class EdgeTlsArgs:
             )
 
 
-class EdgeTls(pulumi.ComponentResource):
+class EdgeCertificates(pulumi.ComponentResource):
     """cert-manager, the cluster issuer and the certificate for every host of the platform, in Secret `edge-certificate`."""
 
     issuer_name: str
     hosts: list[str]
 
-    def __init__(self, name: str, args: EdgeTlsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: EdgeCertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:EdgeTls", name, None, opts)
         manager = HelmService(
             f"{name}-manager",
@@ -125,7 +125,7 @@ class EdgeTls(pulumi.ComponentResource):
         )
 
 
-def acme_spec(args: EdgeTlsArgs) -> dict[str, Any]:
+def acme_spec(args: EdgeCertificatesArgs) -> dict[str, Any]:
     """HTTP-01 through Traefik: no DNS provider has to be known."""
     return {
         "email": args.acme_email,
@@ -145,7 +145,7 @@ def tls_option_spec() -> dict[str, Any]:
     }
 
 
-def manager_values(args: EdgeTlsArgs) -> dict[str, Any]:
+def manager_values(args: EdgeCertificatesArgs) -> dict[str, Any]:
     """Values of cert-manager's chart."""
     size = resources("cert-manager", args.size)
     part = {"replicaCount": size.replicas, "resources": size.requirements}

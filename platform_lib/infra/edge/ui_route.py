@@ -38,7 +38,7 @@ class UiRouteArgs:
     """Of one address, at each Traefik: a page of a UI is dozens of requests."""
     rate_limit_burst: int = 300
     max_body_mib: int = 32
-    after: Sequence[Any] = ()
+    depends_on: Sequence[Any] = ()
 
 
 class UiRoute(pulumi.ComponentResource):
@@ -62,7 +62,7 @@ class UiRoute(pulumi.ComponentResource):
                         "labels": labels(args.service, "route"),
                     },
                     spec=spec,
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.depends_on)),
                 )
             )
         k8s.apiextensions.CustomResource(

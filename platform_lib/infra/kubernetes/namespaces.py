@@ -24,7 +24,7 @@ and answer its webhooks: Kubernetes has no way to name the API server in a Netwo
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundationArgs:
+class NamespacesArgs:
     """What all namespaces share."""
 
     mirrors: Mirrors = field(default_factory=Mirrors)
@@ -36,12 +36,12 @@ class FoundationArgs:
             prefect_namespace(team)
 
 
-class Foundation(pulumi.ComponentResource):
+class Namespaces(pulumi.ComponentResource):
     """One namespace for each part of the platform. `namespaces` are outputs: what is put into one waits for it."""
 
     namespaces: dict[str, pulumi.Output[str]]
 
-    def __init__(self, name: str, args: FoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: NamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Foundation", name, None, opts)
         self.namespaces = {}
         own = tuple(prefect_namespace(team) for team in args.teams)

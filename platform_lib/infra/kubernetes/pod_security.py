@@ -9,12 +9,12 @@ USER: Final = 10001
 """Number of the user and group that every process of ours runs as, whatever its image says."""
 
 
-def container_rights() -> dict[str, Any]:
+def container_security_context() -> dict[str, Any]:
     """A container's `securityContext`: a read-only root and no capabilities."""
     return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
 
-def pod_rights() -> dict[str, Any]:
+def pod_security_context() -> dict[str, Any]:
     """A pod's `securityContext`: never root, system calls as the runtime bounds them."""
     return {
         "runAsNonRoot": True,

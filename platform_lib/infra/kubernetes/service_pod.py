@@ -8,7 +8,7 @@ from typing import Any
 
 from platform_lib.infra.base.labels import NAMESPACE_NAME
 from platform_lib.infra.base.sizing import Resources
-from platform_lib.infra.kubernetes.pod_security import container_rights, pod_rights, spread
+from platform_lib.infra.kubernetes.pod_security import container_security_context, pod_security_context, spread
 
 METADATA_ADDRESSES = "169.254.0.0/16"
 """Where a cloud hands out its nodes' credentials: no pod of ours may ask there."""
@@ -48,7 +48,7 @@ def container(
             "requests": {**required["requests"], "ephemeral-storage": "256Mi"},
             "limits": {**required["limits"], "ephemeral-storage": "3Gi"},
         },
-        "securityContext": container_rights(),
+        "securityContext": container_security_context(),
         "volumeMounts": [
             {"name": volume, "mountPath": path, **({} if volume in WRITABLE else {"readOnly": True})}
             for volume, path in mounts.items()
@@ -95,7 +95,7 @@ def pod_template(
         "serviceAccountName": service_account,
         "automountServiceAccountToken": needs_api_token,
         "enableServiceLinks": False,  # MLFLOW_PORT=tcp://… of the Service would be read as a setting
-        "securityContext": {**pod_rights(), "fsGroupChangePolicy": "OnRootMismatch"},
+        "securityContext": {**pod_security_context(), "fsGroupChangePolicy": "OnRootMismatch"},
         "terminationGracePeriodSeconds": stop_s,
         "topologySpreadConstraints": spread(selector),
         "containers": [dict(one) for one in containers],

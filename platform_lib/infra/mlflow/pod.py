@@ -81,17 +81,17 @@ def server_environment(
     s3_region: str,
     s3_secret: str,
     proxy: dict[str, str],
-    has_authorities: bool = False,
+    has_ca_bundle: bool = False,
 ) -> list[dict[str, Any]]:
     """Settings of the process. Secrets are named, never written.
 
     Args:
         s3_secret: Secret with `access_key_id` and `secret_access_key`; empty where the pod's identity is enough.
         proxy: HTTP_PROXY and its like, from the platform's mirrors.
-        has_authorities: Whether the bucket, or the proxy before it, may be signed by the platform's own authorities.
+        has_ca_bundle: Whether the bucket, or the proxy before it, may be signed by the platform's own authorities.
     """
     # boto3 reads one file and no folder: the init container writes the public authorities and the platform's into it.
-    trust = {"MLP_CA_FILE": f"{CA_FOLDER}/ca.crt", "AWS_CA_BUNDLE": "/tmp/authorities.pem"} if has_authorities else {}
+    trust = {"MLP_CA_FILE": f"{CA_FOLDER}/ca.crt", "AWS_CA_BUNDLE": "/tmp/authorities.pem"} if has_ca_bundle else {}
     values = {
         "HOME": "/tmp",
         "USER": NAME,  # the number that it runs as has no name in the image
@@ -126,7 +126,7 @@ def pod_template(
     artifact_claim: Any,
     service_account: Any,
     size: Resources,
-    has_authorities: bool = False,
+    has_ca_bundle: bool = False,
 ) -> dict[str, Any]:
     """The pod template: an init container brings the schema up to date, one replica at a time, then the server starts."""
     mounts = {"code": _CODE, "tmp": "/tmp"}
@@ -135,7 +135,7 @@ def pod_template(
         "access": {"secret": {"secretName": access_secret, "defaultMode": 0o440}},
         "tmp": {"emptyDir": {"sizeLimit": "2Gi"}},  # an upload in parts is put together here
     }
-    if has_authorities:
+    if has_ca_bundle:
         volumes[CA_CONFIG_MAP] = {"configMap": {"name": CA_CONFIG_MAP}}
         mounts[CA_CONFIG_MAP] = CA_FOLDER
     server_mounts = mounts | {"access": _ACCESS}

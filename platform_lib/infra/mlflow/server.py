@@ -115,7 +115,7 @@ class MlflowServer(pulumi.ComponentResource):
             name, metadata=self._metadata(pod.NAME), automount_service_account_token=False, opts=child
         )
         goes_outside = bool(args.artifacts_uri)
-        has_authorities = goes_outside and bool(args.mirrors.ca_bundle)
+        has_ca_bundle = goes_outside and bool(args.mirrors.ca_bundle)
         template = pod.pod_template(
             image=versions.image(pod.NAME, args.mirrors),
             command=pod.server_command(args.ui_host, args.namespace, args.artifacts_uri),
@@ -125,14 +125,14 @@ class MlflowServer(pulumi.ComponentResource):
                 s3_region=args.s3_region,
                 s3_secret=args.s3_secret,
                 proxy=args.mirrors.proxy_environment() if goes_outside else {},
-                has_authorities=has_authorities,
+                has_ca_bundle=has_ca_bundle,
             ),
             code_config_map=code.metadata.name,
             access_secret=access_secret.metadata.name,
             artifact_claim=None if args.artifacts_uri else self._artifact_claim(name).metadata.name,
             service_account=account.metadata.name,
             size=resources(pod.NAME, args.size),
-            has_authorities=has_authorities,
+            has_ca_bundle=has_ca_bundle,
         )
         # Two pods would both hold the volume; with a bucket the new one is ready before the old one goes.
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}

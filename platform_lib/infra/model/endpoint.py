@@ -11,7 +11,7 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.model.dashboard import model_dashboard
-from platform_lib.infra.model.network import limit_spec, network_rules, route_spec, strip_spec
+from platform_lib.infra.model.network import limit_spec, network_policy_spec, route_spec, strip_spec
 from platform_lib.infra.model.pod import pod_template, server_command, server_environment
 from platform_lib.infra.model.scaling import cpu_scaling, request_rate_scaling
 from platform_lib.names import Alias, Port, SharedOutputs
@@ -130,7 +130,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             name,
             metadata=self._meta(fixed=True),
             spec=shared.apply(
-                lambda it: network_rules(
+                lambda it: network_policy_spec(
                     it,
                     selector=self._selector,
                     public=public,

@@ -8,7 +8,7 @@ from platform_lib.names import Port, SharedOutputs
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
-def network_rules(
+def network_policy_spec(
     shared: SharedOutputs, *, selector: dict[str, str], public: bool, outside_ports: tuple[int, ...] = ()
 ) -> dict[str, Any]:
     """Spec of the NetworkPolicy: Traefik and the own namespace ask, Prometheus scrapes; DNS and MLflow are asked.

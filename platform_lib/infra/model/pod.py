@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from platform_lib.infra.kubernetes.pod_security import container_rights, mlflow_credentials, pod_rights, spread
+from platform_lib.infra.kubernetes.pod_security import (
+    container_security_context,
+    mlflow_credentials,
+    pod_security_context,
+    spread,
+)
 from platform_lib.names import Port, SharedOutputs
 
 CONTAINER = "server"
@@ -106,7 +111,7 @@ def pod_template(
             "requests": {"cpu": cpu_request, "memory": memory, "ephemeral-storage": "256Mi"},
             "limits": {"cpu": cpu_limit, "memory": memory, "ephemeral-storage": "3Gi"},
         },
-        "securityContext": container_rights(),
+        "securityContext": container_security_context(),
         "volumeMounts": mounts,
     }
     if log_credentials_secret is not None:
@@ -115,7 +120,7 @@ def pod_template(
         "serviceAccountName": service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": pod_rights(),
+        "securityContext": pod_security_context(),
         # The server takes ten seconds for requests in flight, and the log's last rows have to be written.
         "terminationGracePeriodSeconds": _DRAIN_S + 40,
         "topologySpreadConstraints": spread(selector),

@@ -14,19 +14,19 @@ from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceA
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestScalingArgs:
+class KedaArgs:
     """Where it is installed: beside Prometheus, which nobody outside that namespace may ask."""
 
     namespace: pulumi.Input[str] = MONITORING_NAMESPACE
     mirrors: Mirrors = field(default_factory=Mirrors)
 
 
-class RequestScaling(pulumi.ComponentResource):
+class Keda(pulumi.ComponentResource):
     """KEDA and the way of the API server to it. `release` is ready when ScaledObjects are taken."""
 
     release: Any
 
-    def __init__(self, name: str, args: RequestScalingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: KedaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:RequestScaling", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         registry = args.mirrors.image_registry

@@ -111,7 +111,7 @@ class Observability(pulumi.ComponentResource):
                     storage_class=args.storage_class,
                     alert_config_secret=routing.metadata.name,
                     admin_secret=admin.metadata.name,
-                    authorities=CA_CONFIG_MAP if mirrors.ca_bundle else None,
+                    ca_config_map=CA_CONFIG_MAP if mirrors.ca_bundle else None,
                     image_registry=mirrors.image_registry,
                 ),
                 mirrors=mirrors,

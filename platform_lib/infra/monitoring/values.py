@@ -8,14 +8,14 @@ IDENTITY_HEADER = "X-Auth-Request-Email"
 """What the login's proxy says of who asks; Traefik takes it out of what callers send."""
 
 # Said here and not left to the subcharts' defaults: the namespace's Pod Security refuses pods that have less.
-_CONTAINER_RIGHTS = {
+_CONTAINER_SECURITY_CONTEXT = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 
 
-def _pod_rights(user: int) -> dict[str, Any]:
+def _pod_security_context(user: int) -> dict[str, Any]:
     """`securityContext` of a pod that runs as this number."""
     return {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user, "fsGroup": user}
 
@@ -29,7 +29,7 @@ def monitoring_values(
     storage_class: str,
     alert_config_secret: Any,
     admin_secret: Any,
-    authorities: str | None = None,
+    ca_config_map: str | None = None,
     image_registry: str = "",
 ) -> dict[str, Any]:
     """The values; what comes from other resources may be an Output.
@@ -38,7 +38,7 @@ def monitoring_values(
         storage_gib: Of Prometheus' volume; metrics may fill four fifths of it, the rest is for what is being written.
         alert_config_secret: Name of the Secret with `alertmanager.yaml`.
         admin_secret: Name of the Secret with Grafana's `admin-user` and `admin-password`.
-        authorities: Name of a ConfigMap with `ca.crt`, where a proxy signs with certificates of its own.
+        ca_config_map: Name of a ConfigMap with `ca.crt`, where a proxy signs with certificates of its own.
     """
     values: dict[str, Any] = {
         "crds": {"enabled": True},
@@ -57,12 +57,12 @@ def monitoring_values(
             },
         },
         "kube-state-metrics": {
-            "securityContext": {"enabled": True, **_pod_rights(65534)},
-            "containerSecurityContext": {**_CONTAINER_RIGHTS, "readOnlyRootFilesystem": True},
+            "securityContext": {"enabled": True, **_pod_security_context(65534)},
+            "containerSecurityContext": {**_CONTAINER_SECURITY_CONTEXT, "readOnlyRootFilesystem": True},
             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
         },
         "prometheus": {"prometheusSpec": _prometheus(size, retention_days, storage_gib, storage_class)},
-        "alertmanager": {"alertmanagerSpec": _alertmanager(size, storage_class, alert_config_secret, authorities)},
+        "alertmanager": {"alertmanagerSpec": _alertmanager(size, storage_class, alert_config_secret, ca_config_map)},
         "grafana": _grafana(size, grafana_url, storage_class, admin_secret),
     }
     if image_registry:
@@ -87,7 +87,7 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
     }
 
 
-def _alertmanager(size: Size, storage_class: str, config_secret: Any, authorities: str | None) -> dict[str, Any]:
+def _alertmanager(size: Size, storage_class: str, config_secret: Any, ca_config_map: str | None) -> dict[str, Any]:
     gib = storage_gib("alertmanager", size)
     spec: dict[str, Any] = {
         "useExistingSecret": True,
@@ -95,8 +95,8 @@ def _alertmanager(size: Size, storage_class: str, config_secret: Any, authoritie
         "storage": {"volumeClaimTemplate": {"spec": _claim(gib, storage_class)}},
         "resources": resources("alertmanager", size).requirements,
     }
-    if authorities is not None:
-        spec["volumes"] = [{"name": "authorities", "configMap": {"name": authorities}}]
+    if ca_config_map is not None:
+        spec["volumes"] = [{"name": "authorities", "configMap": {"name": ca_config_map}}]
         # Go reads every file of this folder, besides the image's own bundle in it.
         spec["volumeMounts"] = [
             {
@@ -123,8 +123,8 @@ def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dic
         "persistence": persistence,
         "initChownData": {"enabled": False},  # it runs as root; fsGroup does the same
         "testFramework": {"enabled": False},  # a pod of `helm test`, without the rights that the namespace asks for
-        "securityContext": _pod_rights(472),
-        "containerSecurityContext": _CONTAINER_RIGHTS,
+        "securityContext": _pod_security_context(472),
+        "containerSecurityContext": _CONTAINER_SECURITY_CONTEXT,
         "resources": resources("grafana", size).requirements,
         "grafana.ini": {
             "server": {"root_url": url},
@@ -141,7 +141,7 @@ def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dic
             "snapshots": {"external_enabled": False},
         },
         "sidecar": {
-            "securityContext": _CONTAINER_RIGHTS,
+            "securityContext": _CONTAINER_SECURITY_CONTEXT,
             "dashboards": {
                 "enabled": True,
                 "label": "grafana_dashboard",

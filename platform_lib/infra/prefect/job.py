@@ -5,7 +5,11 @@ A deployment names the project's `train` image; it runs with the team's own iden
 
 from typing import Any
 
-from platform_lib.infra.kubernetes.pod_security import container_rights, mlflow_credentials, pod_rights
+from platform_lib.infra.kubernetes.pod_security import (
+    container_security_context,
+    mlflow_credentials,
+    pod_security_context,
+)
 
 SERVICE_ACCOUNT = "train"
 """In each team's namespace: what training pods run as. It may ask the Kubernetes API nothing."""
@@ -95,7 +99,7 @@ def _manifest(namespace: str, mlflow_url: str, prefect_api_url: str) -> dict[str
             "requests": {"cpu": "{{ cpu }}", "memory": "{{ memory }}", "ephemeral-storage": "{{ scratch }}"},
             "limits": {"cpu": "{{ cpu_limit }}", "memory": "{{ memory }}", "ephemeral-storage": "{{ scratch }}"},
         },
-        "securityContext": container_rights(),
+        "securityContext": container_security_context(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
     pod = {
@@ -103,7 +107,7 @@ def _manifest(namespace: str, mlflow_url: str, prefect_api_url: str) -> dict[str
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Never",
-        "securityContext": pod_rights(),
+        "securityContext": pod_security_context(),
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "{{ scratch }}"}}],
     }

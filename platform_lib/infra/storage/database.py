@@ -32,7 +32,7 @@ class DatabaseArgs:
     namespace: pulumi.Input[str] = DATABASE_NAMESPACE
     secret_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Database → namespace of the service that connects; it gets a Secret there with the key `uri`."""
-    further: Sequence[str] = ()
+    extra_databases: Sequence[str] = ()
     """Databases besides `DATABASES`, with an owner of the same name that makes its own database at its first start."""
     size: Size = "small"
     storage_class: str = ""
@@ -40,9 +40,9 @@ class DatabaseArgs:
     mirrors: Mirrors = field(default_factory=Mirrors)
 
     def __post_init__(self) -> None:
-        if self.urls and set(self.urls) != {*DATABASES, *self.further}:
+        if self.urls and set(self.urls) != {*DATABASES, *self.extra_databases}:
             raise ValueError(
-                f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join([*DATABASES, *self.further])}, or none."
+                f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join([*DATABASES, *self.extra_databases])}, or none."
             )
         for name, url in self.urls.items():
             if isinstance(url, str):
@@ -131,7 +131,7 @@ class Database(pulumi.ComponentResource):
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
-            for database in (*DATABASES, *args.further)
+            for database in (*DATABASES, *args.extra_databases)
         }
         cluster = k8s.apiextensions.CustomResource(
             name,
@@ -187,7 +187,7 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
                     "createdb": True,
                     "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"},
                 }
-                for name in args.further
+                for name in args.extra_databases
             ]
         },
         "enableSuperuserAccess": False,
