@@ -1,4 +1,4 @@
-"""What the tests share. Yours to change."""
+"""Fixtures that the tests share. Yours to change."""
 
 import pandas as pd
 import pytest
@@ -16,7 +16,7 @@ def project() -> Project:
 
 @pytest.fixture(scope="session")
 def selected(project: Project) -> str:
-    """Name of the table that conf/train.yaml selects; tests that need one wait until it is there."""
+    """The name of the table that conf/train.yaml selects; tests that need a table are skipped until there is one."""
     name = selected_name(project)
     if name is None:
         pytest.skip("no table yet: mlp data import FILE --target COLUMN")
@@ -31,7 +31,7 @@ def config(project: Project, selected: str) -> TrainConfig:
 
 @pytest.fixture(scope="session")
 def table(project: Project, selected: str) -> pd.DataFrame:
-    """The selected table, checked and typed by its contract."""
+    """The selected table, checked against its contract and typed."""
     contract = find_contract(project, selected)
     try:
         dataset_path(project, contract)

@@ -5,7 +5,7 @@ from platform_lib.settings import Project, find_project
 from platform_lib.training.config.compose import compose
 
 CHOICES = sorted(f"{file.parent.name}={file.stem}" for file in find_project().conf_dir.glob("*/*.yaml"))
-# What a choice leaves open for the command line.
+# Values that a choice leaves for the command line to set.
 OPEN = {"split=group": "split.column={column}", "split=time": "split.cutoff=2026-01-01"}
 
 

@@ -1,4 +1,4 @@
-"""How the table's columns become numbers. Yours to change."""
+"""Turns the table's columns into numbers. Yours to change."""
 
 from platform_lib.training.config.schema import TrainConfig
 from platform_lib.training.features import standard_features
@@ -6,5 +6,5 @@ from sklearn.base import TransformerMixin
 
 
 def build_features(config: TrainConfig) -> TransformerMixin:
-    """Impute and scale numbers, encode categories, take dates apart; `conf/features` holds the settings."""
+    """Impute and scale numbers, encode categories, split dates into parts. The settings are in `conf/features`."""
     return standard_features(config.data, **config.features)
