@@ -1,62 +1,20 @@
 """The standard way from a table's columns to numbers, and the pipeline that features and model become. Which model is the user's `model.py`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.utils.validation import check_is_fitted
 
 from platform_lib.data.contract import DataContract
 from platform_lib.errors import UsageError
+from platform_lib.project.transformers import PARTS, DateParts
 from platform_lib.training.config.schema import TrainConfig
 
-if TYPE_CHECKING:  # a server loads this module with a model, and may never need a frame
-    import pandas as pd
-
-_PARTS = ("year", "month", "day", "weekday", "hour")
-_ATTRIBUTES = {"weekday": "day_of_week"}  # pandas gives up the name `weekday`
 _IMPUTATIONS = ("median", "mean", "most_frequent")
-
-
-class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Take points in time apart into numbers: year, month, day, weekday (Monday is 0), hour; a missing time is NaN in each.
-
-    Args:
-        parts: Which, in which order.
-    """
-
-    def __init__(self, parts: tuple[str, ...] = _PARTS) -> None:
-        self.parts = parts
-
-    def fit(self, X: "pd.DataFrame", y: Any = None) -> "DateParts":
-        """Learn the columns' names only."""
-        del y
-        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        self.n_features_in_ = X.shape[1]
-        return self
-
-    def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
-        """Turn datetime columns, shape (n, k), into numbers, shape (n, k × parts)."""
-        import pandas as pd
-
-        check_is_fitted(self, "n_features_in_")
-        out = np.empty((len(X), X.shape[1] * len(self.parts)))
-        for column in range(X.shape[1]):
-            times = pd.DatetimeIndex(X.iloc[:, column])
-            for place, part in enumerate(self.parts):
-                out[:, column * len(self.parts) + place] = getattr(times, _ATTRIBUTES.get(part, part))
-        return out
-
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """`<column>_<part>` each."""
-        names = self.feature_names_in_ if input_features is None else input_features
-        return np.array([f"{name}_{part}" for name in names for part in self.parts], dtype=object)
 
 
 def standard_features(
@@ -66,7 +24,7 @@ def standard_features(
     scale: bool = True,
     min_frequency: int | float | None = 5,
     max_categories: int | None = 50,
-    date_parts: list[str] | tuple[str, ...] = _PARTS,
+    date_parts: list[str] | tuple[str, ...] = PARTS,
     **unknown: Any,
 ) -> ColumnTransformer:
     """Turn every feature of the contract into numbers, by its type.
@@ -93,8 +51,8 @@ def standard_features(
         raise UsageError(
             f"features.numeric_imputation is {numeric_imputation!r}, expected one of {', '.join(_IMPUTATIONS)}."
         )
-    if isinstance(date_parts, str) or not date_parts or set(date_parts) - set(_PARTS):
-        raise UsageError(f"features.date_parts is {date_parts!r}, expected some of {', '.join(_PARTS)}.")
+    if isinstance(date_parts, str) or not date_parts or set(date_parts) - set(PARTS):
+        raise UsageError(f"features.date_parts is {date_parts!r}, expected some of {', '.join(PARTS)}.")
     if not isinstance(scale, bool):
         raise UsageError(f"features.scale is {scale!r}, expected true or false.")
     if not _is_count(min_frequency) and not (isinstance(min_frequency, float) and 0 < min_frequency < 1):

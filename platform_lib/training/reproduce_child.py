@@ -46,8 +46,7 @@ def untracked_steps(project: Project) -> Steps:
 
         return load_dataset(project, config.data)
 
-    def gate(pipeline: "Pipeline", evaluation: "Evaluation", split: Split, config: "TrainConfig") -> "Verdict":
-        del evaluation
+    def gate(pipeline: "Pipeline", split: Split, config: "TrainConfig") -> "Verdict":
         return judge_candidate(pipeline, split, config, champion=None, best_promoted=None)
 
     def register(

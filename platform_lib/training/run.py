@@ -168,8 +168,7 @@ def bind(plan: Plan, run_id: str, progress: Progress) -> Steps:
             tracking.log_evaluation(plan, run_id, evaluation)
         return evaluation
 
-    def gate(pipeline: "Pipeline", evaluation: "Evaluation", parts: Split, config: "TrainConfig") -> "Verdict":
-        del evaluation  # the gate computes what it judges from the rows themselves
+    def gate(pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
         with progress("Asking the gate"):
             return _gate(plan, pipeline, parts, config)
 

@@ -76,7 +76,7 @@ class Steps:
     split: Callable[[pd.DataFrame, TrainConfig], Split]
     fit: Callable[[Any, Any, Split, TrainConfig], "Pipeline"]
     evaluate: Callable[["Pipeline", Split, TrainConfig], "Evaluation"]
-    gate: Callable[["Pipeline", "Evaluation", Split, TrainConfig], "Verdict"]
+    gate: Callable[["Pipeline", Split, TrainConfig], "Verdict"]
     register: Callable[["Pipeline", "Evaluation", "Verdict", Split, TrainConfig], TrainingResult]
 
 

@@ -2,11 +2,7 @@
 
 import pandas as pd
 import pytest
-from platform_lib.data.dataset import dataset_path, find_contract, load_dataset, selected_name
-from platform_lib.errors import NotFound
-from platform_lib.settings import Project, find_project
-from platform_lib.training.config.compose import compose
-from platform_lib.training.config.schema import TrainConfig
+from platform_lib.project import NotFound, Project, TrainConfig, compose, find_project, load_table, selected_name
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +28,7 @@ def config(project: Project, selected: str) -> TrainConfig:
 @pytest.fixture(scope="session")
 def table(project: Project, selected: str) -> pd.DataFrame:
     """The selected table, checked against its contract and typed."""
-    contract = find_contract(project, selected)
     try:
-        dataset_path(project, contract)
+        return load_table(selected, project)
     except NotFound as err:
         pytest.skip(str(err))
-    return load_dataset(project, contract)

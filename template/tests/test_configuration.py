@@ -1,8 +1,7 @@
 """Every choice in conf/ composes. Yours to change."""
 
 import pytest
-from platform_lib.settings import Project, find_project
-from platform_lib.training.config.compose import compose
+from platform_lib.project import Project, compose, find_project
 
 CHOICES = sorted(f"{file.parent.name}={file.stem}" for file in find_project().conf_dir.glob("*/*.yaml"))
 # Values that a choice leaves for the command line to set.

@@ -1,8 +1,7 @@
 """The table and its contract. Yours to change."""
 
 import pandas as pd
-from platform_lib.data.frame import target_values
-from platform_lib.training.config.schema import TrainConfig
+from platform_lib.project import TrainConfig, target_values
 
 
 def test_the_table_fits_its_contract(table: pd.DataFrame, config: TrainConfig) -> None:

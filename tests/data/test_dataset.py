@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from platform_lib import load_table
 from platform_lib.data.contract import read_contract
 from platform_lib.data.dataset import find_contract, load_dataset, read_table, selected_name
 from platform_lib.data.dvc import data_hash
 from platform_lib.errors import NotFound, UsageError
+from platform_lib.project import load_table
 from platform_lib.settings import Project
 
 TABLE = "defaults:\n{line}  - model: x\n  - _self_\n"

@@ -84,7 +84,7 @@ class TestRegister:
 
     def test_pinned_requirements_name_what_the_types_come_from_and_no_path(self) -> None:
         pins = requirements(
-            ["sklearn.tree._tree.Tree", "platform_lib.training.features.DateParts", "sample_model.features.Mine"]
+            ["sklearn.tree._tree.Tree", "platform_lib.project.transformers.DateParts", "sample_model.features.Mine"]
         )
 
         assert [pin.split("==")[0].split(" @")[0] for pin in pins] == [

@@ -15,8 +15,9 @@ from platform_lib.data.frame import feature_frame
 from platform_lib.errors import UsageError
 from platform_lib.model.artifact import predict
 from platform_lib.model.trust.check import check_types
+from platform_lib.project.transformers import DateParts
 from platform_lib.training.config.schema import GateConfig, ModelConfig, TrainConfig
-from platform_lib.training.features import DateParts, compose_pipeline, standard_features
+from platform_lib.training.features import compose_pipeline, standard_features
 
 COLUMNS = {
     "amount": Column(type="number", nullable=True),

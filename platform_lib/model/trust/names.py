@@ -139,7 +139,7 @@ _OBJECTS: Final = frozenset(
         "sklearn.model_selection._search_successive_halving.HalvingRandomSearchCV",
         *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),
         # Our own transformers; they hold plain values only.
-        "platform_lib.training.features.DateParts",
+        "platform_lib.project.transformers.DateParts",
         # Gradient boosting of others: their pickled state is their own model format, read by their native parser.
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",

@@ -1,7 +1,6 @@
 """Turns the table's columns into numbers. Yours to change."""
 
-from platform_lib.training.config.schema import TrainConfig
-from platform_lib.training.features import standard_features
+from platform_lib.project import TrainConfig, standard_features
 from sklearn.base import TransformerMixin
 
 

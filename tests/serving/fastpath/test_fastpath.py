@@ -55,11 +55,12 @@ from platform_lib.data.frame import feature_frame
 from platform_lib.data.rows import rows_of
 from platform_lib.model.probe_rows import check_rows
 from platform_lib.model.profile import parse_profile
+from platform_lib.project.transformers import DateParts
 from platform_lib.serving.fastpath.parity import difference
 from platform_lib.serving.fastpath.plan import FastPath, plan
 from platform_lib.serving.fastpath.selection import choose
 from platform_lib.serving.models.example import example_row
-from platform_lib.training.features import DateParts, standard_features
+from platform_lib.training.features import standard_features
 from tests.serving.sample_models import CLASSIFICATION, FixedSource, fitted, frame_of, loaded, rows
 
 NUMBERS = ["age", "income", "score"]

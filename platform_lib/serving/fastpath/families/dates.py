@@ -40,4 +40,4 @@ _PARTS = {
     "hour": lambda times: (times - _days(times)) // np.timedelta64(1, "h"),
 }
 
-TRANSFORMERS: TransformerFamily = {"platform_lib.training.features.DateParts": _date_parts}
+TRANSFORMERS: TransformerFamily = {"platform_lib.project.transformers.DateParts": _date_parts}

@@ -1,0 +1,51 @@
+"""Transformers that can be part of a model file. Their names and fitted attributes never change."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:  # a server imports this module with a model, and may never need a frame
+    import pandas as pd
+
+PARTS = ("year", "month", "day", "weekday", "hour")
+_ATTRIBUTES = {"weekday": "day_of_week"}  # pandas is about to drop the name `weekday`
+
+
+class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn each datetime column into one number per part: year, month, day, weekday (Monday is 0) and hour.
+
+    A missing time becomes NaN in every part.
+
+    Args:
+        parts: Which parts, in this order.
+    """
+
+    def __init__(self, parts: tuple[str, ...] = PARTS) -> None:
+        self.parts = parts
+
+    def fit(self, X: "pd.DataFrame", y: Any = None) -> "DateParts":
+        """Record the names of the columns; nothing else is learned."""
+        del y
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: "pd.DataFrame") -> NDArray[np.float64]:
+        """Turn datetime columns, shape (n, k), into numbers, shape (n, k · parts)."""
+        import pandas as pd
+
+        check_is_fitted(self, "n_features_in_")
+        out = np.empty((len(X), X.shape[1] * len(self.parts)))
+        for column in range(X.shape[1]):
+            times = pd.DatetimeIndex(X.iloc[:, column])
+            for place, part in enumerate(self.parts):
+                out[:, column * len(self.parts) + place] = getattr(times, _ATTRIBUTES.get(part, part))
+        return out
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return `<column>_<part>` for each output column."""
+        names = self.feature_names_in_ if input_features is None else input_features
+        return np.array([f"{name}_{part}" for name in names for part in self.parts], dtype=object)
