@@ -24,7 +24,7 @@ from platform_lib.data.contract import Column, DataContract, dump_contract
 from platform_lib.data.frame import feature_frame
 from platform_lib.model.artifact import file_sha256, predict
 from platform_lib.model.profile import build_profile, parse_profile
-from platform_lib.model.reference_answers import sample_answers, write_sample_answers
+from platform_lib.model.reference_answers import build_reference_answers, write_reference_answers
 from platform_lib.names import ArtifactFile
 from platform_lib.registry.model_files import requirements
 
@@ -119,6 +119,8 @@ def write_version(model: BenchmarkModel, folder: Path) -> str:
     (folder / ArtifactFile.PROFILE).write_text(json.dumps(profile), encoding="utf-8")
     example = {"columns": list(model.rows[0]), "data": [list(row.values()) for row in model.rows[:3]]}
     (folder / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
-    write_sample_answers(sample_answers(model.pipeline, frame, model.contract, parse_profile(profile)), folder)
+    write_reference_answers(
+        build_reference_answers(model.pipeline, frame, model.contract, parse_profile(profile)), folder
+    )
     (folder / "requirements.txt").write_text("\n".join(requirements([])), encoding="utf-8")
     return file_sha256(folder / ArtifactFile.MODEL)

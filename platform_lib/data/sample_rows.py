@@ -1,4 +1,4 @@
-"""Rows as a caller would send them: telling ones of a frame, without what must not be logged. What a model answers to them is `sample_answers`'s."""
+"""Rows as a caller would send them: telling ones of a frame, without what must not be logged. What a model answers to them is `build_reference_answers`'s."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

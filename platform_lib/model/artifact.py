@@ -50,8 +50,8 @@ def predict(pipeline: "Pipeline", frame: "pd.DataFrame") -> Predictions:
     return Predictions(values, probabilities, classes)
 
 
-def class_name(label: Any) -> str:
-    """A label as JSON keys and column names write it: `true`, `3`, `Gentoo`."""
+def category_text(label: Any) -> str:
+    """The text of a label or category, as in JSON keys and column names: `true`, `3`, `Gentoo`."""
     if isinstance(label, bool | np.bool_):
         return "true" if label else "false"
     return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

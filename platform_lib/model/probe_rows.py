@@ -23,7 +23,7 @@ Predict = Callable[[Mapping[str, Sequence[Any]]], Predictions]
 """From n checked values a column to n answers."""
 
 
-def check_rows(contract: DataContract, example: Row, profile: Profile | None) -> list[Row]:
+def probe_rows(contract: DataContract, example: Row, profile: Profile | None) -> list[Row]:
     """Rows to compare on; the same ones each time."""
     dice = random.Random(0)
     features = contract.features
@@ -101,7 +101,7 @@ def _edges(column: Column, usual: Any) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class RowAnswer:
+class RowPrediction:
     """What one row is answered."""
 
     value: Any
@@ -109,14 +109,14 @@ class RowAnswer:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def suppress_warnings() -> Iterator[None]:
     """No warnings while check rows are answered: they are strange on purpose."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
 
 
-def answers_each(predict: Predict, rows: Sequence[Row], contract: DataContract) -> list[RowAnswer | None]:
+def predict_each(predict: Predict, rows: Sequence[Row], contract: DataContract) -> list[RowPrediction | None]:
     """The answer to each row, None where it is refused or no number, which callers are told alike. As few calls as the refused ones allow."""
     if not rows:
         return []
@@ -126,10 +126,10 @@ def answers_each(predict: Predict, rows: Sequence[Row], contract: DataContract) 
             part for part in (answers.values, answers.probabilities) if part is not None and part.dtype.kind == "f"
         ]
         if all(np.isfinite(part).all() for part in numbers):
-            shares = answers.probabilities.tolist() if answers.probabilities is not None else [None] * len(rows)
+            probabilities = answers.probabilities.tolist() if answers.probabilities is not None else [None] * len(rows)
             return [
-                RowAnswer(value, share and tuple(share))
-                for value, share in zip(answers.values.tolist(), shares, strict=True)
+                RowPrediction(value, share and tuple(share))
+                for value, share in zip(answers.values.tolist(), probabilities, strict=True)
             ]
     except Exception:  # whatever the pipeline refuses rows with
         if len(rows) == 1:
@@ -137,4 +137,4 @@ def answers_each(predict: Predict, rows: Sequence[Row], contract: DataContract) 
     if len(rows) == 1:
         return [None]
     half = len(rows) // 2
-    return answers_each(predict, rows[:half], contract) + answers_each(predict, rows[half:], contract)
+    return predict_each(predict, rows[:half], contract) + predict_each(predict, rows[half:], contract)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platform_lib.data.contract import DataContract
-from platform_lib.model.artifact import Predictions
+from platform_lib.model.artifact import Predictions, category_text
 
 if TYPE_CHECKING:  # a server counts into bins without pandas
     import pandas as pd
@@ -126,15 +126,6 @@ def column_bins(series: "pd.Series", *, is_boolean: bool = False) -> Bins:
     # Equal counts in the order of their texts, so that the order of rows does not matter.
     top = sorted(tally.items(), key=lambda item: (-item[1], item[0]))[:_TOP_CATEGORIES]
     return _listed_bins("category", [text for text, _ in top], [count for _, count in top], len(series), missing)
-
-
-def category_text(value: Any) -> str:
-    """The text that stands for a label or category: true and false for booleans, whole numbers without a fraction."""
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _number_bins(values: NDArray[np.float64], kind: Literal["number", "time"]) -> Bins:

@@ -14,7 +14,7 @@ from platform_lib.data.rows import Row, rows_of
 from platform_lib.data.sample_rows import sample_rows
 from platform_lib.errors import CheckFailed
 from platform_lib.model.artifact import Predictions, predict
-from platform_lib.model.probe_rows import RowAnswer, answers_each, check_rows, quiet
+from platform_lib.model.probe_rows import RowPrediction, predict_each, probe_rows, suppress_warnings
 from platform_lib.model.profile import Profile
 from platform_lib.names import ArtifactFile
 
@@ -27,8 +27,8 @@ RELATIVE_TOLERANCE = 1e-9
 """How far two numbers may be apart and still be the same answer."""
 
 
-class CheckAnswers(msgspec.Struct, frozen=True, kw_only=True):
-    """What was answered to the rows of `check_rows`, which whoever reads this makes again: n answers."""
+class ProbeAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """What was answered to the rows of `probe_rows`, which whoever reads this makes again: n answers."""
 
     example: list[Any]
     """The row that they were made around, one value a feature."""
@@ -38,7 +38,7 @@ class CheckAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """Label or number and probabilities; None where the pipeline refused the row or answered no number."""
 
 
-class SampleAnswers(msgspec.Struct, frozen=True, kw_only=True):
+class ReferenceAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """Rows and what was answered to them, n of each."""
 
     rows: list[dict[str, Any]]
@@ -48,13 +48,13 @@ class SampleAnswers(msgspec.Struct, frozen=True, kw_only=True):
     probabilities: list[list[float]] | None = None
     """One list a row, in the order of `classes`."""
     classes: list[Any] = []
-    check: CheckAnswers | None = None
+    check: ProbeAnswers | None = None
     """None where they were not kept."""
 
 
-def sample_answers(
+def build_reference_answers(
     pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract, profile: Profile | None = None
-) -> SampleAnswers:
+) -> ReferenceAnswers:
     """Answer some of the training rows, on the way that serving will answer them.
 
     Args:
@@ -67,11 +67,11 @@ def sample_answers(
     labels = None if contract.task == "regression" else predict(pipeline, frame).values
     rows = sample_rows(frame, labels, contract, MOST_ROWS)
     if not rows:
-        return SampleAnswers(rows=[], predictions=[])
+        return ReferenceAnswers(rows=[], predictions=[])
     answers = predict(pipeline, feature_frame(columns_from_rows(rows, contract), contract))
     probabilities = None if answers.probabilities is None else answers.probabilities.tolist()
-    check = _check_answers(pipeline, rows_of(rows[:1], contract)[0], contract, profile)
-    return SampleAnswers(
+    check = _probe_answers(pipeline, rows_of(rows[:1], contract)[0], contract, profile)
+    return ReferenceAnswers(
         rows=rows,
         predictions=answers.values.tolist(),
         probabilities=probabilities,
@@ -80,51 +80,51 @@ def sample_answers(
     )
 
 
-def _check_answers(pipeline: "Pipeline", example: Row, contract: DataContract, profile: Profile | None) -> CheckAnswers:
+def _probe_answers(pipeline: "Pipeline", example: Row, contract: DataContract, profile: Profile | None) -> ProbeAnswers:
     from platform_lib.data.frame import feature_frame
 
-    rows = check_rows(contract, example, profile)
-    with quiet():
-        answers = answers_each(lambda columns: predict(pipeline, feature_frame(columns, contract)), rows, contract)
+    rows = probe_rows(contract, example, profile)
+    with suppress_warnings():
+        answers = predict_each(lambda columns: predict(pipeline, feature_frame(columns, contract)), rows, contract)
     kept = [None if answer is None else (answer.value, _listed(answer.probabilities)) for answer in answers]
-    return CheckAnswers(example=list(example), rows_sha256=_sha256(rows), answers=kept)
+    return ProbeAnswers(example=list(example), rows_sha256=_sha256(rows), answers=kept)
 
 
-def kept_answers(
-    samples: SampleAnswers, contract: DataContract, profile: Profile | None
-) -> tuple[list[Row], list[RowAnswer | None]] | None:
+def stored_probe_answers(
+    samples: ReferenceAnswers, contract: DataContract, profile: Profile | None
+) -> tuple[list[Row], list[RowPrediction | None]] | None:
     """Check rows and sample rows, and what the training process answered to each; None where it was not kept, or the rows are made otherwise now."""
     check = samples.check
     if check is None:
         return None
-    rows = check_rows(contract, tuple(check.example), profile)
+    rows = probe_rows(contract, tuple(check.example), profile)
     if _sha256(rows) != check.rows_sha256 or len(rows) != len(check.answers):
         return None
     answers = [
-        None if answer is None else RowAnswer(answer[0], None if answer[1] is None else tuple(answer[1]))
+        None if answer is None else RowPrediction(answer[0], None if answer[1] is None else tuple(answer[1]))
         for answer in check.answers
     ]
     for place, value in enumerate(samples.predictions):
-        answers.append(RowAnswer(value, tuple(samples.probabilities[place]) if samples.probabilities else None))
+        answers.append(RowPrediction(value, tuple(samples.probabilities[place]) if samples.probabilities else None))
     return rows + rows_of(samples.rows, contract), answers
 
 
-def _listed(shares: Sequence[float] | None) -> list[float] | None:
-    return None if shares is None else list(shares)
+def _listed(probabilities: Sequence[float] | None) -> list[float] | None:
+    return None if probabilities is None else list(probabilities)
 
 
 def _sha256(rows: Sequence[Row]) -> str:
     return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
 
 
-def write_sample_answers(answers: SampleAnswers, folder: Path) -> None:
+def write_reference_answers(answers: ReferenceAnswers, folder: Path) -> None:
     """Write the file into an artifact's folder; numbers keep every digit."""
     (folder / ArtifactFile.ANSWERS).write_text(
         json.dumps(msgspec.to_builtins(answers), ensure_ascii=False), encoding="utf-8"
     )
 
 
-def read_sample_answers(folder: Path) -> SampleAnswers | None:
+def read_reference_answers(folder: Path) -> ReferenceAnswers | None:
     """The answers in an artifact's folder; None where the version was made before they were kept.
 
     Raises:
@@ -134,12 +134,12 @@ def read_sample_answers(folder: Path) -> SampleAnswers | None:
     if not file.is_file():
         return None
     try:
-        return msgspec.convert(json.loads(file.read_text(encoding="utf-8")), SampleAnswers)
+        return msgspec.convert(json.loads(file.read_text(encoding="utf-8")), ReferenceAnswers)
     except ValueError as err:
         raise CheckFailed(f"the artifact's {file.name} cannot be read: {err!s:.200}") from err
 
 
-def first_difference(expected: SampleAnswers, given: Predictions) -> str | None:
+def first_difference(expected: ReferenceAnswers, given: Predictions) -> str | None:
     """Compare: labels must be equal, numbers within a relative 1e-9.
 
     A number that is nearly zero beside the others' size (1e-12 of the largest) counts as zero: there the last bits of a sum decide.

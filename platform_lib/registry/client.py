@@ -42,7 +42,7 @@ def connect(uri: str) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with speaking(uri):
+    with mlflow_errors(uri):
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -57,7 +57,7 @@ def _probe(uri: str) -> None:
 
 
 @contextmanager
-def speaking(uri: str) -> Iterator[None]:
+def mlflow_errors(uri: str) -> Iterator[None]:
     """Turn what goes wrong between us and MLflow into one sentence."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -13,7 +13,7 @@ import pandas as pd
 from platform_lib.data.contract import DataContract, dump_contract
 from platform_lib.model.artifact import Predictions, file_sha256, files_sha256
 from platform_lib.model.profile import parse_profile
-from platform_lib.model.reference_answers import sample_answers, write_sample_answers
+from platform_lib.model.reference_answers import build_reference_answers, write_reference_answers
 from platform_lib.names import PREDICTION_COLUMN, ArtifactFile, VersionTag
 
 if TYPE_CHECKING:
@@ -76,8 +76,9 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(content.contract), encoding="utf-8")
     (folder / ArtifactFile.CONFIG).write_text(content.config_yaml, encoding="utf-8")
     (folder / ArtifactFile.PROFILE).write_text(json.dumps(content.profile, ensure_ascii=False), encoding="utf-8")
-    write_sample_answers(
-        sample_answers(content.pipeline, content.example, content.contract, parse_profile(content.profile)), folder
+    write_reference_answers(
+        build_reference_answers(content.pipeline, content.example, content.contract, parse_profile(content.profile)),
+        folder,
     )
     return {
         VersionTag.MODEL_SHA256: file_sha256(folder / ArtifactFile.MODEL),

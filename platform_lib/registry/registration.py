@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platform_lib.names import Alias
-from platform_lib.registry.client import as_current_store, speaking
+from platform_lib.registry.client import as_current_store, mlflow_errors
 from platform_lib.registry.model_files import ModelContent, write_model
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def register(
     passed: bool,
 ) -> str:
     """Register; see `versions.Registry.register`. Returns the version."""
-    with speaking(uri):
+    with mlflow_errors(uri):
         # A retried step finds what its first attempt made before the connection broke.
         made = client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
         version = str(made[0].version) if made else None
@@ -31,7 +31,7 @@ def register(
         model_id, hashes = _log_model(client, uri, name, content, run_id)
         version = _make_version(client, uri, name, model_id, run_id, tags | hashes)
     if passed:
-        with speaking(uri):
+        with mlflow_errors(uri):
             client.set_registered_model_alias(name, Alias.CANDIDATE, version)
     return version
 
@@ -43,7 +43,7 @@ def _log_model(
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
-    with speaking(uri):
+    with mlflow_errors(uri):
         experiment = client.get_run(run_id).info.experiment_id
         logged = client.create_logged_model(
             experiment, name=name, source_run_id=run_id, model_type=content.contract.task
@@ -54,9 +54,9 @@ def _log_model(
             artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
         )
         hashes = write_model(content, folder, identity)
-        with speaking(uri):
+        with mlflow_errors(uri):
             client.log_model_artifacts(logged.model_id, str(folder))
-    with speaking(uri):
+    with mlflow_errors(uri):
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
     return str(logged.model_id), hashes
@@ -66,7 +66,7 @@ def _make_version(client: "MlflowClient", uri: str, name: str, model_id: str, ru
     """Name the logged model as the next version, with all its tags in one step."""
     from mlflow.exceptions import MlflowException
 
-    with speaking(uri), as_current_store(uri):
+    with mlflow_errors(uri), as_current_store(uri):
         try:
             client.create_registered_model(name)
         except MlflowException as err:

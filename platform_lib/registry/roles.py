@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from platform_lib.errors import CheckFailed, NotFound, UsageError
 from platform_lib.names import Alias, VersionTag
-from platform_lib.registry.client import speaking
+from platform_lib.registry.client import mlflow_errors
 from platform_lib.registry.reference import Reference, VersionRecord
 from platform_lib.registry.versions import Moved, Registry
 
@@ -73,7 +73,7 @@ def start_canary(registry: Registry, record: VersionRecord, percent: float, *, f
     tags = {VersionTag.PERCENT: f"{percent:g}"}
     if not goes_on:
         tags[VersionTag.CANARY_SINCE] = datetime.now(UTC).isoformat(timespec="seconds")
-    with speaking(registry.uri):
+    with mlflow_errors(registry.uri):
         try:
             # The share first: no server may see the alias with an older one.
             for tag, value in tags.items():
@@ -137,7 +137,7 @@ def start_shadow(registry: Registry, record: VersionRecord) -> None:
         CheckFailed: It is the champion, or there is no champion.
     """
     _check_beside_champion(registry, record, "shadow")
-    with speaking(registry.uri):
+    with mlflow_errors(registry.uri):
         registry.client.set_registered_model_alias(record.name, Alias.SHADOW, record.version)
 
 
@@ -150,7 +150,7 @@ def end_role(registry: Registry, name: str, alias: str) -> VersionRecord:
     record = find_role(registry, name, alias)
     if record is None:
         raise NotFound(_no_role(name, alias))
-    with speaking(registry.uri):
+    with mlflow_errors(registry.uri):
         registry.client.delete_registered_model_alias(name, alias)
     return record
 
@@ -168,7 +168,7 @@ def _check_beside_champion(registry: Registry, record: VersionRecord, role: str)
 
 
 def _drop_tags(registry: Registry, record: VersionRecord) -> None:
-    with speaking(registry.uri):
+    with mlflow_errors(registry.uri):
         for tag in (VersionTag.PERCENT, VersionTag.CANARY_SINCE):
             if tag in record.tags:
                 registry.client.delete_model_version_tag(record.name, record.version, tag)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import CheckFailed, NotFound
 from platform_lib.names import Alias, VersionTag
-from platform_lib.registry.client import connect, is_missing, speaking
+from platform_lib.registry.client import connect, is_missing, mlflow_errors
 from platform_lib.registry.files import fetch_artifacts
 from platform_lib.registry.reference import Reference, VersionRecord, parse_reference
 from platform_lib.registry.store import database_path, ensure_database, store_lock
@@ -52,7 +52,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Names of all registered models."""
-        with speaking(self.uri):
+        with mlflow_errors(self.uri):
             return sorted(model.name for model in self.client.search_registered_models(max_results=1000))
 
     def resolve(self, reference: str | Reference) -> VersionRecord:
@@ -74,7 +74,7 @@ class Registry:
 
     def versions(self, name: str) -> list[VersionRecord]:
         """All versions of a model, the newest first; empty where there is no such model."""
-        with speaking(self.uri):
+        with mlflow_errors(self.uri):
             found = self.client.search_model_versions(f"name='{name}'", max_results=10000)
             aliases = self._aliases(name) if found else {}
             metrics = self._metrics([version.run_id for version in found if version.run_id])
@@ -85,7 +85,7 @@ class Registry:
         """Tags of the run that made a version; empty where the run was deleted."""
         from mlflow.exceptions import MlflowException
 
-        with speaking(self.uri):
+        with mlflow_errors(self.uri):
             try:
                 return dict(self.client.get_run(record.run_id).data.tags) if record.run_id else {}
             except MlflowException as err:
@@ -101,7 +101,7 @@ class Registry:
         Raises:
             ServiceError: They cannot be read or fetched.
         """
-        with speaking(self.uri):
+        with mlflow_errors(self.uri):
             source = record.source
             if source.startswith("models:/"):
                 source = self.client.get_logged_model(source.removeprefix("models:/").strip("/")).artifact_location
@@ -143,7 +143,7 @@ class Registry:
             raise CheckFailed(
                 f"{record.name} version {record.version} did not pass the gate: {reasons}. Train a better one, or overrule the gate with --force."
             )
-        with self._lock(), speaking(self.uri):
+        with self._lock(), mlflow_errors(self.uri):
             champion = self._find(Reference(record.name, alias=Alias.CHAMPION))
             before = None if champion is None else str(champion.version)
             if before == record.version:
@@ -164,7 +164,7 @@ class Registry:
         Raises:
             NotFound: There is no version to go back to.
         """
-        with self._lock(), speaking(self.uri):
+        with self._lock(), mlflow_errors(self.uri):
             champion = self._find(Reference(name, alias=Alias.CHAMPION))
             previous = self._find(Reference(name, alias=Alias.PREVIOUS))
             if previous is None or (champion is not None and previous.version == champion.version):
@@ -197,7 +197,7 @@ class Registry:
     def _find(self, wanted: Reference) -> "ModelVersion | None":
         from mlflow.exceptions import MlflowException
 
-        with speaking(self.uri):
+        with mlflow_errors(self.uri):
             try:
                 if wanted.alias is not None:
                     return self.client.get_model_version_by_alias(wanted.name, wanted.alias)
@@ -208,7 +208,7 @@ class Registry:
                 raise
 
     def _record(self, version: "ModelVersion") -> VersionRecord:
-        with speaking(self.uri):
+        with mlflow_errors(self.uri):
             return _to_record(
                 version, self._aliases(version.name), self._metrics([version.run_id]).get(version.run_id, {})
             )

@@ -17,7 +17,7 @@ from platform_lib.data.files.batches import Batch, BatchFile, open_batches
 from platform_lib.data.files.reading import CSV_SUFFIXES, PARQUET_SUFFIXES
 from platform_lib.data.frame import EXPECTED, convert, feature_frame
 from platform_lib.errors import UsageError
-from platform_lib.model.artifact import LoadedModel, Predictions, class_name
+from platform_lib.model.artifact import LoadedModel, Predictions, category_text
 from platform_lib.names import PREDICTION_COLUMN, PROBABILITY_PREFIX
 from platform_lib.serving.predictor import answer_table
 
@@ -91,7 +91,7 @@ def answer_columns(predictions: Predictions) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {PREDICTION_COLUMN: predictions.values}
     if predictions.probabilities is not None:
         for number, label in enumerate(predictions.classes):
-            columns[f"{PROBABILITY_PREFIX}{class_name(label)}"] = predictions.probabilities[:, number]
+            columns[f"{PROBABILITY_PREFIX}{category_text(label)}"] = predictions.probabilities[:, number]
     return columns
 
 
@@ -206,7 +206,7 @@ class _CsvOut:
 
 
 def _labels(values: NDArray[Any]) -> list[Any]:
-    return [class_name(value) for value in values.tolist()] if values.dtype == bool else list(values.tolist())
+    return [category_text(value) for value in values.tolist()] if values.dtype == bool else list(values.tolist())
 
 
 def _texts(column: "pa.ChunkedArray") -> list[Any]:
@@ -216,7 +216,7 @@ def _texts(column: "pa.ChunkedArray") -> list[Any]:
     if pa.types.is_nested(column.type):
         raise UsageError(f"a column holds {column.type}, which CSV cannot; write to a .parquet file.")
     if pa.types.is_boolean(column.type):
-        return [None if value is None else class_name(value) for value in column.to_pylist()]
+        return [None if value is None else category_text(value) for value in column.to_pylist()]
     if pa.types.is_timestamp(column.type):
         return [None if value is None else value.isoformat() for value in column.to_pandas(timestamp_as_object=True)]
     return list(column.to_pylist())

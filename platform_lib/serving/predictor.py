@@ -8,7 +8,7 @@ import numpy as np
 
 from platform_lib.data.contract import columns_from_rows
 from platform_lib.errors import PlatformError
-from platform_lib.model.artifact import LoadedModel, Predictions, class_name
+from platform_lib.model.artifact import LoadedModel, Predictions, category_text
 from platform_lib.names import ExitCode
 
 
@@ -81,7 +81,7 @@ class Answers(msgspec.Struct, frozen=True):
         """The answers of a whole batch."""
         shares = None if predictions.probabilities is None else predictions.probabilities.tolist()
         values = predictions.values.tolist()
-        return cls(predictions, values, tuple(map(class_name, predictions.classes)), shares, 0, len(values))
+        return cls(predictions, values, tuple(map(category_text, predictions.classes)), shares, 0, len(values))
 
     def part(self, start: int, stop: int) -> "Answers":
         """The answers of one request of the batch."""

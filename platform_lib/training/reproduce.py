@@ -1,4 +1,4 @@
-"""Train a registered version again from its record alone, and compare the metrics. `retraining` is the child process that trains."""
+"""Train a registered version again from its record alone, and compare the metrics. `reproduce_child` is the child process that trains."""
 
 import dataclasses
 import json

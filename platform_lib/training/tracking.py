@@ -13,7 +13,7 @@ import psutil
 from platform_lib.errors import PlatformError, ServiceError
 from platform_lib.lineage import DIRTY_FILES_TAG
 from platform_lib.names import ArtifactFile, VersionTag
-from platform_lib.registry.client import as_current_store, speaking
+from platform_lib.registry.client import as_current_store, mlflow_errors
 from platform_lib.registry.store import ARTIFACTS
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def open_run(plan: "Plan") -> Iterator[str]:
     import mlflow
 
     uri, client = plan.registry.uri, plan.registry.client
-    with speaking(uri):
+    with mlflow_errors(uri):
         experiment = experiment_id(plan.registry, plan.project.name, is_local=plan.is_local)
         run = client.create_run(experiment, run_name=plan.config.model.name, tags=_run_tags(plan))
     run_id: str = run.info.run_id
     # Only for the run's time: MLflow would tell the whole process, and its children by the environment.
     with as_current_store(uri):
         try:
-            with speaking(uri):
+            with mlflow_errors(uri):
                 client.log_batch(run_id, params=_params(plan))
                 client.log_text(run_id, plan.config_yaml, ArtifactFile.CONFIG)
                 mlflow.start_run(run_id=run_id)
@@ -105,7 +105,7 @@ def log_rows(plan: "Plan", run_id: str, parts: "Split") -> None:
         source=json.dumps({"uri": data.path}),
         profile=json.dumps({"num_rows": len(parts.table), "num_columns": len(data.columns), "target": data.target}),
     )
-    with speaking(plan.registry.uri):
+    with mlflow_errors(plan.registry.uri):
         plan.registry.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         plan.registry.client.log_batch(
             run_id, params=_as_params({f"rows.{name}": count for name, count in counts.items()})
@@ -121,7 +121,7 @@ def log_evaluation(plan: "Plan", run_id: str, evaluation: "Evaluation") -> None:
 
     now = int(time.time() * 1000)
     metrics = [Metric(name, float(value), now, 0) for name, value in evaluation.metrics.items() if value is not None]
-    with speaking(plan.registry.uri):
+    with mlflow_errors(plan.registry.uri):
         plan.registry.client.log_batch(run_id, metrics=metrics)
         plan.registry.client.log_text(run_id, msgspec.json.encode(evaluation).decode(), EVALUATION_FILE)
 
@@ -132,7 +132,7 @@ def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        with speaking(registry.uri):
+        with mlflow_errors(registry.uri):
             location = registry.client.get_run(run_id).info.artifact_uri
             try:
                 text = mlflow.artifacts.load_text(f"{location}/{EVALUATION_FILE}")
@@ -146,7 +146,7 @@ def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:
 
 def close_abandoned_runs(registry: "Registry", name: str) -> int:
     """End runs of this project whose process on this machine is gone: a kill -9 or a power cut left them RUNNING. Returns how many."""
-    with speaking(registry.uri):
+    with mlflow_errors(registry.uri):
         experiment = registry.client.get_experiment_by_name(name)
         if experiment is None:
             return 0
@@ -216,7 +216,7 @@ def _end(plan: "Plan", run_id: str, status: str, reason: str | None, trace: str 
     # A registry that died mid-training must not hide why the training ended.
     with suppress(Exception):
         mlflow.end_run(status)
-    with suppress(ServiceError), speaking(plan.registry.uri):
+    with suppress(ServiceError), mlflow_errors(plan.registry.uri):
         if reason:
             plan.registry.client.set_tag(run_id, REASON_TAG, reason[:5000])
         if trace:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from platform_lib.data.imports.plan import ImportPlan, ImportRequest, plan_import
-from platform_lib.data.imports.staging import place, require_place
+from platform_lib.data.imports.staging import check_destination, write_import
 from platform_lib.settings import Project
 
 TRAIN = """\
@@ -71,6 +71,6 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def import_file(project: Project, file: Path, **request: str | None) -> ImportPlan:
     """Plan an import and put it on disk, as the command does."""
     done = plan_import(project, ImportRequest(file=file, **request))  # type: ignore[arg-type]
-    require_place(project, done.contract.name)
-    place(project, done.contract, done.table)
+    check_destination(project, done.contract.name)
+    write_import(project, done.contract, done.table)
     return done

@@ -17,11 +17,11 @@ from platform_lib.errors import CheckFailed
 from platform_lib.model.artifact import Predictions, predict
 from platform_lib.model.reference_answers import (
     MOST_ROWS,
-    SampleAnswers,
+    ReferenceAnswers,
+    build_reference_answers,
     first_difference,
-    read_sample_answers,
-    sample_answers,
-    write_sample_answers,
+    read_reference_answers,
+    write_reference_answers,
 )
 from tests.serving.sample_models import CLASSIFICATION, REGRESSION, fitted, frame_of, rows
 
@@ -32,11 +32,11 @@ def classifier() -> Pipeline:
 
 
 @pytest.fixture(scope="module")
-def answers(classifier: Pipeline) -> SampleAnswers:
-    return sample_answers(classifier, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION)
+def answers(classifier: Pipeline) -> ReferenceAnswers:
+    return build_reference_answers(classifier, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION)
 
 
-def again(pipeline: Pipeline, answers: SampleAnswers) -> Predictions:
+def again(pipeline: Pipeline, answers: ReferenceAnswers) -> Predictions:
     return predict(pipeline, feature_frame(columns_from_rows(answers.rows, CLASSIFICATION), CLASSIFICATION))
 
 
@@ -48,7 +48,7 @@ def test_rows_as_sent_make_the_frame_that_they_came_from() -> None:
     pd.testing.assert_frame_equal(back[shown], frame[shown])
 
 
-def test_the_rows_show_every_gap_and_every_label_and_nothing_that_must_not_be_logged(answers: SampleAnswers) -> None:
+def test_the_rows_show_every_gap_and_every_label_and_nothing_that_must_not_be_logged(answers: ReferenceAnswers) -> None:
     assert len(answers.rows) == MOST_ROWS
     for name in ("age", "income", "vip", "town", "joined"):
         assert {row[name] is None for row in answers.rows} == {True, False}
@@ -59,8 +59,8 @@ def test_the_rows_show_every_gap_and_every_label_and_nothing_that_must_not_be_lo
 @pytest.mark.parametrize("contract", [CLASSIFICATION, REGRESSION], ids=lambda contract: contract.task)
 def test_the_same_pipeline_answers_the_same_after_a_way_through_the_file(contract: Any, tmp_path: Path) -> None:
     pipeline = fitted(contract)
-    write_sample_answers(sample_answers(pipeline, frame_of(rows(60), contract), contract), tmp_path)
-    kept = read_sample_answers(tmp_path)
+    write_reference_answers(build_reference_answers(pipeline, frame_of(rows(60), contract), contract), tmp_path)
+    kept = read_reference_answers(tmp_path)
     assert kept is not None
     given = predict(pipeline, feature_frame(columns_from_rows(kept.rows, contract), contract))
     assert first_difference(kept, given) is None
@@ -71,14 +71,14 @@ def test_a_model_without_telling_rows_has_none() -> None:
     columns = {**REGRESSION.columns, "score": msgspec.structs.replace(REGRESSION.columns["score"], nullable=False)}
     contract = msgspec.structs.replace(REGRESSION, columns=columns)
     frame = frame_of(rows(3), contract).assign(score=np.nan)
-    assert sample_answers(fitted(REGRESSION), frame, contract).rows == []
+    assert build_reference_answers(fitted(REGRESSION), frame, contract).rows == []
 
 
-def changed(answers: SampleAnswers, **change: Any) -> SampleAnswers:
+def changed(answers: ReferenceAnswers, **change: Any) -> ReferenceAnswers:
     return msgspec.structs.replace(answers, **change)
 
 
-def test_a_label_that_differs_is_named(classifier: Pipeline, answers: SampleAnswers) -> None:
+def test_a_label_that_differs_is_named(classifier: Pipeline, answers: ReferenceAnswers) -> None:
     other = ["yes" if answers.predictions[0] != "yes" else "no", *answers.predictions[1:]]
     assert first_difference(changed(answers, predictions=other), again(classifier, answers)) == (
         f"row 0 is answered {answers.predictions[0]!r} instead of {other[0]!r}"
@@ -87,7 +87,7 @@ def test_a_label_that_differs_is_named(classifier: Pipeline, answers: SampleAnsw
 
 @pytest.mark.parametrize(("factor", "is_same"), [(1 + 1e-8, False), (1 + 1e-11, True)], ids=["1e-8", "1e-11"])
 def test_a_probability_may_differ_by_the_last_digits_only(
-    factor: float, is_same: bool, classifier: Pipeline, answers: SampleAnswers
+    factor: float, is_same: bool, classifier: Pipeline, answers: ReferenceAnswers
 ) -> None:
     assert answers.probabilities is not None
     other = [[answers.probabilities[0][0] * factor, *answers.probabilities[0][1:]], *answers.probabilities[1:]]
@@ -107,13 +107,13 @@ def test_a_probability_may_differ_by_the_last_digits_only(
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_answers_of_another_form_differ(
-    change: dict[str, Any], words: str, classifier: Pipeline, answers: SampleAnswers
+    change: dict[str, Any], words: str, classifier: Pipeline, answers: ReferenceAnswers
 ) -> None:
     assert words in str(first_difference(changed(answers, **change), again(classifier, answers)))
 
 
 def test_a_number_differs_relative_to_its_size_and_nothing_counts_as_zero() -> None:
-    kept = SampleAnswers(rows=[{}] * 3, predictions=[1e6, -2.0, 1e-9])
+    kept = ReferenceAnswers(rows=[{}] * 3, predictions=[1e6, -2.0, 1e-9])
     assert first_difference(kept, Predictions(np.array([1e6 + 1e-5, -2.0, 3e-9]), None)) is None
     assert (
         first_difference(kept, Predictions(np.array([1e6, -2.00001, 1e-9]), None))
@@ -126,8 +126,8 @@ def test_a_number_differs_relative_to_its_size_and_nothing_counts_as_zero() -> N
 
 
 def test_a_version_of_before_has_no_answers_and_a_broken_file_is_refused(tmp_path: Path) -> None:
-    assert read_sample_answers(tmp_path) is None
+    assert read_reference_answers(tmp_path) is None
     for text in ("{", '{"rows": 3, "predictions": []}', "[]"):
         (tmp_path / "answers.json").write_text(text, encoding="utf-8")
         with pytest.raises(CheckFailed, match=r"answers\.json cannot be read"):
-            read_sample_answers(tmp_path)
+            read_reference_answers(tmp_path)

@@ -14,7 +14,7 @@ from platform_lib.data.contract import Column, DataContract, dump_contract
 from platform_lib.data.frame import feature_frame
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.model.artifact import LoadedModel, Predictions, file_sha256
-from platform_lib.model.reference_answers import SampleAnswers, sample_answers, write_sample_answers
+from platform_lib.model.reference_answers import ReferenceAnswers, build_reference_answers, write_reference_answers
 from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.example import example_row
@@ -129,10 +129,10 @@ def write_artifact(folder: Path, pipeline: Any, contract: DataContract = CLASSIF
     return file_sha256(folder / ArtifactFile.MODEL)
 
 
-def write_answers(folder: Path, pipeline: Pipeline, contract: DataContract = CLASSIFICATION) -> SampleAnswers:
+def write_answers(folder: Path, pipeline: Pipeline, contract: DataContract = CLASSIFICATION) -> ReferenceAnswers:
     """What training adds: its answers to sample rows."""
-    answers = sample_answers(pipeline, frame_of(rows(200, seed=5), contract), contract)
-    write_sample_answers(answers, folder)
+    answers = build_reference_answers(pipeline, frame_of(rows(200, seed=5), contract), contract)
+    write_reference_answers(answers, folder)
     return answers
 
 

@@ -17,11 +17,11 @@ from platform_lib.data.rows import Row, columns_of, rows_of
 from platform_lib.model.artifact import LoadedModel, Predictions, predict
 from platform_lib.model.profile import Profile, build_profile, parse_profile
 from platform_lib.model.reference_answers import (
-    SampleAnswers,
-    kept_answers,
-    read_sample_answers,
-    sample_answers,
-    write_sample_answers,
+    ReferenceAnswers,
+    build_reference_answers,
+    read_reference_answers,
+    stored_probe_answers,
+    write_reference_answers,
 )
 from platform_lib.registry.model_files import requirements
 from platform_lib.serving.fastpath.parity import difference_from
@@ -46,13 +46,13 @@ def profile(pipeline: Pipeline) -> Profile:
 
 
 @pytest.fixture(scope="module")
-def kept(pipeline: Pipeline, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> SampleAnswers:
+def kept(pipeline: Pipeline, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> ReferenceAnswers:
     """As they come out of an artifact."""
     folder = tmp_path_factory.mktemp("artifact")
-    write_sample_answers(
-        sample_answers(pipeline, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION, profile), folder
+    write_reference_answers(
+        build_reference_answers(pipeline, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION, profile), folder
     )
-    read = read_sample_answers(folder)
+    read = read_reference_answers(folder)
     assert read is not None
     return read
 
@@ -69,25 +69,25 @@ def unasked(pipeline: Pipeline) -> LoadedModel:
 
 
 def test_what_was_kept_is_what_the_pipeline_answers_to_check_rows_and_samples(
-    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+    pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
-    found = kept_answers(kept, CLASSIFICATION, profile)
+    found = stored_probe_answers(kept, CLASSIFICATION, profile)
     assert found is not None
     asked, answers = found
     assert len(asked) == len(answers) > len(kept.rows)
     assert difference_from(answers, loaded(pipeline).predict, asked, CLASSIFICATION) is None
 
 
-def test_answers_to_rows_that_are_made_otherwise_now_are_not_compared(profile: Profile, kept: SampleAnswers) -> None:
-    assert kept_answers(msgspec.structs.replace(kept, check=None), CLASSIFICATION, profile) is None
-    assert kept_answers(kept, CLASSIFICATION, None) is None
+def test_answers_to_rows_that_are_made_otherwise_now_are_not_compared(profile: Profile, kept: ReferenceAnswers) -> None:
+    assert stored_probe_answers(msgspec.structs.replace(kept, check=None), CLASSIFICATION, profile) is None
+    assert stored_probe_answers(kept, CLASSIFICATION, None) is None
     assert kept.check is not None
     moved = msgspec.structs.replace(kept.check, example=[*kept.check.example[:5], 0.123, *kept.check.example[6:]])
-    assert kept_answers(msgspec.structs.replace(kept, check=moved), CLASSIFICATION, profile) is None
+    assert stored_probe_answers(msgspec.structs.replace(kept, check=moved), CLASSIFICATION, profile) is None
 
 
 def test_with_the_libraries_of_training_the_pipeline_is_not_asked(
-    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+    pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     model = unasked(pipeline)
     choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)
@@ -96,7 +96,7 @@ def test_with_the_libraries_of_training_the_pipeline_is_not_asked(
 
 
 def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here(
-    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+    pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     assert kept.check is not None
     (label, shares), *others = kept.check.answers  # type: ignore[misc]
@@ -108,11 +108,11 @@ def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here
 
 
 def test_a_version_is_accepted_and_answers_without_pandas(
-    pipeline: Pipeline, profile: Profile, kept: SampleAnswers, tmp_path: Path
+    pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers, tmp_path: Path
 ) -> None:
     sha256 = write_artifact(tmp_path / "version", pipeline)
     (tmp_path / "version" / "profile.json").write_bytes(msgspec.json.encode(profile))
-    write_sample_answers(kept, tmp_path / "version")
+    write_reference_answers(kept, tmp_path / "version")
     (tmp_path / "version" / "requirements.txt").write_text("\n".join(requirements([])), encoding="utf-8")
     code = textwrap.dedent("""
         import sys
@@ -145,7 +145,7 @@ def test_a_version_is_accepted_and_answers_without_pandas(
 
 
 def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(
-    pipeline: Pipeline, profile: Profile, kept: SampleAnswers
+    pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     model = loaded(pipeline)
     choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)

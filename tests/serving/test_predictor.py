@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from platform_lib.data.contract import Column, DataContract
-from platform_lib.model.artifact import class_name, predict
+from platform_lib.model.artifact import category_text, predict
 from platform_lib.serving.models.example import example_row
 from platform_lib.serving.predictor import answer_rows, as_json
 from tests.conftest import REPOSITORY
@@ -91,7 +91,7 @@ def test_numbers_are_the_same_one_by_one_in_a_batch_and_offline(
     ids=repr,
 )
 def test_a_label_has_one_spelling(label: Any, text: str) -> None:
-    assert class_name(label) == text
+    assert category_text(label) == text
 
 
 def test_an_example_row_is_made_up_from_the_contract_where_none_was_kept(classifier: Pipeline, tmp_path: Path) -> None:

@@ -45,18 +45,18 @@ def import_command(
         from platform_lib.data.imports.plan import ImportRequest, plan_import, table_name
 
         request = ImportRequest(file=file, target=target, id=id_column, time=time_column, name=name, mode=mode or "new")  # type: ignore[arg-type]
-        staging.require_place(project, table_name(request))
+        staging.check_destination(project, table_name(request))
         plan = plan_import(project, request)
     if plan.existing is not None and mode is None:
         stdout().print(f"The table {plan.contract.name!r} is there already. What {file.name} would change:")
-        for line in plan.differences:
+        for line in plan.changes:
             stdout().print(f"  {line}")
         raise UsageError(
             f"the table {plan.contract.name!r} is there already, so nothing was changed. "
             "Say --replace to put the file in its place, --append to add its rows, or give another --name."
         )
     with working(f"writing {plan.contract.path}"):
-        staging.place(project, plan.contract, plan.table)
+        staging.write_import(project, plan.contract, plan.table)
     _print_account(plan, file)
 
 
@@ -197,7 +197,7 @@ def _print_account(plan: "ImportPlan", file: Path) -> None:
 
     from platform_lib.cli.console import stderr, stdout
 
-    account, contract = plan.account, plan.contract
+    report, contract = plan.report, plan.contract
     table = Table(
         "column",
         "role",
@@ -207,14 +207,14 @@ def _print_account(plan: "ImportPlan", file: Path) -> None:
         "why",
         box=None,
         title_justify="left",
-        title=f"{file.name}: {account.rows} rows",
+        title=f"{file.name}: {report.rows} rows",
     )
-    for column in account.columns:
+    for column in report.columns:
         table.add_row(column.name, column.role, column.type, str(column.missing), column.values, column.reason)
     stdout().print(table)
-    for note in account.notes:
+    for note in report.notes:
         stdout().print(f"- {note}")
-    for warning in account.warnings:
+    for warning in report.warnings:
         stderr().print(f"warning: {warning}", style="yellow")
     stdout().print(
         f"\nWritten: {contract.path} (under DVC), conf/data/{contract.name}.yaml; selected in conf/train.yaml."

@@ -1,4 +1,4 @@
-"""Read a CSV or Parquet file as it lies, into Arrow. CSV stays text, so that no type is guessed; `inference` decides types, `frame` applies them."""
+"""Read a CSV or Parquet file as it lies, into Arrow. CSV stays text, so that no type is guessed; `type_inference` decides types, `frame` applies them."""
 
 import csv
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What a second import of a table changes, and how the contract that people have edited lives on. Decides only; `importing` acts."""
+"""What a second import of a table changes, and how the contract that people have edited lives on. Decides only; `plan` acts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import msgspec
 from platform_lib.data.contract import MAX_CATEGORIES, Column, DataContract
 
 
-def differences(old: DataContract, new: DataContract, *, old_rows: int, new_rows: int) -> list[str]:
+def diff_contracts(old: DataContract, new: DataContract, *, old_rows: int, new_rows: int) -> list[str]:
     """Sentences on what differs between the table there is and the one that comes, limits as seen in the data."""
     found = [f"rows: {old_rows} → {new_rows}" if old_rows != new_rows else f"rows: {old_rows} in both"]
     for role in ("target", "id", "time", "task"):

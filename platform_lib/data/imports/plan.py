@@ -1,4 +1,4 @@
-"""`mlp data import`: turn a file into a table of the project and its contract. This module decides and writes nothing; `placing` puts it on disk."""
+"""`mlp data import`: turn a file into a table of the project and its contract. This module decides and writes nothing; `staging` puts it on disk."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from platform_lib.data.contract import Column, DataContract, Task
 from platform_lib.data.dataset import contract_path, dataset_path, find_contract
 from platform_lib.data.files.reading import RawTable, read_raw
 from platform_lib.data.imports import contract_diff
-from platform_lib.data.imports.report import Account, ColumnAccount, account_of, hashes_of, rows_text
+from platform_lib.data.imports.report import ColumnReport, ImportReport, build_report, hashes_of, rows_text
 from platform_lib.data.imports.target import checked_target
-from platform_lib.data.imports.type_inference import Inferred, as_type, infer_column, limits, type_of_arrow
+from platform_lib.data.imports.type_inference import InferredColumn, as_type, infer_column, limits, type_of_arrow
 from platform_lib.errors import UsageError
 from platform_lib.settings import Project
 
@@ -48,10 +48,10 @@ class ImportPlan:
 
     contract: DataContract
     table: pa.Table
-    account: Account
+    report: ImportReport
     existing: DataContract | None
     """The contract that is there already under this name."""
-    differences: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     """Sentences on what changes against the existing table."""
 
 
@@ -111,7 +111,7 @@ def _plan_whole(
     target = roles["target"]
     assert target is not None
     raw, without_target = _with_target(raw, target, request.file)
-    inferred: dict[str, Inferred] = {}
+    inferred: dict[str, InferredColumn] = {}
     empty: list[str] = []
     for column_name in raw.table.column_names:
         column = infer_column(raw.table.column(column_name), from_text=raw.from_text)
@@ -135,16 +135,16 @@ def _plan_whole(
     if not contract.features:
         raise UsageError(f"{request.file} has no column to learn from besides target, id and time; add at least one.")
     table = pa.table({column_name: column.values for column_name, column in inferred.items()})
-    account = account_of(contract, inferred, raw, empty=empty, without_target=without_target)
+    report = build_report(contract, inferred, raw, empty=empty, without_target=without_target)
     found: list[str] = []
     if existing is not None:
         old_rows, old_columns = _extent(project, existing)
-        found = contract_diff.differences(existing, contract, old_rows=old_rows, new_rows=table.num_rows)
+        found = contract_diff.diff_contracts(existing, contract, old_rows=old_rows, new_rows=table.num_rows)
         contract, kept = contract_diff.carried_over(
             existing, contract, left_out=set(old_columns) - set(existing.columns)
         )
-        account = account.with_notes(kept)
-    return ImportPlan(contract=contract, table=table, account=account, existing=existing, differences=found)
+        report = report.with_notes(kept)
+    return ImportPlan(contract=contract, table=table, report=report, existing=existing, changes=found)
 
 
 def _plan_append(project: Project, request: ImportRequest, existing: DataContract, raw: RawTable) -> ImportPlan:
@@ -194,7 +194,7 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
             )
         notes.append(f"Exact copies of rows that were there: {already} of the {rows} new ones; appended all the same.")
     columns = tuple(
-        ColumnAccount(
+        ColumnReport(
             name=n,
             role=contract_diff.role_of(contract, n),
             type=column.type,
@@ -204,9 +204,9 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
         )
         for n, column in contract.columns.items()
     )
-    account = Account(rows=table.num_rows, columns=columns, notes=(*notes, *widened), warnings=())
+    report = ImportReport(rows=table.num_rows, columns=columns, notes=(*notes, *widened), warnings=())
     found = [f"rows: {old.num_rows} → {table.num_rows} ({rows} appended)", *widened]
-    return ImportPlan(contract=contract, table=table, account=account, existing=existing, differences=found)
+    return ImportPlan(contract=contract, table=table, report=report, existing=existing, changes=found)
 
 
 def _roles(request: ImportRequest, existing: DataContract | None, names: list[str]) -> dict[str, str | None]:
@@ -249,7 +249,7 @@ def _with_target(raw: RawTable, target: str, file: Path, *, must_vary: bool = Tr
     return raw, missing
 
 
-def _check_roles(roles: dict[str, str | None], inferred: dict[str, Inferred], empty: list[str]) -> None:
+def _check_roles(roles: dict[str, str | None], inferred: dict[str, InferredColumn], empty: list[str]) -> None:
     for role in ("id", "time"):
         name = roles[role]
         if name in empty:
@@ -277,7 +277,9 @@ def _extent(project: Project, contract: DataContract) -> tuple[int, list[str]]:
 def _check_appended_target(table: pa.Table, contract: DataContract, file: Path) -> None:
     values = table.column(contract.target)
     distinct = int(pc.count_distinct(values).as_py())
-    whole = Inferred(column=contract.columns[contract.target], values=values, missing=0, distinct=distinct, reason="")
+    whole = InferredColumn(
+        column=contract.columns[contract.target], values=values, missing=0, distinct=distinct, reason=""
+    )
     checked_target(whole, contract.target, contract.task, file)
 
 

@@ -1,4 +1,4 @@
-"""The account of an import: per column what was inferred and why, and what a data scientist should know. Notices and warns, changes nothing."""
+"""The report of an import: per column what was inferred and why, and what a data scientist should know. Notices and warns, changes nothing."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from platform_lib.data.contract import DataContract
 from platform_lib.data.files.reading import RawTable
 from platform_lib.data.imports.contract_diff import limits_text, role_of
-from platform_lib.data.imports.type_inference import Inferred
+from platform_lib.data.imports.type_inference import InferredColumn
 from platform_lib.data.splits import mix
 
 _ID_NAME = re.compile(r"(^|[ _.-])(id|ids|uuid|guid|key|index|nr|no|number|rowid|unnamed: 0)$", re.IGNORECASE)
@@ -21,8 +21,8 @@ _MIN_ROWS_FOR_ID = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ColumnAccount:
-    """One column of the account."""
+class ColumnReport:
+    """One column of the report."""
 
     name: str
     role: str
@@ -36,22 +36,27 @@ class ColumnAccount:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
+class ImportReport:
     """What an import says about what it did."""
 
     rows: int
-    columns: tuple[ColumnAccount, ...]
+    columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def with_notes(self, notes: list[str]) -> "Account":
+    def with_notes(self, notes: list[str]) -> "ImportReport":
         """The same with further notes."""
         return replace(self, notes=(*self.notes, *notes))
 
 
-def account_of(
-    contract: DataContract, inferred: Mapping[str, Inferred], raw: RawTable, *, empty: list[str], without_target: int
-) -> Account:
+def build_report(
+    contract: DataContract,
+    inferred: Mapping[str, InferredColumn],
+    raw: RawTable,
+    *,
+    empty: list[str],
+    without_target: int,
+) -> ImportReport:
     """Say what was inferred from a whole table.
 
     Args:
@@ -73,7 +78,7 @@ def account_of(
         if markers := [marker for marker in raw.markers.get(name, ()) if marker]:
             parts.insert(1, f"missing is written {', '.join(repr(marker) for marker in markers)}")
         columns.append(
-            ColumnAccount(
+            ColumnReport(
                 name=name,
                 role=role_of(contract, name),
                 type=column.column.type,
@@ -93,7 +98,7 @@ def account_of(
             f"{rows_text(repeated)} with an id of {contract.id!r} that is there before; rows of one id fall on the same side of the split."
         )
     warnings = [*_identifiers(contract, inferred, rows), *_leaks(contract, inferred)]
-    return Account(rows=rows, columns=tuple(columns), notes=tuple(notes), warnings=tuple(warnings))
+    return ImportReport(rows=rows, columns=tuple(columns), notes=tuple(notes), warnings=tuple(warnings))
 
 
 def rows_text(count: int) -> str:
@@ -112,7 +117,7 @@ def hashes_of(table: pa.Table) -> NDArray[np.uint64]:
     return state
 
 
-def _values_text(column: Inferred) -> str:
+def _values_text(column: InferredColumn) -> str:
     if column.column.type == "datetime":
         span = pc.min_max(column.values).as_py()
         return f"{span['min']} … {span['max']}"
@@ -121,7 +126,7 @@ def _values_text(column: Inferred) -> str:
     return limits_text(column.column)
 
 
-def _identifiers(contract: DataContract, inferred: Mapping[str, Inferred], rows: int) -> list[str]:
+def _identifiers(contract: DataContract, inferred: Mapping[str, InferredColumn], rows: int) -> list[str]:
     found = []
     for name in contract.features:
         column = inferred[name]
@@ -136,7 +141,7 @@ def _identifiers(contract: DataContract, inferred: Mapping[str, Inferred], rows:
     return found
 
 
-def _leaks(contract: DataContract, inferred: Mapping[str, Inferred]) -> list[str]:
+def _leaks(contract: DataContract, inferred: Mapping[str, InferredColumn]) -> list[str]:
     target = inferred[contract.target]
     remedy = "Take it out, unless it is known before the target is."
     found = []
@@ -167,7 +172,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _is_renaming(column: Inferred, target: Inferred) -> bool:
+def _is_renaming(column: InferredColumn, target: InferredColumn) -> bool:
     if column.missing:
         return False
     pairs = pa.table({"value": column.values, "truth": target.values}).group_by(["value", "truth"]).aggregate([])

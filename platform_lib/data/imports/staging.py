@@ -1,7 +1,7 @@
 """Put an import on disk so that a stop at any moment leaves the old state, or one that the next command finishes.
 
 Everything is staged in `.mlp/import/` first; a journal, renamed into place last, marks the staging as complete. From then on the import is
-carried out by moves that can be repeated. `importing` decided what is put there.
+carried out by moves that can be repeated. `plan` decided what is put there.
 """
 
 import json
@@ -39,7 +39,7 @@ HEADER = """\
 """
 
 
-def require_place(project: Project, name: str) -> None:
+def check_destination(project: Project, name: str) -> None:
     """Check, before anything is read, that an import could be put on disk.
 
     Raises:
@@ -55,7 +55,7 @@ def require_place(project: Project, name: str) -> None:
         )
 
 
-def place(project: Project, contract: DataContract, table: pa.Table) -> None:
+def write_import(project: Project, contract: DataContract, table: pa.Table) -> None:
     """Write table and contract, put the table under DVC, and select it in conf/train.yaml.
 
     Raises:

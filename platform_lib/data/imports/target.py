@@ -1,4 +1,4 @@
-"""Whether a column can be the target of the project's task. Which task that is stands in pyproject.toml; `importing` asks."""
+"""Whether a column can be the target of the project's task. Which task that is stands in pyproject.toml; `plan` asks."""
 
 import dataclasses
 from pathlib import Path
@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from platform_lib.data.contract import Task
-from platform_lib.data.imports.type_inference import Inferred, limits
+from platform_lib.data.imports.type_inference import InferredColumn, limits
 from platform_lib.errors import UsageError
 
 MAX_CLASSES = 200
 
 
-def checked_target(target: Inferred, name: str, task: Task, file: Path) -> Inferred:
+def checked_target(target: InferredColumn, name: str, task: Task, file: Path) -> InferredColumn:
     """The target as the task needs it: labels listed for classes, a range for numbers.
 
     Raises:
@@ -27,7 +27,7 @@ def checked_target(target: Inferred, name: str, task: Task, file: Path) -> Infer
     return _classes(target, name) if task == "classification" else _numbers(target, name)
 
 
-def _numbers(target: Inferred, name: str) -> Inferred:
+def _numbers(target: InferredColumn, name: str) -> InferredColumn:
     kind = target.column.type
     if kind not in ("integer", "number"):
         example = target.values.drop_null()[0].as_py()
@@ -40,7 +40,7 @@ def _numbers(target: Inferred, name: str) -> Inferred:
     return target
 
 
-def _classes(target: Inferred, name: str) -> Inferred:
+def _classes(target: InferredColumn, name: str) -> InferredColumn:
     kind = target.column.type
     values = target.values
     if kind == "datetime":
@@ -70,7 +70,7 @@ def _classes(target: Inferred, name: str) -> Inferred:
     return dataclasses.replace(target, column=column, values=values, notices=(*target.notices, notice))
 
 
-def _not_classes(target: Inferred, name: str) -> UsageError:
+def _not_classes(target: InferredColumn, name: str) -> UsageError:
     example = target.values.drop_null()[0].as_py()
     return UsageError(
         f"the target {name!r} has {target.distinct} different values, such as {str(example)!r:.60}, but this project's task is classification, "

@@ -1,4 +1,4 @@
-"""Decide a column's type and limits from all of its values, and say why. `reading` gives the raw values; `importing` decides about the table."""
+"""Decide a column's type and limits from all of its values, and say why. `reading` gives the raw values; `plan` decides about the table."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ _OTHER_DATE = r"^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( |$)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Inferred:
+class InferredColumn:
     """What one column was found to be."""
 
     column: Column
@@ -44,7 +44,7 @@ class Inferred:
     """What people should know about it, each a clause without a full stop."""
 
 
-def infer_column(values: pa.ChunkedArray, *, from_text: bool) -> Inferred | None:
+def infer_column(values: pa.ChunkedArray, *, from_text: bool) -> InferredColumn | None:
     """Infer one column; None where it holds no value at all.
 
     Args:
@@ -74,7 +74,7 @@ def infer_column(values: pa.ChunkedArray, *, from_text: bool) -> Inferred | None
     if any("${" in str(value) or value == "???" for value in _few(values, kind, distinct)):
         notices.append("its values are not listed as allowed, since Hydra would read one as a reference")
     missing = values.null_count
-    return Inferred(
+    return InferredColumn(
         column=limits(values, kind, distinct),
         values=values,
         missing=missing,

@@ -7,9 +7,9 @@ from typing import Any
 
 from platform_lib.data.rows import Row, rows_of
 from platform_lib.model.artifact import LoadedModel, Predictions
-from platform_lib.model.probe_rows import Predict, check_rows
+from platform_lib.model.probe_rows import Predict, probe_rows
 from platform_lib.model.profile import Profile
-from platform_lib.model.reference_answers import SampleAnswers, kept_answers
+from platform_lib.model.reference_answers import ReferenceAnswers, stored_probe_answers
 from platform_lib.serving.fastpath.blocks import NotCovered
 from platform_lib.serving.fastpath.parity import difference, difference_from
 from platform_lib.serving.fastpath.plan import FastPath, plan
@@ -54,7 +54,7 @@ def choose(
     model: LoadedModel,
     example: Row,
     profile: Profile | None,
-    samples: SampleAnswers | None = None,
+    samples: ReferenceAnswers | None = None,
     *,
     same_libraries: bool = False,
 ) -> Choice:
@@ -77,10 +77,10 @@ def choose(
         log.warning("version %s of %s has no fast path", model.version, model.name, exc_info=err)
         return Choice(None, f"it could not be made ({type(err).__name__}).")
     if same_libraries and not fast.ordinary and samples is not None:
-        kept = kept_answers(samples, model.contract, profile)
+        kept = stored_probe_answers(samples, model.contract, profile)
         if kept is not None and difference_from(kept[1], fast.predict, kept[0], model.contract) is None:
             return Choice(fast, None)
-    rows = check_rows(model.contract, example, profile) + (rows_of(samples.rows, model.contract) if samples else [])
+    rows = probe_rows(model.contract, example, profile) + (rows_of(samples.rows, model.contract) if samples else [])
     found = difference(model.predict, fast.predict, rows, model.contract)
     if found is None:
         return Choice(fast, None)

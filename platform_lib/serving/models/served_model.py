@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from platform_lib.model.artifact import LoadedModel, Predictions
 from platform_lib.model.probe_rows import Predict
 from platform_lib.model.profile import Profile
-from platform_lib.model.reference_answers import SampleAnswers
+from platform_lib.model.reference_answers import ReferenceAnswers
 from platform_lib.serving.fastpath.selection import NOT_TRIED, Choice, answering
 from platform_lib.serving.models.service_time import Pace
 from platform_lib.serving.models.validation import Check
@@ -30,7 +30,7 @@ class ServedModel:
     """Bins of the rows it was trained on; None where they were not kept."""
     since: datetime
     """UTC."""
-    samples: SampleAnswers | None = None
+    samples: ReferenceAnswers | None = None
     """What the training process answered to real rows; None where it was not kept."""
     notes: tuple[str, ...] = ()
     """What differs from training, in words."""

@@ -12,7 +12,7 @@ from platform_lib.errors import CheckFailed, PlatformError, ServiceError, Untrus
 from platform_lib.model.artifact import LoadedModel, Predictions, load_artifact, read_profile
 from platform_lib.model.probe_rows import Predict
 from platform_lib.model.profile import Profile, parse_profile
-from platform_lib.model.reference_answers import SampleAnswers, first_difference, read_sample_answers
+from platform_lib.model.reference_answers import ReferenceAnswers, first_difference, read_reference_answers
 from platform_lib.names import ArtifactFile, VersionTag
 from platform_lib.serving.fastpath.selection import Choice, answering, choose
 from platform_lib.serving.light_imports import import_sklearn
@@ -41,7 +41,7 @@ class Accepted:
     example: dict[str, Any]
     sample: Predictions
     """Its answer to the example."""
-    samples: SampleAnswers | None
+    samples: ReferenceAnswers | None
     """What the training process answered to real rows; None where it was not kept."""
     profile: Profile | None
     choice: Choice
@@ -83,7 +83,7 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
         example = example_row(model.contract, folder)
         with _or_refused("files", folder):
             profile = _profile(folder)
-            samples = read_sample_answers(folder)
+            samples = read_reference_answers(folder)
     except OSError as err:
         raise ServiceError(f"the files of version {found.version} cannot be read: {err.strerror}.") from err
     choice = choose(
@@ -134,7 +134,7 @@ def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predic
         raise Refused("example", f"version {model.version} fails on its own example: {err}") from err
 
 
-def _check_parity(model: LoadedModel, samples: SampleAnswers, predict: Predict) -> None:
+def _check_parity(model: LoadedModel, samples: ReferenceAnswers, predict: Predict) -> None:
     """All rows in one call, as training asked for them: the sums of another batch may differ in their last bits."""
     try:
         difference = first_difference(samples, answer_rows(model, samples.rows, predict))

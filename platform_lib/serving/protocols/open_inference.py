@@ -9,7 +9,7 @@ import numpy as np
 
 from platform_lib.data.contract import Column, ColumnType, DataContract
 from platform_lib.data.rows import Rows
-from platform_lib.model.artifact import Predictions, class_name
+from platform_lib.model.artifact import Predictions, category_text
 from platform_lib.serving.protocols.rows import BodyError, decode
 from platform_lib.serving.protocols.tensor_decoder import RawTensor, TensorRows
 from platform_lib.serving.protocols.tensors import TEXT, array_bytes, text_bytes, values_from_bytes, values_from_json
@@ -241,7 +241,7 @@ def model_metadata(
     ]
     outputs: list[dict[str, Any]] = [{"name": PREDICTION, "datatype": target, "shape": [-1]}]
     if classes:
-        labels = [class_name(label) for label in classes]
+        labels = [category_text(label) for label in classes]
         outputs.append(
             {"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(labels)], "parameters": {"classes": labels}}
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from platform_lib.data.contract import LARGEST_INTEGER, LARGEST_NUMBER, Column, DataContract
-from platform_lib.model.artifact import class_name
+from platform_lib.model.artifact import category_text
 from platform_lib.serving.protocols.open_inference import column_datatype
 
 Schema = dict[str, Any]
@@ -173,7 +173,7 @@ def _shape() -> Schema:
 
 def answer_schema(contract: DataContract, classes: tuple[Any, ...]) -> Schema:
     """The answer of `POST /predict`."""
-    labels = [class_name(label) for label in classes]
+    labels = [category_text(label) for label in classes]
     value: Schema = {"type": "number"} if contract.task == "regression" else {"enum": list(classes)} if classes else {}
     model = {
         "type": "object",

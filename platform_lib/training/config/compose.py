@@ -1,4 +1,4 @@
-"""Compose a project's `conf/` with Hydra into one typed configuration. `problems` words what does not compose, `checks` judges what the values mean.
+"""Compose a project's `conf/` with Hydra into one typed configuration. `error_messages` explains what does not compose, `checks` judges what the values mean.
 
 The data contract is read as it lies, not by Hydra: a category such as `${x}` or a column named `???` is a text there, and nothing to resolve.
 """
@@ -94,7 +94,7 @@ def _hydra(conf: Path, settings: Sequence[Setting]) -> Any:
             finally:
                 GlobalHydra.instance().clear()
 
-        with error_messages.worded(conf, folder):
+        with error_messages.translate(conf, folder):
             chosen = [setting.text for setting in settings if setting.is_choice]
             values = [setting for setting in settings if not setting.is_choice]
             composed = run(chosen)

@@ -41,7 +41,7 @@ def load_yaml(path: Path, conf: Path) -> Any:
 
 
 @contextmanager
-def worded(conf: Path, folder: Path) -> Iterator[None]:
+def translate(conf: Path, folder: Path) -> Iterator[None]:
     """Turn errors of Hydra into ours.
 
     Args:

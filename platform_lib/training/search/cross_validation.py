@@ -1,4 +1,4 @@
-"""Fit and score one configuration on the folds of the training rows, in this process or in workers. What to try is `proposals`'."""
+"""Fit and score one configuration on the folds of the training rows, in this process or in workers. `sampler` decides what to try."""
 
 import signal
 import sys

@@ -29,7 +29,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class Suggestion:
     """One thing to try."""
 
     number: int
@@ -47,8 +47,8 @@ class Proposal:
         )
 
 
-class Proposals:
-    """A search's memory. Equal seeds, candidates and scores give equal proposals."""
+class Sampler:
+    """A search's memory. Equal seeds, candidates and scores give equal suggestions."""
 
     def __init__(self, candidates: Sequence[Candidate], *, greater_is_better: bool, seed: int) -> None:
         import optuna
@@ -69,40 +69,40 @@ class Proposals:
             enqueued = {_key(place, name): _place_of(value, candidate.space[name]) for name, value in known.items()}
             self._study.enqueue_trial({_CANDIDATE: place, **enqueued})
 
-    def next(self, count: int) -> list[Proposal]:
+    def next(self, count: int) -> list[Suggestion]:
         """Up to `count` things that were not tried before; fewer where the space holds no more."""
         import optuna
 
-        fresh: list[Proposal] = []
+        fresh: list[Suggestion] = []
         repeats = 0
         while len(fresh) < count and repeats < _MOST_REPEATS:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 asked = self._study.ask()
-                proposal = self._suggest(asked)
-            identity = repr((proposal.candidate.choices, sorted(proposal.params.items())))
+                suggestion = self._suggest(asked)
+            identity = repr((suggestion.candidate.choices, sorted(suggestion.params.items())))
             if identity in self._seen:
                 repeats += 1
                 self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
                 continue
             self._seen.add(identity)
-            fresh.append(proposal)
+            fresh.append(suggestion)
         return fresh
 
-    def tell(self, proposal: Proposal, value: float | None) -> None:
+    def tell(self, suggestion: Suggestion, value: float | None) -> None:
         """Report a score; None for a try that failed."""
         import optuna
 
         if value is None:
-            self._study.tell(proposal.number, state=optuna.trial.TrialState.FAIL)
+            self._study.tell(suggestion.number, state=optuna.trial.TrialState.FAIL)
         else:
-            self._study.tell(proposal.number, value)
+            self._study.tell(suggestion.number, value)
 
-    def _suggest(self, asked: "optuna.Trial") -> Proposal:
+    def _suggest(self, asked: "optuna.Trial") -> Suggestion:
         place = asked.suggest_categorical(_CANDIDATE, list(range(len(self._candidates))))
         candidate = self._candidates[place]
         params = {name: _value(asked, _key(place, name), dimension) for name, dimension in candidate.space.items()}
-        return Proposal(asked.number, candidate, params)
+        return Suggestion(asked.number, candidate, params)
 
 
 _CANDIDATE = "candidate"

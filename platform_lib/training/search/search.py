@@ -22,7 +22,7 @@ from platform_lib.training.config.compose import compose
 from platform_lib.training.config.overrides import parse_settings
 from platform_lib.training.search.cross_validation import FoldScore, build_pipeline, save_rows, score_folds, workers
 from platform_lib.training.search.folds import inner_folds
-from platform_lib.training.search.sampler import Candidate, Proposal, Proposals
+from platform_lib.training.search.sampler import Candidate, Sampler, Suggestion
 
 BATCH_TRIALS = 4
 """Tries proposed at once. Fixed, and not the number of workers, so that a search is the same on every machine."""
@@ -156,7 +156,7 @@ def search(
     started = time.monotonic()
     split = split_rows(load_dataset(project, config.data), config)
     folds = inner_folds(split.table[~split.held_out], split.train.truth, config)
-    proposals = Proposals(tried, greater_is_better=METRICS[metric].greater_is_better, seed=config.seed)
+    sampler = Sampler(tried, greater_is_better=METRICS[metric].greater_is_better, seed=config.seed)
     done: list[Trial] = []
     ended: End = "finished"
     with tempfile.TemporaryDirectory(prefix="mlp-sweep-", ignore_cleanup_errors=True) as folder, workers(jobs):
@@ -167,20 +167,20 @@ def search(
                 if timeout_s is not None and done and time.monotonic() - started > timeout_s:
                     ended = "timeout"
                     break
-                batch = proposals.next(min(BATCH_TRIALS, trials - len(done)))
+                batch = sampler.next(min(BATCH_TRIALS, trials - len(done)))
                 if not batch:
                     ended = "exhausted"
                     break
                 first = len(done)
                 parts: dict[int, list[FoldScore]] = {}
-                for part in score_folds(project, rows, [proposal.config for proposal in batch], len(folds), jobs):
+                for part in score_folds(project, rows, [suggestion.config for suggestion in batch], len(folds), jobs):
                     parts.setdefault(part.task, []).append(part)
                     if len(parts[part.task]) == len(folds):
                         trial = _trial(first + part.task + 1, batch[part.task], parts[part.task])
                         done.append(trial)
                         on_trial(trial)
                 for trial in sorted(done[first:], key=lambda trial: trial.number):
-                    proposals.tell(batch[trial.number - first - 1], None if trial.error else trial.mean)
+                    sampler.tell(batch[trial.number - first - 1], None if trial.error else trial.mean)
         except KeyboardInterrupt:
             ended = "interrupt"
     return SearchResult(
@@ -188,32 +188,32 @@ def search(
     )
 
 
-def _trial(number: int, proposal: Proposal, parts: Sequence[FoldScore]) -> Trial:
+def _trial(number: int, suggestion: Suggestion, parts: Sequence[FoldScore]) -> Trial:
     # Folds end in any order; sums of floats must not depend on it.
     scores = tuple(part.score for part in sorted(parts, key=lambda part: part.fold) if part.score is not None)
     error = next((part.error for part in parts if part.error is not None), None)
     if error is None and not scores:
-        error = f"{proposal.candidate.config.gate.metric} is undefined on every fold: bring more rows, or choose another metric"
+        error = f"{suggestion.candidate.config.gate.metric} is undefined on every fold: bring more rows, or choose another metric"
     return Trial(
         number=number,
-        choices=proposal.candidate.choices,
-        params=proposal.params,
+        choices=suggestion.candidate.choices,
+        params=suggestion.params,
         scores=scores,
         error=error,
         seconds=sum(part.seconds for part in parts),
-        overrides=_overrides(proposal),
+        overrides=_overrides(suggestion),
     )
 
 
-def _overrides(proposal: Proposal) -> tuple[str, ...]:
+def _overrides(suggestion: Suggestion) -> tuple[str, ...]:
     """What composes this configuration in `mlp train`."""
-    kept = [text for text in proposal.candidate.overrides if not text.lstrip("~+").startswith(("search.", "search="))]
-    named = proposal.candidate.config.model.params
+    kept = [text for text in suggestion.candidate.overrides if not text.lstrip("~+").startswith(("search.", "search="))]
+    named = suggestion.candidate.config.model.params
     return (
         *kept,
         *(
             f"{'' if name in named else '+'}model.params.{name}={as_override(value)}"
-            for name, value in proposal.params.items()
+            for name, value in suggestion.params.items()
         ),
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from platform_lib.errors import ServiceError
-from platform_lib.registry.client import speaking
+from platform_lib.registry.client import mlflow_errors
 from platform_lib.registry.loading import open_registry
 from platform_lib.settings import Project, Settings, is_local_registry
 from platform_lib.training import tracking
@@ -78,7 +78,7 @@ class _Record:
             tracking.STARTED_TAG: repr(psutil.Process().create_time()),
             "mlflow.source.name": project.package,
         }
-        with speaking(registry.uri):
+        with mlflow_errors(registry.uri):
             self._experiment = tracking.experiment_id(
                 registry, project.name, is_local=is_local_registry(project, registry.uri)
             )
@@ -96,7 +96,7 @@ class _Record:
             registry.client.log_batch(self.run_id, params=tracking._as_params(values))
 
     def log_trial(self, trial: Trial) -> None:
-        with speaking(self._registry.uri):
+        with mlflow_errors(self._registry.uri):
             name = " ".join([*trial.choices.values(), f"try {trial.number}"])
             tags = {**self._tags, PARENT_TAG: self.run_id, KIND_TAG: "try", BEST_TAG: " ".join(trial.overrides)}
             if trial.error:
@@ -112,7 +112,7 @@ class _Record:
             self._registry.client.set_terminated(run.info.run_id, "FAILED" if trial.error else "FINISHED")
 
     def log_result(self, result: SearchResult) -> None:
-        with speaking(self._registry.uri):
+        with mlflow_errors(self._registry.uri):
             self._registry.client.set_tag(self.run_id, ENDED_TAG, result.ended)
             if result.best is not None:
                 self._registry.client.set_tag(self.run_id, BEST_TAG, " ".join(result.best.overrides))
@@ -122,7 +122,7 @@ class _Record:
 
     def end(self, status: str, reason: str | None) -> None:
         # A store that died meanwhile must not hide why the search ended.
-        with suppress(ServiceError), speaking(self._registry.uri):
+        with suppress(ServiceError), mlflow_errors(self._registry.uri):
             if reason:
                 self._registry.client.set_tag(self.run_id, tracking.REASON_TAG, reason[:5000])
             self._registry.client.set_terminated(self.run_id, status)

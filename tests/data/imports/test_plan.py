@@ -76,7 +76,7 @@ def test_a_late_value_decides_as_much_as_an_early_one(plan: Callable[..., Import
     assert done.contract.columns["a"].type == "string"
     assert (
         "mixed: 300000 of 300001 values are numbers, but 'unknown' in row 300000 is not, so all are text"
-        in done.account.columns[0].reason
+        in done.report.columns[0].reason
     )
 
 
@@ -85,7 +85,7 @@ def test_each_marker_of_a_missing_value_is_missing_and_said(plan: Callable[..., 
     done = plan(rows_of(["1", marker, "3", "4"]))
 
     assert done.table.column("a").to_pylist() == [1, None, 3, 4]
-    assert (f"missing is written {marker!r}" in done.account.columns[0].reason) == bool(marker)
+    assert (f"missing is written {marker!r}" in done.report.columns[0].reason) == bool(marker)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_each_marker_of_a_missing_value_is_missing_and_said(plan: Callable[..., 
     ids=["semicolons", "decimal-commas", "tabs", "bars", "white-space", "empty-column", "no-target", "duplicates"],
 )
 def test_what_was_handled_is_said(plan: Callable[..., ImportPlan], content: str, said: str) -> None:
-    assert said in plan(content).account.notes
+    assert said in plan(content).report.notes
 
 
 def test_a_semicolon_file_is_read_like_a_comma_file(plan: Callable[..., ImportPlan]) -> None:
@@ -136,7 +136,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(plan: Callable[..., ImportPlan])
     ids=["infinite", "constant", "codes", "large", "dates", "interpolation"],
 )
 def test_a_column_s_oddity_is_said_beside_it(plan: Callable[..., ImportPlan], values: list[str], notice: str) -> None:
-    assert notice in plan(rows_of(values)).account.columns[0].reason
+    assert notice in plan(rows_of(values)).report.columns[0].reason
 
 
 def test_infinite_values_become_missing(plan: Callable[..., ImportPlan]) -> None:
@@ -163,7 +163,7 @@ def test_what_looks_like_an_identifier_is_warned_about_and_stays(
 ) -> None:
     done = plan(rows_of(values).replace("a,", f"{column},", 1))
 
-    assert [f"{column!r} looks like an identifier" in text for text in done.account.warnings] == [True] * warned
+    assert [f"{column!r} looks like an identifier" in text for text in done.report.warnings] == [True] * warned
     assert done.contract.features == (column,)
 
 
@@ -186,7 +186,7 @@ def test_a_feature_that_gives_the_target_away_is_warned_about(
 
     done = plan_import(project, ImportRequest(file=file, target="y"))
 
-    assert [text.split(" Take it out")[0] for text in done.account.warnings] == ([warned] if warned else [])
+    assert [text.split(" Take it out")[0] for text in done.report.warnings] == ([warned] if warned else [])
 
 
 def test_whole_numbers_in_a_float_column_are_classes(bare: Project, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_rows_of_one_id_are_said(plan: Callable[..., ImportPlan]) -> None:
 
     assert (
         "1 row with an id of 'k' that is there before; rows of one id fall on the same side of the split."
-        in done.account.notes
+        in done.report.notes
     )
 
 

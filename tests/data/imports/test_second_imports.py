@@ -43,7 +43,7 @@ def edit(project: Project, **columns: Column | None) -> DataContract:
 def test_the_difference_is_listed(table: Project, write: Callable[..., Path]) -> None:
     file = write("k,size,kind,new,y\nk1,0.5,a,1,p\nk2,2,c,2,r\nk3,,a,3,p\nk4,4,c,4,r\nk5,9,c,5,r\n")
 
-    found = plan_import(table, ImportRequest(file=file)).differences
+    found = plan_import(table, ImportRequest(file=file)).changes
 
     assert found == [
         "rows: 4 → 5",
@@ -66,7 +66,7 @@ def test_the_difference_is_listed(table: Project, write: Callable[..., Path]) ->
     ids=["removed", "range", "gaps"],
 )
 def test_a_change_is_said(table: Project, write: Callable[..., Path], content: str, change: str) -> None:
-    assert change in plan_import(table, ImportRequest(file=write(content))).differences
+    assert change in plan_import(table, ImportRequest(file=write(content))).changes
 
 
 def test_append_adds_the_rows_and_widens_the_contract(table: Project, write: Callable[..., Path]) -> None:
@@ -180,8 +180,8 @@ def test_replace_keeps_what_people_decided(table: Project, write: Callable[..., 
     assert columns["k"] == Column(type="string", log=False)
     assert columns["size"] == Column(type="integer", nullable=True, min=0, max=100)
     assert columns["kind"] == Column(type="string", allowed=["a", "b", "z"])
-    assert "size keeps from the contract: nullable, range 0 … 100." in done.account.notes
-    assert "k keeps from the contract: log: false." in done.account.notes
+    assert "size keeps from the contract: nullable, range 0 … 100." in done.report.notes
+    assert "k keeps from the contract: log: false." in done.report.notes
     assert parquet.read_metadata(table.data_dir / "table.parquet").num_rows == 5
 
 
@@ -229,7 +229,7 @@ def test_replace_with_a_new_column_moves_no_row(bare: Project, write: Callable[.
 
     assert sides(bare) == before
     assert np.mean(list(before.values())) not in (0, 1)
-    assert "The key stays as it was, so that no row changes its side of the hold-out." in done.account.notes
+    assert "The key stays as it was, so that no row changes its side of the hold-out." in done.report.notes
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_replace_with_a_new_column_moves_no_row(bare: Project, write: Callable[.
 def test_a_replacement_that_moves_rows_says_so(
     table: Project, write: Callable[..., Path], content: str, said: str | None
 ) -> None:
-    notes = plan_import(table, ImportRequest(file=write(content), mode="replace")).account.notes
+    notes = plan_import(table, ImportRequest(file=write(content), mode="replace")).report.notes
 
     assert [note for note in notes if "hold-out" in note] == ([said] if said else [])
 

@@ -12,7 +12,7 @@ import yaml
 
 from platform_lib.data.dataset import find_contract, load_dataset, selected_name
 from platform_lib.data.dvc import data_hash, tracked_md5
-from platform_lib.data.imports.staging import finish_interrupted, require_place, staging_folder
+from platform_lib.data.imports.staging import check_destination, finish_interrupted, staging_folder
 from platform_lib.errors import UsageError
 from platform_lib.settings import Project
 from tests.data.conftest import TRAIN, import_file, snapshot
@@ -98,7 +98,7 @@ def test_an_import_that_could_not_be_placed_is_refused_at_once(
     before = snapshot(bare.root)
 
     with pytest.raises(UsageError) as caught:
-        require_place(bare, "table")
+        check_destination(bare, "table")
 
     assert str(caught.value).replace("\\", "/") == sentence.format(root=bare.root.as_posix())
     assert snapshot(bare.root) == before

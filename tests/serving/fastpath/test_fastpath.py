@@ -53,7 +53,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
 from platform_lib.data.rows import rows_of
-from platform_lib.model.probe_rows import check_rows
+from platform_lib.model.probe_rows import probe_rows
 from platform_lib.model.profile import parse_profile
 from platform_lib.project.transformers import DateParts
 from platform_lib.serving.fastpath.parity import difference
@@ -91,7 +91,7 @@ def fit(pipeline: Pipeline, kind: str, seed: int = 0) -> Pipeline:
 def proven(pipeline: Pipeline, contract: DataContract = CLASSIFICATION) -> FastPath:
     """The fast path, after it was compared on check rows and on rows it was not fitted on."""
     fast = plan(pipeline, contract)
-    asked = check_rows(contract, rows_of([example_row(contract)], contract)[0], None)
+    asked = probe_rows(contract, rows_of([example_row(contract)], contract)[0], None)
     if contract is CLASSIFICATION:
         asked += rows_of(rows(40, seed=99), contract)
     assert difference(loaded(pipeline, contract).predict, fast.predict, asked, contract) is None
@@ -392,8 +392,8 @@ def test_check_rows_have_every_edge_and_values_of_the_profile() -> None:
     from platform_lib.model.profile import build_profile
 
     profile = parse_profile(build_profile(data(), predict(fitted(), data()), CLASSIFICATION))
-    asked = check_rows(CLASSIFICATION, example(), profile)
-    assert asked == check_rows(CLASSIFICATION, example(), profile)
+    asked = probe_rows(CLASSIFICATION, example(), profile)
+    assert asked == probe_rows(CLASSIFICATION, example(), profile)
     by_column = dict(zip(CLASSIFICATION.features, (set(values) for values in zip(*asked, strict=True)), strict=True))
     assert {None, 7.0, -(10**12)} <= by_column["age"]
     assert {"no such category", None, "Bern", "Zug"} <= by_column["town"]

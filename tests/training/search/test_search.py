@@ -24,7 +24,7 @@ from platform_lib.training.config.schema import (
 )
 from platform_lib.training.search import cross_validation
 from platform_lib.training.search.folds import inner_folds
-from platform_lib.training.search.sampler import Candidate, Proposals
+from platform_lib.training.search.sampler import Candidate, Sampler
 from platform_lib.training.search.search import Trial, as_override, candidates, search
 from platform_lib.training.steps import split_rows
 
@@ -167,7 +167,7 @@ def test_one_group_cannot_be_folded() -> None:
         _folds(table, _config(method="group", column="person"))
 
 
-# Proposals
+# Sampler
 
 
 def _candidate(space: dict[str, SearchDimension], **params: Any) -> Candidate:
@@ -181,40 +181,38 @@ COUNT = SearchDimension(type="int", low=1, high=9, log=True)
 
 
 def test_the_first_try_is_what_the_files_say() -> None:
-    proposals = Proposals(
+    sampler = Sampler(
         [_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT}, depth=[2, 3], share=0.25, count=4)],
         greater_is_better=True,
         seed=0,
     )
-    (first,) = proposals.next(1)
+    (first,) = sampler.next(1)
     assert first.params == {"depth": [2, 3], "share": 0.25, "count": 4}
     assert first.config.model.params == first.params
 
 
 def test_values_stay_within_their_ranges_and_types() -> None:
-    proposals = Proposals(
-        [_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT})], greater_is_better=True, seed=0
-    )
-    for proposal in proposals.next(30):
-        assert proposal.params["depth"] in [1, None, [2, 3]]
-        assert 0 <= proposal.params["share"] <= 1
-        assert isinstance(proposal.params["count"], int) and 1 <= proposal.params["count"] <= 9
+    sampler = Sampler([_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT})], greater_is_better=True, seed=0)
+    for suggestion in sampler.next(30):
+        assert suggestion.params["depth"] in [1, None, [2, 3]]
+        assert 0 <= suggestion.params["share"] <= 1
+        assert isinstance(suggestion.params["count"], int) and 1 <= suggestion.params["count"] <= 9
 
 
 def test_nothing_is_proposed_twice_and_an_exhausted_space_ends() -> None:
-    proposals = Proposals([_candidate({"depth": DEPTH})], greater_is_better=True, seed=0)
-    assert len(proposals.next(10)) == 3
-    assert proposals.next(10) == []
+    sampler = Sampler([_candidate({"depth": DEPTH})], greater_is_better=True, seed=0)
+    assert len(sampler.next(10)) == 3
+    assert sampler.next(10) == []
 
 
 def test_the_search_moves_towards_better_values() -> None:
     for greater_is_better in (True, False):
-        proposals = Proposals([_candidate({"share": SHARE})], greater_is_better=greater_is_better, seed=0)
+        sampler = Sampler([_candidate({"share": SHARE})], greater_is_better=greater_is_better, seed=0)
         for _ in range(10):
-            for proposal in proposals.next(4):
-                distance = abs(proposal.params["share"] - 0.7)
-                proposals.tell(proposal, -distance if greater_is_better else distance)
-        assert np.mean([abs(p.params["share"] - 0.7) for p in proposals.next(10)]) < 0.2  # by chance 0.29
+            for suggestion in sampler.next(4):
+                distance = abs(suggestion.params["share"] - 0.7)
+                sampler.tell(suggestion, -distance if greater_is_better else distance)
+        assert np.mean([abs(p.params["share"] - 0.7) for p in sampler.next(10)]) < 0.2  # by chance 0.29
 
 
 # The search
@@ -248,10 +246,8 @@ def test_the_same_seed_gives_the_same_result(project: Project) -> None:
 
 
 def test_another_seed_proposes_others() -> None:
-    one, other = (
-        Proposals([_candidate({"share": SHARE})], greater_is_better=True, seed=seed).next(3) for seed in (0, 1)
-    )
-    assert [proposal.params for proposal in one] != [proposal.params for proposal in other]
+    one, other = (Sampler([_candidate({"share": SHARE})], greater_is_better=True, seed=seed).next(3) for seed in (0, 1))
+    assert [suggestion.params for suggestion in one] != [suggestion.params for suggestion in other]
 
 
 @pytest.mark.slow
