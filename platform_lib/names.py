@@ -63,7 +63,7 @@ class Port:
     PREFECT: Final = 4200
 
 
-class Metric:
+class MetricName:
     """Metrics of the model server, as Prometheus has them: dashboards and alert rules ask for these names."""
 
     REQUESTS: Final = "mlp_requests_total"

@@ -53,7 +53,7 @@ def create_slow_app() -> Any:
     """Create the real application around the slow model, for uvicorn."""
     from platform_lib.serving.http.app import create_app
     from platform_lib.serving.models.served_model import LoaderState, ServedModel
-    from platform_lib.serving.models.service_time import Pace
+    from platform_lib.serving.models.service_time import ServiceTime
 
     model = SlowModel(name="slow", version="1", pipeline=None, contract=CONTRACT, sha256="")
     example = {"x": 1.0}
@@ -65,7 +65,7 @@ def create_slow_app() -> Any:
         sample=sample,
         profile=None,
         since=datetime.now(UTC),
-        pace=Pace(0.0, ROW_S),
+        service_time=ServiceTime(0.0, ROW_S),
     )
 
     class Fixed:

@@ -12,7 +12,7 @@ from platform_lib.registry.versions import Moved, Registry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Canary:
+class CanaryRecord:
     """The canary that the registry names."""
 
     record: VersionRecord
@@ -30,7 +30,7 @@ def find_role(registry: Registry, name: str, alias: str) -> VersionRecord | None
         return None
 
 
-def find_canary(registry: Registry, name: str) -> Canary | None:
+def find_canary(registry: Registry, name: str) -> CanaryRecord | None:
     """The canary, None where there is none."""
     record = find_role(registry, name, Alias.CANARY)
     if record is None:
@@ -43,10 +43,12 @@ def find_canary(registry: Registry, name: str) -> Canary | None:
         since = datetime.fromisoformat(record.tags.get(VersionTag.CANARY_SINCE, "")).astimezone(UTC)
     except ValueError:
         since = None
-    return Canary(record=record, percent=percent, since=since)
+    return CanaryRecord(record=record, percent=percent, since=since)
 
 
-def start_canary(registry: Registry, record: VersionRecord, percent: float, *, force: bool = False) -> Canary | None:
+def start_canary(
+    registry: Registry, record: VersionRecord, percent: float, *, force: bool = False
+) -> CanaryRecord | None:
     """Let a version answer a share of the requests, or change its share.
 
     Args:
@@ -100,7 +102,7 @@ def end_canary(registry: Registry, name: str) -> VersionRecord:
     return record
 
 
-def end_of_champion(registry: Registry, champion: VersionRecord) -> Canary | None:
+def end_of_champion(registry: Registry, champion: VersionRecord) -> CanaryRecord | None:
     """End what a version was beside the champion, now that it is the champion.
 
     Returns:

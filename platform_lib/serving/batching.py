@@ -26,7 +26,7 @@ _BATCH_S = 0.05
 _MOST_ROWS = 2_000
 
 
-Digest = Callable[[ServedModel, dict[str, Sequence[Any]], Sequence[Any]], Any]
+Summarize = Callable[[ServedModel, dict[str, Sequence[Any]], Sequence[Any]], Any]
 """From a version, the columns of a batch and its answers to whatever `on_answers` needs of them."""
 
 
@@ -49,7 +49,7 @@ class Waiting(msgspec.Struct, eq=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CompletedBatch:
     """What was answered together."""
 
     served: ServedModel
@@ -59,8 +59,8 @@ class Batch:
     answers: Answers
     bodies: Sequence[Any]
     """One a request."""
-    digest: Any
-    """What `digest` made of the batch."""
+    summary: Any
+    """What `summarize` made of the batch."""
     seconds: float
 
 
@@ -68,15 +68,19 @@ class Batcher:
     """One event loop's. `submit` is all that its users need."""
 
     def __init__(
-        self, limits: Limits, admission: Admission, on_answers: Callable[[Batch], None], digest: Digest = nothing
+        self,
+        limits: Limits,
+        admission: Admission,
+        on_answers: Callable[[CompletedBatch], None],
+        summarize: Summarize = nothing,
     ) -> None:
         """Prepare.
 
         Args:
             on_answers: Called in the loop with each batch, before its requests are answered.
-            digest: Called with each batch where the model is; for what would take too long in the loop.
+            summarize: Called with each batch where the model is; for what would take too long in the loop.
         """
-        self._digest = digest
+        self._summarize = summarize
         self._limits, self._admission, self._on_answers = limits, admission, on_answers
         self._quick: list[Waiting] = []
         self._slow: deque[Waiting] = deque()
@@ -95,8 +99,8 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         waiting = Waiting(served, rows, write, loop.create_future(), about)
-        pace = served.pace
-        if pace is not None and pace.seconds(len(rows)) <= _ON_LOOP_S:
+        service_time = served.service_time
+        if service_time is not None and service_time.seconds(len(rows)) <= _ON_LOOP_S:
             if not self._quick:
                 loop.call_soon(self._answer_quick)
             self._quick.append(waiting)
@@ -110,7 +114,7 @@ class Batcher:
     def _answer_quick(self) -> None:
         requests, self._quick = self._quick, []
         for batch in _batches(requests, _ON_LOOP_S):
-            self._finish(batch, _compute_each(batch, self._digest))
+            self._finish(batch, _compute_each(batch, self._summarize))
 
     def _start_slow(self) -> None:
         while self._slow and self._running < self._limits.concurrency:
@@ -118,7 +122,7 @@ class Batcher:
             if not batch:
                 return
             self._running += 1
-            future = self._admission.in_thread(lambda batch=batch: _compute_each(batch, self._digest))  # type: ignore[misc]
+            future = self._admission.in_thread(lambda batch=batch: _compute_each(batch, self._summarize))  # type: ignore[misc]
             future.add_done_callback(lambda done, batch=batch: self._slow_done(batch, done))  # type: ignore[misc]
 
     def _next_slow(self) -> list[Waiting]:
@@ -134,7 +138,7 @@ class Batcher:
         self._slow = deque(waiting for waiting in self._slow if id(waiting) not in taken)
         return batch
 
-    def _slow_done(self, requests: list[Waiting], done: "asyncio.Future[list[Batch | _Failure]]") -> None:
+    def _slow_done(self, requests: list[Waiting], done: "asyncio.Future[list[CompletedBatch | _Failure]]") -> None:
         self._running -= 1
         for waiting in requests:
             self._leave(waiting)
@@ -156,15 +160,15 @@ class Batcher:
         if not waiting.future.done():
             waiting.future.set_exception(self._admission.late())
 
-    def _finish(self, requests: Sequence[Waiting], outcomes: "Iterable[Batch | _Failure]") -> None:
+    def _finish(self, requests: Sequence[Waiting], outcomes: "Iterable[CompletedBatch | _Failure]") -> None:
         for outcome in outcomes:
             if isinstance(outcome, _Failure):
                 for waiting in outcome.requests:
                     if not waiting.future.done():
                         waiting.future.set_exception(outcome.error)
                 continue
-            if (pace := outcome.served.pace) is not None:
-                pace.took(outcome.answers.stop, outcome.seconds)
+            if (service_time := outcome.served.service_time) is not None:
+                service_time.record(outcome.answers.stop, outcome.seconds)
             try:
                 self._on_answers(outcome)
             except Exception as err:  # a bug of ours must not leave its requests without an answer
@@ -188,8 +192,8 @@ def _batches(requests: Sequence[Waiting], seconds: float) -> Iterator[list[Waiti
     for waiting in requests:
         groups.setdefault(id(waiting.served), []).append(waiting)
     for group in groups.values():
-        pace = group[0].served.pace
-        most = min(pace.rows_within(seconds), _MOST_ROWS) if pace is not None else 1
+        service_time = group[0].served.service_time
+        most = min(service_time.rows_within(seconds), _MOST_ROWS) if service_time is not None else 1
         batch: list[Waiting] = []
         rows = 0
         for waiting in group:
@@ -201,17 +205,17 @@ def _batches(requests: Sequence[Waiting], seconds: float) -> Iterator[list[Waiti
         yield batch
 
 
-def _compute_each(requests: Sequence[Waiting], digest: Digest) -> list[Batch | _Failure]:
+def _compute_each(requests: Sequence[Waiting], summarize: Summarize) -> list[CompletedBatch | _Failure]:
     """The whole batch at once, or each alone where something in it fails, so that no request fails for another's rows."""
     try:
-        return [_compute(requests, digest)]
+        return [_compute(requests, summarize)]
     except Exception as err:
         if len(requests) == 1:
             return [_Failure(requests, err)]
-    return [outcome for waiting in requests for outcome in _compute_each([waiting], digest)]
+    return [outcome for waiting in requests for outcome in _compute_each([waiting], summarize)]
 
 
-def _compute(requests: Sequence[Waiting], digest: Digest) -> Batch:
+def _compute(requests: Sequence[Waiting], summarize: Summarize) -> CompletedBatch:
     start = time.perf_counter()
     served = requests[0].served
     rows = joined([waiting.rows for waiting in requests])
@@ -227,5 +231,5 @@ def _compute(requests: Sequence[Waiting], digest: Digest) -> Batch:
         stop_row = start_row + len(waiting.rows)
         bodies.append(waiting.write(served, answers.part(start_row, stop_row)))
         start_row = stop_row
-    found = digest(served, columns, answers.values)
-    return Batch(served, requests, columns, answers, bodies, found, time.perf_counter() - start)
+    summary = summarize(served, columns, answers.values)
+    return CompletedBatch(served, requests, columns, answers, bodies, summary, time.perf_counter() - start)

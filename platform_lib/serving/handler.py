@@ -15,7 +15,7 @@ from starlette.types import Receive
 from platform_lib.data.rows import Rows, rows_of
 from platform_lib.errors import UsageError
 from platform_lib.serving.auth.access import Access
-from platform_lib.serving.batching import Batch, Batcher
+from platform_lib.serving.batching import Batcher, CompletedBatch
 from platform_lib.serving.limits import Admission, Limits, TooLate
 from platform_lib.serving.models.served_model import ServedModel, Source, ready_model
 from platform_lib.serving.predictor import Answers, ModelFailed
@@ -23,7 +23,7 @@ from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols.rows import BodyError
 from platform_lib.serving.request_log.recorder import LoggedModel, RequestLog
 from platform_lib.serving.rollout.canary import Canary
-from platform_lib.serving.rollout.roles import Roles
+from platform_lib.serving.rollout.controller import RolloutController
 from platform_lib.serving.telemetry.metrics import ServerMetrics
 from platform_lib.serving.telemetry.tracing import describe_request
 from platform_lib.serving.transport.request_body import BodyReader
@@ -70,14 +70,14 @@ class Exchange:
         access: Access,
         metrics: ServerMetrics | None = None,
         request_log: RequestLog | None = None,
-        roles: Roles | None = None,
+        rollout: RolloutController | None = None,
     ) -> None:
-        self.source, self.access, self.metrics, self.request_log, self.roles = (
+        self.source, self.access, self.metrics, self.request_log, self.rollout = (
             source,
             access,
             metrics,
             request_log,
-            roles,
+            rollout,
         )
         self.bodies = BodyReader(limits)
         self._limits, self._admission = limits, admission
@@ -119,7 +119,7 @@ class Exchange:
             if self.request_log:
                 await self.request_log.room()
             about = _About(request_id, caller.name, protocol, start)
-            canary = self.roles.canary if self.roles else None
+            canary = self.rollout.canary if self.rollout else None
             if canary is not None and canary.takes(headers, request_id):
                 written, served = await self._with_canary(canary, served, body, read, write, about)
             else:
@@ -200,7 +200,7 @@ class Exchange:
             )
         return asked, asked.rows if asked.is_checked else rows_of(asked.rows, served.model.contract)  # type: ignore[arg-type, return-value]
 
-    def _keep(self, batch: Batch) -> None:
+    def _keep(self, batch: CompletedBatch) -> None:
         now = time.perf_counter()
         served, answers = batch.served, batch.answers
         if self.metrics:
@@ -218,10 +218,10 @@ class Exchange:
             self.request_log.batch(
                 self._logged_model(served, answers), requests, batch.columns, answers.values, answers.shares
             )
-        if self.roles:
-            self.roles.compare(batch)
+        if self.rollout:
+            self.rollout.compare(batch)
 
-    def _count_answers(self, metrics: ServerMetrics, batch: Batch, now: float) -> None:
+    def _count_answers(self, metrics: ServerMetrics, batch: CompletedBatch, now: float) -> None:
         model, version = batch.served.model.name, batch.served.model.version
         protocols: dict[str, tuple[list[float], list[int]]] = {}
         for waiting in batch.requests:
@@ -230,8 +230,8 @@ class Exchange:
             rows.append(len(waiting.rows))
         for protocol, (seconds, rows) in protocols.items():
             metrics.answered(protocol, model, version, seconds, rows)
-        if batch.digest is not None and (bins := metrics.bins(version)):
-            bins.add(batch.digest)
+        if batch.summary is not None and (bins := metrics.bins(version)):
+            bins.add(batch.summary)
 
     def _binned(self, served: ServedModel, columns: Mapping[str, Sequence[Any]], values: Sequence[Any]) -> Any:
         """How a batch's rows are spread over the reference profile's bins, found where the model is asked."""

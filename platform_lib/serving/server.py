@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import NotFound, ServiceError, UsageError
 from platform_lib.registry.reference import Reference, parse_reference
-from platform_lib.serving.models.registry_client import open_lookup
+from platform_lib.serving.models.registry_client import open_registry_client
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
 from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import wants_tracing
@@ -65,13 +65,13 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         tracking_uri=uri,
         project_root=str(project.root) if project else None,
         metrics=options.metrics_port is not None,
-        first_look_s=60.0 if options.workers > 1 else 0.0,
+        first_poll_s=60.0 if options.workers > 1 else 0.0,
         **options.settings,
     )
     open_access(worker)
     wants_tracing()  # says here, once, what is wrong with the environment
     listener = open_listener(options.host, options.port)
-    watch = ChampionWatch(open_lookup(uri), reference.name) if worker.metrics else None
+    watch = ChampionWatch(open_registry_client(uri), reference.name) if worker.metrics else None
     try:
         port = listener.getsockname()[1]
         url = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
@@ -114,9 +114,9 @@ def _allow_many_connections() -> None:
 
 
 def _prepare(uri: str, reference: Reference) -> None:
-    lookup = open_lookup(uri)
-    lookup.prepare(reference)
-    lookup.close()
+    client = open_registry_client(uri)
+    client.prepare(reference)
+    client.close()
 
 
 def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> int:

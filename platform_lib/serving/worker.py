@@ -47,7 +47,7 @@ class WorkerOptions:
     """Place of the request log: a folder or `s3://bucket/prefix`."""
     log_policy: Literal["drop", "block"] = "drop"
     metrics: bool = False
-    first_look_s: float = 0.0
+    first_poll_s: float = 0.0
     """How long a worker waits for its model before it takes requests, so that one of several is not asked before it can answer."""
     max_body_mib: float = 16.0
     max_rows: int = 10_000
@@ -121,11 +121,11 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     """
     from platform_lib.serving.http.app import create_app
     from platform_lib.serving.models.loader import ModelLoader
-    from platform_lib.serving.models.registry_client import open_lookup
+    from platform_lib.serving.models.registry_client import open_registry_client
     from platform_lib.serving.models.validation import Check
     from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
     from platform_lib.serving.rollout.canary import CanaryRule
-    from platform_lib.serving.rollout.roles import Roles
+    from platform_lib.serving.rollout.controller import RolloutController
     from platform_lib.serving.telemetry.metrics import ServerMetrics
     from platform_lib.serving.telemetry.tracing import Tracing, wants_tracing
 
@@ -148,7 +148,11 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
             metrics.leaves(alias)
         elif metrics and served is not None:
             metrics.serves(
-                served.model.name, served.model.version, alias, served.profile, is_fast=served.choice.fast is not None
+                served.model.name,
+                served.model.version,
+                alias,
+                served.profile,
+                is_fast=served.selection.fast is not None,
             )
 
     def on_swap(served: "ServedModel") -> None:
@@ -158,7 +162,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
                 served.model.version,
                 reference.alias or "",
                 served.profile,
-                is_fast=served.choice.fast is not None,
+                is_fast=served.selection.fast is not None,
             )
         if loader.current is None:
             # What is loaded by now stays: a collection that walks through all of it would hold requests up for a tenth of a second.
@@ -167,16 +171,16 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
             gc.set_threshold(_GARBAGE_OBJECTS)
             on_ready(served)
 
-    lookup = open_lookup(options.tracking_uri)
+    client = open_registry_client(options.tracking_uri)
     types: dict[str, Any] = {
         "package": project.package if project else None,
         "trusted_types": project.trusted_types if project else (),
-        "on_refusal": lambda refusal: metrics.refused(reference.name, refusal.check) if metrics else None,
+        "on_rejection": lambda rejection: metrics.refused(reference.name, rejection.check) if metrics else None,
     }
-    roles = None
+    rollout = None
     if reference.alias == Alias.CHAMPION:
-        roles = Roles(
-            lookup,
+        rollout = RolloutController(
+            client,
             reference.name,
             lambda: loader.current,
             rule=CanaryRule(max_failures=options.canary_max_failures / 100),
@@ -185,11 +189,11 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
             **types,
         )
     loader = ModelLoader(
-        lookup,
+        client,
         reference,
         poll_s=options.poll_s,
         on_swap=on_swap,
-        after_look=roles.look if roles else lambda: None,
+        after_poll=rollout.poll if rollout else lambda: None,
         **types,
     )
     settings = LogSettings(place=options.log, policy=options.log_policy) if options.log else None
@@ -200,13 +204,13 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         loader.start()
-        await anyio.to_thread.run_sync(loader.wait_for_first_look, options.first_look_s)
+        await anyio.to_thread.run_sync(loader.wait_for_first_poll, options.first_poll_s)
         try:
             yield
         finally:
             loader.close(timeout_s=1.0)
-            if roles:
-                roles.close()
+            if rollout:
+                rollout.close()
             if request_log:
                 request_log.close()
             if tracing:
@@ -218,7 +222,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         access=access,
         metrics=metrics,
         request_log=request_log,
-        roles=roles,
+        rollout=rollout,
         running=running,
     )
     return tracing.wrap(app) if tracing else app

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from platform_lib.names import Alias, ArtifactFile, ExitCode, Header, Metric, Port, SharedOutputs, VersionTag
+from platform_lib.names import Alias, ArtifactFile, ExitCode, Header, MetricName, Port, SharedOutputs, VersionTag
 from tests.conftest import REPOSITORY
 
 
@@ -40,7 +40,7 @@ def test_the_reference_lists_the_ports() -> None:
 
 
 def test_the_reference_lists_the_metrics_that_dashboards_and_alerts_ask_for() -> None:
-    assert set(constants(Metric)) <= set(first_cells("Metrics"))
+    assert set(constants(MetricName)) <= set(first_cells("Metrics"))
 
 
 def test_the_reference_names_the_headers() -> None:

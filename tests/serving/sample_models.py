@@ -18,7 +18,7 @@ from platform_lib.model.reference_answers import ReferenceAnswers, build_referen
 from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.example import example_row
-from platform_lib.serving.models.registry_client import Found
+from platform_lib.serving.models.registry_client import ResolvedVersion
 from platform_lib.serving.models.served_model import LoaderState, ServedModel
 from platform_lib.serving.predictor import answer_rows
 from platform_lib.training.features import standard_features
@@ -136,7 +136,7 @@ def write_answers(folder: Path, pipeline: Pipeline, contract: DataContract = CLA
     return answers
 
 
-class FolderLookup:
+class FolderRegistry:
     """A registry of folders, for the loader alone: versions, aliases, and switches to break it."""
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ class FolderLookup:
     def prepare(self, reference: Reference) -> None:
         pass
 
-    def find(self, reference: Reference, *, known_version: str | None) -> Found | None:
+    def find(self, reference: Reference, *, known_version: str | None) -> ResolvedVersion | None:
         if self.down:
             raise ServiceError("the registry does not answer.")
         version = reference.version or getattr(self, str(reference.alias))
@@ -172,7 +172,9 @@ class FolderLookup:
             self.fetched.append(version)
             return folder
 
-        return Found(name="people", version=version, tags={"mlp.model_sha256": sha256, **self.tags}, fetch=fetch)
+        return ResolvedVersion(
+            name="people", version=version, tags={"mlp.model_sha256": sha256, **self.tags}, fetch=fetch
+        )
 
     def tag_of(self, reference: Reference, tag: str) -> str | None:
         if self.down:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from platform_lib.serving.batching import Batch, Batcher
+from platform_lib.serving.batching import Batcher, CompletedBatch
 from platform_lib.serving.limits import Admission, Limits
 from platform_lib.serving.models.served_model import ServedModel
-from platform_lib.serving.models.service_time import Pace, measure
+from platform_lib.serving.models.service_time import ServiceTime, measure
 from platform_lib.serving.predictor import Answers, ModelFailed
 from platform_lib.serving.problems import Problem
 from tests.serving.http.test_app import Broken
@@ -41,7 +41,7 @@ class Counted:
 def served(model: Callable[[Any], Any], call_s: float | None, version: str = "1") -> ServedModel:
     made = FixedSource(loaded(Broken(model), REGRESSION, version)).current
     assert made is not None
-    return replace(made, pace=None if call_s is None else Pace(call_s, 0.0))
+    return replace(made, service_time=None if call_s is None else ServiceTime(call_s, 0.0))
 
 
 def row(score: float) -> list[tuple[Any, ...]]:
@@ -53,7 +53,9 @@ def values(_served: ServedModel, answers: Answers) -> list[float]:
 
 
 def run(
-    scenario: Callable[[Batcher], Any], limits: Limits | None = None, seen: Callable[[Batch], None] = lambda batch: None
+    scenario: Callable[[Batcher], Any],
+    limits: Limits | None = None,
+    seen: Callable[[CompletedBatch], None] = lambda batch: None,
 ) -> Any:
     async def inside() -> Any:
         bounds = limits or Limits()
@@ -190,7 +192,7 @@ def test_a_model_that_gives_too_few_answers_has_failed() -> None:
 
 
 def test_a_bug_in_keeping_reaches_the_caller() -> None:
-    def broken(_batch: Batch) -> None:
+    def broken(_batch: CompletedBatch) -> None:
         raise RuntimeError("bug")
 
     answers, _ = run(lambda batcher: ask(batcher, served(Counted(), QUICK), [0.1]), seen=broken)
@@ -198,17 +200,17 @@ def test_a_bug_in_keeping_reaches_the_caller() -> None:
 
 
 def test_pace_follows_what_answers_really_take() -> None:
-    pace = Pace(0.001, 0.0001)
-    assert pace.seconds(10) == pytest.approx(0.002)
-    assert pace.rows_within(0.002) == 10
+    service_time = ServiceTime(0.001, 0.0001)
+    assert service_time.seconds(10) == pytest.approx(0.002)
+    assert service_time.rows_within(0.002) == 10
     for _ in range(50):
-        pace.took(10, 0.02)
-    assert pace.seconds(10) == pytest.approx(0.02, rel=0.01)
-    assert pace.rows_within(0.001) == 1
+        service_time.record(10, 0.02)
+    assert service_time.seconds(10) == pytest.approx(0.02, rel=0.01)
+    assert service_time.rows_within(0.001) == 1
 
 
 def test_pace_is_measured_with_one_row_and_with_many() -> None:
     counts: list[int] = []
-    pace = measure(lambda rows: counts.append(len(rows)), ROW)
+    service_time = measure(lambda rows: counts.append(len(rows)), ROW)
     assert set(counts) == {1, 64}
-    assert pace.seconds(1) < 1
+    assert service_time.seconds(1) < 1

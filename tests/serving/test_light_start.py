@@ -25,7 +25,7 @@ from platform_lib.model.reference_answers import (
 )
 from platform_lib.registry.model_files import requirements
 from platform_lib.serving.fastpath.parity import difference_from
-from platform_lib.serving.fastpath.selection import answering, choose
+from platform_lib.serving.fastpath.selection import prediction_function, select_fast_path
 from platform_lib.serving.models.example import example_row
 from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from tests.conftest import REPOSITORY
@@ -90,9 +90,9 @@ def test_with_the_libraries_of_training_the_pipeline_is_not_asked(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     model = unasked(pipeline)
-    choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)
-    assert choice.fast is not None, choice.reason
-    assert choose(model, EXAMPLE, profile, kept, same_libraries=False).fast is None
+    selection = select_fast_path(model, EXAMPLE, profile, kept, same_libraries=True)
+    assert selection.fast is not None, selection.reason
+    assert select_fast_path(model, EXAMPLE, profile, kept, same_libraries=False).fast is None
 
 
 def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here(
@@ -103,8 +103,8 @@ def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here
     forged = msgspec.structs.replace(
         kept, check=msgspec.structs.replace(kept.check, answers=[(f"not {label}", shares), *others])
     )
-    assert choose(loaded(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is not None
-    assert choose(unasked(pipeline), EXAMPLE, profile, forged, same_libraries=True).is_mismatch
+    assert select_fast_path(loaded(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is not None
+    assert select_fast_path(unasked(pipeline), EXAMPLE, profile, forged, same_libraries=True).is_mismatch
 
 
 def test_a_version_is_accepted_and_answers_without_pandas(
@@ -117,19 +117,19 @@ def test_a_version_is_accepted_and_answers_without_pandas(
     code = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from platform_lib.serving.models.validation import accept
-        from platform_lib.serving.fastpath.selection import answering
-        from platform_lib.serving.models.registry_client import Found
+        from platform_lib.serving.models.validation import validate
+        from platform_lib.serving.fastpath.selection import prediction_function
+        from platform_lib.serving.models.registry_client import ResolvedVersion
 
         folder, sha256 = sys.argv[1:]
-        found = Found(name="people", version="1", tags={"mlp.model_sha256": sha256}, fetch=lambda target: Path(folder))
-        accepted = accept(found, Path(folder), package=None, trusted_types=())
-        assert accepted.choice.fast is not None, accepted.choice.reason
-        columns = {name: [value] for name, value in accepted.example.items()}
-        predict = answering(accepted.model, accepted.choice)
+        found = ResolvedVersion(name="people", version="1", tags={"mlp.model_sha256": sha256}, fetch=lambda target: Path(folder))
+        validated = validate(found, Path(folder), package=None, trusted_types=())
+        assert validated.selection.fast is not None, validated.selection.reason
+        columns = {name: [value] for name, value in validated.example.items()}
+        predict = prediction_function(validated.model, validated.selection)
         light = predict(columns)
         assert not {"pandas", "pyarrow"} & set(sys.modules), "pandas or pyarrow was imported"
-        heavy = accepted.model.predict(columns)
+        heavy = validated.model.predict(columns)
         assert "pandas" in sys.modules
         assert light.values.tolist() == heavy.values.tolist()
         print("same")
@@ -148,16 +148,16 @@ def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     model = loaded(pipeline)
-    choice = choose(model, EXAMPLE, profile, kept, same_libraries=True)
-    assert choice.fast is not None
+    selection = select_fast_path(model, EXAMPLE, profile, kept, same_libraries=True)
+    assert selection.fast is not None
 
     def refuses(_block: Any) -> Any:
         raise ValueError("no")
 
-    refusing = replace(choice, fast=replace(choice.fast, answer=refuses))
+    refusing = replace(selection, fast=replace(selection.fast, answer=refuses))
     columns = columns_of([EXAMPLE], CLASSIFICATION.features)
     expected = predict(pipeline, feature_frame(columns, CLASSIFICATION))
-    assert answering(model, refusing)(columns).values.tolist() == expected.values.tolist()
+    assert prediction_function(model, refusing)(columns).values.tolist() == expected.values.tolist()
 
 
 def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:

@@ -216,10 +216,10 @@ from platform_lib.registry.reference import Reference
 from platform_lib.serving import running
 from platform_lib.serving.http.app import create_app
 from platform_lib.serving.models.loader import ModelLoader
-from platform_lib.serving.models.registry_client import open_lookup
+from platform_lib.serving.models.registry_client import open_registry_client
 import platform_lib.serving.worker, platform_lib.serving.predict_file, uvicorn
-loader = ModelLoader(open_lookup(sys.argv[1]), Reference("sample-model", alias="champion"), package="sample_model")
-loader.look()
+loader = ModelLoader(open_registry_client(sys.argv[1]), Reference("sample-model", alias="champion"), package="sample_model")
+loader.poll()
 create_app(loader)
 assert loader.current is not None, loader.state
 print(sorted({name.split(".")[0] for name in sys.modules} & {"mlflow", "prefect", "pulumi", "optuna", "hydra", "dvc", "pandera"}))

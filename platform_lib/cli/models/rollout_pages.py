@@ -12,14 +12,14 @@ from platform_lib.names import Alias
 
 if TYPE_CHECKING:
     from platform_lib.registry.reference import VersionRecord
-    from platform_lib.registry.roles import Canary
+    from platform_lib.registry.roles import CanaryRecord
     from platform_lib.registry.versions import Moved, Registry
     from platform_lib.serving.request_log.comparison import LogComparison, Side
 
 _SOON = "Servers that follow the champion take it up within one poll (2 seconds by default)."
 
 
-def canary_started(record: "VersionRecord", percent: float, before: "Canary | None", *, as_json: bool) -> None:
+def canary_started(record: "VersionRecord", percent: float, before: "CanaryRecord | None", *, as_json: bool) -> None:
     """A version is the canary from now on."""
     until_now = None if before is None else before.record.version
     if as_json:
@@ -53,7 +53,7 @@ def ended(record: "VersionRecord", alias: str, *, as_json: bool) -> None:
         click.echo(f"{record.name} version {record.version} is no longer the {alias}. {what} within one poll.")
 
 
-def note_canary(canary: "Canary | None") -> None:
+def note_canary(canary: "CanaryRecord | None") -> None:
     """Another version is the canary still, whatever the champion is."""
     if canary is not None:
         click.echo(f"note: version {canary.record.version} stays the canary; `mlp canary abort` ends it.", err=True)
@@ -169,7 +169,7 @@ def ask_server(url: str) -> dict[str, Any]:
     return said
 
 
-def _compared(champion: "VersionRecord", canary: "Canary", place: str) -> "LogComparison | None":
+def _compared(champion: "VersionRecord", canary: "CanaryRecord", place: str) -> "LogComparison | None":
     from platform_lib.serving.request_log.comparison import compare_logged
     from platform_lib.serving.request_log.files import LogFolder
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platform_lib.infra.monitoring.alert_rules import alert
-from platform_lib.names import Metric
+from platform_lib.names import MetricName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,10 +39,10 @@ def model_rules(
         autoscaler: Its HorizontalPodAutoscaler, by default named as the model.
     """
     scope = f'namespace="{namespace}",service="{model}"'
-    requests = f"sum(rate({Metric.REQUESTS}{{{scope}}}[5m]))"
-    failures = f'sum(rate({Metric.REQUESTS}{{{scope},code=~"5.."}}[5m]))'
-    served = f'max by (namespace, model, version) ({Metric.MODEL_INFO}{{{scope},alias!~"canary|shadow"}} == 1)'
-    champion = f"max by (namespace, model, version) ({Metric.CHAMPION_INFO}{{{scope}}})"
+    requests = f"sum(rate({MetricName.REQUESTS}{{{scope}}}[5m]))"
+    failures = f'sum(rate({MetricName.REQUESTS}{{{scope},code=~"5.."}}[5m]))'
+    served = f'max by (namespace, model, version) ({MetricName.MODEL_INFO}{{{scope},alias!~"canary|shadow"}} == 1)'
+    champion = f"max by (namespace, model, version) ({MetricName.CHAMPION_INFO}{{{scope}}})"
     replicas = f'namespace="{namespace}",horizontalpodautoscaler="{autoscaler or model}"'
     rules = [
         alert(
@@ -71,7 +71,7 @@ def model_rules(
         ),
         alert(
             "ModelSlow",
-            f"histogram_quantile(0.99, sum by (le) (rate({Metric.SECONDS}_bucket{{{scope}}}[5m]))) > {thresholds.latency_p99_s}",
+            f"histogram_quantile(0.99, sum by (le) (rate({MetricName.SECONDS}_bucket{{{scope}}}[5m]))) > {thresholds.latency_p99_s}",
             "10m",
             "warning",
             f"One answer in a hundred of {model} takes {{{{ $value | humanizeDuration }}}} or more.",
@@ -79,7 +79,7 @@ def model_rules(
         ),
         alert(
             "ModelSaturated",
-            f"max(avg_over_time({Metric.IN_FLIGHT}{{{scope}}}[5m])) > {thresholds.in_flight}",
+            f"max(avg_over_time({MetricName.IN_FLIGHT}{{{scope}}}[5m])) > {thresholds.in_flight}",
             "10m",
             "warning",
             f"A replica of {model} holds {{{{ $value | humanize }}}} requests at the same time.",
@@ -95,7 +95,7 @@ def model_rules(
         ),
         alert(
             "ModelVersionRefused",
-            f"sum(increase({Metric.REFUSED}{{{scope}}}[15m])) > 0",
+            f"sum(increase({MetricName.REFUSED}{{{scope}}}[15m])) > 0",
             "1m",
             "warning",
             f"{model} refused a version that was promoted.",
@@ -103,7 +103,7 @@ def model_rules(
         ),
         alert(
             "ModelCanaryOff",
-            f"max by (version) ({Metric.CANARY_OFF}{{{scope}}}) == 1",
+            f"max by (version) ({MetricName.CANARY_OFF}{{{scope}}}) == 1",
             "1m",
             "warning",
             f"{model} has switched off its canary, version {{{{ $labels.version }}}}.",
@@ -111,7 +111,7 @@ def model_rules(
         ),
         alert(
             "ModelLogDrops",
-            f"sum(increase({Metric.LOG_DROPPED}{{{scope}}}[10m])) > 0",
+            f"sum(increase({MetricName.LOG_DROPPED}{{{scope}}}[10m])) > 0",
             "1m",
             "warning",
             f"The request log of {model} lost {{{{ $value | humanize }}}} rows in ten minutes.",

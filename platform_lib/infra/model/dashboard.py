@@ -1,7 +1,7 @@
 """What the dashboard of one model endpoint shows. `dashboards` lays it out; `model_alerts` calls people."""
 
 from platform_lib.infra.monitoring.dashboards import Panel, Query, dashboard
-from platform_lib.names import Metric
+from platform_lib.names import MetricName
 
 
 def model_panels(model: str, namespace: str) -> list[Panel]:
@@ -12,13 +12,16 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
     """
     scope = f'namespace="{namespace}",service="{model}"'
     pods = f'namespace="{namespace}",pod=~"{model}-.*",container="server"'
-    requests, seconds = f"rate({Metric.REQUESTS}{{{scope}}}[5m])", f"rate({Metric.SECONDS}_bucket{{{scope}}}[5m])"
-    failures = f'rate({Metric.REQUESTS}{{{scope},code=~"5.."}}[5m])'
-    answered = f'sum by (version) ({Metric.MODEL_INFO}{{{scope},alias!~"canary|shadow"}} == 1)'
-    beside = f'sum by (alias, version) ({Metric.MODEL_INFO}{{{scope},alias=~"canary|shadow"}} == 1)'
-    compared = f'rate({Metric.COMPARED}{{{scope},result=~"same|differs"}}[5m])'
-    differing = f'rate({Metric.COMPARED}{{{scope},result="differs"}}[5m])'
-    predicted = f'rate({Metric.FEATURE_BIN}{{{scope},feature=~"prediction( of the model)?"}}[5m])'
+    requests, seconds = (
+        f"rate({MetricName.REQUESTS}{{{scope}}}[5m])",
+        f"rate({MetricName.SECONDS}_bucket{{{scope}}}[5m])",
+    )
+    failures = f'rate({MetricName.REQUESTS}{{{scope},code=~"5.."}}[5m])'
+    answered = f'sum by (version) ({MetricName.MODEL_INFO}{{{scope},alias!~"canary|shadow"}} == 1)'
+    beside = f'sum by (alias, version) ({MetricName.MODEL_INFO}{{{scope},alias=~"canary|shadow"}} == 1)'
+    compared = f'rate({MetricName.COMPARED}{{{scope},result=~"same|differs"}}[5m])'
+    differing = f'rate({MetricName.COMPARED}{{{scope},result="differs"}}[5m])'
+    predicted = f'rate({MetricName.FEATURE_BIN}{{{scope},feature=~"prediction( of the model)?"}}[5m])'
     return [
         Panel(
             title="Requests per second",
@@ -45,7 +48,7 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         ),
         Panel(
             title="Requests in flight",
-            queries=(Query(f"{Metric.IN_FLIGHT}{{{scope}}}", "{{pod}}"),),
+            queries=(Query(f"{MetricName.IN_FLIGHT}{{{scope}}}", "{{pod}}"),),
             description="A replica; alert ModelSaturated watches this.",
             width=8,
         ),
@@ -54,7 +57,7 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
             queries=(
                 Query(answered, "version {{version}}"),
                 Query(beside, "{{alias}} {{version}}"),
-                Query(f"max by (version) ({Metric.CHAMPION_INFO}{{{scope}}})", "champion {{version}}"),
+                Query(f"max by (version) ({MetricName.CHAMPION_INFO}{{{scope}}})", "champion {{version}}"),
             ),
             description="Replicas by version, canary and shadow, and the registry's champion; alert ModelNotChampion compares them.",
             kind="stat",
@@ -77,7 +80,7 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         Panel(
             title="Failures that the champion covered",
             queries=(
-                Query(f"sum by (version) (rate({Metric.CANARY_FAILURES}{{{scope}}}[5m]))", "version {{version}}"),
+                Query(f"sum by (version) (rate({MetricName.CANARY_FAILURES}{{{scope}}}[5m]))", "version {{version}}"),
             ),
             description="Requests that the canary could not answer; alert ModelCanaryOff watches what comes of them.",
             unit="reqps",
@@ -97,7 +100,7 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         ),
         Panel(
             title="Rows per second",
-            queries=(Query(f"sum by (version) (rate({Metric.ROWS}_sum{{{scope}}}[5m]))", "version {{version}}"),),
+            queries=(Query(f"sum by (version) (rate({MetricName.ROWS}_sum{{{scope}}}[5m]))", "version {{version}}"),),
             description="Rows that were asked for, over all requests.",
             unit="rowsps",
             width=8,
@@ -111,7 +114,7 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         ),
         Panel(
             title="Rows that the request log lost",
-            queries=(Query(f"sum(increase({Metric.LOG_DROPPED}{{{scope}}}[10m]))", "lost in 10 minutes"),),
+            queries=(Query(f"sum(increase({MetricName.LOG_DROPPED}{{{scope}}}[10m]))", "lost in 10 minutes"),),
             description="Alert ModelLogDrops watches this.",
             width=8,
         ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from platform_lib.names import Metric
+from platform_lib.names import MetricName
 
 PROMETHEUS = "kube-prometheus-stack-prometheus"
 """Service of Prometheus in the monitoring namespace."""
@@ -36,7 +36,7 @@ def request_rate_scaling(
     Args:
         requests_per_s: What one replica should have.
     """
-    query = f'sum(rate({Metric.REQUESTS}{{namespace="{namespace}",service="{model}"}}[1m]))'
+    query = f'sum(rate({MetricName.REQUESTS}{{namespace="{namespace}",service="{model}"}}[1m]))'
     address = f"http://{PROMETHEUS}.{monitoring_namespace}:9090"
     return {
         "scaleTargetRef": {"name": model},

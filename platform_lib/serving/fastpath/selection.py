@@ -18,7 +18,7 @@ log = logging.getLogger("platform_lib.serving")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """What was decided."""
 
     fast: FastPath | None
@@ -28,14 +28,14 @@ class Choice:
     """Whether it was made, but answered otherwise than the pipeline: a bug of ours, or of what the model was trained with."""
 
 
-def answering(model: LoadedModel, choice: Choice) -> Predict:
+def prediction_function(model: LoadedModel, selection: Selection) -> Predict:
     """How a version answers checked columns: by its fast path where there is one, else by the pipeline.
 
     What the fast path refuses, the pipeline has the last word on.
     """
-    if choice.fast is None:
+    if selection.fast is None:
         return model.predict
-    fast = choice.fast.predict
+    fast = selection.fast.predict
 
     def predict(columns: Mapping[str, Sequence[Any]]) -> Predictions:
         try:
@@ -47,17 +47,17 @@ def answering(model: LoadedModel, choice: Choice) -> Predict:
     return predict
 
 
-NOT_TRIED = Choice(None, "it was not tried.")
+NOT_TRIED = Selection(None, "it was not tried.")
 
 
-def choose(
+def select_fast_path(
     model: LoadedModel,
     example: Row,
     profile: Profile | None,
     samples: ReferenceAnswers | None = None,
     *,
     same_libraries: bool = False,
-) -> Choice:
+) -> Selection:
     """Make the fast path of a version and prove it.
 
     Where the libraries are those of training, it is compared with what the pipeline answered there: the pipeline need not be asked here, nor pandas
@@ -72,22 +72,22 @@ def choose(
     try:
         fast = plan(model.pipeline, model.contract)
     except NotCovered as why:
-        return Choice(None, f"{why}.")
+        return Selection(None, f"{why}.")
     except Exception as err:  # of a library whose inside is another one than ours was written for
         log.warning("version %s of %s has no fast path", model.version, model.name, exc_info=err)
-        return Choice(None, f"it could not be made ({type(err).__name__}).")
+        return Selection(None, f"it could not be made ({type(err).__name__}).")
     if same_libraries and not fast.ordinary and samples is not None:
         kept = stored_probe_answers(samples, model.contract, profile)
         if kept is not None and difference_from(kept[1], fast.predict, kept[0], model.contract) is None:
-            return Choice(fast, None)
+            return Selection(fast, None)
     rows = probe_rows(model.contract, example, profile) + (rows_of(samples.rows, model.contract) if samples else [])
     found = difference(model.predict, fast.predict, rows, model.contract)
     if found is None:
-        return Choice(fast, None)
+        return Selection(fast, None)
     log.warning(
         "version %s of %s is answered by scikit-learn alone, since its fast path answers otherwise: %s",
         model.version,
         model.name,
         found,
     )
-    return Choice(None, f"it answers otherwise than the pipeline: {found}.", is_mismatch=True)
+    return Selection(None, f"it answers otherwise than the pipeline: {found}.", is_mismatch=True)

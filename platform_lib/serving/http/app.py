@@ -25,7 +25,7 @@ from platform_lib.serving.limits import Admission, Limits
 from platform_lib.serving.models.served_model import Source
 from platform_lib.serving.problems import Problem, bug_problem, problem_response
 from platform_lib.serving.request_log.recorder import RequestLog
-from platform_lib.serving.rollout.roles import Roles
+from platform_lib.serving.rollout.controller import RolloutController
 from platform_lib.serving.telemetry.metrics import ServerMetrics
 
 log = logging.getLogger("platform_lib.serving")
@@ -66,7 +66,7 @@ def create_app(
     access: Access | None = None,
     metrics: ServerMetrics | None = None,
     request_log: RequestLog | None = None,
-    roles: Roles | None = None,
+    rollout: RolloutController | None = None,
     running: Callable[[], AbstractAsyncContextManager[None]] = nothing_else,
 ) -> ModelServer:
     """The application around a source of models.
@@ -88,7 +88,7 @@ def create_app(
         access=access or Access(),
         metrics=metrics,
         request_log=request_log,
-        roles=roles,
+        rollout=rollout,
     )
 
     @asynccontextmanager

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from platform_lib.names import Alias
-from platform_lib.serving.fastpath.selection import Choice
+from platform_lib.serving.fastpath.selection import Selection
 from platform_lib.serving.handler import Exchange
 from platform_lib.serving.http.routes import FAILURES
-from platform_lib.serving.models.served_model import LoaderState, outside, ready_model
+from platform_lib.serving.models.served_model import LoaderState, public_reason, ready_model
 from platform_lib.serving.transport.responses import json_response
 
 
@@ -39,8 +39,8 @@ def health_router(exchange: Exchange) -> APIRouter:
         caller = await exchange.access.check(request.headers)
         said = describe(source.state)
         if "admin" in caller.scopes:
-            said |= inside(source.state) | {"problems": exchange.access.problems + log_problems(exchange)}
-            said |= exchange.roles.describe() if exchange.roles else {Alias.CANARY: None, Alias.SHADOW: None}
+            said |= admin_details(source.state) | {"problems": exchange.access.problems + log_problems(exchange)}
+            said |= exchange.rollout.describe() if exchange.rollout else {Alias.CANARY: None, Alias.SHADOW: None}
         return json_response(said)
 
     return router
@@ -59,31 +59,36 @@ def describe(state: LoaderState) -> dict[str, Any]:
         "target": served.model.contract.target if served else None,
         "columns": list(served.model.contract.features) if served else [],
         "example": served.example if served else None,
-        "fast_path": describe_choice(served.choice) if served else None,
+        "fast_path": describe_selection(served.selection) if served else None,
         "tags": dict(sorted(served.tags.items())) if served else {},
         "notes": list(served.notes) if served else [],
-        "waiting_for": None if served else outside(state.waiting_for),
+        "waiting_for": None if served else public_reason(state.waiting_for),
     }
 
 
-def inside(state: LoaderState) -> dict[str, Any]:
+def admin_details(state: LoaderState) -> dict[str, Any]:
     """What `/model` tells admins besides."""
     return {
         "refused": [
-            {"version": refusal.version, "check": refusal.check, "reason": refusal.reason, "at": refusal.at.isoformat()}
-            for refusal in sorted(state.refused.values(), key=lambda refusal: refusal.at)
+            {
+                "version": rejection.version,
+                "check": rejection.check,
+                "reason": rejection.reason,
+                "at": rejection.at.isoformat(),
+            }
+            for rejection in sorted(state.rejected.values(), key=lambda rejection: rejection.at)
         ],
         "waiting_for": None if state.current else state.waiting_for,
         "registry_error": state.registry_error,
     }
 
 
-def describe_choice(choice: Choice) -> dict[str, Any]:
+def describe_selection(selection: Selection) -> dict[str, Any]:
     """Whether a version's fast path is used, what of it scikit-learn does itself, and why there is none."""
     return {
-        "used": choice.fast is not None,
-        "by_scikit_learn": list(choice.fast.ordinary) if choice.fast else [],
-        "reason": choice.reason,
+        "used": selection.fast is not None,
+        "by_scikit_learn": list(selection.fast.ordinary) if selection.fast else [],
+        "reason": selection.reason,
     }
 
 

@@ -29,7 +29,7 @@ _PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==(?P<version>\d[
 class Differences:
     """What differs, each a sentence."""
 
-    refused: tuple[str, ...]
+    incompatible: tuple[str, ...]
     noted: tuple[str, ...]
 
 
@@ -41,7 +41,7 @@ def installed_version(name: str) -> str | None:
         return None
 
 
-def compare_installed(
+def compare_dependencies(
     folder: Path, python: str = "", installed: Callable[[str], str | None] = installed_version
 ) -> Differences:
     """Compare an artifact's pinned requirements with what is installed.
@@ -51,22 +51,22 @@ def compare_installed(
         python: Version of Python that it was made with; empty where it is not known.
         installed: Gives a distribution's version here.
     """
-    refused: list[str] = []
+    incompatible: list[str] = []
     noted: list[str] = []
     for name, pinned in read_pins(folder).items():
         here = installed(name)
         if here == pinned or name in _NOT_NEEDED:
             continue
         if here is None:
-            refused.append(f"it needs {name} {pinned}, which is not installed here")
+            incompatible.append(f"it needs {name} {pinned}, which is not installed here")
             continue
         sentence = f"it was made with {name} {pinned}, and here is {here}"
         parts = _PARTS_THAT_COUNT.get(name, 1)
-        (noted if _release(here)[:parts] == _release(pinned)[:parts] else refused).append(sentence)
+        (noted if _release(here)[:parts] == _release(pinned)[:parts] else incompatible).append(sentence)
     here = platform.python_version()
     if python and _release(python)[:2] != _release(here)[:2]:
         noted.append(f"it was made with Python {python}, and here is {here}")
-    return Differences(tuple(refused), tuple(noted))
+    return Differences(tuple(incompatible), tuple(noted))
 
 
 def read_pins(folder: Path) -> Mapping[str, str]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.registry.reference import Reference
-from platform_lib.serving.models.polling import Poll
-from platform_lib.serving.models.registry_client import Found, Lookup
-from platform_lib.serving.models.served_model import LoaderState, Refusal, ServedModel
+from platform_lib.serving.models.polling import PollingThread
+from platform_lib.serving.models.registry_client import RegistryClient, ResolvedVersion
+from platform_lib.serving.models.served_model import LoaderState, Rejection, ServedModel
 from platform_lib.serving.models.service_time import measure
-from platform_lib.serving.models.validation import Refused, accept
+from platform_lib.serving.models.validation import VersionRejected, validate
 
 log = logging.getLogger("platform_lib.serving")
 
@@ -27,13 +27,13 @@ class Follower:
 
     def __init__(
         self,
-        lookup: Lookup,
+        client: RegistryClient,
         reference: Reference,
         *,
         package: str | None,
         trusted_types: tuple[str, ...] = (),
         on_swap: Callable[[ServedModel], None] = lambda served: None,
-        on_refusal: Callable[[Refusal], None] = lambda refusal: None,
+        on_rejection: Callable[[Rejection], None] = lambda rejection: None,
         leaves: bool = False,
     ) -> None:
         """Prepare.
@@ -41,13 +41,13 @@ class Follower:
         Args:
             package: The project's own package, whose types may be loaded.
             on_swap: Called just before a version begins to answer.
-            on_refusal: Called when a version was not taken.
+            on_rejection: Called when a version was not taken.
             leaves: Whether the version goes when its alias does. A champion stays until there is another.
         """
         self.state = LoaderState(reference=str(reference), alias=reference.alias)
-        self._lookup, self._reference = lookup, reference
+        self._client, self._reference = client, reference
         self._package, self._trusted_types, self._leaves = package, trusted_types, leaves
-        self._on_swap, self._on_refusal = on_swap, on_refusal
+        self._on_swap, self._on_rejection = on_swap, on_rejection
         self._given_up: tuple[str, str] | None = None
         self._is_closed = False
 
@@ -56,7 +56,7 @@ class Follower:
         """The version that answers now. Read it once a request: the next read may give another one."""
         return self.state.current
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Look once, and take what is found.
 
         Returns:
@@ -64,7 +64,7 @@ class Follower:
         """
         current = self.state.current
         try:
-            found = self._lookup.find(self._reference, known_version=current.model.version if current else None)
+            found = self._client.find(self._reference, known_version=current.model.version if current else None)
             if found is not None:
                 self._take(found)
         except NotFound as err:
@@ -90,27 +90,27 @@ class Follower:
                 self._reference.alias,
             )
         self.state.current = None
-        self.state.refused = {}
+        self.state.rejected = {}
         self._given_up = None
 
-    def _take(self, found: Found) -> None:
+    def _take(self, found: ResolvedVersion) -> None:
         key = (found.version, found.sha256)
         if key == self._given_up:
             return
         try:
             served = self._load(found)
-        except Refused as err:
+        except VersionRejected as err:
             self._given_up = key
-            refusal = Refusal(version=found.version, check=err.check, reason=str(err), at=datetime.now(UTC))
-            self.state.refused = {**self.state.refused, found.version: refusal}
+            rejection = Rejection(version=found.version, check=err.check, reason=str(err), at=datetime.now(UTC))
+            self.state.rejected = {**self.state.rejected, found.version: rejection}
             self.state.waiting_for = f"version {found.version} was refused: {err}"
             log.error("version %s of %s is refused: %s", found.version, found.name, err)
-            self._on_refusal(refusal)
+            self._on_rejection(rejection)
             return
         self._on_swap(served)
         self.state.current = served
-        self.state.refused = {
-            version: refusal for version, refusal in self.state.refused.items() if version != found.version
+        self.state.rejected = {
+            version: rejection for version, rejection in self.state.rejected.items() if version != found.version
         }
         self._given_up = None
         for note in served.notes:
@@ -122,24 +122,26 @@ class Follower:
             f"is its {self._reference.alias}" if self._leaves else "serves",
         )
 
-    def _load(self, found: Found) -> ServedModel:
+    def _load(self, found: ResolvedVersion) -> ServedModel:
         with tempfile.TemporaryDirectory(prefix="mlp-model-", ignore_cleanup_errors=True) as scratch:
             folder = found.fetch(Path(scratch) / "model")
-            accepted = accept(found, folder, package=self._package, trusted_types=self._trusted_types)
-        model = accepted.model
-        row = rows_of([accepted.example], model.contract)[0]
+            validated = validate(found, folder, package=self._package, trusted_types=self._trusted_types)
+        model = validated.model
+        row = rows_of([validated.example], model.contract)[0]
         served = ServedModel(
             model=model,
             tags=found.tags,
-            example=accepted.example,
-            sample=accepted.sample,
-            samples=accepted.samples,
-            profile=accepted.profile,
-            notes=accepted.notes,
+            example=validated.example,
+            sample=validated.sample,
+            samples=validated.samples,
+            profile=validated.profile,
+            notes=validated.notes,
             since=datetime.now(UTC),
-            choice=accepted.choice,
+            selection=validated.selection,
         )
-        return replace(served, pace=measure(lambda rows: served.predict(columns_of(rows, served.features)), row))
+        return replace(
+            served, service_time=measure(lambda rows: served.predict(columns_of(rows, served.features)), row)
+        )
 
     def _reached(self) -> None:
         if self.state.registry_error is not None:
@@ -164,53 +166,53 @@ class ModelLoader(Follower):
 
     def __init__(
         self,
-        lookup: Lookup,
+        client: RegistryClient,
         reference: Reference,
         *,
         package: str | None,
         trusted_types: tuple[str, ...] = (),
         poll_s: float = 2.0,
         on_swap: Callable[[ServedModel], None] = lambda served: None,
-        on_refusal: Callable[[Refusal], None] = lambda refusal: None,
-        after_look: Callable[[], None] = lambda: None,
+        on_rejection: Callable[[Rejection], None] = lambda rejection: None,
+        after_poll: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; `start` begins.
 
         Args:
             poll_s: Seconds between two looks, give or take a fifth, so that many servers do not ask at once.
             on_swap: Called in the loader's thread, just before a version begins to answer.
-            after_look: Called in the loader's thread after each look that the registry answered.
+            after_poll: Called in the loader's thread after each look that the registry answered.
         """
         super().__init__(
-            lookup, reference, package=package, trusted_types=trusted_types, on_swap=on_swap, on_refusal=on_refusal
+            client, reference, package=package, trusted_types=trusted_types, on_swap=on_swap, on_rejection=on_rejection
         )
-        self._after_look = after_look
-        self._looked = threading.Event()
-        self._poll = Poll("model-loader", self._look_once, every_s=poll_s, longest_s=_LONGEST_WAIT_S)
+        self._after_poll = after_poll
+        self._polled = threading.Event()
+        self._polling = PollingThread("model-loader", self._poll_once, every_s=poll_s, longest_s=_LONGEST_WAIT_S)
 
     def start(self) -> None:
         """Begin to look; returns at once."""
-        self._poll.start()
+        self._polling.start()
 
-    def wait_for_first_look(self, timeout_s: float) -> None:
+    def wait_for_first_poll(self, timeout_s: float) -> None:
         """Return when the registry was asked once, and what it named is loaded or refused."""
-        self._looked.wait(timeout_s)
+        self._polled.wait(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Stop looking. What is loaded goes on answering."""
         self._is_closed = True
-        self._poll.stop()
-        self._lookup.close()
-        self._poll.join(timeout_s)
+        self._polling.stop()
+        self._client.close()
+        self._polling.join(timeout_s)
 
-    def _look_once(self) -> bool:
+    def _poll_once(self) -> bool:
         try:
-            if not self.look():
+            if not self.poll():
                 return False
         finally:
-            self._looked.set()
+            self._polled.set()
         if self._reference.version is not None and self.current is not None:
-            self._poll.stop()
+            self._polling.stop()
         else:
-            self._after_look()
+            self._after_poll()
         return True

@@ -8,7 +8,7 @@ from collections.abc import Callable
 log = logging.getLogger("platform_lib.serving")
 
 
-class Poll:
+class PollingThread:
     """Calls `ask` in a thread of its own until it is stopped."""
 
     def __init__(self, name: str, ask: Callable[[], bool], *, every_s: float, longest_s: float) -> None:

@@ -32,7 +32,7 @@ _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class ResolvedVersion:
     """The version that a reference means now."""
 
     name: str
@@ -46,13 +46,13 @@ class Found:
         return self.tags.get(VersionTag.MODEL_SHA256, "")
 
 
-class Lookup(Protocol):
+class RegistryClient(Protocol):
     """One registry."""
 
     def prepare(self, reference: Reference) -> None:
         """Begin what takes long about the first `find`; returns at once."""
 
-    def find(self, reference: Reference, *, known_version: str | None) -> Found | None:
+    def find(self, reference: Reference, *, known_version: str | None) -> ResolvedVersion | None:
         """Find the version that is meant; None when it certainly is still `known_version`.
 
         Raises:
@@ -72,14 +72,14 @@ class Lookup(Protocol):
         """Give up what is under way."""
 
 
-def open_lookup(tracking_uri: str) -> "RestLookup | LocalLookup":
+def open_registry_client(tracking_uri: str) -> "RestRegistryClient | LocalRegistryClient":
     """The lookup for `http(s)://…` or `sqlite:///…`."""
     if tracking_uri.startswith(("http://", "https://")):
-        return RestLookup(tracking_uri)
-    return LocalLookup(tracking_uri)
+        return RestRegistryClient(tracking_uri)
+    return LocalRegistryClient(tracking_uri)
 
 
-class RestLookup:
+class RestRegistryClient:
     """An MLflow server, by its REST API."""
 
     def __init__(self, uri: str) -> None:
@@ -97,7 +97,7 @@ class RestLookup:
     def prepare(self, reference: Reference) -> None:
         """Nothing: a server answers in milliseconds."""
 
-    def find(self, reference: Reference, *, known_version: str | None) -> Found | None:
+    def find(self, reference: Reference, *, known_version: str | None) -> ResolvedVersion | None:
         if reference.alias is not None:
             answer = self._get(
                 "/api/2.0/mlflow/registered-models/alias", {"name": reference.name, "alias": reference.alias}
@@ -111,7 +111,7 @@ class RestLookup:
             return None
         tags = {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])}
         source = str(version.get("source", ""))
-        return Found(
+        return ResolvedVersion(
             name=reference.name,
             version=str(version["version"]),
             tags=tags,
@@ -220,7 +220,7 @@ def _reading() -> Iterator[None]:
         raise ServiceError(f"the local registry cannot be read: {err}.") from err
 
 
-class LocalLookup:
+class LocalRegistryClient:
     """The project's own SQLite store. A glance at its alias table says whether a child with MLflow has to be asked."""
 
     def __init__(self, uri: str) -> None:
@@ -228,7 +228,7 @@ class LocalLookup:
         self._database = database_path(uri) or Path(uri)
         self._child: subprocess.Popen[str] | None = None
         self._closed = threading.Event()
-        self._known: dict[str, Found] = {}
+        self._known: dict[str, ResolvedVersion] = {}
         """By version; what a version is never changes, so a rollback needs no child."""
 
     def prepare(self, reference: Reference) -> None:
@@ -236,7 +236,7 @@ class LocalLookup:
         if self._database.is_file():
             self._start(str(reference))
 
-    def find(self, reference: Reference, *, known_version: str | None) -> Found | None:
+    def find(self, reference: Reference, *, known_version: str | None) -> ResolvedVersion | None:
         if not self._database.is_file():
             raise NotFound("there is no model yet; `mlp train` makes the first.")
         if reference.alias is not None:
@@ -250,7 +250,7 @@ class LocalLookup:
                     return self._known[version]
         answer = self._ask(str(reference))
         folder = Path(answer["folder"])
-        found = Found(
+        found = ResolvedVersion(
             name=answer["name"], version=str(answer["version"]), tags=dict(answer["tags"]), fetch=lambda _target: folder
         )
         self._known[found.version] = found

@@ -8,8 +8,8 @@ from platform_lib.model.artifact import LoadedModel, Predictions
 from platform_lib.model.probe_rows import Predict
 from platform_lib.model.profile import Profile
 from platform_lib.model.reference_answers import ReferenceAnswers
-from platform_lib.serving.fastpath.selection import NOT_TRIED, Choice, answering
-from platform_lib.serving.models.service_time import Pace
+from platform_lib.serving.fastpath.selection import NOT_TRIED, Selection, prediction_function
+from platform_lib.serving.models.service_time import ServiceTime
 from platform_lib.serving.models.validation import Check
 from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols.row_decoder import RowReader
@@ -34,9 +34,9 @@ class ServedModel:
     """What the training process answered to real rows; None where it was not kept."""
     notes: tuple[str, ...] = ()
     """What differs from training, in words."""
-    choice: Choice = NOT_TRIED
+    selection: Selection = NOT_TRIED
     """Its fast path, if it has one."""
-    pace: Pace | None = None
+    service_time: ServiceTime | None = None
     """How long it takes; None where it was not measured, which is taken for long."""
     features: tuple[str, ...] = field(init=False, repr=False)
     """The contract's, which would look for them anew each time."""
@@ -48,7 +48,7 @@ class ServedModel:
     """Answers checked columns, by the fast path where there is one."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "predict", answering(self.model, self.choice))
+        object.__setattr__(self, "predict", prediction_function(self.model, self.selection))
         object.__setattr__(self, "features", self.model.contract.features)
         object.__setattr__(
             self, "readers", {key: RowReader(self.model.contract, key) for key in ("rows", "dataframe_records")}
@@ -57,7 +57,7 @@ class ServedModel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
+class Rejection:
     """A version that was not taken."""
 
     version: str
@@ -75,7 +75,7 @@ class LoaderState:
     reference: str
     alias: str | None
     current: ServedModel | None = None
-    refused: dict[str, Refusal] = field(default_factory=dict)
+    rejected: dict[str, Rejection] = field(default_factory=dict)
     registry_error: str | None = None
     """Why the last look failed; None when it went well."""
     waiting_for: str = "the model is being looked up."
@@ -102,13 +102,13 @@ def ready_model(source: Source) -> ServedModel:
     if served is None:
         raise Problem(
             503,
-            f"{source.state.reference} is not served yet: {outside(source.state.waiting_for)}",
+            f"{source.state.reference} is not served yet: {public_reason(source.state.waiting_for)}",
             headers={"Retry-After": "2"},
         )
     return served
 
 
-def outside(reason: str) -> str:
+def public_reason(reason: str) -> str:
     """A reason as everybody may read it: what follows a colon may hold a path or another program's words."""
     short, colon, _ = reason.partition(": ")
     return f"{short}; GET /model tells admins why." if colon else reason

@@ -12,7 +12,7 @@ _MOST = 20.0
 """One answer cannot say more than this: the machine may have been busy with other things."""
 
 
-class Pace:
+class ServiceTime:
     """Expected seconds: `call_s` once a call and `row_s` for each row, times how much slower it has been lately. One thread uses it."""
 
     def __init__(self, call_s: float, row_s: float) -> None:
@@ -29,13 +29,13 @@ class Pace:
         left = seconds - self.call_s * self._slowness
         return max(1, int(left / per_row)) if per_row > 0 else 1_000_000
 
-    def took(self, rows: int, seconds: float) -> None:
+    def record(self, rows: int, seconds: float) -> None:
         """A call with so many rows took so long."""
         ratio = min(seconds / max(self.call_s + rows * self.row_s, 1e-6), _MOST)
         self._slowness += _WEIGHT * (ratio - self._slowness)
 
 
-def measure(predict: Callable[[Sequence[Any]], object], row: Any) -> Pace:
+def measure(predict: Callable[[Sequence[Any]], object], row: Any) -> ServiceTime:
     """Ask for one row and for many.
 
     Args:
@@ -44,7 +44,7 @@ def measure(predict: Callable[[Sequence[Any]], object], row: Any) -> Pace:
     one_s = _seconds(predict, [row])
     many_s = _seconds(predict, [row] * _MANY_ROWS)
     row_s = max(many_s - one_s, 0.0) / (_MANY_ROWS - 1)
-    return Pace(max(one_s - row_s, 0.0), row_s)
+    return ServiceTime(max(one_s - row_s, 0.0), row_s)
 
 
 def _seconds(predict: Callable[[Sequence[Any]], object], rows: Sequence[Any]) -> float:

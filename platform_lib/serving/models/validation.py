@@ -14,18 +14,18 @@ from platform_lib.model.probe_rows import Predict
 from platform_lib.model.profile import Profile, parse_profile
 from platform_lib.model.reference_answers import ReferenceAnswers, first_difference, read_reference_answers
 from platform_lib.names import ArtifactFile, VersionTag
-from platform_lib.serving.fastpath.selection import Choice, answering, choose
+from platform_lib.serving.fastpath.selection import Selection, prediction_function, select_fast_path
 from platform_lib.serving.light_imports import import_sklearn
-from platform_lib.serving.models.dependencies import compare_installed, read_pins
+from platform_lib.serving.models.dependencies import compare_dependencies, read_pins
 from platform_lib.serving.models.example import example_row
-from platform_lib.serving.models.registry_client import Found
+from platform_lib.serving.models.registry_client import ResolvedVersion
 from platform_lib.serving.predictor import answer_rows
 
 Check = Literal["files", "dependencies", "loading", "example", "parity"]
 """What a version failed on, the label `reason` of the metric."""
 
 
-class Refused(CheckFailed):
+class VersionRejected(CheckFailed):
     """A version must not serve."""
 
     def __init__(self, check: Check, reason: str) -> None:
@@ -34,7 +34,7 @@ class Refused(CheckFailed):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Accepted:
+class ValidatedVersion:
     """A version that may serve; it has answered already, so that nothing is imported or compiled for the first caller."""
 
     model: LoadedModel
@@ -44,17 +44,19 @@ class Accepted:
     samples: ReferenceAnswers | None
     """What the training process answered to real rows; None where it was not kept."""
     profile: Profile | None
-    choice: Choice
+    selection: Selection
     """Its fast path, if it has one."""
     notes: tuple[str, ...]
     """What differs from training without being a reason to refuse."""
 
 
-def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tuple[str, ...]) -> Accepted:
+def validate(
+    found: ResolvedVersion, folder: Path, *, package: str | None, trusted_types: tuple[str, ...]
+) -> ValidatedVersion:
     """Check a version whose files lie in a folder.
 
     Raises:
-        Refused: It must not serve; says why.
+        VersionRejected: It must not serve; says why.
         ServiceError: The files cannot be read now.
     """
     if not folder.is_dir():
@@ -63,11 +65,11 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
         )
     try:
         # Libraries before anything of the model is built: what does not fit must not even be constructed.
-        differences = compare_installed(folder, found.tags.get(VersionTag.PYTHON, ""))
-        if differences.refused:
-            raise Refused(
+        differences = compare_dependencies(folder, found.tags.get(VersionTag.PYTHON, ""))
+        if differences.incompatible:
+            raise VersionRejected(
                 "dependencies",
-                f"{'; '.join(differences.refused)}. Install those versions, or train again with what is here.",
+                f"{'; '.join(differences.incompatible)}. Install those versions, or train again with what is here.",
             )
         import_sklearn()
         with _or_refused("loading", folder):
@@ -86,22 +88,28 @@ def accept(found: Found, folder: Path, *, package: str | None, trusted_types: tu
             samples = read_reference_answers(folder)
     except OSError as err:
         raise ServiceError(f"the files of version {found.version} cannot be read: {err.strerror}.") from err
-    choice = choose(
+    selection = select_fast_path(
         model,
         rows_of([example], model.contract)[0],
         profile,
         samples,
         same_libraries=bool(read_pins(folder)) and not differences.noted,
     )
-    predict = answering(model, choice)
+    predict = prediction_function(model, selection)
     sample = _answer_example(model, example, predict)
     notes = list(differences.noted)
     if samples is None or not samples.rows:
         notes.append("its artifact holds no answers of the training process, so that they could not be compared")
     else:
         _check_parity(model, samples, predict)
-    return Accepted(
-        model=model, example=example, sample=sample, samples=samples, profile=profile, choice=choice, notes=tuple(notes)
+    return ValidatedVersion(
+        model=model,
+        example=example,
+        sample=sample,
+        samples=samples,
+        profile=profile,
+        selection=selection,
+        notes=tuple(notes),
     )
 
 
@@ -114,7 +122,7 @@ def _or_refused(check: Check, folder: Path) -> Iterator[None]:
         raise
     except PlatformError as err:
         words = " ".join(str(err).replace(f"{folder}{os.sep}", "").split())
-        raise Refused("files" if isinstance(err, UntrustedModel) else check, words) from err
+        raise VersionRejected("files" if isinstance(err, UntrustedModel) else check, words) from err
 
 
 def _profile(folder: Path) -> Profile | None:
@@ -131,7 +139,7 @@ def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predic
     try:
         return answer_rows(model, [example], predict)
     except PlatformError as err:
-        raise Refused("example", f"version {model.version} fails on its own example: {err}") from err
+        raise VersionRejected("example", f"version {model.version} fails on its own example: {err}") from err
 
 
 def _check_parity(model: LoadedModel, samples: ReferenceAnswers, predict: Predict) -> None:
@@ -141,7 +149,7 @@ def _check_parity(model: LoadedModel, samples: ReferenceAnswers, predict: Predic
     except PlatformError as err:
         difference = str(err)
     if difference is not None:
-        raise Refused(
+        raise VersionRejected(
             "parity",
             f"version {model.version} answers the rows in its artifact otherwise than in training: {difference}. "
             "The project's code or a library differs from when it was trained: serve it with those, or train again.",

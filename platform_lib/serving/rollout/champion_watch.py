@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from platform_lib.errors import NotFound, ServiceError
-from platform_lib.names import Alias, Metric
+from platform_lib.names import Alias, MetricName
 from platform_lib.registry.reference import Reference
-from platform_lib.serving.models.polling import Poll
+from platform_lib.serving.models.polling import PollingThread
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
 
-class AliasLookup(Protocol):
+class AliasClient(Protocol):
     """What is asked of `lookup`'s registries."""
 
     def version_of(self, reference: Reference) -> str:
@@ -32,24 +32,24 @@ class AliasLookup(Protocol):
 class ChampionWatch:
     """Asks now and then, in a thread of its own, so that a registry that hangs holds up no scrape; a collector of prometheus_client."""
 
-    def __init__(self, lookup: AliasLookup, model: str, *, poll_s: float = 30.0) -> None:
-        self._lookup, self._model = lookup, model
+    def __init__(self, client: AliasClient, model: str, *, poll_s: float = 30.0) -> None:
+        self._client, self._model = client, model
         self._champion: str | None = None
-        self._poll = Poll("champion-watch", self._look_once, every_s=poll_s, longest_s=poll_s)
+        self._polling = PollingThread("champion-watch", self._poll_once, every_s=poll_s, longest_s=poll_s)
 
     def start(self) -> None:
         """Begin to ask; returns at once."""
-        self._poll.start()
+        self._polling.start()
 
     def close(self) -> None:
         """Ask no more."""
-        self._poll.stop()
-        self._lookup.close()
+        self._polling.stop()
+        self._client.close()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Ask once. Where the registry does not answer, what it said last stays."""
         try:
-            self._champion = self._lookup.version_of(Reference(name=self._model, alias=Alias.CHAMPION))
+            self._champion = self._client.version_of(Reference(name=self._model, alias=Alias.CHAMPION))
         except NotFound:
             self._champion = None
         except ServiceError:
@@ -60,12 +60,12 @@ class ChampionWatch:
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         family = GaugeMetricFamily(
-            Metric.CHAMPION_INFO, "1 for the version that the registry calls champion.", labels=["model", "version"]
+            MetricName.CHAMPION_INFO, "1 for the version that the registry calls champion.", labels=["model", "version"]
         )
         if (version := self._champion) is not None:
             family.add_metric([self._model, version], 1)
         yield family
 
-    def _look_once(self) -> bool:
-        self.look()
+    def _poll_once(self) -> bool:
+        self.poll()
         return True

@@ -72,7 +72,7 @@ class _Task:
     rows: int
 
 
-class Comparer:
+class ComparisonThread:
     """Compares in a thread. `compare` is called in the event loop and returns at once."""
 
     def __init__(self, count: Count = lambda role, result, rows: None) -> None:

@@ -58,7 +58,7 @@ from platform_lib.model.profile import parse_profile
 from platform_lib.project.transformers import DateParts
 from platform_lib.serving.fastpath.parity import difference
 from platform_lib.serving.fastpath.plan import FastPath, plan
-from platform_lib.serving.fastpath.selection import choose
+from platform_lib.serving.fastpath.selection import select_fast_path
 from platform_lib.serving.models.example import example_row
 from platform_lib.training.features import standard_features
 from tests.serving.sample_models import CLASSIFICATION, FixedSource, fitted, frame_of, loaded, rows
@@ -339,10 +339,10 @@ def test_numbers_alone_need_no_column_transformer() -> None:
 
 
 def test_a_pipeline_that_nothing_covers_has_no_fast_path() -> None:
-    choice = choose(
+    selection = select_fast_path(
         loaded(fit(Pipeline([("own", Own()), ("model", AdaBoostClassifier(n_estimators=2))]), "two")), example(), None
     )
-    assert (choice.fast, choice.reason, choice.is_mismatch) == (None, "no family covers a step of it.", False)
+    assert (selection.fast, selection.reason, selection.is_mismatch) == (None, "no family covers a step of it.", False)
 
 
 def test_frames_between_steps_are_scikit_learns() -> None:
@@ -359,14 +359,16 @@ def test_a_mismatch_switches_the_fast_path_off_and_says_where(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = fitted()
-    assert choose(loaded(pipeline), example(), None).fast is not None
+    assert select_fast_path(loaded(pipeline), example(), None).fast is not None
     monkeypatch.setattr(
         "platform_lib.serving.fastpath.families.linear.softmax", lambda scores: np.full(scores.shape, 1 / 3)
     )
-    choice = choose(loaded(pipeline), example(), None)
-    assert choice.fast is None
-    assert choice.is_mismatch
-    assert choice.reason is not None and "answers otherwise than the pipeline: row 0 of the check" in choice.reason
+    selection = select_fast_path(loaded(pipeline), example(), None)
+    assert selection.fast is None
+    assert selection.is_mismatch
+    assert (
+        selection.reason is not None and "answers otherwise than the pipeline: row 0 of the check" in selection.reason
+    )
     assert "is answered by scikit-learn alone" in caplog.text
 
 
@@ -376,13 +378,13 @@ def test_what_the_fast_path_fails_on_the_pipeline_answers(monkeypatch: pytest.Mo
     model = loaded(fitted())
     served = FixedSource(model).current
     assert served is not None
-    choice = choose(model, example(), None)
-    assert choice.fast is not None
+    selection = select_fast_path(model, example(), None)
+    assert selection.fast is not None
 
     def fails(_columns: Any) -> Any:
         raise ValueError("no")
 
-    broken = replace(served, choice=replace(choice, fast=replace(choice.fast, answer=fails)))
+    broken = replace(served, selection=replace(selection, fast=replace(selection.fast, answer=fails)))
     some = {name: [row[name] for row in rows(3)] for name in CLASSIFICATION.features}
     assert broken.predict(some).values.tolist() == model.predict(some).values.tolist()
 

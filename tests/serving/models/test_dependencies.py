@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from platform_lib.serving.models.dependencies import compare_installed, installed_version, read_pins
+from platform_lib.serving.models.dependencies import compare_dependencies, installed_version, read_pins
 
 
 def here(version: str | None) -> dict[str, str | None]:
@@ -41,8 +41,8 @@ def here(version: str | None) -> dict[str, str | None]:
 )
 def test_a_difference_is_refused_noted_or_none(pin: str, installed: str | None, verdict: str, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text(f"mlflow==1.0\n{pin}\n", encoding="utf-8")
-    found = compare_installed(tmp_path, installed=here(installed).get)
-    assert {"refused": len(found.refused), "noted": len(found.noted)} == {
+    found = compare_dependencies(tmp_path, installed=here(installed).get)
+    assert {"refused": len(found.incompatible), "noted": len(found.noted)} == {
         "refused": verdict == "refused",
         "noted": verdict == "noted",
     }
@@ -50,16 +50,16 @@ def test_a_difference_is_refused_noted_or_none(pin: str, installed: str | None, 
 
 def test_a_sentence_names_the_package_and_both_versions(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("scikit-learn==1.6.0\nlightgbm==4.0\n", encoding="utf-8")
-    found = compare_installed(tmp_path, installed={"scikit-learn": "1.9.1"}.get)
-    assert found.refused == (
+    found = compare_dependencies(tmp_path, installed={"scikit-learn": "1.9.1"}.get)
+    assert found.incompatible == (
         "it was made with scikit-learn 1.6.0, and here is 1.9.1",
         "it needs lightgbm 4.0, which is not installed here",
     )
 
 
 def test_another_minor_version_of_python_is_noted(tmp_path: Path) -> None:
-    assert compare_installed(tmp_path, platform.python_version()).noted == ()
-    assert compare_installed(tmp_path, "3.2.1").noted == (
+    assert compare_dependencies(tmp_path, platform.python_version()).noted == ()
+    assert compare_dependencies(tmp_path, "3.2.1").noted == (
         f"it was made with Python 3.2.1, and here is {platform.python_version()}",
     )
 
@@ -69,6 +69,6 @@ def test_what_was_just_trained_here_differs_in_nothing(tmp_path: Path) -> None:
 
     (tmp_path / "requirements.txt").write_text("\n".join(requirements(["sklearn.pipeline.Pipeline"])), encoding="utf-8")
     assert set(read_pins(tmp_path)) >= {"numpy", "pandas", "scikit-learn", "skops"}
-    found = compare_installed(tmp_path)
-    assert (found.refused, found.noted) == ((), ())
+    found = compare_dependencies(tmp_path)
+    assert (found.incompatible, found.noted) == ((), ())
     assert installed_version("no-such-distribution") is None

@@ -14,7 +14,7 @@ from platform_lib.model.artifact import files_sha256
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.loader import ModelLoader
 from platform_lib.serving.predictor import answer_rows
-from tests.serving.sample_models import CLASSIFICATION, FolderLookup, fitted, rows, write_answers, write_artifact
+from tests.serving.sample_models import CLASSIFICATION, FolderRegistry, fitted, rows, write_answers, write_artifact
 from tests.waiting import wait_until
 
 CHAMPION = Reference("people", alias="champion")
@@ -30,13 +30,13 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path,
 
 
 @pytest.fixture
-def lookup() -> FolderLookup:
-    return FolderLookup()
+def registry() -> FolderRegistry:
+    return FolderRegistry()
 
 
 @pytest.fixture
-def loader(lookup: FolderLookup) -> ModelLoader:
-    return ModelLoader(lookup, CHAMPION, package=None)
+def loader(registry: FolderRegistry) -> ModelLoader:
+    return ModelLoader(registry, CHAMPION, package=None)
 
 
 def version_of(loader: ModelLoader) -> str | None:
@@ -44,24 +44,24 @@ def version_of(loader: ModelLoader) -> str | None:
 
 
 def test_an_empty_registry_is_waited_for(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
-    assert loader.look()
+    assert loader.poll()
     assert loader.current is None
     assert loader.state.waiting_for == "the registry has no people@champion yet."
-    lookup.add("1", *artifacts["1"])
-    loader.look()
+    registry.add("1", *artifacts["1"])
+    loader.poll()
     assert version_of(loader) == "1"
 
 
 def test_a_promotion_is_taken_up_and_a_rollback_gives_the_earlier_answers(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
     some = rows(20, seed=9)
     answers = []
     for champion in ("1", "2", "1"):
-        lookup.add(champion, *artifacts[champion])
-        loader.look()
+        registry.add(champion, *artifacts[champion])
+        loader.poll()
         assert version_of(loader) == champion
         assert loader.current is not None
         answers.append(np.asarray(answer_rows(loader.current.model, some).probabilities))
@@ -70,37 +70,37 @@ def test_a_promotion_is_taken_up_and_a_rollback_gives_the_earlier_answers(
 
 
 def test_a_version_that_serves_is_not_fetched_again(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
-    lookup.add("1", *artifacts["1"])
+    registry.add("1", *artifacts["1"])
     for _ in range(3):
-        loader.look()
-    assert lookup.fetched == ["1"]
+        loader.poll()
+    assert registry.fetched == ["1"]
 
 
 def test_a_registry_that_is_down_changes_nothing_and_is_reported(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    loader.look()
-    lookup.down = True
-    assert not loader.look()
+    registry.add("1", *artifacts["1"])
+    loader.poll()
+    registry.down = True
+    assert not loader.poll()
     assert version_of(loader) == "1"
     assert loader.state.registry_error == "the registry does not answer."
-    lookup.down = False
-    lookup.add("2", *artifacts["2"])
-    assert loader.look()
+    registry.down = False
+    registry.add("2", *artifacts["2"])
+    assert loader.poll()
     assert loader.state.registry_error is None
     assert version_of(loader) == "2"
 
 
 def test_an_alias_that_is_taken_away_leaves_the_version_serving(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    loader.look()
-    lookup.champion = None
-    loader.look()
+    registry.add("1", *artifacts["1"])
+    loader.poll()
+    registry.champion = None
+    loader.poll()
     assert version_of(loader) == "1"
     assert loader.state.registry_error == "the registry has no people@champion yet."
 
@@ -206,146 +206,146 @@ def test_a_version_that_cannot_serve_is_refused_with_the_reason_and_the_old_one_
     check: str,
     reason: str,
     loader: ModelLoader,
-    lookup: FolderLookup,
+    registry: FolderRegistry,
     artifacts: dict[str, tuple[Path, str]],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    loader.look()
-    lookup.add("3", tmp_path / "3", spoil(tmp_path / "3"))
+    registry.add("1", *artifacts["1"])
+    loader.poll()
+    registry.add("3", tmp_path / "3", spoil(tmp_path / "3"))
     for _ in range(3):
-        loader.look()
+        loader.poll()
     assert version_of(loader) == "1"
-    assert (loader.state.refused["3"].check, reason in loader.state.refused["3"].reason) == (check, True)
-    assert str(tmp_path) not in loader.state.refused["3"].reason
+    assert (loader.state.rejected["3"].check, reason in loader.state.rejected["3"].reason) == (check, True)
+    assert str(tmp_path) not in loader.state.rejected["3"].reason
     assert [record.message for record in caplog.records if "is refused" in record.message] == [
-        f"version 3 of people is refused: {loader.state.refused['3'].reason}"
+        f"version 3 of people is refused: {loader.state.rejected['3'].reason}"
     ]
-    assert lookup.fetched == ["1", "3"]
+    assert registry.fetched == ["1", "3"]
 
 
 def test_other_files_than_the_registered_ones_are_refused(
-    loader: ModelLoader, lookup: FolderLookup, tmp_path: Path
+    loader: ModelLoader, registry: FolderRegistry, tmp_path: Path
 ) -> None:
     """The contract decides what is asked for and what is logged: it must be the registered one like the model."""
     sha256 = write_artifact(tmp_path, fitted(seed=3))
-    lookup.tags = {"mlp.files_sha256": files_sha256(tmp_path)}
+    registry.tags = {"mlp.files_sha256": files_sha256(tmp_path)}
     contract = (tmp_path / "contract.yaml").read_text(encoding="utf-8")
     (tmp_path / "contract.yaml").write_text(contract.replace("log: false", "log: true"), encoding="utf-8")
-    lookup.add("3", tmp_path, sha256)
-    loader.look()
+    registry.add("3", tmp_path, sha256)
+    loader.poll()
     assert (
         "contract, profile, configuration or answers are not those that were registered"
-        in loader.state.refused["3"].reason
+        in loader.state.rejected["3"].reason
     )
     (tmp_path / "contract.yaml").write_text(contract, encoding="utf-8")
-    fresh = ModelLoader(lookup, CHAMPION, package=None)
-    fresh.look()
+    fresh = ModelLoader(registry, CHAMPION, package=None)
+    fresh.poll()
     assert version_of(fresh) == "3"
 
 
 def test_answers_as_in_training_are_proof_and_a_version_of_before_is_taken_with_a_note(
     loader: ModelLoader,
-    lookup: FolderLookup,
+    registry: FolderRegistry,
     artifacts: dict[str, tuple[Path, str]],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    loader.look()
+    registry.add("1", *artifacts["1"])
+    loader.poll()
     assert loader.current is not None
     assert loader.current.notes == (
         "its artifact holds no answers of the training process, so that they could not be compared",
     )
     assert f"version 1 of people: {loader.current.notes[0]}" in caplog.messages
     pipeline = fitted(seed=3)
-    lookup.add("3", tmp_path, write_artifact(tmp_path, pipeline))
+    registry.add("3", tmp_path, write_artifact(tmp_path, pipeline))
     kept = write_answers(tmp_path, pipeline)
-    loader.look()
+    loader.poll()
     assert version_of(loader) == "3"
     assert not loader.current.notes
     assert loader.current.samples == kept
 
 
 def test_files_that_are_gone_are_waited_for(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]], tmp_path: Path
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]], tmp_path: Path
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    loader.look()
-    lookup.add("2", tmp_path / "gone", artifacts["2"][1])
-    assert not loader.look()
+    registry.add("1", *artifacts["1"])
+    loader.poll()
+    registry.add("2", tmp_path / "gone", artifacts["2"][1])
+    assert not loader.poll()
     assert version_of(loader) == "1"
     assert (
         loader.state.registry_error
         == "the files of version 2 are not where the registry says; is the artifact store there?"
     )
     (tmp_path / "gone").symlink_to(artifacts["2"][0])
-    assert loader.look()
+    assert loader.poll()
     assert version_of(loader) == "2"
-    assert loader.state.refused == {}
+    assert loader.state.rejected == {}
 
 
-def test_a_refused_version_is_why_nothing_serves(loader: ModelLoader, lookup: FolderLookup, tmp_path: Path) -> None:
-    lookup.add("3", tmp_path / "3", other_bytes(tmp_path / "3"))
-    loader.look()
+def test_a_refused_version_is_why_nothing_serves(loader: ModelLoader, registry: FolderRegistry, tmp_path: Path) -> None:
+    registry.add("3", tmp_path / "3", other_bytes(tmp_path / "3"))
+    loader.poll()
     assert loader.state.waiting_for.startswith("version 3 was refused: people version 3: the model file's SHA-256 is")
 
 
 def test_a_refused_version_is_tried_again_when_it_is_promoted_again(
-    loader: ModelLoader, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]], tmp_path: Path
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]], tmp_path: Path
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    loader.look()
+    registry.add("1", *artifacts["1"])
+    loader.poll()
     broken = tmp_path / "3"
-    lookup.add("3", broken, no_contract(broken))
-    loader.look()
-    lookup.champion = "1"
-    loader.look()
+    registry.add("3", broken, no_contract(broken))
+    loader.poll()
+    registry.champion = "1"
+    loader.poll()
     sha256 = write_artifact(broken, fitted(seed=3))
-    lookup.add("3", broken, sha256)
-    loader.look()
+    registry.add("3", broken, sha256)
+    loader.poll()
     assert version_of(loader) == "3"
-    assert loader.state.refused == {}
+    assert loader.state.rejected == {}
 
 
 def test_the_thread_follows_the_alias_until_it_is_closed(
-    lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
     swapped: list[str] = []
     loader = ModelLoader(
-        lookup, CHAMPION, package=None, poll_s=0.01, on_swap=lambda served: swapped.append(served.model.version)
+        registry, CHAMPION, package=None, poll_s=0.01, on_swap=lambda served: swapped.append(served.model.version)
     )
     loader.start()
     try:
-        lookup.add("1", *artifacts["1"])
+        registry.add("1", *artifacts["1"])
         wait_until(lambda: version_of(loader) == "1")
-        lookup.add("2", *artifacts["2"])
+        registry.add("2", *artifacts["2"])
         wait_until(lambda: version_of(loader) == "2")
     finally:
         loader.close()
     assert swapped == ["1", "2"]
-    assert lookup.closed
+    assert registry.closed
     assert version_of(loader) == "2"
 
 
 def test_a_pinned_version_is_loaded_once_and_not_looked_for_again(
-    lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+    registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    lookup.add("2", *artifacts["2"])
-    loader = ModelLoader(lookup, Reference("people", version="1"), package=None, poll_s=0.01)
+    registry.add("1", *artifacts["1"])
+    registry.add("2", *artifacts["2"])
+    loader = ModelLoader(registry, Reference("people", version="1"), package=None, poll_s=0.01)
     loader.start()
-    loader._poll.join(30)
-    assert not loader._poll._thread.is_alive()
+    loader._polling.join(30)
+    assert not loader._polling._thread.is_alive()
     assert version_of(loader) == "1"
 
 
 def test_a_bug_in_the_lookup_does_not_end_the_following(
-    lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
+    registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lookup.add("1", *artifacts["1"])
-    real, calls = lookup.find, []
+    registry.add("1", *artifacts["1"])
+    real, calls = registry.find, []
 
     def find(reference: Reference, *, known_version: str | None) -> Any:
         calls.append(1)
@@ -353,8 +353,8 @@ def test_a_bug_in_the_lookup_does_not_end_the_following(
             raise ZeroDivisionError
         return real(reference, known_version=known_version)
 
-    monkeypatch.setattr(lookup, "find", find)
-    loader = ModelLoader(lookup, CHAMPION, package=None, poll_s=0.01)
+    monkeypatch.setattr(registry, "find", find)
+    loader = ModelLoader(registry, CHAMPION, package=None, poll_s=0.01)
     loader.start()
     try:
         wait_until(lambda: version_of(loader) == "1")

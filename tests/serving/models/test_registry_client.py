@@ -11,7 +11,7 @@ from platform_lib.errors import NotFound, ServiceError
 from platform_lib.model.artifact import load_artifact
 from platform_lib.registry import load_model
 from platform_lib.registry.reference import Reference
-from platform_lib.serving.models.registry_client import LocalLookup, RestLookup
+from platform_lib.serving.models.registry_client import LocalRegistryClient, RestRegistryClient
 from platform_lib.settings import Project
 from tests.conftest import copy_of, free_port
 
@@ -46,16 +46,16 @@ def registered(mlflow_server: str, trained: Project) -> str:
 def test_a_server_gives_version_tags_and_files(
     reference: Reference, registered: str, trained: Project, tmp_path: Path
 ) -> None:
-    lookup = RestLookup(registered)
-    found = lookup.find(reference, known_version=None)
+    client = RestRegistryClient(registered)
+    found = client.find(reference, known_version=None)
     assert found is not None
     assert (found.name, found.version) == (NAME, "1")
     folder = found.fetch(tmp_path / "files")
     model = load_artifact(folder, name=NAME, version="1", sha256=found.sha256, package=trained.package)
     assert model.contract.target == "species"
-    assert lookup.find(reference, known_version="1") is None
-    assert lookup.version_of(Reference(NAME, alias="champion")) == "1"
-    assert_a_tag_is_told(lookup, trained)
+    assert client.find(reference, known_version="1") is None
+    assert client.version_of(Reference(NAME, alias="champion")) == "1"
+    assert_a_tag_is_told(client, trained)
 
 
 @pytest.mark.slow
@@ -74,36 +74,36 @@ def test_a_server_that_has_no_such_version_is_not_a_failure_of_the_server(
     reference: Reference, registered: str
 ) -> None:
     with pytest.raises(NotFound, match="the registry has no such version yet"):
-        RestLookup(registered).find(reference, known_version=None)
+        RestRegistryClient(registered).find(reference, known_version=None)
 
 
 def test_a_server_that_is_gone_is_one_sentence_without_its_address() -> None:
     url = f"http://somebody:password@127.0.0.1:{free_port()}"
     with pytest.raises(ServiceError, match=r"^the registry does not answer as MLflow does \(ConnectError\)\.$"):
-        RestLookup(url).find(Reference("people", alias="champion"), known_version=None)
+        RestRegistryClient(url).find(Reference("people", alias="champion"), known_version=None)
 
 
-def local(project: Project) -> LocalLookup:
-    return LocalLookup(f"sqlite:///{project.database.as_posix()}")
+def local(project: Project) -> LocalRegistryClient:
+    return LocalRegistryClient(f"sqlite:///{project.database.as_posix()}")
 
 
 @pytest.mark.slow
 def test_the_local_store_gives_version_tags_and_files(trained: Project) -> None:
-    lookup, reference = local(trained), Reference(trained.name, alias="champion")
-    lookup.prepare(reference)
-    found = lookup.find(reference, known_version=None)
+    client, reference = local(trained), Reference(trained.name, alias="champion")
+    client.prepare(reference)
+    found = client.find(reference, known_version=None)
     assert found is not None
     assert (found.name, found.version) == (trained.name, "1")
     assert load_artifact(
         found.fetch(Path("unused")), name=found.name, version="1", sha256=found.sha256, package=trained.package
     )
-    assert_a_tag_is_told(lookup, trained, trained.name)
+    assert_a_tag_is_told(client, trained, trained.name)
 
 
-def assert_a_tag_is_told(lookup: RestLookup | LocalLookup, trained: Project, name: str = NAME) -> None:
+def assert_a_tag_is_told(client: RestRegistryClient | LocalRegistryClient, trained: Project, name: str = NAME) -> None:
     version = Reference(name, version="1")
-    assert lookup.tag_of(version, "mlp.model_sha256") == load_model("1", trained).sha256
-    assert lookup.tag_of(version, "mlp.percent") is None
+    assert client.tag_of(version, "mlp.model_sha256") == load_model("1", trained).sha256
+    assert client.tag_of(version, "mlp.percent") is None
 
 
 @pytest.mark.slow
@@ -111,37 +111,37 @@ def test_a_child_is_asked_only_when_the_alias_has_moved(
     trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = copy_of(trained, tmp_path / "copy")
-    lookup, reference = local(project), Reference(project.name, alias="champion")
+    client, reference = local(project), Reference(project.name, alias="champion")
     asked: list[str] = []
-    ask = lookup._ask
+    ask = client._ask
 
     def counted(text: str) -> dict[str, Any]:
         asked.append(text)
         return ask(text)
 
-    monkeypatch.setattr(lookup, "_ask", counted)
-    assert lookup.find(reference, known_version=None) is not None
-    assert lookup.find(reference, known_version="1") is None
-    assert lookup.find(reference, known_version=None) is not None  # as after a refusal
+    monkeypatch.setattr(client, "_ask", counted)
+    assert client.find(reference, known_version=None) is not None
+    assert client.find(reference, known_version="1") is None
+    assert client.find(reference, known_version=None) is not None  # as after a refusal
     assert asked == [f"{project.name}@champion"]
     with closing(sqlite3.connect(project.database)) as database, database:
         database.execute("DELETE FROM registered_model_aliases")
     with pytest.raises(NotFound, match=f"the registry has no {project.name}@champion yet"):
-        lookup.find(reference, known_version="1")
+        client.find(reference, known_version="1")
     assert len(asked) == 1
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    lookup = LocalLookup(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
-    lookup.prepare(Reference("people", alias="champion"))
+    client = LocalRegistryClient(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
+    client.prepare(Reference("people", alias="champion"))
     with pytest.raises(NotFound, match="there is no model yet; `mlp train` makes the first"):
-        lookup.find(Reference("people", alias="champion"), known_version=None)
+        client.find(Reference("people", alias="champion"), known_version=None)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
 def test_a_store_of_somebody_else_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
-    lookup = LocalLookup(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
+    client = LocalRegistryClient(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
     with pytest.raises(ServiceError, match=r"the local registry failed: .* is not a store that MLflow made"):
-        lookup.find(Reference("people", alias="champion"), known_version=None)
+        client.find(Reference("people", alias="champion"), known_version=None)

@@ -27,12 +27,20 @@ from platform_lib.serving.predictor import answer_rows
 from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
 from platform_lib.serving.rollout.canary import Canary, CanaryRule
-from platform_lib.serving.rollout.comparison import Agreement, Comparer
-from platform_lib.serving.rollout.roles import Roles
+from platform_lib.serving.rollout.comparison import Agreement, ComparisonThread
+from platform_lib.serving.rollout.controller import RolloutController
 from tests.serving.http.test_app import Broken
 from tests.serving.live import live
 from tests.serving.models.test_loader import CHAMPION
-from tests.serving.sample_models import CLASSIFICATION, FixedSource, FolderLookup, fitted, loaded, rows, write_artifact
+from tests.serving.sample_models import (
+    CLASSIFICATION,
+    FixedSource,
+    FolderRegistry,
+    fitted,
+    loaded,
+    rows,
+    write_artifact,
+)
 from tests.waiting import wait_until
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -56,24 +64,24 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path,
 
 
 @pytest.fixture
-def lookup(artifacts: dict[str, tuple[Path, str]]) -> FolderLookup:
-    made = FolderLookup()
+def registry(artifacts: dict[str, tuple[Path, str]]) -> FolderRegistry:
+    made = FolderRegistry()
     for version, artifact in artifacts.items():
         made.add(version, *artifact, promote=version == "1")
     return made
 
 
-def following(lookup: FolderLookup, rule: CanaryRule | None = None) -> tuple[ModelLoader, Roles]:
+def following(registry: FolderRegistry, rule: CanaryRule | None = None) -> tuple[ModelLoader, RolloutController]:
     """A loader and its roles, which look only when they are told to."""
-    loader = ModelLoader(lookup, CHAMPION, package=None)
-    roles = Roles(lookup, "people", lambda: loader.current, package=None, rule=rule)
-    look(loader, roles)
-    return loader, roles
+    loader = ModelLoader(registry, CHAMPION, package=None)
+    rollout = RolloutController(registry, "people", lambda: loader.current, package=None, rule=rule)
+    poll(loader, rollout)
+    return loader, rollout
 
 
-def look(loader: ModelLoader, roles: Roles) -> None:
-    if loader.look():
-        roles.look()
+def poll(loader: ModelLoader, rollout: RolloutController) -> None:
+    if loader.poll():
+        rollout.poll()
 
 
 class TestWhoGetsIt:
@@ -112,77 +120,79 @@ class TestWhoGetsIt:
 
 
 class TestRoles:
-    def test_a_version_is_the_canary_while_it_has_the_alias(self, lookup: FolderLookup) -> None:
-        loader, roles = following(lookup)
-        assert roles.describe() == {"canary": None, "shadow": None}
-        lookup.canary, lookup.percent = "2", "12.5"
-        look(loader, roles)
-        assert roles.canary is not None
-        assert (roles.canary.served.model.version, roles.canary.percent) == ("2", 12.5)
-        gone = weakref.ref(roles.canary.served.model.pipeline)
-        lookup.canary = None
-        look(loader, roles)
-        assert roles.canary is None
+    def test_a_version_is_the_canary_while_it_has_the_alias(self, registry: FolderRegistry) -> None:
+        loader, rollout = following(registry)
+        assert rollout.describe() == {"canary": None, "shadow": None}
+        registry.canary, registry.percent = "2", "12.5"
+        poll(loader, rollout)
+        assert rollout.canary is not None
+        assert (rollout.canary.served.model.version, rollout.canary.percent) == ("2", 12.5)
+        gone = weakref.ref(rollout.canary.served.model.pipeline)
+        registry.canary = None
+        poll(loader, rollout)
+        assert rollout.canary is None
         gc.collect()
         assert gone() is None  # its memory is free again
 
-    def test_another_share_is_taken_up_without_loading_again_and_keeps_the_counts(self, lookup: FolderLookup) -> None:
-        lookup.canary = "2"
-        loader, roles = following(lookup)
-        assert roles.canary is not None
-        canary = roles.canary
+    def test_another_share_is_taken_up_without_loading_again_and_keeps_the_counts(
+        self, registry: FolderRegistry
+    ) -> None:
+        registry.canary = "2"
+        loader, rollout = following(registry)
+        assert rollout.canary is not None
+        canary = rollout.canary
         canary.answered()
-        lookup.percent = "80"
-        look(loader, roles)
-        assert roles.canary is canary
+        registry.percent = "80"
+        poll(loader, rollout)
+        assert rollout.canary is canary
         assert (canary.percent, canary.requests) == (80, 1)
-        assert lookup.fetched == ["1", "2"]
+        assert registry.fetched == ["1", "2"]
 
-    def test_the_champion_itself_is_no_canary_and_a_promoted_canary_ends(self, lookup: FolderLookup) -> None:
-        lookup.canary = lookup.shadow = "1"
-        loader, roles = following(lookup)
-        assert (roles.canary, roles.shadow) == (None, None)
-        lookup.canary = "2"
-        look(loader, roles)
-        assert roles.canary is not None
-        lookup.champion = "2"
-        look(loader, roles)
+    def test_the_champion_itself_is_no_canary_and_a_promoted_canary_ends(self, registry: FolderRegistry) -> None:
+        registry.canary = registry.shadow = "1"
+        loader, rollout = following(registry)
+        assert (rollout.canary, rollout.shadow) == (None, None)
+        registry.canary = "2"
+        poll(loader, rollout)
+        assert rollout.canary is not None
+        registry.champion = "2"
+        poll(loader, rollout)
         assert loader.current is not None
         assert loader.current.model.version == "2"
-        assert roles.describe()["canary"] is None
+        assert rollout.describe()["canary"] is None
 
-    def test_a_registry_that_is_down_changes_nothing(self, lookup: FolderLookup) -> None:
-        lookup.canary, lookup.shadow = "2", "3"
-        loader, roles = following(lookup)
-        before = roles.canary, roles.shadow
+    def test_a_registry_that_is_down_changes_nothing(self, registry: FolderRegistry) -> None:
+        registry.canary, registry.shadow = "2", "3"
+        loader, rollout = following(registry)
+        before = rollout.canary, rollout.shadow
         assert None not in before
-        lookup.down = True
-        roles.look()
-        look(loader, roles)
-        assert (roles.canary, roles.shadow) == before
+        registry.down = True
+        rollout.poll()
+        poll(loader, rollout)
+        assert (rollout.canary, rollout.shadow) == before
 
     @pytest.mark.parametrize("percent", [None, "", "half", "101", "-1", "nan"])
     def test_a_share_that_is_none_is_said_and_sends_nobody_to_the_canary(
-        self, percent: str | None, lookup: FolderLookup
+        self, percent: str | None, registry: FolderRegistry
     ) -> None:
-        lookup.canary, lookup.percent = "2", percent
-        loader, roles = following(lookup)
-        assert roles.canary is None
-        said = roles.describe()["canary"]
+        registry.canary, registry.percent = "2", percent
+        loader, rollout = following(registry)
+        assert rollout.canary is None
+        said = rollout.describe()["canary"]
         assert (said["version"], said["state"]) == ("2", "refused")
         assert said["reason"] == f"its tag mlp.percent is {percent!r}, expected a number from 0 to 100."
-        lookup.percent = "10"
-        look(loader, roles)
-        assert roles.canary is not None
+        registry.percent = "10"
+        poll(loader, rollout)
+        assert rollout.canary is not None
 
     def test_a_version_that_must_not_serve_is_no_canary_either(
-        self, lookup: FolderLookup, artifacts: dict[str, tuple[Path, str]]
+        self, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
     ) -> None:
-        lookup.add("2", artifacts["2"][0], "0" * 64, promote=False)
-        lookup.canary = lookup.shadow = "2"
-        _, roles = following(lookup)
-        assert (roles.canary, roles.shadow) == (None, None)
-        for said in roles.describe().values():
+        registry.add("2", artifacts["2"][0], "0" * 64, promote=False)
+        registry.canary = registry.shadow = "2"
+        _, rollout = following(registry)
+        assert (rollout.canary, rollout.shadow) == (None, None)
+        for said in rollout.describe().values():
             assert (said["version"], said["state"]) == ("2", "refused")
             assert "SHA-256" in said["reason"]
 
@@ -192,16 +202,16 @@ Ask = Callable[..., httpx.Response]
 
 @contextmanager
 def answering(
-    loader: ModelLoader, roles: Roles, limits: Limits | None = None, request_log: RequestLog | None = None
+    loader: ModelLoader, rollout: RolloutController, limits: Limits | None = None, request_log: RequestLog | None = None
 ) -> Iterator[Ask]:
-    app = create_app(loader, limits, roles=roles, request_log=request_log)
+    app = create_app(loader, limits, rollout=rollout, request_log=request_log)
     with live(app) as url, httpx.Client(base_url=url) as http:
         try:
             yield lambda some, **headers: http.post(
                 "/predict", json={"rows": some}, headers={k.replace("_", "-"): v for k, v in headers.items()}
             )
         finally:
-            roles.close()
+            rollout.close()
 
 
 def failing() -> Any:
@@ -216,31 +226,33 @@ def failing() -> Any:
 def break_it(served: ServedModel) -> None:
     """Put the bug into a version that was taken already."""
     object.__setattr__(served, "model", loaded(failing(), version=served.model.version))
-    object.__setattr__(served, "choice", NOT_TRIED)
+    object.__setattr__(served, "selection", NOT_TRIED)
     served.__post_init__()
 
 
 def with_canary(
-    lookup: FolderLookup, served: ServedModel, percent: float = 100, rule: CanaryRule | None = None
-) -> tuple[ModelLoader, Roles]:
-    """Roles whose canary was put there by hand."""
-    loader, roles = following(lookup)
-    roles.canary = Canary(served, percent, NOW, rule)
-    return loader, roles
+    registry: FolderRegistry, served: ServedModel, percent: float = 100, rule: CanaryRule | None = None
+) -> tuple[ModelLoader, RolloutController]:
+    """RolloutController whose canary was put there by hand."""
+    loader, rollout = following(registry)
+    rollout.canary = Canary(served, percent, NOW, rule)
+    return loader, rollout
 
 
 class TestAnswers:
     def test_each_answer_is_that_of_the_version_it_names_and_the_log_knows_it_too(
-        self, lookup: FolderLookup, tmp_path: Path
+        self, registry: FolderRegistry, tmp_path: Path
     ) -> None:
-        lookup.canary = "2"
-        loader, roles = following(lookup)
+        registry.canary = "2"
+        loader, rollout = following(registry)
         log = RequestLog(LogSettings(place=str(tmp_path)))
         some = rows(4, seed=9)
-        assert loader.current is not None and roles.canary is not None
-        expected = {each.model.version: answer_rows(each.model, some) for each in (loader.current, roles.canary.served)}
+        assert loader.current is not None and rollout.canary is not None
+        expected = {
+            each.model.version: answer_rows(each.model, some) for each in (loader.current, rollout.canary.served)
+        }
         named = []
-        with answering(loader, roles, request_log=log) as ask:
+        with answering(loader, rollout, request_log=log) as ask:
             for number in range(60):
                 answer = ask(some, X_Request_ID=f"r{number}").json()
                 version = answer["model"]["version"]
@@ -252,36 +264,36 @@ class TestAnswers:
             log.close()
         answered = sum(version == "2" for _, version in named)
         assert 15 <= answered <= 45
-        assert answered <= roles.canary.requests <= answered + 10
+        assert answered <= rollout.canary.requests <= answered + 10
         logged = LogFolder.at(str(tmp_path)).read(PREDICTIONS).to_pylist()
         ids = dict(named)
         assert {row["request_id"]: row["version"] for row in logged if row["request_id"] in ids} == ids
 
-    def test_the_canarys_rows_are_put_to_the_champion_too(self, lookup: FolderLookup) -> None:
-        lookup.canary, lookup.percent = "2", "100"
-        loader, roles = following(lookup)
-        assert loader.current is not None and roles.canary is not None
+    def test_the_canarys_rows_are_put_to_the_champion_too(self, registry: FolderRegistry) -> None:
+        registry.canary, registry.percent = "2", "100"
+        loader, rollout = following(registry)
+        assert loader.current is not None and rollout.canary is not None
         some = rows(40, seed=9)
-        ours, theirs = (answer_rows(each.model, some).values for each in (loader.current, roles.canary.served))
-        agreement = roles.canary.agreement
-        with answering(loader, roles) as ask:
+        ours, theirs = (answer_rows(each.model, some).values for each in (loader.current, rollout.canary.served))
+        agreement = rollout.canary.agreement
+        with answering(loader, rollout) as ask:
             assert ask(some).status_code == 200
             wait_until(lambda: agreement.compared == 40)
         assert 0 < agreement.disagreements == int((ours != theirs).sum())
         assert agreement.mean_difference is None
 
-    def test_a_shadow_is_compared_and_never_heard(self, lookup: FolderLookup) -> None:
-        lookup.shadow = "2"
-        loader, roles = following(lookup)
-        assert loader.current is not None and roles.shadow is not None
+    def test_a_shadow_is_compared_and_never_heard(self, registry: FolderRegistry) -> None:
+        registry.shadow = "2"
+        loader, rollout = following(registry)
+        assert loader.current is not None and rollout.shadow is not None
         some = rows(20, seed=9)
-        ours, theirs = (answer_rows(each.model, some).values for each in (loader.current, roles.shadow.served))
-        agreement = roles.shadow.agreement
-        with answering(loader, roles) as ask:
+        ours, theirs = (answer_rows(each.model, some).values for each in (loader.current, rollout.shadow.served))
+        agreement = rollout.shadow.agreement
+        with answering(loader, rollout) as ask:
             assert {ask(some).json()["model"]["version"] for _ in range(10)} == {"1"}
             wait_until(lambda: agreement.compared + agreement.skipped == 200)
         assert agreement.disagreements * 20 == int((ours != theirs).sum()) * agreement.compared
-        assert roles.describe()["shadow"] | {"compared": 0, "disagreements": 0, "skipped": 0, "since": ""} == {
+        assert rollout.describe()["shadow"] | {"compared": 0, "disagreements": 0, "skipped": 0, "since": ""} == {
             "version": "2",
             "state": "compares",
             "reason": None,
@@ -293,25 +305,25 @@ class TestAnswers:
             "mean_difference": None,
         }
 
-    def test_a_shadow_that_fails_fails_nobody(self, lookup: FolderLookup) -> None:
-        lookup.shadow = "2"
-        loader, roles = following(lookup)
-        assert roles.shadow is not None
-        break_it(roles.shadow.served)
-        agreement = roles.shadow.agreement
-        with answering(loader, roles) as ask:
+    def test_a_shadow_that_fails_fails_nobody(self, registry: FolderRegistry) -> None:
+        registry.shadow = "2"
+        loader, rollout = following(registry)
+        assert rollout.shadow is not None
+        break_it(rollout.shadow.served)
+        agreement = rollout.shadow.agreement
+        with answering(loader, rollout) as ask:
             assert ask(rows(3)).status_code == 200
             wait_until(lambda: agreement.failures == 3)
 
 
 class TestFailures:
     def test_the_champion_answers_for_a_canary_that_fails_until_it_is_switched_off(
-        self, lookup: FolderLookup, caplog: pytest.LogCaptureFixture
+        self, registry: FolderRegistry, caplog: pytest.LogCaptureFixture
     ) -> None:
-        loader, roles = with_canary(lookup, fixed("2", failing()), rule=CanaryRule(max_failures=0.05, fewest=20))
-        canary = roles.canary
+        loader, rollout = with_canary(registry, fixed("2", failing()), rule=CanaryRule(max_failures=0.05, fewest=20))
+        canary = rollout.canary
         assert canary is not None
-        with answering(loader, roles) as ask:
+        with answering(loader, rollout) as ask:
             for _ in range(30):
                 answer = ask(rows(2))
                 assert (answer.status_code, answer.json()["model"]["version"]) == (200, "1")
@@ -342,31 +354,31 @@ class TestFailures:
         assert (canary.failures, canary.off_reason) == (16, None)
 
     def test_a_body_that_only_the_canary_refuses_is_answered_by_the_champion_and_one_that_both_refuse_is_the_callers_fault(
-        self, lookup: FolderLookup
+        self, registry: FolderRegistry
     ) -> None:
         wider = CLASSIFICATION.__class__(
             **{**_fields(CLASSIFICATION), "columns": {"new": Column(type="number"), **CLASSIFICATION.columns}}
         )
         served = FixedSource(loaded(LogisticRegression(), wider, version="2")).current
         assert served is not None
-        loader, roles = with_canary(lookup, served)
-        assert roles.canary is not None
-        with answering(loader, roles) as ask:
+        loader, rollout = with_canary(registry, served)
+        assert rollout.canary is not None
+        with answering(loader, rollout) as ask:
             good = ask(rows(1))
             assert (good.status_code, good.json()["model"]["version"]) == (200, "1")
-            assert roles.canary.failures == 1
+            assert rollout.canary.failures == 1
             bad = ask([{**rows(1)[0], "age": "old"}])
             assert bad.status_code == 422
             assert "age" in bad.json()["detail"]
-        assert roles.canary.failures == 1
+        assert rollout.canary.failures == 1
 
-    def test_rows_that_no_version_can_answer_are_not_held_against_the_canary(self, lookup: FolderLookup) -> None:
-        loader, roles = with_canary(lookup, fixed("2", failing()))
-        assert loader.current is not None and roles.canary is not None
+    def test_rows_that_no_version_can_answer_are_not_held_against_the_canary(self, registry: FolderRegistry) -> None:
+        loader, rollout = with_canary(registry, fixed("2", failing()))
+        assert loader.current is not None and rollout.canary is not None
         break_it(loader.current)
-        with answering(loader, roles) as ask:
+        with answering(loader, rollout) as ask:
             assert ask(rows(1)).status_code == 500
-        assert roles.canary.failures == 0
+        assert rollout.canary.failures == 0
 
 
 def _fields(contract: Any) -> dict[str, Any]:
@@ -389,17 +401,17 @@ class TestAgreement:
             raise RuntimeError("enough")
 
         served, agreement, counted = fixed("2", Broken(slow)), Agreement(), Counter[str]()
-        comparer = Comparer(lambda _role, result, rows: counted.update({result: rows}))
+        comparison = ComparisonThread(lambda _role, result, rows: counted.update({result: rows}))
         columns = columns_of(rows_of(rows(100), CLASSIFICATION), CLASSIFICATION.features)
         try:
-            comparer.compare(served, served, agreement, columns, ["no"] * 100)
+            comparison.compare(served, served, agreement, columns, ["no"] * 100)
             assert asked.wait(30)  # the thread is busy from now on
             assert agreement.skipped == 36  # 64 rows of a batch are enough
             for _ in range(16):
-                comparer.compare(served, served, agreement, columns, ["no"] * 64)
+                comparison.compare(served, served, agreement, columns, ["no"] * 64)
             assert agreement.skipped == 36
-            comparer.compare(served, served, agreement, columns, ["no"] * 64)
+            comparison.compare(served, served, agreement, columns, ["no"] * 64)
             assert agreement.skipped == counted["skipped"] == 100
         finally:
-            comparer.close()
+            comparison.close()
             gate.set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from platform_lib.serving.models.registry_client import LocalLookup
+from platform_lib.serving.models.registry_client import LocalRegistryClient
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
 
 
@@ -32,26 +32,26 @@ def shown(watch: ChampionWatch) -> list[dict[str, str]]:
 
 
 def test_the_metric_follows_the_alias(store: Path) -> None:
-    watch = ChampionWatch(LocalLookup(f"sqlite:///{store.as_posix()}"), "people")
+    watch = ChampionWatch(LocalRegistryClient(f"sqlite:///{store.as_posix()}"), "people")
     assert shown(watch) == []
-    watch.look()
+    watch.poll()
     assert shown(watch) == [{"model": "people", "version": "3"}]
     change(store, "UPDATE registered_model_aliases SET version = 4 WHERE alias = 'champion'")
-    watch.look()
+    watch.poll()
     assert shown(watch) == [{"model": "people", "version": "4"}]
 
 
 def test_a_registry_that_does_not_answer_changes_nothing(store: Path) -> None:
-    watch = ChampionWatch(LocalLookup(f"sqlite:///{store.as_posix()}"), "people")
-    watch.look()
+    watch = ChampionWatch(LocalRegistryClient(f"sqlite:///{store.as_posix()}"), "people")
+    watch.poll()
     change(store, "DROP TABLE registered_model_aliases")
-    watch.look()
+    watch.poll()
     assert shown(watch) == [{"model": "people", "version": "3"}]
 
 
 def test_no_champion_is_no_series(store: Path) -> None:
-    watch = ChampionWatch(LocalLookup(f"sqlite:///{store.as_posix()}"), "people")
-    watch.look()
+    watch = ChampionWatch(LocalRegistryClient(f"sqlite:///{store.as_posix()}"), "people")
+    watch.poll()
     change(store, "DELETE FROM registered_model_aliases")
-    watch.look()
+    watch.poll()
     assert shown(watch) == []

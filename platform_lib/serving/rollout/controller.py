@@ -11,12 +11,12 @@ from typing import Any
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.reference import Reference
-from platform_lib.serving.batching import Batch
+from platform_lib.serving.batching import CompletedBatch
 from platform_lib.serving.models.loader import Follower
-from platform_lib.serving.models.registry_client import Lookup
-from platform_lib.serving.models.served_model import Refusal, ServedModel
+from platform_lib.serving.models.registry_client import RegistryClient
+from platform_lib.serving.models.served_model import Rejection, ServedModel
 from platform_lib.serving.rollout.canary import Canary, CanaryRule
-from platform_lib.serving.rollout.comparison import Agreement, Comparer, Count
+from platform_lib.serving.rollout.comparison import Agreement, ComparisonThread, Count
 
 
 class Shadow:
@@ -42,12 +42,12 @@ class Shadow:
         }
 
 
-class Roles:
+class RolloutController:
     """Keeps canary and shadow of one model up to date."""
 
     def __init__(
         self,
-        lookup: Lookup,
+        client: RegistryClient,
         model: str,
         champion: Callable[[], ServedModel | None],
         *,
@@ -56,7 +56,7 @@ class Roles:
         rule: CanaryRule | None = None,
         count: Count = lambda role, result, rows: None,
         on_change: Callable[[str, ServedModel | None], None] = lambda alias, served: None,
-        on_refusal: Callable[[Refusal], None] = lambda refusal: None,
+        on_rejection: Callable[[Rejection], None] = lambda rejection: None,
     ) -> None:
         """Prepare.
 
@@ -65,13 +65,13 @@ class Roles:
             package: The project's own package, whose types may be loaded.
             count: Told what comparisons come to.
             on_change: Called in the loader's thread with an alias and the version that has it from now on, None for none.
-            on_refusal: Called when a version was not taken.
+            on_rejection: Called when a version was not taken.
         """
         self.canary: Canary | None = None
         self.shadow: Shadow | None = None
-        self.comparer = Comparer(count)
-        self._lookup, self._model, self._champion, self._rule, self._on_change = (
-            lookup,
+        self.comparison = ComparisonThread(count)
+        self._client, self._model, self._champion, self._rule, self._on_change = (
+            client,
             model,
             champion,
             rule,
@@ -80,36 +80,36 @@ class Roles:
         self._percent_problem: str | None = None
         self._followers = {
             alias: Follower(
-                lookup,
+                client,
                 Reference(model, alias=alias),
                 package=package,
                 trusted_types=trusted_types,
-                on_refusal=on_refusal,
+                on_rejection=on_rejection,
                 leaves=True,
             )
             for alias in (Alias.CANARY, Alias.SHADOW)
         }
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Look once at both aliases and at the canary's share. Where the registry does not answer, nothing changes."""
         for follower in self._followers.values():
-            if not follower.look():
+            if not follower.poll():
                 return
         self._take_canary(self._beside_the_champion(Alias.CANARY))
         self._take_shadow(self._beside_the_champion(Alias.SHADOW))
 
     def close(self) -> None:
         """Compare no more."""
-        self.comparer.close()
+        self.comparison.close()
 
-    def compare(self, batch: Batch) -> None:
+    def compare(self, batch: CompletedBatch) -> None:
         """Have a batch's rows answered by the other version too: the canary's by the champion, the champion's by the shadow."""
         canary, shadow, champion = self.canary, self.shadow, self._champion()
         if canary is not None and batch.served is canary.served:
             if champion is not None:
-                self.comparer.compare(canary.served, champion, canary.agreement, batch.columns, batch.answers.values)
+                self.comparison.compare(canary.served, champion, canary.agreement, batch.columns, batch.answers.values)
         elif shadow is not None and batch.served is champion:
-            self.comparer.compare(shadow.served, shadow.served, shadow.agreement, batch.columns, batch.answers.values)
+            self.comparison.compare(shadow.served, shadow.served, shadow.agreement, batch.columns, batch.answers.values)
 
     def describe(self) -> dict[str, Any]:
         """`canary` and `shadow` of `/model`."""
@@ -146,7 +146,7 @@ class Roles:
     def _percent_of(self, version: str) -> float | None:
         """Its share; the one that it has where the registry does not say now; None where the tag is no share."""
         try:
-            text = self._lookup.tag_of(Reference(self._model, version=version), VersionTag.PERCENT)
+            text = self._client.tag_of(Reference(self._model, version=version), VersionTag.PERCENT)
         except (NotFound, ServiceError):
             return self.canary.percent if self.canary else None
         try:
@@ -162,7 +162,7 @@ class Roles:
         follower = self._followers[alias]
         if problem is not None and follower.current is not None:
             return {"version": follower.current.model.version, "state": "refused", "reason": problem}
-        refusals = sorted(follower.state.refused.values(), key=lambda refusal: refusal.at)
-        if not refusals or follower.current is not None:
+        rejections = sorted(follower.state.rejected.values(), key=lambda rejection: rejection.at)
+        if not rejections or follower.current is not None:
             return None
-        return {"version": refusals[-1].version, "state": "refused", "reason": refusals[-1].reason}
+        return {"version": rejections[-1].version, "state": "refused", "reason": rejections[-1].reason}
