@@ -7,13 +7,14 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.naming import INGRESS_NAMESPACE
+from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE
 from platform_lib.infra.base.sizing import Size, resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.edge.tls import CERTIFICATE_SECRET, tls_option_spec
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+from platform_lib.infra.kubernetes.network_policy import from_anywhere, from_namespaces, policy_spec, with_labels
 
 HEADERS_MIDDLEWARE = "security-headers"
 HSTS_S = 31_536_000
@@ -79,19 +80,10 @@ class Ingress(pulumi.ComponentResource):
         k8s.networking.v1.NetworkPolicy(
             name,
             metadata={"name": "traefik", "namespace": args.namespace, "labels": labels("traefik", "edge")},
-            spec={
-                "podSelector": {"matchLabels": {"app.kubernetes.io/name": "traefik"}},
-                "policyTypes": ["Ingress"],
-                "ingress": [
-                    {"ports": [{"protocol": "TCP", "port": port} for port in (8000, 8443)]},
-                    {
-                        "from": [
-                            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-monitoring"}}}
-                        ],
-                        "ports": [{"protocol": "TCP", "port": 9100}],
-                    },
-                ],
-            },
+            spec=policy_spec(
+                with_labels({NAME: "traefik"}),
+                ingress=[from_anywhere(8000, 8443), from_namespaces([MONITORING_NAMESPACE], 9100)],
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

@@ -9,13 +9,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import AUTH_NAMESPACE, INGRESS_NAMESPACE, LOGIN_HOST, MONITORING_NAMESPACE, host
 from platform_lib.infra.base.sizing import Size, resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
-from platform_lib.infra.kubernetes.namespaces import in_namespace, ports, to_dns, to_outside
+from platform_lib.infra.kubernetes.network_policy import from_namespaces, policy_spec, to_dns, to_outside, with_labels
 
 PROXY_URL = f"http://oauth2-proxy.{AUTH_NAMESPACE}"
 IDENTITY_HEADERS = (
@@ -89,15 +89,11 @@ class Login(pulumi.ComponentResource):
         k8s.networking.v1.NetworkPolicy(
             name,
             metadata={"name": "oauth2-proxy", "namespace": args.namespace, "labels": labels("oauth2-proxy", "login")},
-            spec={
-                "podSelector": {"matchLabels": {"app.kubernetes.io/name": "oauth2-proxy"}},
-                "policyTypes": ["Ingress", "Egress"],
-                "ingress": [
-                    {"from": [in_namespace(INGRESS_NAMESPACE)], "ports": ports(4180)},
-                    {"from": [in_namespace(MONITORING_NAMESPACE)], "ports": ports(44180)},
-                ],
-                "egress": [to_dns(), to_outside(443, *_proxy_port(args.mirrors))],
-            },
+            spec=policy_spec(
+                with_labels({NAME: "oauth2-proxy"}),
+                ingress=[from_namespaces([INGRESS_NAMESPACE], 4180), from_namespaces([MONITORING_NAMESPACE], 44180)],
+                egress=[to_dns(), to_outside(443, *_proxy_port(args.mirrors))],
+            ),
             opts=child,
         )
         k8s.apiextensions.CustomResource(

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from platform_lib.infra.base.labels import NAMESPACE_NAME, labels, pod_security
+from platform_lib.infra.base.labels import labels, pod_security
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, Mirrors
 from platform_lib.infra.base.naming import (
     AUTH_NAMESPACE,
@@ -17,6 +17,7 @@ from platform_lib.infra.base.naming import (
     PREFECT_NAMESPACE,
     prefect_namespace,
 )
+from platform_lib.infra.kubernetes.network_policy import closed_spec
 
 CLOSED: Final = (AUTH_NAMESPACE, MLFLOW_NAMESPACE, PREFECT_NAMESPACE)
 """Namespaces where no pod is reached or reaches anything but what a policy allows. The others hold operators that talk to the API server
@@ -79,31 +80,3 @@ class Namespaces(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self),
                 )
         self.register_outputs({"namespaces": self.namespaces})
-
-
-def closed_spec() -> dict[str, Any]:
-    """NetworkPolicy: nothing in, nothing out; others add to it."""
-    return {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-
-
-def in_namespace(name: str) -> dict[str, Any]:
-    """Peer of a NetworkPolicy: all pods of a namespace."""
-    return {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: name}}}
-
-
-def ports(*numbers: int) -> list[dict[str, Any]]:
-    """TCP ports of a NetworkPolicy."""
-    return [{"protocol": "TCP", "port": number} for number in numbers]
-
-
-def to_dns() -> dict[str, Any]:
-    """Egress rule: names are asked from the cluster's own DNS."""
-    return {
-        "to": [in_namespace("kube-system")],
-        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
-    }
-
-
-def to_outside(*numbers: int) -> dict[str, Any]:
-    """Egress rule: anywhere at these ports, but not to where a cloud hands out its nodes' credentials."""
-    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}], "ports": ports(*numbers)}

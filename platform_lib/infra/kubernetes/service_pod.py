@@ -1,4 +1,4 @@
-"""What the pods of the platform's own services have in common: rights, environment, probes, disruption, network, as data.
+"""What the pods of the platform's own services have in common: rights, environment, probes, volumes, as data.
 
 `mlflow_server` and `prefect_server` put it into their Deployments; a model server's pod is `model_pod`'s.
 """
@@ -6,12 +6,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platform_lib.infra.base.labels import NAMESPACE_NAME
 from platform_lib.infra.base.sizing import Resources
 from platform_lib.infra.kubernetes.pod_security import container_security_context, pod_security_context, spread
 
-METADATA_ADDRESSES = "169.254.0.0/16"
-"""Where a cloud hands out its nodes' credentials: no pod of ours may ask there."""
 WRITABLE = ("tmp", "artifacts", "ui")
 
 
@@ -104,31 +101,3 @@ def pod_template(
     if init_containers:
         spec["initContainers"] = [dict(one) for one in init_containers]
     return {"metadata": {"labels": dict(labels)}, "spec": spec}
-
-
-def from_namespaces(names: Sequence[Any], port: int) -> dict[str, Any]:
-    """A NetworkPolicy's ingress rule: every pod of these namespaces may ask this TCP port."""
-    return {"from": [namespace_peer(name) for name in names], "ports": [{"protocol": "TCP", "port": port}]}
-
-
-def namespace_peer(name: Any) -> dict[str, Any]:
-    """All pods of a namespace."""
-    return {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: name}}}
-
-
-def to_dns() -> dict[str, Any]:
-    """A NetworkPolicy's egress rule: names are looked up in the cluster's DNS."""
-    return {
-        "to": [namespace_peer("kube-system")],
-        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
-    }
-
-
-def to_port(port: Any, namespace: Any = None) -> dict[str, Any]:
-    """A NetworkPolicy's egress rule: a TCP port of one namespace, or anywhere but where a cloud hands out credentials."""
-    peer = (
-        namespace_peer(namespace)
-        if namespace is not None
-        else {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_ADDRESSES]}}
-    )
-    return {"to": [peer], "ports": [{"protocol": "TCP", "port": port}]}

@@ -16,7 +16,14 @@ from platform_lib.errors import UsageError
 from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.sizing import SIZES, Size, resources, storage_gib
-from platform_lib.infra.kubernetes import service_pod
+from platform_lib.infra.kubernetes.network_policy import (
+    from_namespaces,
+    policy_spec,
+    to_database,
+    to_dns,
+    to_outside,
+    with_labels,
+)
 from platform_lib.infra.mlflow import pod
 from platform_lib.names import Port
 
@@ -214,24 +221,17 @@ class MlflowServer(pulumi.ComponentResource):
         return k8s.core.v1.PersistentVolumeClaim(f"{name}-artifacts", metadata=metadata, spec=spec, opts=opts)
 
     def _network(self, name: str, child: pulumi.ResourceOptions) -> None:
-        args, port = self._args, int(Port.MLFLOW)
-        egress = [service_pod.to_dns(), service_pod.to_port(args.database_port, args.database_namespace or None)]
+        args = self._args
+        egress = [to_dns(), to_database(args.database_port, args.database_namespace)]
         if args.artifacts_uri:
             outside = {
                 _port_of(args.s3_endpoint),
                 *([_port_of(args.mirrors.http_proxy)] if args.mirrors.http_proxy else []),
             }
-            egress += [service_pod.to_port(port) for port in sorted(outside)]
-        spec = {
-            "podSelector": {"matchLabels": self._selector},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [
-                service_pod.from_namespaces(
-                    [args.ingress_namespace, args.monitoring_namespace, *args.client_namespaces], port
-                )
-            ],
-            "egress": egress,
-        }
+            egress += [to_outside(port) for port in sorted(outside)]
+        clients = [args.ingress_namespace, args.monitoring_namespace, *args.client_namespaces]
+        ingress = [from_namespaces(clients, Port.MLFLOW)]
+        spec = policy_spec(with_labels(self._selector), ingress=ingress, egress=egress)
         k8s.networking.v1.NetworkPolicy(name, metadata=self._metadata(pod.NAME), spec=spec, opts=child)
 
     def _monitor(self, name: str, secret: k8s.core.v1.Secret, child: pulumi.ResourceOptions) -> None:

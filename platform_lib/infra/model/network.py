@@ -3,9 +3,18 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from platform_lib.infra.kubernetes.network_policy import (
+    SAME_NAMESPACE,
+    from_namespaces,
+    from_peers,
+    namespace_peer,
+    policy_spec,
+    to_dns,
+    to_namespace,
+    to_outside,
+    with_labels,
+)
 from platform_lib.names import Port, SharedOutputs
-
-_NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
 def network_policy_spec(
@@ -16,29 +25,21 @@ def network_policy_spec(
     Args:
         outside_ports: TCP ports that may be reached anywhere but on the node's own metadata address: for a bucket or an OIDC issuer.
     """
-    asks: list[dict[str, Any]] = [{"podSelector": {}}]
-    if public:
-        asks.append(_namespace(shared.ingress_namespace))
+    callers = [SAME_NAMESPACE, *([namespace_peer(shared.ingress_namespace)] if public else [])]
     mlflow = urlsplit(shared.mlflow_url)
-    egress: list[dict[str, Any]] = [
-        {
-            "to": [_namespace("kube-system")],
-            "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
-        },
-        {"to": [_namespace((mlflow.hostname or "").split(".")[1])], "ports": [_tcp(mlflow.port or 80)]},
-    ]
-    if outside_ports:
-        everywhere = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
-        egress.append({"to": [everywhere], "ports": [_tcp(port) for port in outside_ports]})
-    return {
-        "podSelector": {"matchLabels": selector},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [
-            {"from": asks, "ports": [_tcp(Port.MODEL_SERVER)]},
-            {"from": [_namespace(shared.monitoring_namespace)], "ports": [_tcp(Port.METRICS)]},
+    mlflow_namespace = (mlflow.hostname or "").split(".")[1]
+    return policy_spec(
+        with_labels(selector),
+        ingress=[
+            from_peers(callers, Port.MODEL_SERVER),
+            from_namespaces([shared.monitoring_namespace], Port.METRICS),
         ],
-        "egress": egress,
-    }
+        egress=[
+            to_dns(),
+            to_namespace(mlflow_namespace, mlflow.port or 80),
+            *([to_outside(*outside_ports)] if outside_ports else []),
+        ],
+    )
 
 
 def route_spec(shared: SharedOutputs, model: str, middlewares: list[Any]) -> dict[str, Any]:
@@ -65,11 +66,3 @@ def strip_spec(model: str) -> dict[str, Any]:
 def limit_spec(average_per_s: int, burst: int) -> dict[str, Any]:
     """Middleware: requests of one address, at each Traefik."""
     return {"rateLimit": {"average": average_per_s, "period": "1s", "burst": burst}}
-
-
-def _namespace(name: str) -> dict[str, Any]:
-    return {"namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: name}}}
-
-
-def _tcp(port: int) -> dict[str, Any]:
-    return {"protocol": "TCP", "port": int(port)}

@@ -11,6 +11,7 @@ from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import MONITORING_NAMESPACE
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+from platform_lib.infra.kubernetes.network_policy import from_anywhere, policy_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +55,7 @@ class Keda(pulumi.ComponentResource):
         k8s.networking.v1.NetworkPolicy(
             name,
             metadata={"name": "keda", "namespace": args.namespace, "labels": labels("keda", "request-scaling")},
-            spec={
-                "podSelector": {"matchExpressions": [callers]},
-                "policyTypes": ["Ingress"],
-                "ingress": [{"ports": [{"protocol": "TCP", "port": port} for port in (6443, 9443)]}],
-            },
+            spec=policy_spec({"matchExpressions": [callers]}, ingress=[from_anywhere(6443, 9443)]),
             opts=child,
         )
         self.register_outputs({})

@@ -10,12 +10,21 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from platform_lib.infra.base.labels import NAMESPACE_NAME, labels
+from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, Mirrors
 from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, PLATFORM_NAMESPACES, TEAM_PREFECTS
 from platform_lib.infra.base.sizing import SIZES, Size, storage_gib
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
+from platform_lib.infra.kubernetes.network_policy import (
+    ALL_PODS,
+    SAME_NAMESPACE,
+    from_anywhere,
+    from_namespaces,
+    from_peers,
+    policy_spec,
+    with_labels,
+)
 from platform_lib.infra.monitoring.alert_routing import alertmanager_config
 from platform_lib.infra.monitoring.platform_alerts import platform_rules
 from platform_lib.infra.monitoring.platform_dashboard import platform_dashboard
@@ -134,23 +143,12 @@ class Observability(pulumi.ComponentResource):
 
     def _policies(self) -> None:
         """Whoever reaches Grafana may claim to be anybody in a header, and whoever reaches Prometheus reads everything: so almost nobody does."""
-        everything: dict[str, Any] = {
-            "podSelector": {},
-            "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"podSelector": {}}]}],
-        }
-        self._policy("inside", everything)
-        self._policy("grafana", _only({"app.kubernetes.io/name": "grafana"}, INGRESS_NAMESPACE, 3000))
+        self._policy("inside", policy_spec(ALL_PODS, ingress=[from_peers([SAME_NAMESPACE])]))
+        grafana = with_labels({NAME: "grafana"})
+        self._policy("grafana", policy_spec(grafana, ingress=[from_namespaces([INGRESS_NAMESPACE], 3000)]))
         # The API server asks the operator whether a rule is well-formed; it has no namespace that a policy could name.
-        webhook = {"app": f"{RELEASE}-operator"}
-        self._policy(
-            "operator",
-            {
-                "podSelector": {"matchLabels": webhook},
-                "policyTypes": ["Ingress"],
-                "ingress": [{"ports": [{"protocol": "TCP", "port": 10250}]}],
-            },
-        )
+        webhook = with_labels({"app": f"{RELEASE}-operator"})
+        self._policy("operator", policy_spec(webhook, ingress=[from_anywhere(10250)]))
 
     def _policy(self, role: str, spec: dict[str, Any]) -> None:
         k8s.networking.v1.NetworkPolicy(
@@ -163,7 +161,7 @@ class Observability(pulumi.ComponentResource):
         self._custom("PrometheusRule", "rules", {"groups": platform_rules(watched)}, after)
         for app, (namespace, port) in self._args.scraped.items():
             spec = {
-                "selector": {"matchLabels": {"app.kubernetes.io/name": app}},
+                "selector": {"matchLabels": {NAME: app}},
                 "namespaceSelector": {"matchNames": [namespace]},
                 "podMetricsEndpoints": [{"port": port, "interval": "30s"}],
             }
@@ -191,15 +189,6 @@ class Observability(pulumi.ComponentResource):
 
     def _child(self, **more: Any) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, **more)
-
-
-def _only(pods: dict[str, str], namespace: str, port: int) -> dict[str, Any]:
-    source = {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: namespace}}}
-    return {
-        "podSelector": {"matchLabels": pods},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [source], "ports": [{"protocol": "TCP", "port": port}]}],
-    }
 
 
 def _no_proxy(mirrors: Mirrors) -> str:

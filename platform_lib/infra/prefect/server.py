@@ -16,7 +16,15 @@ from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.sizing import SIZES, Size, resources
-from platform_lib.infra.kubernetes import service_pod
+from platform_lib.infra.kubernetes.network_policy import (
+    from_namespaces,
+    policy_spec,
+    to_database,
+    to_dns,
+    to_namespace,
+    to_outside,
+    with_labels,
+)
 from platform_lib.infra.prefect import pods
 from platform_lib.infra.prefect.job import SERVICE_ACCOUNT, base_job_template
 from platform_lib.names import PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, Port
@@ -147,13 +155,12 @@ class PrefectServer(pulumi.ComponentResource):
         )
         budget = {"maxUnavailable": 1, "selector": {"matchLabels": pods.SERVER_SELECTOR}}
         k8s.policy.v1.PodDisruptionBudget(name, metadata=metadata, spec=budget, opts=child)
-        asking = [args.namespace, args.ingress_namespace, args.monitoring_namespace, *args.team_namespaces.values()]
-        network = {
-            "podSelector": {"matchLabels": pods.SERVER_SELECTOR},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [service_pod.from_namespaces(asking, int(Port.PREFECT))],
-            "egress": [service_pod.to_dns(), service_pod.to_port(args.database_port, args.database_namespace or None)],
-        }
+        clients = [args.namespace, args.ingress_namespace, args.monitoring_namespace, *args.team_namespaces.values()]
+        network = policy_spec(
+            with_labels(pods.SERVER_SELECTOR),
+            ingress=[from_namespaces(clients, Port.PREFECT)],
+            egress=[to_dns(), to_database(args.database_port, args.database_namespace)],
+        )
         k8s.networking.v1.NetworkPolicy(name, metadata=metadata, spec=network, opts=child)
         return deployment, service
 
@@ -228,13 +235,6 @@ class PrefectServer(pulumi.ComponentResource):
         # It would be restarted until the server answers, and the roll-out would be called failed meanwhile.
         after = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[server]))
         k8s.apps.v1.Deployment(f"{name}-worker", metadata=here, spec=spec, opts=after)
-        network = {
-            "podSelector": {"matchLabels": chosen},
-            "policyTypes": ["Ingress", "Egress"],
-            "egress": [
-                service_pod.to_dns(),
-                service_pod.to_port(int(Port.PREFECT), args.namespace),
-                *(service_pod.to_port(port) for port in _KUBERNETES_API_PORTS),
-            ],
-        }
+        egress = [to_dns(), to_namespace(args.namespace, Port.PREFECT), *map(to_outside, _KUBERNETES_API_PORTS)]
+        network = policy_spec(with_labels(chosen), ingress=[], egress=egress)
         k8s.networking.v1.NetworkPolicy(f"{name}-worker", metadata=here, spec=network, opts=child)

@@ -10,7 +10,14 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.base.labels import TEAM, labels, pod_security
 from platform_lib.infra.base.naming import MLFLOW_NAMESPACE, prefect_namespace, team_namespace
 from platform_lib.infra.base.outputs import outputs_data
-from platform_lib.infra.kubernetes.namespaces import closed_spec, in_namespace, ports, to_dns, to_outside
+from platform_lib.infra.kubernetes.network_policy import (
+    ALL_PODS,
+    closed_spec,
+    policy_spec,
+    to_dns,
+    to_namespace,
+    to_outside,
+)
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
 from platform_lib.infra.team.model_names import MODELS_ANNOTATION, default_models
 from platform_lib.infra.team.rbac import deployer_rules, people_rules, tunnel_rules
@@ -170,23 +177,19 @@ def container_limits() -> list[dict[str, Any]]:
 
 def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Role → NetworkPolicy: everything is closed, then names, MLflow and the team's own Prefect are asked; training reaches its data outside."""
-    asks = [
+    services = [
         to_dns(),
-        {"to": [in_namespace(MLFLOW_NAMESPACE)], "ports": ports(int(Port.MLFLOW))},
-        {"to": [in_namespace(prefect_namespace(team))], "ports": ports(int(Port.PREFECT))},
+        to_namespace(MLFLOW_NAMESPACE, Port.MLFLOW),
+        to_namespace(prefect_namespace(team), Port.PREFECT),
     ]
     made: dict[str, dict[str, Any]] = {
         "closed": closed_spec(),
-        "platform-services": {"podSelector": {}, "policyTypes": ["Egress"], "egress": asks},
+        "platform-services": policy_spec(ALL_PODS, egress=services),
     }
     if outside_ports:
         # Kubernetes itself labels the pods of a Job, so that no team has to remember a label and no server gets one by mistake.
         training = {"matchExpressions": [{"key": "batch.kubernetes.io/job-name", "operator": "Exists"}]}
-        made["training-data"] = {
-            "podSelector": training,
-            "policyTypes": ["Egress"],
-            "egress": [to_outside(*outside_ports)],
-        }
+        made["training-data"] = policy_spec(training, egress=[to_outside(*outside_ports)])
     return made
 
 
