@@ -96,7 +96,7 @@ def test_what_a_peer_does_better_is_named_and_nothing_else() -> None:
         "- iris, 1x64, p50 ms: Mlserver 1.5; ours 2.5.",
         "- iris, 1x64, p99 ms: Mlserver 3.0; ours 5.0.",
         "- iris, 1x64, CPU µs per request: Other 83.3; ours 100.",
-        "- iris, memory MiB after the first answer: Mlserver 200; ours 250.",
+        "- iris, memory MiB after the first response: Mlserver 200; ours 250.",
         "- iris, memory MiB after the loads: Mlserver 200; ours 250.",
     ]
 

@@ -111,7 +111,10 @@ def losses(run: Run) -> str:
             found += _beaten(run, f"{where}, CPU µs per request", load.cpu_us, ((p, o.cpu_us) for p, o in pairs))
         found += _beaten(run, f"{ours.model}, start s", ours.start_s, ((p, p.start_s) for p in peers))
         found += _beaten(
-            run, f"{ours.model}, memory MiB after the first answer", ours.memory_mib, ((p, p.memory_mib) for p in peers)
+            run,
+            f"{ours.model}, memory MiB after the first response",
+            ours.memory_mib,
+            ((p, p.memory_mib) for p in peers),
         )
         found += _beaten(
             run,
