@@ -64,6 +64,7 @@ def measured(command: list[str], folder: Path) -> tuple[float, float, float]:
 
 
 def main() -> None:
+    """Generate the table, run each command and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=20)

@@ -48,6 +48,7 @@ def import_seconds(program: Path) -> float:
 
 
 def seconds(action: Callable[[], object]) -> float:
+    """Time one call."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start

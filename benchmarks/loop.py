@@ -20,10 +20,12 @@ from scripts.demo import PENGUIN, Clock, Shell, first_loop, is_ready, predict, w
 
 
 def without_servers(shell: Shell) -> None:
+    """Copy, train and predict without servers."""
     first_loop(shell, Clock())
 
 
 def with_platform(shell: Shell) -> None:
+    """Start the local platform, train, and predict with its model server."""
     try:
         shell.mlp("up", "--auto-ports")
         shell.mlp("train")
@@ -38,6 +40,7 @@ def with_platform(shell: Shell) -> None:
 
 
 def measure(name: str, loop: Callable[[Shell], None], folder: Path) -> str:
+    """Run one loop in a new project; return its line of the result."""
     shell = Shell(folder / name, "uv")
     start = time.monotonic()
     shell(
@@ -66,6 +69,7 @@ def measure(name: str, loop: Callable[[Shell], None], folder: Path) -> str:
 
 
 def main() -> None:
+    """Run both loops and print the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1)
     runs = parser.parse_args().runs

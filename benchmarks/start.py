@@ -13,12 +13,14 @@ RUNS = 7
 
 
 def seconds(command: list[str]) -> float:
+    """Time one run of a command."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def main() -> None:
+    """Print the medians."""
     tools = Path(sys.executable).parent
     mlp, copier = shutil.which("mlp", path=str(tools)), shutil.which("copier", path=str(tools))
     assert mlp and copier, "run `make setup` first"

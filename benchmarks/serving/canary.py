@@ -59,6 +59,7 @@ async def try_one(
 async def measure(
     registered: Registered, url: str, connections: int, canaries: int
 ) -> tuple[Seen, list[tuple[float, float]], list[float]]:
+    """Run the canaries under load; return what callers saw, the switches and the errors of the shares."""
     seen, stop = Seen(), asyncio.Event()
     bodies = make_bodies(registered)
     callers = [asyncio.create_task(call(url, bodies, seen, stop, first)) for first in range(connections)]
@@ -75,6 +76,7 @@ async def measure(
 
 
 def main() -> int:
+    """Print the figures; return 1 if a request failed or a prediction was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--canaries", type=int, default=CANARIES)

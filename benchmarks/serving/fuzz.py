@@ -117,6 +117,7 @@ def spoil_bytes(body: bytes, dice: random.Random) -> bytes:
 
 
 def fuzzed(valid: Any, dice: random.Random) -> bytes:
+    """Break a valid body in one to three places."""
     body = valid
     for _ in range(dice.randrange(1, 4)):
         body = spoil(body, dice)
@@ -125,10 +126,12 @@ def fuzzed(valid: Any, dice: random.Random) -> bytes:
 
 
 def own(dice: random.Random) -> Request:
+    """Make a broken body of `/predict`."""
     return fuzzed({"rows": rows(dice.randrange(1, 4), dice.randrange(10**6))}, dice), {}
 
 
 def invocations(dice: random.Random) -> Request:
+    """Make a broken body of `/invocations`."""
     some = rows(dice.randrange(1, 4), dice.randrange(10**6))
     columns = {name: [row[name] for row in some] for name in CONTRACT.features}
     forms: list[Any] = [
@@ -141,6 +144,7 @@ def invocations(dice: random.Random) -> Request:
 
 
 def open_inference(dice: random.Random) -> Request:
+    """Make a broken body of `/v2`, JSON or binary."""
     some = rows(dice.randrange(1, 4), dice.randrange(10**6))
     inputs: list[dict[str, Any]] = [
         {
@@ -175,6 +179,7 @@ PROTOCOLS: dict[str, tuple[str, Callable[[random.Random], Request]]] = {
 async def send(
     url: str, path: str, make: Callable[[random.Random], Request], count: int, seed: int, outcome: Outcome
 ) -> None:
+    """Send `count` broken bodies on one connection and record the results."""
     dice = random.Random(seed)
     async with Connection(url, HANG_S) as connection:
         for _ in range(count):
@@ -197,6 +202,7 @@ async def send(
 
 
 async def attack(url: str, protocol: str, count: int, seed: int) -> Outcome:
+    """Send `count` broken bodies to one protocol, on several connections."""
     path, make = PROTOCOLS[protocol]
     outcome = Outcome()
     share = count // CONNECTIONS
@@ -205,6 +211,7 @@ async def attack(url: str, protocol: str, count: int, seed: int) -> Outcome:
 
 
 def main() -> int:
+    """Print the figures; return 1 after a 500, a hang or memory growth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bodies", type=int, default=10_000, help="per protocol")
     parser.add_argument("--seed", type=int, default=1)

@@ -229,6 +229,7 @@ async def _open(url: str, body: bytes, headers: dict[str, str], rate: float, sec
 
 
 def main() -> None:
+    """Run the load that the command line asks for and print its result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("loop", choices=["closed", "open"])
     parser.add_argument("url")

@@ -16,6 +16,7 @@ LIMIT_US = 20.0
 
 
 def main() -> int:
+    """Print the figures; return 1 if a row was lost or the hot path took too long."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=200_000)
     requests = parser.parse_args().requests

@@ -107,6 +107,7 @@ def slow_server() -> Iterator[tuple[str, psutil.Process]]:
 
 
 def main() -> None:
+    """Measure the capacity, overload the server and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="duration of each load")
     given = parser.parse_args()

@@ -223,6 +223,7 @@ def measure(
 
 
 def main() -> None:
+    """Measure both models with every load and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=list(MODELS), help="only this model")
     parser.add_argument("--seconds", type=float, default=5.0, help="duration of each load")

@@ -114,6 +114,7 @@ async def move(registered: Registered, seen: Seen) -> list[tuple[float, float, f
 
 
 async def taken(change: Any, version: str, seen: Seen) -> tuple[float, float, float]:
+    """Change the champion; return when the change started, was first seen, and stops counting."""
     start = time.perf_counter()
     await change
     async with asyncio.timeout(120):
@@ -125,6 +126,7 @@ async def taken(change: Any, version: str, seen: Seen) -> tuple[float, float, fl
 
 
 async def measure(registered: Registered, url: str, connections: int) -> tuple[Seen, list[tuple[float, float, float]]]:
+    """Promote and roll back under load; return what callers saw, and the swaps."""
     seen, stop = Seen(), asyncio.Event()
     bodies = make_bodies(registered)
     callers = [asyncio.create_task(call(url, bodies, seen, stop, first)) for first in range(connections)]
@@ -138,6 +140,7 @@ async def measure(registered: Registered, url: str, connections: int) -> tuple[S
 
 
 def percentiles(seconds: Sequence[float]) -> str:
+    """Describe latencies in seconds by their percentiles."""
     if len(seconds) < 2:
         return "none"
     cuts = statistics.quantiles(seconds, n=1000, method="inclusive")
@@ -149,6 +152,7 @@ def percentiles(seconds: Sequence[float]) -> str:
 
 
 def main() -> int:
+    """Print the figures; return 1 if a request failed or a prediction was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=32)
     connections = parser.parse_args().connections

@@ -35,6 +35,7 @@ BEGIN, END = "<!-- written by `python -m benchmarks.serving.peers --docs` -->\n"
 
 
 def main() -> None:
+    """Measure or read a run, then print it and write what the options ask for."""
     given = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that the running server is stopped too
     if given.lock:

@@ -23,4 +23,5 @@ class Predictions:
 
     @bentoml.api(batchable=True, batch_dim=0, max_batch_size=4096, max_latency_ms=60_000)
     def predict(self, rows: Rows) -> list[str]:  # type: ignore[valid-type]
+        """Predict a batch of rows."""
         return list(self.model.predict(features(rows)).tolist())

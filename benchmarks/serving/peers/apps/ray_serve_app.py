@@ -25,6 +25,7 @@ class Predictions:
 
     @serve.batch(max_batch_size=64, batch_wait_timeout_s=0.001)
     async def predict(self, requests: list[list[Any]]) -> list[list[Any]]:
+        """Predict the rows of all waiting requests at once."""
         predictions = self.model.predict(self.features([row for rows in requests for row in rows])).tolist()
         ends = [sum(map(len, requests[: place + 1])) for place in range(len(requests))]
         return [predictions[end - len(rows) : end] for end, rows in zip(ends, requests, strict=True)]
