@@ -16,9 +16,9 @@ from platform_lib.data.rows import Rows, rows_of
 from platform_lib.errors import UsageError
 from platform_lib.serving.auth.access import Access
 from platform_lib.serving.batching import Batcher, CompletedBatch
-from platform_lib.serving.limits import Admission, Limits, TooLate
+from platform_lib.serving.limits import BoundedExecutor, Limits, PredictionTimeout
 from platform_lib.serving.models.served_model import ServedModel, Source, ready_model
-from platform_lib.serving.predictor import Answers, ModelFailed
+from platform_lib.serving.predictor import BatchPredictions, ModelFailed
 from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols.rows import BodyError
 from platform_lib.serving.request_log.recorder import LoggedModel, RequestLog
@@ -27,15 +27,15 @@ from platform_lib.serving.rollout.controller import RolloutController
 from platform_lib.serving.telemetry.metrics import ServerMetrics
 from platform_lib.serving.telemetry.tracing import describe_request
 from platform_lib.serving.transport.request_body import BodyReader
-from platform_lib.serving.transport.responses import Written
+from platform_lib.serving.transport.responses import EncodedResponse
 
 log = logging.getLogger("platform_lib.serving")
 
 _LARGE_BODY_BYTES = 64 * 2**10
-"""Larger bodies are decoded in a thread: about a millisecond."""
+"""Larger bodies are decoded in a thread: info a millisecond."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class DecodedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a body asks for."""
 
     rows: Sequence[Mapping[str, Any]] | Rows
@@ -45,11 +45,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Whatever the protocol needs again for its answer."""
 
 
-Read = Callable[[bytes, ServedModel], Asked]
-Write = Callable[[ServedModel, Asked, Answers, str], Written]
+Read = Callable[[bytes, ServedModel], DecodedRequest]
+Write = Callable[[ServedModel, DecodedRequest, BatchPredictions, str], EncodedResponse]
 
 
-class _About(msgspec.Struct, frozen=True, gc=False):
+class RequestInfo(msgspec.Struct, frozen=True, gc=False):
     """What is kept of a request beside its rows."""
 
     request_id: str
@@ -58,7 +58,7 @@ class _About(msgspec.Struct, frozen=True, gc=False):
     start: float
 
 
-class Exchange:
+class RequestHandler:
     """What answers every request of this process."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Exchange:
         *,
         source: Source,
         limits: Limits,
-        admission: Admission,
+        executor: BoundedExecutor,
         access: Access,
         metrics: ServerMetrics | None = None,
         request_log: RequestLog | None = None,
@@ -80,8 +80,8 @@ class Exchange:
             rollout,
         )
         self.bodies = BodyReader(limits)
-        self._limits, self._admission = limits, admission
-        self._batcher = Batcher(limits, admission, self._keep, self._binned)
+        self._limits, self._executor = limits, executor
+        self._batcher = Batcher(limits, executor, self._keep, self._binned)
         self._logged: dict[str, LoggedModel] = {}
 
     async def predict(
@@ -93,7 +93,7 @@ class Exchange:
         media_types: Sequence[str],
         read: Read,
         write: Write,
-    ) -> Written:
+    ) -> EncodedResponse:
         """Answer a prediction request.
 
         Args:
@@ -110,7 +110,7 @@ class Exchange:
         served: ServedModel | None = None
         code = 500  # until it is known better; answers themselves are counted with their batch
         if self.metrics:
-            self.metrics.arrived()
+            self.metrics.request_started()
         try:
             caller = await self.access.check(headers, "predict")
             body = await self.bodies.read(headers, source, media_types)
@@ -118,12 +118,12 @@ class Exchange:
             served = ready_model(self.source)
             if self.request_log:
                 await self.request_log.room()
-            about = _About(request_id, caller.name, protocol, start)
+            info = RequestInfo(request_id, caller.name, protocol, start)
             canary = self.rollout.canary if self.rollout else None
             if canary is not None and canary.takes(headers, request_id):
-                written, served = await self._with_canary(canary, served, body, read, write, about)
+                written, served = await self._with_canary(canary, served, body, read, write, info)
             else:
-                written = await self._answer(served, body, read, write, about)
+                written = await self._answer(served, body, read, write, info)
             code = 200
             return written
         except Problem as problem:
@@ -134,21 +134,23 @@ class Exchange:
             model, version = (served.model.name, served.model.version) if served else ("", "")
             describe_request(protocol=protocol, model=model, version=version)
 
-    async def _asked(self, served: ServedModel, body: bytes, read: Read, write: Write, about: _About) -> Written:
+    async def _predict(
+        self, served: ServedModel, body: bytes, read: Read, write: Write, info: RequestInfo
+    ) -> EncodedResponse:
         if len(body) > _LARGE_BODY_BYTES:
-            asked, rows = await self._admission.run(partial(self._read, served, body, read))
+            decoded, rows = await self._executor.run(partial(self._read, served, body, read))
         else:
-            asked, rows = self._read(served, body, read)
+            decoded, rows = self._read(served, body, read)
         describe_request(rows=len(rows))
-        request_id = about.request_id
-        written: Written = await self._batcher.submit(
-            served, rows, lambda served, answers: write(served, asked, answers, request_id), about
+        request_id = info.request_id
+        written: EncodedResponse = await self._batcher.submit(
+            served, rows, lambda served, answers: write(served, decoded, answers, request_id), info
         )
         return written
 
     async def _with_canary(
-        self, canary: Canary, champion: ServedModel, body: bytes, read: Read, write: Write, about: _About
-    ) -> tuple[Written, ServedModel]:
+        self, canary: Canary, champion: ServedModel, body: bytes, read: Read, write: Write, info: RequestInfo
+    ) -> tuple[EncodedResponse, ServedModel]:
         """The canary's answer, or the champion's where the canary has none: its failure costs no caller an answer.
 
         What the champion cannot answer either is the caller's fault or the rows', and is not held against the canary.
@@ -160,63 +162,65 @@ class Exchange:
         """
         failure: str | None = None
         try:
-            written = await self._asked(canary.served, body, read, write, about)
+            written = await self._predict(canary.served, body, read, write, info)
             canary.answered()
             return written, canary.served
         except (BodyError, UsageError) as err:
             failure = f"it refuses a body that the champion takes: {err!s:.200}"
-        except (ModelFailed, TooLate) as err:
+        except (ModelFailed, PredictionTimeout) as err:
             failure = str(err)
         except Problem as problem:
             if problem.status != 404:  # which says that the path names another version than the canary
                 raise
-        written = await self._answer(champion, body, read, write, about)
+        written = await self._answer(champion, body, read, write, info)
         if failure is not None:
-            log.warning("the canary fails: %s", failure, extra={"request_id": about.request_id})
+            log.warning("the canary fails: %s", failure, extra={"request_id": info.request_id})
             is_off = canary.failed(failure)
             if self.metrics:
                 self.metrics.canary_failed(canary.served.model.name, canary.served.model.version, is_off=is_off)
         return written, champion
 
-    async def _answer(self, served: ServedModel, body: bytes, read: Read, write: Write, about: _About) -> Written:
+    async def _answer(
+        self, served: ServedModel, body: bytes, read: Read, write: Write, info: RequestInfo
+    ) -> EncodedResponse:
         try:
-            return await self._asked(served, body, read, write, about)
+            return await self._predict(served, body, read, write, info)
         except BodyError as err:
             raise Problem(400, str(err)) from err
         except UsageError as err:
             raise Problem(422, str(err)) from err
         except ModelFailed as err:
-            log.error("%s", err, exc_info=err.__cause__, extra={"request_id": about.request_id})
+            log.error("%s", err, exc_info=err.__cause__, extra={"request_id": info.request_id})
             raise Problem(500, str(err)) from err
 
-    def _read(self, served: ServedModel, body: bytes, read: Read) -> tuple[Asked, Rows]:
-        asked = read(body, served)
-        count = len(asked.rows)
+    def _read(self, served: ServedModel, body: bytes, read: Read) -> tuple[DecodedRequest, Rows]:
+        decoded = read(body, served)
+        count = len(decoded.rows)
         if count == 0:
             raise UsageError("rows is empty, expected at least one row.")
         if count > self._limits.max_rows:
             raise UsageError(
                 f"rows holds {count} rows, but one request may hold {self._limits.max_rows}. Send them in parts, or use `mlp predict` for files."
             )
-        return asked, asked.rows if asked.is_checked else rows_of(asked.rows, served.model.contract)  # type: ignore[arg-type, return-value]
+        return decoded, decoded.rows if decoded.is_checked else rows_of(decoded.rows, served.model.contract)  # type: ignore[arg-type, return-value]
 
     def _keep(self, batch: CompletedBatch) -> None:
         now = time.perf_counter()
-        served, answers = batch.served, batch.answers
+        served, answers = batch.served, batch.predictions
         if self.metrics:
             self._count_answers(self.metrics, batch, now)
         if self.request_log:
             requests = [
                 (
-                    waiting.about.request_id,
-                    waiting.about.key_name,
-                    (now - waiting.about.start) * 1000,
-                    len(waiting.rows),
+                    pending.info.request_id,
+                    pending.info.key_name,
+                    (now - pending.info.start) * 1000,
+                    len(pending.rows),
                 )
-                for waiting in batch.requests
+                for pending in batch.requests
             ]
             self.request_log.batch(
-                self._logged_model(served, answers), requests, batch.columns, answers.values, answers.shares
+                self._logged_model(served, answers), requests, batch.columns, answers.values, answers.probabilities
             )
         if self.rollout:
             self.rollout.compare(batch)
@@ -224,32 +228,32 @@ class Exchange:
     def _count_answers(self, metrics: ServerMetrics, batch: CompletedBatch, now: float) -> None:
         model, version = batch.served.model.name, batch.served.model.version
         protocols: dict[str, tuple[list[float], list[int]]] = {}
-        for waiting in batch.requests:
-            seconds, rows = protocols.setdefault(waiting.about.protocol, ([], []))
-            seconds.append(now - waiting.about.start)
-            rows.append(len(waiting.rows))
+        for pending in batch.requests:
+            seconds, rows = protocols.setdefault(pending.info.protocol, ([], []))
+            seconds.append(now - pending.info.start)
+            rows.append(len(pending.rows))
         for protocol, (seconds, rows) in protocols.items():
-            metrics.answered(protocol, model, version, seconds, rows)
+            metrics.count_predictions(protocol, model, version, seconds, rows)
         if batch.summary is not None and (bins := metrics.bins(version)):
             bins.add(batch.summary)
 
     def _binned(self, served: ServedModel, columns: Mapping[str, Sequence[Any]], values: Sequence[Any]) -> Any:
-        """How a batch's rows are spread over the reference profile's bins, found where the model is asked."""
+        """How a batch's rows are spread over the reference profile's bins, found where the model is decoded."""
         bins = self.metrics.bins(served.model.version) if self.metrics else None
-        return None if bins is None else bins.counted(columns, values)
+        return None if bins is None else bins.tally(columns, values)
 
-    def _logged_model(self, served: ServedModel, answers: Answers) -> LoggedModel:
+    def _logged_model(self, served: ServedModel, answers: BatchPredictions) -> LoggedModel:
         version = served.model.version
         if version not in self._logged:
             contract = served.model.contract
             columns = {name: contract.columns[name].type for name in contract.features if contract.columns[name].log}
-            self._logged[version] = LoggedModel(served.model.name, version, contract.task, columns, answers.names)
+            self._logged[version] = LoggedModel(served.model.name, version, contract.task, columns, answers.classes)
         return self._logged[version]
 
     def _count(self, protocol: str, served: ServedModel | None, code: int, seconds: float) -> None:
         if self.metrics is None:
             return
-        self.metrics.gone()
+        self.metrics.request_finished()
         if code != 200:
             model, version = (served.model.name, served.model.version) if served else ("", "")
-            self.metrics.refused_request(protocol, model, version, code, seconds)
+            self.metrics.count_failure(protocol, model, version, code, seconds)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from platform_lib.serving.problems import Problem
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,70 +27,70 @@ class Limits:
     """For a request's whole body: a client that sends a byte a second is cut off."""
 
 
-class TooLate(Problem):
+class PredictionTimeout(Problem):
     """503: the model took longer than a request may."""
 
 
-class Admission:
+class BoundedExecutor:
     """Counts who is in and runs long work in threads, within the limits. One event loop uses it."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.concurrency, thread_name_prefix="predict")
-        self._taken = 0
+        self._in_use = 0
 
     @property
-    def taken(self) -> int:
+    def in_use(self) -> int:
         """Requests that are computed or wait."""
-        return self._taken
+        return self._in_use
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
         """Take a place; `leave` gives it back.
 
         Raises:
             Problem: 503 at once where the queue is full; the caller may come again.
         """
-        if self._taken >= self._limits.concurrency + self._limits.queue:
+        if self._in_use >= self._limits.concurrency + self._limits.queue:
             raise Problem(
                 503,
-                f"the server is busy with {self._taken} requests. Come again in a second.",
+                f"the server is busy with {self._in_use} requests. Come again in a second.",
                 headers={"Retry-After": "1"},
             )
-        self._taken += 1
+        self._in_use += 1
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give a place back."""
-        self._taken -= 1
+        self._in_use -= 1
 
-    def in_thread(self, work: Callable[[], Answer]) -> "asyncio.Future[Answer]":
+    def start(self, work: Callable[[], Result]) -> "asyncio.Future[Result]":
         """Begin the work in a thread, whoever has entered for it."""
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def late(self) -> TooLate:
+    def timeout_problem(self) -> PredictionTimeout:
         """What a request is told whose time is over."""
-        return TooLate(
+        return PredictionTimeout(
             503,
             f"the model gave no answer within {self._limits.request_timeout_s:g} seconds.",
             headers={"Retry-After": "5"},
         )
 
-    async def run(self, work: Callable[[], Answer]) -> Answer:
+    async def run(self, work: Callable[[], Result]) -> Result:
         """Do work for one request in a thread.
 
         Raises:
             Problem: 503 at once where the queue is full, or after the time limit.
         """
-        self.enter()
-        future = self.in_thread(work)
+        self.acquire()
+        future = self.start(work)
         # A thread cannot be stopped: its place is taken until the work is done, whoever still waits for it.
-        future.add_done_callback(self._done)
+        future.add_done_callback(self._finished)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._limits.request_timeout_s)
         except TimeoutError as err:
-            raise self.late() from err
+            raise self.timeout_problem() from err
 
-    def _done(self, future: "asyncio.Future[Answer]") -> None:
-        self.leave()
+    def _finished(self, future: "asyncio.Future[Result]") -> None:
+        self.release()
         if not future.cancelled():
             future.exception()  # it was told to whoever waited; nobody may be left to ask
 

@@ -19,7 +19,7 @@ from platform_lib.data.frame import EXPECTED, convert, feature_frame
 from platform_lib.errors import UsageError
 from platform_lib.model.artifact import LoadedModel, Predictions, category_text
 from platform_lib.names import PREDICTION_COLUMN, PROBABILITY_PREFIX
-from platform_lib.serving.predictor import answer_table
+from platform_lib.serving.predictor import predict_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +74,7 @@ def predict_file(
     with _writer(out, source) as writer:
         for batch in source.batches(ROWS_AT_A_TIME):
             predictions = _answer(model, batch, file)
-            answers = answer_columns(predictions)
+            answers = prediction_columns(predictions)
             if not added:
                 added = tuple(answers)
                 _refuse_taken(source, added)
@@ -86,7 +86,7 @@ def predict_file(
     return BatchResult(rows=rows, columns=added)
 
 
-def answer_columns(predictions: Predictions) -> dict[str, NDArray[Any]]:
+def prediction_columns(predictions: Predictions) -> dict[str, NDArray[Any]]:
     """The added columns by name, shape (n,) each: labels as they are, numbers as float64."""
     columns: dict[str, NDArray[Any]] = {PREDICTION_COLUMN: predictions.values}
     if predictions.probabilities is not None:
@@ -130,7 +130,7 @@ def _answer(model: LoadedModel, batch: Batch, file: Path) -> Predictions:
             raise UsageError(
                 f"{file}: row {batch.first_row + row}, counted from 0: column {name!r} is {shown}, expected {EXPECTED[column.type]}{never}."
             )
-    return answer_table(model, table)
+    return predict_table(model, table)
 
 
 def _first_bad_value(model: LoadedModel, batch: Batch, table: pd.DataFrame, file: Path) -> UsageError:

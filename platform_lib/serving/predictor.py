@@ -18,7 +18,7 @@ class ModelFailed(PlatformError):
     exit_code = ExitCode.SERVICE
 
 
-def answer_rows(
+def predict_rows(
     model: LoadedModel, rows: Sequence[Mapping[str, Any]], predict: Callable[[Any], Predictions] | None = None
 ) -> Predictions:
     """Answer JSON-like rows.
@@ -30,10 +30,10 @@ def answer_rows(
         UsageError: A row does not fit the contract; names row, column and value.
         ModelFailed: The model raised, or answered with something that is no number.
     """
-    return answer_table(model, columns_from_rows(rows, model.contract), predict)
+    return predict_table(model, columns_from_rows(rows, model.contract), predict)
 
 
-def answer_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predictions] | None = None) -> Predictions:
+def predict_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predictions] | None = None) -> Predictions:
     """Answer columns.
 
     Args:
@@ -60,46 +60,48 @@ def answer_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predic
 
 def as_json(predictions: Predictions) -> dict[str, Any]:
     """`predictions`, and for classifiers `probabilities`, as plain values."""
-    return Answers.of(predictions).as_json()
+    return BatchPredictions.of(predictions).as_json()
 
 
-class Answers(msgspec.Struct, frozen=True):
+class BatchPredictions(msgspec.Struct, frozen=True):
     """A batch's answers as plain values, made once for the responses and the request log, and a part of it: rows `start` to `stop`."""
 
     all: Predictions
     values: list[Any]
     """One a row of the batch."""
-    names: tuple[str, ...]
+    classes: tuple[str, ...]
     """Of the classes."""
-    shares: list[list[float]] | None
-    """Probabilities in the order of `names`, one list a row of the batch."""
+    probabilities: list[list[float]] | None
+    """Probabilities in the order of `classes`, one list a row of the batch."""
     start: int
     stop: int
 
     @classmethod
-    def of(cls, predictions: Predictions) -> "Answers":
+    def of(cls, predictions: Predictions) -> "BatchPredictions":
         """The answers of a whole batch."""
-        shares = None if predictions.probabilities is None else predictions.probabilities.tolist()
+        probabilities = None if predictions.probabilities is None else predictions.probabilities.tolist()
         values = predictions.values.tolist()
-        return cls(predictions, values, tuple(map(category_text, predictions.classes)), shares, 0, len(values))
+        return cls(predictions, values, tuple(map(category_text, predictions.classes)), probabilities, 0, len(values))
 
-    def part(self, start: int, stop: int) -> "Answers":
+    def part(self, start: int, stop: int) -> "BatchPredictions":
         """The answers of one request of the batch."""
-        return Answers(self.all, self.values, self.names, self.shares, start, stop)
+        return BatchPredictions(self.all, self.values, self.classes, self.probabilities, start, stop)
 
     @property
     def predictions(self) -> Predictions:
         """This part as arrays."""
         chosen = slice(self.start, self.stop)
-        shares = self.all.probabilities
-        return Predictions(self.all.values[chosen], shares if shares is None else shares[chosen], self.all.classes)
+        probabilities = self.all.probabilities
+        return Predictions(
+            self.all.values[chosen], probabilities if probabilities is None else probabilities[chosen], self.all.classes
+        )
 
     def as_json(self) -> dict[str, Any]:
         """`predictions`, and for classifiers `probabilities`."""
         answer: dict[str, Any] = {"predictions": self.values[self.start : self.stop]}
-        if self.shares is not None:
-            names = self.names
+        if self.probabilities is not None:
+            classes = self.classes
             answer["probabilities"] = [
-                dict(zip(names, row, strict=True)) for row in self.shares[self.start : self.stop]
+                dict(zip(classes, row, strict=True)) for row in self.probabilities[self.start : self.stop]
             ]
         return answer

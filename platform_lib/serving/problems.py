@@ -24,7 +24,7 @@ class Problem(Exception):
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
 
 
-def bug_problem(headers: Mapping[str, str] | None = None) -> Problem:
+def internal_error(headers: Mapping[str, str] | None = None) -> Problem:
     """What a caller is told of a bug of ours."""
     return Problem(
         500, "the server failed at this request; its log has the details under the request id.", headers=headers

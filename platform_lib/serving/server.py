@@ -19,7 +19,7 @@ from platform_lib.serving.models.registry_client import open_registry_client
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
 from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import wants_tracing
-from platform_lib.serving.worker import WorkerOptions, build_app, has_issuer, open_access, tell_workers
+from platform_lib.serving.worker import WorkerOptions, build_app, export_options, has_issuer, open_access
 from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         listener.close()
         if watch is not None:
             watch.close()
-            from platform_lib.serving.telemetry.metrics import forget_metrics
+            from platform_lib.serving.telemetry.metrics import remove_metrics_folder
 
-            forget_metrics()
+            remove_metrics_folder()
     note("The model server has ended.")
 
 
@@ -152,7 +152,7 @@ def _answer_with_workers(count: int, listener: socket.socket, worker: WorkerOpti
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    tell_workers(worker)
+    export_options(worker)
     config = uvicorn.Config("platform_lib.serving.worker:create_worker_app", factory=True, workers=count, **_UVICORN)
     Multiprocess(config, [listener]).run()
 

@@ -59,7 +59,7 @@ class WorkerOptions:
     """Percent of its requests that a canary may fail before it is switched off."""
 
 
-def limits_of(options: WorkerOptions) -> "Limits":
+def limits_from(options: WorkerOptions) -> "Limits":
     """The limits on requests."""
     from platform_lib.serving.limits import Limits
 
@@ -136,18 +136,18 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     access = open_access(options)
     metrics = ServerMetrics() if options.metrics else None
     if metrics:
-        metrics.may_refuse(reference.name, get_args(Check))
+        metrics.announce_rejection_reasons(reference.name, get_args(Check))
     tracing = Tracing(reference.name) if wants_tracing() else None
 
     def count(role: "ServedModel", result: str, rows: int) -> None:
         if metrics:
-            metrics.compared(role.model.name, role.model.version, result, rows)
+            metrics.count_compared(role.model.name, role.model.version, result, rows)
 
     def on_change(alias: str, served: "ServedModel | None") -> None:
         if metrics and served is None:
-            metrics.leaves(alias)
+            metrics.alias_removed(alias)
         elif metrics and served is not None:
-            metrics.serves(
+            metrics.version_activated(
                 served.model.name,
                 served.model.version,
                 alias,
@@ -157,7 +157,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
 
     def on_swap(served: "ServedModel") -> None:
         if metrics:
-            metrics.serves(
+            metrics.version_activated(
                 served.model.name,
                 served.model.version,
                 reference.alias or "",
@@ -175,7 +175,9 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     types: dict[str, Any] = {
         "package": project.package if project else None,
         "trusted_types": project.trusted_types if project else (),
-        "on_rejection": lambda rejection: metrics.refused(reference.name, rejection.check) if metrics else None,
+        "on_rejection": lambda rejection: (
+            metrics.version_rejected(reference.name, rejection.check) if metrics else None
+        ),
     }
     rollout = None
     if reference.alias == Alias.CHAMPION:
@@ -218,7 +220,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
 
     app = create_app(
         loader,
-        limits_of(options),
+        limits_from(options),
         access=access,
         metrics=metrics,
         request_log=request_log,
@@ -228,7 +230,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     return tracing.wrap(app) if tracing else app
 
 
-def tell_workers(options: WorkerOptions) -> None:
+def export_options(options: WorkerOptions) -> None:
     """Leave the options where `create_worker_app` finds them."""
     os.environ[OPTIONS_VARIABLE] = json.dumps(asdict(options))
 

@@ -106,7 +106,7 @@ def test_a_module_imports_only_from_lower_layers(file: Path) -> None:
     [
         ("data/splits.py", "from platform_lib.training.config.schema import SplitConfig"),
         ("serving/http/app.py", "from platform_lib.training import steps"),
-        ("serving/protocols/rows.py", "from platform_lib.serving.handler import Exchange"),
+        ("serving/protocols/rows.py", "from platform_lib.serving.handler import RequestHandler"),
         ("serving/auth/access.py", "from platform_lib.serving import server"),
         ("names.py", "import platform_lib.settings"),
         ("infra/base/naming.py", "from platform_lib.settings import Project"),

@@ -20,7 +20,7 @@ from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.example import example_row
 from platform_lib.serving.models.registry_client import ResolvedVersion
 from platform_lib.serving.models.served_model import LoaderState, ServedModel
-from platform_lib.serving.predictor import answer_rows
+from platform_lib.serving.predictor import predict_rows
 from platform_lib.training.features import standard_features
 
 COLUMNS = {
@@ -94,7 +94,7 @@ def loaded(pipeline: Any, contract: DataContract = CLASSIFICATION, version: str 
 
 def _sample(model: LoadedModel, example: dict[str, Any]) -> Predictions:
     """Its answer, where it is an honest pipeline and none that a test only wants to fail or wait."""
-    return answer_rows(model, [example]) if isinstance(model.pipeline, Pipeline) else Predictions(np.zeros(1), None)
+    return predict_rows(model, [example]) if isinstance(model.pipeline, Pipeline) else Predictions(np.zeros(1), None)
 
 
 class FixedSource:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from platform_lib.serving.batching import Batcher, CompletedBatch
-from platform_lib.serving.limits import Admission, Limits
+from platform_lib.serving.limits import BoundedExecutor, Limits
 from platform_lib.serving.models.served_model import ServedModel
 from platform_lib.serving.models.service_time import ServiceTime, measure
-from platform_lib.serving.predictor import Answers, ModelFailed
+from platform_lib.serving.predictor import BatchPredictions, ModelFailed
 from platform_lib.serving.problems import Problem
 from tests.serving.http.test_app import Broken
 from tests.serving.sample_models import REGRESSION, FixedSource, loaded
@@ -48,7 +48,7 @@ def row(score: float) -> list[tuple[Any, ...]]:
     return [(*ROW[:5], score, "a")]
 
 
-def values(_served: ServedModel, answers: Answers) -> list[float]:
+def values(_served: ServedModel, answers: BatchPredictions) -> list[float]:
     return list(answers.as_json()["predictions"])
 
 
@@ -59,11 +59,11 @@ def run(
 ) -> Any:
     async def inside() -> Any:
         bounds = limits or Limits()
-        admission = Admission(bounds)
+        executor = BoundedExecutor(bounds)
         try:
-            return await scenario(Batcher(bounds, admission, seen)), admission.taken
+            return await scenario(Batcher(bounds, executor, seen)), executor.in_use
         finally:
-            admission.close()
+            executor.close()
 
     return asyncio.run(inside())
 

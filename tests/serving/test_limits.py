@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from platform_lib.serving.limits import Admission, Limits
+from platform_lib.serving.limits import BoundedExecutor, Limits
 from platform_lib.serving.problems import Problem
 
 
@@ -14,18 +14,18 @@ def test_beyond_the_queue_a_request_is_told_to_come_again_at_once() -> None:
     gate = Event()
 
     async def scenario() -> list[int]:
-        admission = Admission(Limits(concurrency=1, queue=2))
-        waiting = [asyncio.create_task(admission.run(gate.wait)) for _ in range(3)]
+        executor = BoundedExecutor(Limits(concurrency=1, queue=2))
+        waiting = [asyncio.create_task(executor.run(gate.wait)) for _ in range(3)]
         await asyncio.sleep(0)
         refused = []
         for _ in range(5):
             with pytest.raises(Problem) as caught:
-                await admission.run(gate.wait)
+                await executor.run(gate.wait)
             refused.append(caught.value.status)
             assert caught.value.headers["Retry-After"] == "1"
         gate.set()
         assert await asyncio.gather(*waiting) == [True, True, True]
-        assert admission.taken == 0
+        assert executor.in_use == 0
         return refused
 
     assert asyncio.run(scenario()) == [503] * 5
@@ -35,26 +35,26 @@ def test_a_model_that_takes_too_long_is_answered_503_and_keeps_its_place_until_i
     gate = Event()
 
     async def scenario() -> None:
-        admission = Admission(Limits(concurrency=1, queue=0, request_timeout_s=0.05))
+        executor = BoundedExecutor(Limits(concurrency=1, queue=0, request_timeout_s=0.05))
         with pytest.raises(Problem, match=r"no answer within 0.05 seconds"):
-            await admission.run(gate.wait)
+            await executor.run(gate.wait)
         with pytest.raises(Problem, match="is busy with 1 requests"):
-            await admission.run(gate.wait)
+            await executor.run(gate.wait)
         gate.set()
         deadline = time.monotonic() + 10
-        while admission.taken:
+        while executor.in_use:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.001)
-        assert await admission.run(lambda: 7) == 7
+        assert await executor.run(lambda: 7) == 7
 
     asyncio.run(scenario())
 
 
 def test_an_error_of_the_work_reaches_the_caller_and_frees_the_place() -> None:
     async def scenario() -> None:
-        admission = Admission(Limits(concurrency=1, queue=0))
+        executor = BoundedExecutor(Limits(concurrency=1, queue=0))
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                await admission.run(lambda: 1 // 0)
+                await executor.run(lambda: 1 // 0)
 
     asyncio.run(scenario())

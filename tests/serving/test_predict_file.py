@@ -18,7 +18,7 @@ from platform_lib.errors import NotFound, PlatformError, UsageError
 from platform_lib.model.artifact import LoadedModel
 from platform_lib.serving import predict_file as batch_module
 from platform_lib.serving.predict_file import BatchResult, predict_file
-from platform_lib.serving.predictor import answer_rows, answer_table
+from platform_lib.serving.predictor import predict_rows, predict_table
 from tests.serving.sample_models import CLASSIFICATION, COLUMNS, REGRESSION, fitted, loaded, rows
 
 ADDED = ("prediction", "probability_maybe", "probability_no", "probability_yes")
@@ -74,7 +74,7 @@ def test_the_answers_are_the_servers_from_and_to_every_format(
         else pd.read_csv(out, sep="\t" if target.endswith("tsv") else ",")
     )
     assert list(written.columns) == [*COLUMNS, *ADDED]
-    served = answer_rows(model, some)
+    served = predict_rows(model, some)
     assert written["prediction"].tolist() == served.values.tolist()
     assert served.probabilities is not None
     np.testing.assert_allclose(written[list(ADDED[1:])].to_numpy(), served.probabilities, rtol=1e-9)
@@ -112,7 +112,7 @@ def test_semicolons_and_decimal_commas_are_read_and_semicolons_written(model: Lo
         "score": -0.5,
         "secret": "x",
     }
-    served = answer_rows(model, [row])
+    served = predict_rows(model, [row])
     header, line = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()
     assert header == f"{text.splitlines()[0]};{';'.join(ADDED)}"
     assert line.startswith(f"{text.splitlines()[1]};{served.values[0]};")
@@ -124,7 +124,7 @@ def test_regression_adds_one_column_of_numbers(tmp_path: Path) -> None:
     result = predict(model, write_csv(tmp_path / "in.csv", some), tmp_path / "out.parquet")
     assert result.columns == ("prediction",)
     np.testing.assert_allclose(
-        pd.read_parquet(tmp_path / "out.parquet")["prediction"], answer_rows(model, some).values, rtol=1e-9
+        pd.read_parquet(tmp_path / "out.parquet")["prediction"], predict_rows(model, some).values, rtol=1e-9
     )
 
 
@@ -259,7 +259,7 @@ def test_a_model_that_fails_halfway_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 10)
     calls: list[int] = []
-    real = answer_table
+    real = predict_table
 
     def failing(*args: Any) -> Any:
         calls.append(1)
@@ -267,7 +267,7 @@ def test_a_model_that_fails_halfway_leaves_nothing(
             raise MemoryError
         return real(*args)
 
-    monkeypatch.setattr("platform_lib.serving.predict_file.answer_table", failing)
+    monkeypatch.setattr("platform_lib.serving.predict_file.predict_table", failing)
     with pytest.raises(MemoryError):
         predict(model, write_csv(tmp_path / "in.csv", rows(40)), tmp_path / "out.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]

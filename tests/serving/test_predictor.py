@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.model.artifact import category_text, predict
 from platform_lib.serving.models.example import example_row
-from platform_lib.serving.predictor import answer_rows, as_json
+from platform_lib.serving.predictor import as_json, predict_rows
 from tests.conftest import REPOSITORY
 from tests.serving.sample_models import CLASSIFICATION, REGRESSION, fitted, frame_of, loaded
 
@@ -61,8 +61,8 @@ def test_classes_are_the_same_one_by_one_in_a_batch_and_offline(
     some: list[dict[str, Any]], classifier: Pipeline
 ) -> None:
     model = loaded(classifier)
-    together = as_json(answer_rows(model, some))
-    alone = [as_json(answer_rows(model, [row])) for row in some]
+    together = as_json(predict_rows(model, some))
+    alone = [as_json(predict_rows(model, [row])) for row in some]
     offline = predict(classifier, frame_of(some, CLASSIFICATION))
     assert together["predictions"] == [answer["predictions"][0] for answer in alone] == offline.values.tolist()
     assert offline.probabilities is not None
@@ -78,11 +78,11 @@ def test_numbers_are_the_same_one_by_one_in_a_batch_and_offline(
     some: list[dict[str, Any]], regressor: Pipeline
 ) -> None:
     model = loaded(regressor, REGRESSION)
-    together = as_json(answer_rows(model, some))["predictions"]
+    together = as_json(predict_rows(model, some))["predictions"]
     offline = predict(regressor, frame_of(some, REGRESSION)).values.tolist()
     for row, expected in enumerate(offline):
         assert close(together[row], expected)
-        assert close(as_json(answer_rows(model, [some[row]]))["predictions"][0], expected)
+        assert close(as_json(predict_rows(model, [some[row]]))["predictions"][0], expected)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_example_row_is_made_up_from_the_contract_where_none_was_kept(classif
         "score": 0.0,
         "secret": "text",
     }
-    answer_rows(loaded(classifier), [row])
+    predict_rows(loaded(classifier), [row])
 
 
 def test_an_example_row_is_the_one_that_was_kept_without_what_must_not_be_logged(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class Caller:
     scopes: frozenset[str]
 
 
-ANYBODY = Caller("", frozenset(SCOPES))
+ANONYMOUS = Caller("", frozenset(SCOPES))
 """Who asks a server that needs no key: it listens on this machine only."""
 
 
@@ -54,7 +54,7 @@ class Access:
             Problem: 401 who are you, 403 not allowed, 503 the issuer cannot be asked.
         """
         if self.is_open:
-            return ANYBODY
+            return ANONYMOUS
         caller = await self._caller(_credential(headers))
         if scope is not None and scope not in caller.scopes:
             raise Problem(
@@ -67,11 +67,11 @@ class Access:
         if self._keys is not None and (entry := self._keys.find(credential)) is not None:
             return Caller(entry.name, frozenset(entry.scopes))
         if self._tokens is not None and credential.count(".") == 2:
-            from platform_lib.serving.auth.oidc import IssuerUnavailable, TokenRefused
+            from platform_lib.serving.auth.oidc import IssuerUnavailable, TokenRejected
 
             try:
                 return _from_claims(await self._tokens.verify(credential))
-            except TokenRefused as err:
+            except TokenRejected as err:
                 raise Problem(401, str(err), headers=_CHALLENGE) from err
             except IssuerUnavailable as err:
                 raise Problem(503, str(err), headers={"Retry-After": "10"}) from err

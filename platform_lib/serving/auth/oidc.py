@@ -22,7 +22,7 @@ class IssuerUnavailable(Exception):
     """The issuer's signing keys could not be had, and none are cached that are young enough."""
 
 
-class TokenRefused(Exception):
+class TokenRejected(Exception):
     """The token is not one of ours; the message may be shown to the caller."""
 
 
@@ -84,14 +84,14 @@ class TokenVerifier:
             IssuerUnavailable: No signing keys to check with.
         """
         if len(token) > _MAX_TOKEN_CHARACTERS:
-            raise TokenRefused(f"the token is {len(token)} characters long, at most {_MAX_TOKEN_CHARACTERS} are read.")
+            raise TokenRejected(f"the token is {len(token)} characters long, at most {_MAX_TOKEN_CHARACTERS} are read.")
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.InvalidTokenError, ValueError, RecursionError) as err:
-            raise TokenRefused("the token is not a JWT.") from err
+            raise TokenRejected("the token is not a JWT.") from err
         algorithm = header.get("alg")
         if algorithm not in self._settings.algorithms:
-            raise TokenRefused(
+            raise TokenRejected(
                 f"the token is signed with {algorithm!r:.20}, expected {' or '.join(self._settings.algorithms)}."
             )
         key = self._key_for(await self._entry(str(header.get("kid", ""))), algorithm)
@@ -108,9 +108,9 @@ class TokenVerifier:
                 )
             )
         except jwt.InvalidTokenError as err:
-            raise TokenRefused(f"the token was refused: {err}.") from err
+            raise TokenRejected(f"the token was refused: {err}.") from err
         except (jwt.PyJWTError, ValueError, OverflowError, RecursionError, TypeError) as err:
-            raise TokenRefused("the token was refused: it cannot be read.") from err
+            raise TokenRejected("the token was refused: it cannot be read.") from err
 
     def _key_for(self, entry: dict[str, Any], algorithm: str) -> jwt.PyJWK:
         """The token chose among the pinned algorithms, but the key has the last word: one for another algorithm or kind verifies nothing."""
@@ -121,7 +121,7 @@ class TokenVerifier:
                     raise ValueError
                 built = jwt.PyJWK(entry, algorithm=algorithm)
             except (jwt.PyJWTError, ValueError, TypeError) as err:
-                raise TokenRefused(
+                raise TokenRejected(
                     f"the token is signed with {algorithm}, but the key that it names is for another algorithm."
                 ) from err
             self._built[id(entry), algorithm] = built
@@ -135,7 +135,7 @@ class TokenVerifier:
         if age > self._settings.stale_s:
             raise IssuerUnavailable(f"the issuer {self._settings.issuer} cannot be reached for its signing keys.")
         if key_id not in self._keys:
-            raise TokenRefused("the token is signed with a key that the issuer does not publish.")
+            raise TokenRejected("the token is signed with a key that the issuer does not publish.")
         return self._keys[key_id]
 
     async def _refresh(self, key_id: str) -> None:

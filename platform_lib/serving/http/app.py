@@ -1,4 +1,4 @@
-"""The HTTP application: puts the routes together and turns every failure into a problem document. `exchange` answers, `loader` brings the model."""
+"""The HTTP application: puts the routes together and turns every failure into a problem document. `handler` answers, `loader` brings the model."""
 
 import importlib.metadata
 import logging
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from platform_lib.serving.auth.access import Access
-from platform_lib.serving.handler import Exchange
+from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.docs_page import docs_routes
 from platform_lib.serving.http.health import health_router
 from platform_lib.serving.http.label_routes import label_routes
@@ -21,9 +21,9 @@ from platform_lib.serving.http.openapi import describe_model
 from platform_lib.serving.http.prediction_endpoint import PredictionEndpoint
 from platform_lib.serving.http.request_id import HEADER, RequestIdMiddleware
 from platform_lib.serving.http.routes import direct_endpoints, infer_route, inference_routes, prediction_routes
-from platform_lib.serving.limits import Admission, Limits
+from platform_lib.serving.limits import BoundedExecutor, Limits
 from platform_lib.serving.models.served_model import Source
-from platform_lib.serving.problems import Problem, bug_problem, problem_response
+from platform_lib.serving.problems import Problem, internal_error, problem_response
 from platform_lib.serving.request_log.recorder import RequestLog
 from platform_lib.serving.rollout.controller import RolloutController
 from platform_lib.serving.telemetry.metrics import ServerMetrics
@@ -80,11 +80,11 @@ def create_app(
         running: Entered when the application starts, left when it ends.
     """
     bounds = limits or Limits()
-    admission = Admission(bounds)
-    exchange = Exchange(
+    executor = BoundedExecutor(bounds)
+    handler = RequestHandler(
         source=source,
         limits=bounds,
-        admission=admission,
+        executor=executor,
         access=access or Access(),
         metrics=metrics,
         request_log=request_log,
@@ -95,7 +95,7 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with running():
             yield
-        admission.close()
+        executor.close()
 
     app = ModelServer(
         title="Model server",
@@ -106,17 +106,17 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # the address to go to would be made of the caller's Host header
     )
-    app.direct = direct_endpoints(exchange)
+    app.direct = direct_endpoints(handler)
     app.add_middleware(RequestIdMiddleware)
-    app.include_router(health_router(exchange))
-    app.include_router(prediction_routes(exchange, app.direct))
-    app.include_router(inference_routes(exchange, app.direct))
-    app.include_router(label_routes(exchange))
+    app.include_router(health_router(handler))
+    app.include_router(prediction_routes(handler, app.direct))
+    app.include_router(inference_routes(handler, app.direct))
+    app.include_router(label_routes(handler))
     app.include_router(docs_routes(lambda: str(app.openapi()["info"]["title"])))
     generic = app.openapi
 
     def described() -> dict[str, Any]:
-        return describe_model(generic(), source.current, needs_key=not exchange.access.is_open)
+        return describe_model(generic(), source.current, needs_key=not handler.access.is_open)
 
     app.openapi = described  # type: ignore[method-assign]
     _answer_with_problems(app)
@@ -142,7 +142,7 @@ def _answer_with_problems(app: FastAPI) -> None:
         request_id = request.scope.get("request_id")
         log.error("request %s failed", request_id, exc_info=err, extra={"request_id": request_id})
         # Starlette answers this one outside of all middleware.
-        return problem_response(request, bug_problem({HEADER: request.scope.get("request_id", "")}))
+        return problem_response(request, internal_error({HEADER: request.scope.get("request_id", "")}))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)

@@ -8,15 +8,15 @@ from starlette.responses import Response
 
 from platform_lib.names import Alias
 from platform_lib.serving.fastpath.selection import Selection
-from platform_lib.serving.handler import Exchange
-from platform_lib.serving.http.routes import FAILURES
+from platform_lib.serving.handler import RequestHandler
+from platform_lib.serving.http.routes import PROBLEM_RESPONSES
 from platform_lib.serving.models.served_model import LoaderState, public_reason, ready_model
 from platform_lib.serving.transport.responses import json_response
 
 
-def health_router(exchange: Exchange) -> APIRouter:
+def health_router(handler: RequestHandler) -> APIRouter:
     """`/healthz`, `/readyz` and `/model`. Why a version was refused and what is broken may hold names and paths of the inside: for admins."""
-    source = exchange.source
+    source = handler.source
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Is the process alive?")
@@ -24,7 +24,9 @@ def health_router(exchange: Exchange) -> APIRouter:
         return json_response({"status": "ok"})
 
     @router.get(
-        "/readyz", summary="Can it answer? 503 with the reason until a model is loaded.", responses={503: FAILURES[503]}
+        "/readyz",
+        summary="Can it answer? 503 with the reason until a model is loaded.",
+        responses={503: PROBLEM_RESPONSES[503]},
     )
     async def readyz() -> Response:
         served = ready_model(source)
@@ -33,14 +35,14 @@ def health_router(exchange: Exchange) -> APIRouter:
     @router.get(
         "/model",
         summary="Which version answers, since when, and what it came from; to admins also which versions were refused, and what is wrong.",
-        responses={401: FAILURES[401]},
+        responses={401: PROBLEM_RESPONSES[401]},
     )
     async def model(request: Request) -> Response:
-        caller = await exchange.access.check(request.headers)
+        caller = await handler.access.check(request.headers)
         said = describe(source.state)
         if "admin" in caller.scopes:
-            said |= admin_details(source.state) | {"problems": exchange.access.problems + log_problems(exchange)}
-            said |= exchange.rollout.describe() if exchange.rollout else {Alias.CANARY: None, Alias.SHADOW: None}
+            said |= admin_details(source.state) | {"problems": handler.access.problems + log_problems(handler)}
+            said |= handler.rollout.describe() if handler.rollout else {Alias.CANARY: None, Alias.SHADOW: None}
         return json_response(said)
 
     return router
@@ -92,7 +94,7 @@ def describe_selection(selection: Selection) -> dict[str, Any]:
     }
 
 
-def log_problems(exchange: Exchange) -> list[str]:
+def log_problems(handler: RequestHandler) -> list[str]:
     """What keeps the request log from being written now."""
-    problem = exchange.request_log.problem if exchange.request_log else None
+    problem = handler.request_log.problem if handler.request_log else None
     return [f"the request log: {problem}"] if problem else []

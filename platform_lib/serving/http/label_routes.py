@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from platform_lib.serving.handler import Exchange
-from platform_lib.serving.http.routes import FAILURES, json_body
+from platform_lib.serving.handler import RequestHandler
+from platform_lib.serving.http.routes import PROBLEM_RESPONSES, json_body
 from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols.rows import BodyError, decode
 from platform_lib.serving.transport.responses import json_response
@@ -51,11 +51,13 @@ _SCHEMA = {
 }
 
 
-def label_routes(exchange: Exchange) -> APIRouter:
+def label_routes(handler: RequestHandler) -> APIRouter:
     """The route for late truth."""
     router = APIRouter()
-    failures: dict[int | str, dict[str, Any]] = {code: FAILURES[code] for code in (400, 401, 403, 408, 413, 415, 422)}
-    off = {**FAILURES[503], "description": "This server keeps no log."}
+    failures: dict[int | str, dict[str, Any]] = {
+        code: PROBLEM_RESPONSES[code] for code in (400, 401, 403, 408, 413, 415, 422)
+    }
+    off = {**PROBLEM_RESPONSES[503], "description": "This server keeps no log."}
 
     @router.post(
         "/labels",
@@ -65,9 +67,9 @@ def label_routes(exchange: Exchange) -> APIRouter:
         openapi_extra=json_body(_SCHEMA),
     )
     async def labels(request: Request) -> Response:
-        await exchange.access.check(request.headers, "labels")
-        body = await exchange.bodies.read(request.headers, request.receive)
-        if exchange.request_log is None:
+        await handler.access.check(request.headers, "labels")
+        body = await handler.bodies.read(request.headers, request.receive)
+        if handler.request_log is None:
             raise Problem(503, "this server keeps no request log, and so no labels: start it with --log.")
         try:
             given: list[_Label] = decode(_decoder, body, _FORM).labels
@@ -82,8 +84,8 @@ def label_routes(exchange: Exchange) -> APIRouter:
                 or int(label.row) != label.row
             ):
                 raise Problem(422, f"label {number}: expected a request_id of 1-128 characters and a row from 0.")
-        await exchange.request_log.room()
-        exchange.request_log.labels([(label.request_id, int(label.row), _text(label.label)) for label in given])
+        await handler.request_log.room()
+        handler.request_log.labels([(label.request_id, int(label.row), _text(label.label)) for label in given])
         return json_response({"accepted": len(given)})
 
     return router

@@ -1,6 +1,6 @@
 """A prediction route as a raw ASGI application: from the request's messages to the answer's, without the layers that other routes need.
 
-`exchange` decides what is answered. This owns the HTTP around it: headers, the request's id, problem documents, and a last word on our own bugs.
+`handler` decides what is answered. This owns the HTTP around it: headers, the request's id, problem documents, and a last word on our own bugs.
 """
 
 import logging
@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from platform_lib.serving.handler import Exchange, Read, Write
-from platform_lib.serving.http.request_id import HEADER_BYTES, request_id_of
-from platform_lib.serving.problems import Problem, bug_problem, problem_response
-from platform_lib.serving.transport.direct_response import whole_of
+from platform_lib.serving.handler import Read, RequestHandler, Write
+from platform_lib.serving.http.request_id import HEADER_BYTES, request_id_from
+from platform_lib.serving.problems import Problem, internal_error, problem_response
+from platform_lib.serving.transport.direct_response import direct_response_of
 
 log = logging.getLogger("platform_lib.serving")
 
@@ -25,22 +25,22 @@ Form = Callable[[Mapping[str, str], Mapping[str, str]], tuple[Read, Write]]
 class PredictionEndpoint:
     """Answers `POST` at one path, whoever calls it: the server directly, or a route of the application."""
 
-    def __init__(self, exchange: Exchange, protocol: str, media_types: Sequence[str], form: Form) -> None:
+    def __init__(self, handler: RequestHandler, protocol: str, media_types: Sequence[str], form: Form) -> None:
         """Prepare.
 
         Args:
             protocol: Its name in the metrics.
             media_types: What its bodies may be declared as.
         """
-        self._exchange, self._protocol, self._media_types, self._form = exchange, protocol, media_types, form
+        self._exchange, self._protocol, self._media_types, self._form = handler, protocol, media_types, form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = HeaderView(scope["headers"])
         told = "request_id" in scope  # by the middleware, which also adds the header
         if not told:
-            scope["request_id"] = request_id_of(headers.raw.get(HEADER_BYTES, b""))
+            scope["request_id"] = request_id_from(headers.raw.get(HEADER_BYTES, b""))
         request_id: str = scope["request_id"]
-        whole = None if told else whole_of(scope)
+        whole = None if told else direct_response_of(scope)
         try:
             read, write = self._form(headers, scope.get("path_params", {}))
             body = whole.body() if whole is not None else None
@@ -52,7 +52,7 @@ class PredictionEndpoint:
             return
         except Exception as err:
             log.error("request %s failed", request_id, exc_info=err, extra={"request_id": request_id})
-            await self._refuse(bug_problem(), scope, receive, send, told=told)
+            await self._refuse(internal_error(), scope, receive, send, told=told)
             return
         answer_headers = [
             (b"content-length", b"%d" % len(written.body)),
@@ -97,7 +97,7 @@ class HeaderView(Mapping[str, str]):
         return len(self.raw)
 
 
-class Delegated(Response):
+class DelegatedResponse(Response):
     """What a route of the application returns to let an endpoint answer."""
 
     def __init__(self, endpoint: PredictionEndpoint) -> None:

@@ -12,7 +12,7 @@ _ID_BYTES = 16
 _pool = bytearray()
 
 
-def request_id_of(given: bytes) -> str:
+def request_id_from(given: bytes) -> str:
     """The caller's id where it is sane, else a new one of 32 hexadecimal digits."""
     return given.decode() if given and _SANE.fullmatch(given) else _new_id()
 
@@ -36,7 +36,7 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = request_id_of(next((value for name, value in scope["headers"] if name == HEADER_BYTES), b""))
+        request_id = request_id_from(next((value for name, value in scope["headers"] if name == HEADER_BYTES), b""))
         scope["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The paths under which the protocols are found. What a request goes through is `exchange`'s, what a body means is `protocols`'s."""
+"""The paths under which the protocols are found. What a request goes through is `handler`'s, what a body means is `protocols`'s."""
 
 import importlib.metadata
 from collections.abc import Mapping
@@ -9,27 +9,27 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from platform_lib.serving.handler import Asked, Exchange, Read, Write
-from platform_lib.serving.http.prediction_endpoint import Delegated, PredictionEndpoint, no_parameters
+from platform_lib.serving.handler import DecodedRequest, Read, RequestHandler, Write
+from platform_lib.serving.http.prediction_endpoint import DelegatedResponse, PredictionEndpoint, no_parameters
 from platform_lib.serving.models.served_model import ServedModel, ready_model
-from platform_lib.serving.predictor import Answers
+from platform_lib.serving.predictor import BatchPredictions
 from platform_lib.serving.problems import Problem
-from platform_lib.serving.protocols.mlflow import invocation_answer, read_invocation
+from platform_lib.serving.protocols.mlflow import decode_invocation, encode_invocation
 from platform_lib.serving.protocols.open_inference import (
     LENGTH_HEADER,
-    infer_answer,
+    decode_infer,
+    encode_infer,
     model_metadata,
     prediction_datatype,
-    read_infer,
 )
-from platform_lib.serving.protocols.rows import read_rows
+from platform_lib.serving.protocols.rows import decode_rows
 from platform_lib.serving.transport.request_body import JSON_TYPES
-from platform_lib.serving.transport.responses import Written, json_bytes, json_response
+from platform_lib.serving.transport.responses import EncodedResponse, json_bytes, json_response
 
 _BINARY_TYPES = (*JSON_TYPES, "application/octet-stream", "")
 """Triton's client declares nothing."""
 
-FAILURES: dict[int | str, dict[str, Any]] = {
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     code: {
         "description": text,
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -76,38 +76,42 @@ def infer_route(path: str) -> tuple[InferRoute, dict[str, str]] | None:
 _ROWS, _INVOCATION, _TENSORS = ({"$ref": f"#/components/schemas/{name}"} for name in ("Rows", "Invocation", "Tensors"))
 
 
-def direct_endpoints(exchange: Exchange) -> dict[str, PredictionEndpoint]:
+def direct_endpoints(handler: RequestHandler) -> dict[str, PredictionEndpoint]:
     """What answers `POST` at the paths of `prediction_routes` and `inference_routes`."""
 
-    def read_own(body: bytes, served: ServedModel) -> Asked:
-        rows = served.readers["rows"].read(body)
-        return Asked(rows=read_rows(body)) if rows is None else Asked(rows=rows, is_checked=True)
+    def read_own(body: bytes, served: ServedModel) -> DecodedRequest:
+        rows = served.row_decoders["rows"].read(body)
+        return DecodedRequest(rows=decode_rows(body)) if rows is None else DecodedRequest(rows=rows, is_checked=True)
 
-    def write_own(served: ServedModel, _asked: Asked, answers: Answers, request_id: str) -> Written:
+    def write_own(
+        served: ServedModel, _decoded: DecodedRequest, answers: BatchPredictions, request_id: str
+    ) -> EncodedResponse:
         model = {"name": served.model.name, "version": served.model.version}
-        return Written(json_bytes({"request_id": request_id, "model": model, **answers.as_json()}))
+        return EncodedResponse(json_bytes({"request_id": request_id, "model": model, **answers.as_json()}))
 
-    def read_mlflow(body: bytes, served: ServedModel) -> Asked:
-        rows = served.readers["dataframe_records"].read(body)
+    def read_mlflow(body: bytes, served: ServedModel) -> DecodedRequest:
+        rows = served.row_decoders["dataframe_records"].read(body)
         return (
-            Asked(rows=read_invocation(body, served.model.contract.features))
+            DecodedRequest(rows=decode_invocation(body, served.model.contract.features))
             if rows is None
-            else Asked(rows=rows, is_checked=True)
+            else DecodedRequest(rows=rows, is_checked=True)
         )
 
-    def write_mlflow(_served: ServedModel, _asked: Asked, answers: Answers, _request_id: str) -> Written:
-        return Written(json_bytes(invocation_answer(answers.predictions)))
+    def write_mlflow(
+        _served: ServedModel, _decoded: DecodedRequest, answers: BatchPredictions, _request_id: str
+    ) -> EncodedResponse:
+        return EncodedResponse(json_bytes(encode_invocation(answers.predictions)))
 
-    infer = PredictionEndpoint(exchange, "v2", _BINARY_TYPES, _infer_form)
+    infer = PredictionEndpoint(handler, "v2", _BINARY_TYPES, _infer_form)
     return {
         _INFER.path: infer,
         _INFER_VERSION.path: infer,
-        "/predict": PredictionEndpoint(exchange, "rows", JSON_TYPES, no_parameters(read_own, write_own)),
-        "/invocations": PredictionEndpoint(exchange, "mlflow", JSON_TYPES, no_parameters(read_mlflow, write_mlflow)),
+        "/predict": PredictionEndpoint(handler, "rows", JSON_TYPES, no_parameters(read_own, write_own)),
+        "/invocations": PredictionEndpoint(handler, "mlflow", JSON_TYPES, no_parameters(read_mlflow, write_mlflow)),
     }
 
 
-def prediction_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpoint]) -> APIRouter:
+def prediction_routes(handler: RequestHandler, endpoints: Mapping[str, PredictionEndpoint]) -> APIRouter:
     """`/predict`, and MLflow's `/invocations`, `/ping` and `/version`."""
     router = APIRouter()
 
@@ -115,31 +119,31 @@ def prediction_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndp
         "/predict",
         tags=["predict"],
         summary="Answer rows.",
-        responses={200: _answer("Answer"), **FAILURES},
+        responses={200: _answer("Answer"), **PROBLEM_RESPONSES},
         openapi_extra=json_body(_ROWS),
     )
     async def predict() -> Response:
-        return Delegated(endpoints["/predict"])
+        return DelegatedResponse(endpoints["/predict"])
 
     @router.post(
         "/invocations",
         tags=["mlflow"],
         summary="Answer rows as `mlflow models serve` does: dataframe_split, dataframe_records, instances or inputs.",
-        responses={200: _answer("InvocationAnswer"), **FAILURES},
+        responses={200: _answer("InvocationAnswer"), **PROBLEM_RESPONSES},
         openapi_extra=json_body(_INVOCATION),
     )
     async def invocations() -> Response:
-        return Delegated(endpoints["/invocations"])
+        return DelegatedResponse(endpoints["/invocations"])
 
     @router.get(
         "/ping",
         tags=["mlflow"],
         summary="200 once a model is loaded.",
         response_class=PlainTextResponse,
-        responses={503: FAILURES[503]},
+        responses={503: PROBLEM_RESPONSES[503]},
     )
     async def ping() -> Response:
-        ready_model(exchange.source)
+        ready_model(handler.source)
         return PlainTextResponse("\n")
 
     @router.get(
@@ -158,14 +162,14 @@ def _answer(schema: str) -> dict[str, Any]:
     }
 
 
-def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpoint]) -> APIRouter:
+def inference_routes(handler: RequestHandler, endpoints: Mapping[str, PredictionEndpoint]) -> APIRouter:
     """The Open Inference Protocol under `/v2`."""
     router = APIRouter(prefix="/v2", tags=["open inference"])
     missing: dict[int | str, dict[str, Any]] = {
-        404: {**FAILURES[503], "description": "Another model or version is served here."},
-        503: FAILURES[503],
+        404: {**PROBLEM_RESPONSES[503], "description": "Another model or version is served here."},
+        503: PROBLEM_RESPONSES[503],
     }
-    known: dict[int | str, dict[str, Any]] = {401: FAILURES[401], 403: FAILURES[403]}
+    known: dict[int | str, dict[str, Any]] = {401: PROBLEM_RESPONSES[401], 403: PROBLEM_RESPONSES[403]}
 
     @router.get("", summary="What this server is.")
     async def server() -> Response:
@@ -181,15 +185,15 @@ def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpo
     async def live() -> Response:
         return json_response({"live": True})
 
-    @router.get("/health/ready", summary="Can it answer?", responses={503: FAILURES[503]})
+    @router.get("/health/ready", summary="Can it answer?", responses={503: PROBLEM_RESPONSES[503]})
     async def ready() -> Response:
-        ready_model(exchange.source)
+        ready_model(handler.source)
         return json_response({"ready": True})
 
     @router.get("/models/{name}/ready", summary="Is this model ready?", responses=missing)
     @router.get("/models/{name}/versions/{version}/ready", summary="Is this version ready?", responses=missing)
     async def model_ready(name: str, version: str | None = None) -> Response:
-        served_as(exchange, name, version)
+        served_model_named(handler, name, version)
         return json_response({"name": name, "ready": True})
 
     @router.get("/models/{name}", summary="Inputs, outputs and the order of classes.", responses={**missing, **known})
@@ -199,8 +203,8 @@ def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpo
         responses={**missing, **known},
     )
     async def metadata(request: Request, name: str, version: str | None = None) -> Response:
-        await exchange.access.check(request.headers, "predict")
-        served = served_as(exchange, name, version)
+        await handler.access.check(request.headers, "predict")
+        served = served_model_named(handler, name, version)
         model, sample = served.model, served.sample
         return json_response(
             model_metadata(
@@ -211,18 +215,18 @@ def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpo
     @router.post(
         "/models/{name}/infer",
         summary="Answer tensors.",
-        responses={200: _answer("TensorsAnswer"), **missing, **FAILURES},
+        responses={200: _answer("TensorsAnswer"), **missing, **PROBLEM_RESPONSES},
         openapi_extra=json_body(_TENSORS),
     )
     @router.post(
         "/models/{name}/versions/{version}/infer",
         summary="Answer tensors.",
-        responses={200: _answer("TensorsAnswer"), **missing, **FAILURES},
+        responses={200: _answer("TensorsAnswer"), **missing, **PROBLEM_RESPONSES},
         openapi_extra=json_body(_TENSORS),
     )
     async def infer(name: str, version: str | None = None) -> Response:
         del name, version  # the endpoint reads them from the path
-        return Delegated(endpoints[_INFER.path])
+        return DelegatedResponse(endpoints[_INFER.path])
 
     return router
 
@@ -230,38 +234,44 @@ def inference_routes(exchange: Exchange, endpoints: Mapping[str, PredictionEndpo
 def _infer_form(headers: Mapping[str, str], path: Mapping[str, str]) -> tuple[Read, Write]:
     length = headers.get(LENGTH_HEADER.lower())
 
-    def read(body: bytes, served: ServedModel) -> Asked:
-        check_served(served, path["name"], path.get("version"))
+    def read(body: bytes, served: ServedModel) -> DecodedRequest:
+        check_model_named(served, path["name"], path.get("version"))
         if length is not None and not (length.isascii() and length.isdigit()):
             raise Problem(400, f"{LENGTH_HEADER} is {length!r:.40}, expected a number of bytes.")
         features, has_probabilities = served.model.contract.features, served.sample.probabilities is not None
         json_length = None if length is None else int(length)
-        wanted = read_infer(body, json_length, features, has_probabilities=has_probabilities, reader=served.tensor_rows)
-        return Asked(rows=wanted.rows, is_checked=wanted.is_checked, form=wanted)
+        wanted = decode_infer(
+            body, json_length, features, has_probabilities=has_probabilities, reader=served.tensor_decoder
+        )
+        return DecodedRequest(rows=wanted.rows, is_checked=wanted.is_checked, form=wanted)
 
-    def write(served: ServedModel, asked: Asked, answers: Answers, request_id: str) -> Written:
-        body, json_length = infer_answer(
-            served.model.name, served.model.version, asked.form, answers.predictions, request_id
+    def write(
+        served: ServedModel, decoded: DecodedRequest, answers: BatchPredictions, request_id: str
+    ) -> EncodedResponse:
+        body, json_length = encode_infer(
+            served.model.name, served.model.version, decoded.form, answers.predictions, request_id
         )
         if json_length is None:
-            return Written(body)
-        return Written(body, b"application/octet-stream", ((LENGTH_HEADER.lower().encode(), b"%d" % json_length),))
+            return EncodedResponse(body)
+        return EncodedResponse(
+            body, b"application/octet-stream", ((LENGTH_HEADER.lower().encode(), b"%d" % json_length),)
+        )
 
     return read, write
 
 
-def served_as(exchange: Exchange, name: str, version: str | None) -> ServedModel:
+def served_model_named(handler: RequestHandler, name: str, version: str | None) -> ServedModel:
     """The served version, when it is the one that is named.
 
     Raises:
         Problem: 404 another one is served, 503 none is.
     """
-    served = ready_model(exchange.source)
-    check_served(served, name, version)
+    served = ready_model(handler.source)
+    check_model_named(served, name, version)
     return served
 
 
-def check_served(served: ServedModel, name: str, version: str | None) -> None:
+def check_model_named(served: ServedModel, name: str, version: str | None) -> None:
     """Raises a 404 unless this model, and version if one is named, is served."""
     if name != served.model.name or version not in (None, served.model.version):
         wanted = name if version is None else f"{name} version {version}"

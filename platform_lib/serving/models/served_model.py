@@ -1,4 +1,4 @@
-"""The version that answers, and what a server says of the versions it knows. `loader` brings them, `exchange` asks them."""
+"""The version that answers, and what a server says of the versions it knows. `loader` brings them, `handler` asks them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,8 +12,8 @@ from platform_lib.serving.fastpath.selection import NOT_TRIED, Selection, predic
 from platform_lib.serving.models.service_time import ServiceTime
 from platform_lib.serving.models.validation import Check
 from platform_lib.serving.problems import Problem
-from platform_lib.serving.protocols.row_decoder import RowReader
-from platform_lib.serving.protocols.tensor_decoder import TensorRows
+from platform_lib.serving.protocols.row_decoder import RowDecoder
+from platform_lib.serving.protocols.tensor_decoder import TensorDecoder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,9 +40,9 @@ class ServedModel:
     """How long it takes; None where it was not measured, which is taken for long."""
     features: tuple[str, ...] = field(init=False, repr=False)
     """The contract's, which would look for them anew each time."""
-    readers: dict[str, RowReader] = field(init=False, repr=False)
+    row_decoders: dict[str, RowDecoder] = field(init=False, repr=False)
     """Decoders of bodies whose rows lie under that key."""
-    tensor_rows: TensorRows = field(init=False, repr=False)
+    tensor_decoder: TensorDecoder = field(init=False, repr=False)
 
     predict: Predict = field(init=False, repr=False)
     """Answers checked columns, by the fast path where there is one."""
@@ -51,9 +51,9 @@ class ServedModel:
         object.__setattr__(self, "predict", prediction_function(self.model, self.selection))
         object.__setattr__(self, "features", self.model.contract.features)
         object.__setattr__(
-            self, "readers", {key: RowReader(self.model.contract, key) for key in ("rows", "dataframe_records")}
+            self, "row_decoders", {key: RowDecoder(self.model.contract, key) for key in ("rows", "dataframe_records")}
         )
-        object.__setattr__(self, "tensor_rows", TensorRows(self.model.contract))
+        object.__setattr__(self, "tensor_decoder", TensorDecoder(self.model.contract))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,7 @@ from platform_lib.serving.light_imports import import_sklearn
 from platform_lib.serving.models.dependencies import compare_dependencies, read_pins
 from platform_lib.serving.models.example import example_row
 from platform_lib.serving.models.registry_client import ResolvedVersion
-from platform_lib.serving.predictor import answer_rows
+from platform_lib.serving.predictor import predict_rows
 
 Check = Literal["files", "dependencies", "loading", "example", "parity"]
 """What a version failed on, the label `reason` of the metric."""
@@ -137,7 +137,7 @@ def _profile(folder: Path) -> Profile | None:
 def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predict) -> Predictions:
     """The first answer makes scikit-learn import and compile what it needs; a model that cannot answer its own example must not serve."""
     try:
-        return answer_rows(model, [example], predict)
+        return predict_rows(model, [example], predict)
     except PlatformError as err:
         raise VersionRejected("example", f"version {model.version} fails on its own example: {err}") from err
 
@@ -145,7 +145,7 @@ def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predic
 def _check_parity(model: LoadedModel, samples: ReferenceAnswers, predict: Predict) -> None:
     """All rows in one call, as training asked for them: the sums of another batch may differ in their last bits."""
     try:
-        difference = first_difference(samples, answer_rows(model, samples.rows, predict))
+        difference = first_difference(samples, predict_rows(model, samples.rows, predict))
     except PlatformError as err:
         difference = str(err)
     if difference is not None:

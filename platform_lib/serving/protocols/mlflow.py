@@ -32,7 +32,7 @@ class _Invocation(msgspec.Struct, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_Invocation)
 
 
-def read_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, Any]]:
+def decode_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of a body.
 
     Args:
@@ -101,6 +101,6 @@ def _from_columns(columns: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def invocation_answer(predictions: Predictions) -> dict[str, Any]:
+def encode_invocation(predictions: Predictions) -> dict[str, Any]:
     """What MLflow's own server answers for a scikit-learn model."""
     return {"predictions": predictions.values.tolist()}

@@ -11,7 +11,7 @@ from platform_lib.data.contract import Column, ColumnType, DataContract
 from platform_lib.data.rows import Rows
 from platform_lib.model.artifact import Predictions, category_text
 from platform_lib.serving.protocols.rows import BodyError, decode
-from platform_lib.serving.protocols.tensor_decoder import RawTensor, TensorRows
+from platform_lib.serving.protocols.tensor_decoder import RawTensor, TensorDecoder
 from platform_lib.serving.protocols.tensors import TEXT, array_bytes, text_bytes, values_from_bytes, values_from_json
 
 PREDICTION = "prediction"
@@ -72,13 +72,13 @@ class InferRequest:
     """Names that are wanted, and whether as binary."""
 
 
-def read_infer(
+def decode_infer(
     body: bytes,
     json_length: int | None,
     features: Sequence[str],
     *,
     has_probabilities: bool,
-    reader: TensorRows | None = None,
+    reader: TensorDecoder | None = None,
 ) -> InferRequest:
     """The rows and wishes of a body.
 
@@ -105,7 +105,7 @@ def read_infer(
     )
 
 
-def _plain(body: bytes, reader: TensorRows, has_probabilities: bool) -> InferRequest | None:
+def _plain(body: bytes, reader: TensorDecoder, has_probabilities: bool) -> InferRequest | None:
     try:
         request = _raw_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -177,7 +177,7 @@ def _wanted(request: _Wishes, has_probabilities: bool) -> dict[str, bool]:
     return {output.name: output.parameters.get("binary_data", binary) is True for output in request.outputs}
 
 
-def infer_answer(
+def encode_infer(
     name: str, version: str, request: InferRequest, predictions: Predictions, request_id: str
 ) -> tuple[bytes, int | None]:
     """The answer's bytes, and how many of them are JSON where binary tensors follow."""

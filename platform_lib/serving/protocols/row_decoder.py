@@ -1,4 +1,4 @@
-"""Rows of a body as tuples in the contract's order. `RowReader` decodes rows that are plainly right straight into the contract's types.
+"""Rows of a body as tuples in the contract's order. `RowDecoder` decodes rows that are plainly right straight into the contract's types.
 
 Whatever it does not take is read the ordinary way (`data.schema.columns_from_rows`), which alone judges and words what is wrong. So it may only ever
 be stricter than that, and what it takes must come out the same.
@@ -25,7 +25,7 @@ PLAIN: Mapping[ColumnType, Any] = {
 """What a decoder takes for a value that is plainly right."""
 
 
-class RowReader:
+class RowDecoder:
     """Reads `{key: [{column: value, …}, …]}` for one contract."""
 
     def __init__(self, contract: DataContract, key: str) -> None:

@@ -21,7 +21,7 @@ class BodyError(UsageError):
     """The body is not of the protocol's form; a row that does not fit the contract is another error."""
 
 
-def read_rows(body: bytes) -> list[dict[str, Any]]:
+def decode_rows(body: bytes) -> list[dict[str, Any]]:
     """The rows of a body.
 
     Raises:

@@ -26,7 +26,7 @@ class RawTensor(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
-class TensorRows:
+class TensorDecoder:
     """Reads the tensors of one contract."""
 
     def __init__(self, contract: DataContract) -> None:

@@ -1,6 +1,6 @@
 """The canary: a version that answers a share of the requests. Who gets it, and when it is switched off.
 
-`roles` keeps it loaded, `exchange` asks it.
+`roles` keeps it loaded, `handler` asks it.
 """
 
 import logging

@@ -12,7 +12,7 @@ from queue import Empty, Full, Queue
 from typing import Any, Literal
 
 from platform_lib.serving.models.served_model import ServedModel
-from platform_lib.serving.predictor import answer_table
+from platform_lib.serving.predictor import predict_table
 
 log = logging.getLogger("platform_lib.serving")
 
@@ -132,7 +132,7 @@ class ComparisonThread:
         agreement = task.agreement
         try:
             columns = {name: task.columns[name][: task.rows] for name in task.ask.features}
-            theirs = answer_table(task.ask.model, columns, task.ask.predict).values.tolist()
+            theirs = predict_table(task.ask.model, columns, task.ask.predict).values.tolist()
             differing = agreement.add(task.values[: task.rows], theirs)
         except Exception as err:  # a version that fails here fails nobody
             if not agreement.failures:

@@ -107,9 +107,13 @@ class RolloutController:
         canary, shadow, champion = self.canary, self.shadow, self._champion()
         if canary is not None and batch.served is canary.served:
             if champion is not None:
-                self.comparison.compare(canary.served, champion, canary.agreement, batch.columns, batch.answers.values)
+                self.comparison.compare(
+                    canary.served, champion, canary.agreement, batch.columns, batch.predictions.values
+                )
         elif shadow is not None and batch.served is champion:
-            self.comparison.compare(shadow.served, shadow.served, shadow.agreement, batch.columns, batch.answers.values)
+            self.comparison.compare(
+                shadow.served, shadow.served, shadow.agreement, batch.columns, batch.predictions.values
+            )
 
     def describe(self) -> dict[str, Any]:
         """`canary` and `shadow` of `/model`."""

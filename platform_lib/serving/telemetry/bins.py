@@ -62,7 +62,7 @@ class BinCounter:
     def _listed(self) -> Iterator[tuple[tuple[str, int], Bins]]:
         return zip(self._columns, [*self._profile.features.values(), self._profile.prediction], strict=True)
 
-    def counted(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Any]) -> NDArray[np.int64]:
+    def tally(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Any]) -> NDArray[np.int64]:
         """How many of n answered rows fall into each bin; for `add`. Any thread may ask.
 
         Args:
@@ -80,13 +80,13 @@ class BinCounter:
         indices = np.concatenate((np.array(found, dtype=np.intp), self._numbers.indices(values)))
         return np.bincount(indices, minlength=len(self._counts)).astype(np.int64, copy=False)
 
-    def add(self, counted: NDArray[np.int64]) -> None:
+    def add(self, tally: NDArray[np.int64]) -> None:
         """Add what `counted` found. One thread does."""
-        np.add(self._counts, counted, out=self._counts)
+        np.add(self._counts, tally, out=self._counts)
 
     def count(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Any]) -> None:
         """Count n answered rows: a sequence of n values a feature, and the n answers."""
-        self.add(self.counted(columns, predictions))
+        self.add(self.tally(columns, predictions))
 
 
 class _NumberBins:

@@ -37,7 +37,7 @@ def metrics_folder() -> Path:
     return Path(given)
 
 
-def forget_metrics() -> None:
+def remove_metrics_folder() -> None:
     """Remove the folder when the server ends."""
     if folder := os.environ.pop(FOLDER_VARIABLE, None):
         shutil.rmtree(folder, ignore_errors=True)
@@ -122,17 +122,19 @@ class ServerMetrics:
         self._shown: dict[str, tuple[str, str, str]] = {}
         """What `mlp_model_info` says, by alias."""
 
-    def arrived(self) -> None:
+    def request_started(self) -> None:
         """A request is there. The gauge is written once for all that arrive or go in one turn of the event loop."""
         self._open += 1
         self._tell_open()
 
-    def gone(self) -> None:
+    def request_finished(self) -> None:
         """A request has its answer."""
         self._open -= 1
         self._tell_open()
 
-    def answered(self, protocol: str, model: str, version: str, seconds: Sequence[float], rows: Sequence[int]) -> None:
+    def count_predictions(
+        self, protocol: str, model: str, version: str, seconds: Sequence[float], rows: Sequence[int]
+    ) -> None:
         """Requests were answered with predictions.
 
         Args:
@@ -151,7 +153,7 @@ class ServerMetrics:
         observe_many(durations, _SECONDS, seconds)
         observe_many(sizes, _ROWS, rows)
 
-    def refused_request(self, protocol: str, model: str, version: str, code: int, seconds: float) -> None:
+    def count_failure(self, protocol: str, model: str, version: str, code: int, seconds: float) -> None:
         """A request was answered with a problem."""
         self.requests.labels(protocol, model, version, code).inc()
         self.seconds.labels(protocol, model, version).observe(seconds)
@@ -166,9 +168,11 @@ class ServerMetrics:
         self._is_open_told = True
         self.in_flight.set(self._open)
 
-    def serves(self, model: str, version: str, alias: str, profile: Profile | None, *, is_fast: bool = False) -> None:
+    def version_activated(
+        self, model: str, version: str, alias: str, profile: Profile | None, *, is_fast: bool = False
+    ) -> None:
         """A version answers from now on; its series begin at zero."""
-        self.leaves(alias)
+        self.alias_removed(alias)
         self._fast.labels(model, version).set(int(is_fast))
         self._shown[alias] = (model, version, alias)
         if alias == Alias.CANARY:  # series that begin at zero: a rate sees their first step too
@@ -184,12 +188,12 @@ class ServerMetrics:
                 **{k: v for k, v in self._bins.items() if k != version},
             }
 
-    def may_refuse(self, model: str, reasons: Sequence[str]) -> None:
+    def announce_rejection_reasons(self, model: str, reasons: Sequence[str]) -> None:
         """Show refusals at zero: `increase` of a series that begins at one is zero, and the alert on the first refusal would stay silent."""
         for reason in reasons:
             self._refused.labels(model, reason)
 
-    def leaves(self, alias: str) -> None:
+    def alias_removed(self, alias: str) -> None:
         """Whatever version had this alias has it no more."""
         if (shown := self._shown.pop(alias, None)) is not None:
             self._info.labels(*shown).set(0)
@@ -201,11 +205,11 @@ class ServerMetrics:
         if is_off:
             self._canary_off.labels(model, version).set(1)
 
-    def compared(self, model: str, version: str, result: str, rows: int) -> None:
+    def count_compared(self, model: str, version: str, result: str, rows: int) -> None:
         """Rows were answered by two versions."""
         self._compared.labels(model, version, result).inc(rows)
 
-    def refused(self, model: str, reason: str) -> None:
+    def version_rejected(self, model: str, reason: str) -> None:
         """A version was not taken up."""
         self._refused.labels(model, reason).inc()
 
@@ -256,7 +260,7 @@ def shared_registry(model: str) -> "CollectorRegistry":
     return registry
 
 
-def worker_gone(pid: int) -> None:
+def forget_worker(pid: int) -> None:
     """A worker process ended: what it had in flight is no more; its counters stay."""
     from prometheus_client.multiprocess import mark_process_dead
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from platform_lib.errors import UsageError
 from platform_lib.serving.telemetry.logs import trace_fields
-from platform_lib.serving.transport.direct_response import without_whole
+from platform_lib.serving.transport.direct_response import without_direct_response
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -109,7 +109,7 @@ class Tracing:
                 status = message["status"]
             await send(message)
 
-        inner = without_whole(scope)
+        inner = without_direct_response(scope)
         span_token = _span.set(span)
         fields_token = trace_fields.set(
             {"trace_id": format(context.trace_id, "032x"), "span_id": format(context.span_id, "016x")}

@@ -1,6 +1,6 @@
 """HTTP connections: bounds on a request's head, which uvicorn would otherwise collect in memory without end, and a short way for whole requests.
 
-Bodies are bounded by `body`, requests by `admission`.
+Bodies are bounded by `body`, requests by `limits`.
 """
 
 import httptools
@@ -49,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_refused = True
             raise httptools.HttpParserCallbackError("too many bytes")
         super().on_headers_complete()
-        self.scope["extensions"] = {EXTENSION: WholeExchange(self.cycle)}  # type: ignore[dict-item]
+        self.scope["extensions"] = {EXTENSION: DirectCycle(self.cycle)}  # type: ignore[dict-item]
 
     def send_400_response(self, msg: str) -> None:
         if self._is_refused:
@@ -63,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-class WholeExchange:
+class DirectCycle:
     """A request that is all here, and its answer in one piece: what uvicorn does in steps for both, which costs more than a prediction.
 
     Where anything is unusual it says so, and the ordinary way is taken.

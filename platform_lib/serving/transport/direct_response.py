@@ -8,7 +8,7 @@ EXTENSION = "mlp.whole"
 """In `scope["extensions"]`."""
 
 
-class Whole(Protocol):
+class DirectResponse(Protocol):
     """A request and its answer, each in one piece."""
 
     def body(self) -> bytes | None:
@@ -18,14 +18,14 @@ class Whole(Protocol):
         """Answer with status 200 and these header lines; False where the ordinary way has to be taken."""
 
 
-def whole_of(scope: Scope) -> Whole | None:
+def direct_response_of(scope: Scope) -> DirectResponse | None:
     """The extension, where the server has it."""
     extensions = scope.get("extensions")
-    whole: Whole | None = extensions.get(EXTENSION) if extensions else None
+    whole: DirectResponse | None = extensions.get(EXTENSION) if extensions else None
     return whole
 
 
-def without_whole(scope: Scope) -> Scope:
+def without_direct_response(scope: Scope) -> Scope:
     """The scope for an application all of whose messages must be seen."""
     return {
         **scope,

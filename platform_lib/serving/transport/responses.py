@@ -9,7 +9,7 @@ _encoder = msgspec.json.Encoder()
 JSON = b"application/json"
 
 
-class Written(msgspec.Struct, frozen=True, gc=False):
+class EncodedResponse(msgspec.Struct, frozen=True, gc=False):
     """The body of an answer, and what its headers say of it."""
 
     body: bytes

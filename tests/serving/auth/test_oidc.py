@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 from platform_lib.errors import UsageError
 from platform_lib.serving.auth.access import Access
-from platform_lib.serving.auth.oidc import IssuerUnavailable, OidcSettings, TokenRefused, TokenVerifier
+from platform_lib.serving.auth.oidc import IssuerUnavailable, OidcSettings, TokenRejected, TokenVerifier
 from platform_lib.serving.http.app import create_app
 from tests.serving.sample_models import FixedSource, fitted, loaded
 
@@ -140,7 +140,7 @@ def test_the_signing_keys_are_fetched_once(issuer: Issuer, verifier: TokenVerifi
 def test_a_token_for_others_or_another_time_is_refused(
     issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(TokenRefused, match=reason):
+    with pytest.raises(TokenRejected, match=reason):
         verify(verifier, issuer.token(**claims))
 
 
@@ -149,7 +149,7 @@ def test_a_small_clock_skew_is_forgiven(issuer: Issuer, verifier: TokenVerifier)
 
 
 def test_a_foreign_signature_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
-    with pytest.raises(TokenRefused, match="Signature verification failed"):
+    with pytest.raises(TokenRejected, match="Signature verification failed"):
         verify(verifier, issuer.token(key=make_key()))
 
 
@@ -162,12 +162,12 @@ def test_an_algorithm_that_is_not_pinned_is_refused(
         key or (issuer.keys["one"] if algorithm != "none" else ""),
         algorithm=algorithm,
     )
-    with pytest.raises(TokenRefused, match="is signed with"):
+    with pytest.raises(TokenRejected, match="is signed with"):
         verify(verifier, token)
 
 
 def test_what_is_no_token_is_refused(verifier: TokenVerifier) -> None:
-    with pytest.raises(TokenRefused, match="not a JWT"):
+    with pytest.raises(TokenRejected, match="not a JWT"):
         verify(verifier, "a.b.c")
 
 
@@ -187,14 +187,14 @@ def test_a_withdrawn_signing_key_is_refused_after_the_refresh(
     verify(verifier, token)
     issuer.keys = {"two": make_key()}
     clock.seconds += 301
-    with pytest.raises(TokenRefused, match="does not publish"):
+    with pytest.raises(TokenRejected, match="does not publish"):
         verify(verifier, token)
 
 
 def test_unknown_key_ids_do_not_hammer_the_issuer(issuer: Issuer, verifier: TokenVerifier) -> None:
     verify(verifier, issuer.token())
     for number in range(20):
-        with pytest.raises(TokenRefused):
+        with pytest.raises(TokenRejected):
             verify(verifier, issuer.token(key_id=f"unknown-{number}", key=issuer.keys["one"]))
     assert issuer.fetches == 1
 
@@ -247,7 +247,7 @@ def test_the_public_key_is_no_shared_secret(issuer: Issuer, verifier: TokenVerif
     claims = {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}
     for secret in (pem, pem.strip(), json.dumps(public(issuer.keys["one"])).encode()):
         token = _signed({"alg": "HS256", "kid": "one"}, claims, partial(hmac.digest, secret, digest="sha256"))
-        with pytest.raises(TokenRefused, match="is signed with 'HS256', expected RS256 or ES256"):
+        with pytest.raises(TokenRejected, match="is signed with 'HS256', expected RS256 or ES256"):
             verify(verifier, token)
 
 
@@ -264,7 +264,7 @@ def test_no_spelling_of_an_algorithm_gets_around_the_check(
         {"iss": issuer.url, "aud": "models", "exp": time.time() + 60},
         lambda data: b"",
     )
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRejected):
         verify(verifier, token)
 
 
@@ -275,9 +275,9 @@ def test_a_key_verifies_only_with_the_algorithm_that_it_is_for(issuer: Issuer, c
     issuer.strange = [public(issuer.keys["one"]) | {"kid": "bound", "alg": "RS256"}]
     clock.seconds += 60
     assert verify(verifier, issuer.token("bound", key=issuer.keys["one"]))["sub"] == "checkout"
-    with pytest.raises(TokenRefused, match="the key that it names is for another algorithm"):
+    with pytest.raises(TokenRejected, match="the key that it names is for another algorithm"):
         verify(verifier, issuer.token("bound", "PS256", key=issuer.keys["one"]))
-    with pytest.raises(TokenRefused, match="the key that it names is for another algorithm"):
+    with pytest.raises(TokenRejected, match="the key that it names is for another algorithm"):
         verify(verifier, issuer.token("one", "ES256", key=ec.generate_private_key(ec.SECP256R1())))
 
 
@@ -288,7 +288,7 @@ def test_a_key_verifies_only_with_the_algorithm_that_it_is_for(issuer: Issuer, c
 )
 def test_a_key_id_is_only_a_name_to_look_up(issuer: Issuer, verifier: TokenVerifier, key_id: Any) -> None:
     verify(verifier, issuer.token())
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRejected):
         verify(
             verifier,
             _signed(
@@ -304,7 +304,7 @@ def test_a_key_that_the_token_brings_along_is_not_used(issuer: Issuer, verifier:
     claims = {"iss": issuer.url, "aud": "models", "exp": int(time.time()) + 60}
     for kid in ("one", "mine"):
         headers = {"kid": kid, "jwk": public(own), "jku": "http://evil.invalid/keys", "x5u": "http://evil.invalid/cert"}
-        with pytest.raises(TokenRefused):
+        with pytest.raises(TokenRejected):
             verify(verifier, jwt.encode(claims, own, algorithm="RS256", headers=headers))
 
 
@@ -313,7 +313,7 @@ def test_an_extension_that_must_be_understood_is_refused(issuer: Issuer, verifie
     token = jwt.encode(
         claims, issuer.keys["one"], algorithm="RS256", headers={"kid": "one", "crit": ["bound-to"], "bound-to": "tls"}
     )
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRejected):
         verify(verifier, token)
 
 
@@ -331,7 +331,7 @@ def test_an_extension_that_must_be_understood_is_refused(issuer: Issuer, verifie
     ids=["letters", "empty", "dots", "not-ascii", "empty-objects", "deep", "long"],
 )
 def test_garbage_is_refused_and_asks_nobody(issuer: Issuer, verifier: TokenVerifier, token: str) -> None:
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRejected):
         verify(verifier, token)
     assert issuer.fetches == 0
 
@@ -351,13 +351,13 @@ def test_garbage_is_refused_and_asks_nobody(issuer: Issuer, verifier: TokenVerif
     ids=["exp-text", "exp-infinite", "exp-list", "nbf-text", "aud-object", "aud-others", "aud-empty", "sub-number"],
 )
 def test_claims_of_another_kind_are_refused(issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any]) -> None:
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRejected):
         verify(verifier, issuer.token(**claims))
 
 
 def test_an_issuer_that_is_only_alike_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
     for alike in (issuer.url + "/", issuer.url.upper(), issuer.url[:-1]):
-        with pytest.raises(TokenRefused):
+        with pytest.raises(TokenRejected):
             verify(verifier, issuer.token(iss=alike))
 
 
@@ -366,7 +366,7 @@ def test_a_clock_that_is_too_far_off_is_not_forgiven(issuer: Issuer, verifier: T
     assert verify(verifier, issuer.token(nbf=now + 20, iat=now + 20))["sub"] == "checkout"
     for claim, seconds in (("exp", now - 40), ("nbf", now + 45), ("iat", now + 45)):
         claims: dict[str, Any] = {claim: seconds}
-        with pytest.raises(TokenRefused):
+        with pytest.raises(TokenRejected):
             verify(verifier, issuer.token(**claims))
 
 
@@ -381,7 +381,7 @@ def test_strange_keys_in_the_set_take_no_others_with_them(issuer: Issuer, verifi
         None,
     ]
     assert verify(verifier, issuer.token())["sub"] == "checkout"
-    with pytest.raises(TokenRefused, match="does not publish"):
+    with pytest.raises(TokenRejected, match="does not publish"):
         verify(
             verifier, _signed({"alg": "HS256", "kid": "d"} | {"alg": "RS256"}, {"iss": issuer.url}, lambda data: b"x")
         )

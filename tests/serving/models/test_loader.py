@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from platform_lib.model.artifact import files_sha256
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.loader import ModelLoader
-from platform_lib.serving.predictor import answer_rows
+from platform_lib.serving.predictor import predict_rows
 from tests.serving.sample_models import CLASSIFICATION, FolderRegistry, fitted, rows, write_answers, write_artifact
 from tests.waiting import wait_until
 
@@ -64,7 +64,7 @@ def test_a_promotion_is_taken_up_and_a_rollback_gives_the_earlier_answers(
         loader.poll()
         assert version_of(loader) == champion
         assert loader.current is not None
-        answers.append(np.asarray(answer_rows(loader.current.model, some).probabilities))
+        answers.append(np.asarray(predict_rows(loader.current.model, some).probabilities))
     assert (answers[0] == answers[2]).all()
     assert (answers[0] != answers[1]).any()
 

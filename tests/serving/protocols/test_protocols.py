@@ -8,9 +8,9 @@ import pytest
 
 from platform_lib.model.artifact import Predictions
 from platform_lib.serving.predictor import as_json
-from platform_lib.serving.protocols.mlflow import read_invocation
-from platform_lib.serving.protocols.open_inference import InferRequest, infer_answer, read_infer
-from platform_lib.serving.protocols.rows import BodyError, read_rows
+from platform_lib.serving.protocols.mlflow import decode_invocation
+from platform_lib.serving.protocols.open_inference import InferRequest, decode_infer, encode_infer
+from platform_lib.serving.protocols.rows import BodyError, decode_rows
 
 FEATURES = ("age", "city")
 ROWS = [{"age": 31, "city": "Bern"}, {"age": None, "city": "Genf"}]
@@ -42,7 +42,7 @@ NUMBERS = Predictions(np.array([1.5, -2.0]), None)
     ],
 )
 def test_each_form_of_mlflow_gives_the_same_rows(body: dict[str, Any]) -> None:
-    assert read_invocation(json.dumps(body).encode(), FEATURES) == ROWS
+    assert decode_invocation(json.dumps(body).encode(), FEATURES) == ROWS
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_each_form_of_mlflow_gives_the_same_rows(body: dict[str, Any]) -> None:
 )
 def test_what_mlflow_would_not_understand_is_refused_in_a_sentence(body: dict[str, Any], message: str) -> None:
     with pytest.raises(BodyError, match=message):
-        read_invocation(json.dumps(body).encode(), FEATURES)
+        decode_invocation(json.dumps(body).encode(), FEATURES)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_what_mlflow_would_not_understand_is_refused_in_a_sentence(body: dict[st
 )
 def test_a_body_that_is_no_json_of_the_form_is_refused(body: bytes) -> None:
     with pytest.raises(BodyError, match="the body is"):
-        read_rows(body)
+        decode_rows(body)
 
 
 def test_nan_and_infinity_are_values_of_their_row() -> None:
-    (row,) = read_rows(b'{"rows": [{"a": NaN, "b": Infinity, "c": -1e999, "d": "NaN"}]}')
+    (row,) = decode_rows(b'{"rows": [{"a": NaN, "b": Infinity, "c": -1e999, "d": "NaN"}]}')
     assert np.isnan(row.pop("a"))
     assert row == {"b": float("inf"), "c": float("-inf"), "d": "NaN"}
 
@@ -101,7 +101,7 @@ AGE, CITY = tensor("age", "INT64", [31, None]), tensor("city", "BYTES", ["Bern",
 
 def infer(inputs: list[dict[str, Any]], raw: bytes = b"", **rest: Any) -> InferRequest:
     head = json.dumps({"inputs": inputs, **rest}).encode()
-    return read_infer(head + raw, len(head) if raw else None, FEATURES, has_probabilities=True)
+    return decode_infer(head + raw, len(head) if raw else None, FEATURES, has_probabilities=True)
 
 
 def test_tensors_give_rows() -> None:
@@ -177,7 +177,7 @@ def test_only_the_outputs_asked_for_are_given() -> None:
 
 def test_an_answer_in_json() -> None:
     request = InferRequest(rows=[], id="mine", outputs={"prediction": False, "probabilities": False})
-    body, length = infer_answer("churn", "3", request, CLASSES, "r1")
+    body, length = encode_infer("churn", "3", request, CLASSES, "r1")
     assert length is None
     assert json.loads(body) == {
         "model_name": "churn",
@@ -192,7 +192,7 @@ def test_an_answer_in_json() -> None:
 
 def test_an_answer_in_binary() -> None:
     request = InferRequest(rows=[], id=None, outputs={"prediction": True, "probabilities": True})
-    body, length = infer_answer("churn", "3", request, CLASSES, "r1")
+    body, length = encode_infer("churn", "3", request, CLASSES, "r1")
     assert length is not None
     head = json.loads(body[:length])
     sizes = [output["parameters"]["binary_data_size"] for output in head["outputs"]]

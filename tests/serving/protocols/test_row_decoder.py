@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.errors import UsageError
-from platform_lib.serving.protocols.row_decoder import RowReader
-from platform_lib.serving.protocols.rows import BodyError, read_rows
+from platform_lib.serving.protocols.row_decoder import RowDecoder
+from platform_lib.serving.protocols.rows import BodyError, decode_rows
 from tests.serving.sample_models import CLASSIFICATION, rows
 from tests.serving.test_predictor import any_rows
 
-READER = RowReader(CLASSIFICATION, "rows")
+READER = RowDecoder(CLASSIFICATION, "rows")
 
 anything = (
     st.none()
@@ -43,7 +43,7 @@ anything = (
 
 def ordinary(body: bytes) -> Any:
     try:
-        return rows_of(read_rows(body), CLASSIFICATION)
+        return rows_of(decode_rows(body), CLASSIFICATION)
     except UsageError:
         return None
 
@@ -86,7 +86,7 @@ def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on
 def test_no_body_makes_it_raise(body: bytes) -> None:
     assert READER.read(body) is None
     with pytest.raises(BodyError):
-        read_rows(body)
+        decode_rows(body)
 
 
 def test_names_that_python_has_no_use_for_are_columns_too() -> None:
@@ -99,5 +99,5 @@ def test_names_that_python_has_no_use_for_are_columns_too() -> None:
         columns={**{name: Column(type="number") for name in names}, "y": Column(type="number")},
     )
     body = json.dumps({"rows": [dict.fromkeys(names, 1)]}).encode()
-    assert RowReader(contract, "rows").read(body) == [(1.0,) * 6]
+    assert RowDecoder(contract, "rows").read(body) == [(1.0,) * 6]
     assert columns_of([(1.0,) * 6], contract.features) == dict.fromkeys(names, (1.0,))

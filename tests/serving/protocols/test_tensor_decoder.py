@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.rows import rows_of
 from platform_lib.errors import UsageError
-from platform_lib.serving.protocols.open_inference import read_infer
-from platform_lib.serving.protocols.tensor_decoder import TensorRows
+from platform_lib.serving.protocols.open_inference import decode_infer
+from platform_lib.serving.protocols.tensor_decoder import TensorDecoder
 from tests.serving.sample_models import CLASSIFICATION
 
 TIMELESS = msgspec.structs.replace(
@@ -45,7 +45,7 @@ def matrix(data: Any, shape: list[int], name: str = "rows") -> list[dict[str, An
 
 def plainly(body: bytes, contract: DataContract) -> Any:
     """What is taken the short way, None where nothing is."""
-    request = read_infer(body, None, contract.features, has_probabilities=True, reader=TensorRows(contract))
+    request = decode_infer(body, None, contract.features, has_probabilities=True, reader=TensorDecoder(contract))
     return list(request.rows) if request.is_checked else None
 
 
@@ -59,7 +59,7 @@ def plainly_or_refused(body: bytes, contract: DataContract) -> Any:
 
 def ordinary(body: bytes, contract: DataContract) -> Any:
     try:
-        request = read_infer(body, None, contract.features, has_probabilities=True)
+        request = decode_infer(body, None, contract.features, has_probabilities=True)
         return rows_of(request.rows, contract)  # type: ignore[arg-type]
     except UsageError:
         return None
@@ -157,5 +157,5 @@ def test_times_are_left_to_the_ordinary_way() -> None:
 
 def test_wishes_and_id_are_kept() -> None:
     body = body_of(matrix([1.0, 2.0], [1, 2]), id="mine", outputs=[{"name": "prediction"}])
-    request = read_infer(body, None, PLAIN.features, has_probabilities=True, reader=TensorRows(PLAIN))
+    request = decode_infer(body, None, PLAIN.features, has_probabilities=True, reader=TensorDecoder(PLAIN))
     assert (request.is_checked, request.id, request.outputs) == (True, "mine", {"prediction": False})

@@ -23,7 +23,7 @@ from platform_lib.serving.http.app import create_app
 from platform_lib.serving.limits import Limits
 from platform_lib.serving.models.loader import ModelLoader
 from platform_lib.serving.models.served_model import ServedModel
-from platform_lib.serving.predictor import answer_rows
+from platform_lib.serving.predictor import predict_rows
 from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
 from platform_lib.serving.rollout.canary import Canary, CanaryRule
@@ -249,7 +249,7 @@ class TestAnswers:
         some = rows(4, seed=9)
         assert loader.current is not None and rollout.canary is not None
         expected = {
-            each.model.version: answer_rows(each.model, some) for each in (loader.current, rollout.canary.served)
+            each.model.version: predict_rows(each.model, some) for each in (loader.current, rollout.canary.served)
         }
         named = []
         with answering(loader, rollout, request_log=log) as ask:
@@ -274,7 +274,7 @@ class TestAnswers:
         loader, rollout = following(registry)
         assert loader.current is not None and rollout.canary is not None
         some = rows(40, seed=9)
-        ours, theirs = (answer_rows(each.model, some).values for each in (loader.current, rollout.canary.served))
+        ours, theirs = (predict_rows(each.model, some).values for each in (loader.current, rollout.canary.served))
         agreement = rollout.canary.agreement
         with answering(loader, rollout) as ask:
             assert ask(some).status_code == 200
@@ -287,7 +287,7 @@ class TestAnswers:
         loader, rollout = following(registry)
         assert loader.current is not None and rollout.shadow is not None
         some = rows(20, seed=9)
-        ours, theirs = (answer_rows(each.model, some).values for each in (loader.current, rollout.shadow.served))
+        ours, theirs = (predict_rows(each.model, some).values for each in (loader.current, rollout.shadow.served))
         agreement = rollout.shadow.agreement
         with answering(loader, rollout) as ask:
             assert {ask(some).json()["model"]["version"] for _ in range(10)} == {"1"}
