@@ -58,7 +58,6 @@ class Ingress(pulumi.ComponentResource):
             HelmServiceArgs(
                 chart=CHARTS["traefik"],
                 namespace=args.namespace,
-                release_name="traefik",
                 values=traefik_values(args),
                 mirrors=args.mirrors,
             ),

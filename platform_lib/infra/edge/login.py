@@ -79,7 +79,6 @@ class Login(pulumi.ComponentResource):
             HelmServiceArgs(
                 chart=CHARTS["oauth2-proxy"],
                 namespace=args.namespace,
-                release_name="oauth2-proxy",
                 values=proxy_values(args, secret.metadata["name"]),
                 mirrors=args.mirrors,
             ),

@@ -62,7 +62,6 @@ class EdgeCertificates(pulumi.ComponentResource):
             HelmServiceArgs(
                 chart=CHARTS["cert-manager"],
                 namespace=args.namespace,
-                release_name="cert-manager",
                 values=manager_values(args),
                 mirrors=args.mirrors,
             ),

@@ -17,8 +17,6 @@ class HelmServiceArgs:
 
     chart: Chart
     namespace: pulumi.Input[str]
-    release_name: str
-    """Fixed: the charts make the names of their Services from it, and others call those."""
     values: Mapping[str, Any]
     """Never a secret: anyone who may read the release's Secret reads them. Name an existing Secret instead."""
     mirrors: Mirrors = field(default_factory=Mirrors)
@@ -28,8 +26,6 @@ class HelmServiceArgs:
     def __post_init__(self) -> None:
         if self.timeout_s < 60:
             raise ValueError(f"timeout_s is {self.timeout_s}: images have to be pulled; give at least 60.")
-        if not 1 <= len(self.release_name) <= 53:
-            raise ValueError(f"release_name is {self.release_name!r}: Helm takes 1-53 characters.")
 
 
 class HelmService(pulumi.ComponentResource):
@@ -44,7 +40,8 @@ class HelmService(pulumi.ComponentResource):
         # v3.Release, not v4.Chart: it runs the chart's hooks, keeps values secret that are, and waits until all is ready.
         self.release = k8s.helm.v3.Release(
             name,
-            name=args.release_name,
+            # Fixed, because charts name their Services after the release and other components call those.
+            name=args.chart.name,
             chart=chart,
             version=args.chart.version,
             repository_opts={"repo": repository} if repository else None,

@@ -14,6 +14,23 @@ PASSWORD_LENGTH = 43
 """Letters and digits: 256 random bits, and nothing that a URL, a shell or an ini file would read as its own."""
 
 
+def random_password(name: str, opts: pulumi.ResourceOptions, *, rotation: str | None = None) -> random.RandomPassword:
+    """Generate a password and keep it in the stack's state, encrypted.
+
+    Args:
+        name: Name of the Pulumi resource.
+        opts: Options of the Pulumi resource.
+        rotation: Any text; another text generates another password at the next `pulumi up`.
+    """
+    keepers = None if rotation is None else {"rotation": rotation}
+    return random.RandomPassword(name, length=PASSWORD_LENGTH, special=False, keepers=keepers, opts=opts)
+
+
+def password_hash(password: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Hash a generated password with SHA-256. Without salt and stretching it is safe for 256 random bits only."""
+    return pulumi.Output.from_input(password).apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+
+
 @dataclass(frozen=True, kw_only=True)
 class CredentialArgs:
     """A user name, and the namespaces that need it with its password."""
@@ -47,15 +64,9 @@ class Credential(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: CredentialArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Credential", name, None, opts)
-        made = random.RandomPassword(
-            name,
-            length=PASSWORD_LENGTH,
-            special=False,
-            keepers={"rotation": args.rotation},
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        made = random_password(name, pulumi.ResourceOptions(parent=self), rotation=args.rotation)
         self.password = made.result
-        self.password_sha256 = made.result.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+        self.password_sha256 = password_hash(made.result)
         self.secret_name = args.secret_name
         for index, namespace in enumerate(args.namespaces):
             k8s.core.v1.Secret(

@@ -71,6 +71,19 @@ def probes(path: str, *, ready_path: str | None = None, start_s: int = 300) -> d
     }
 
 
+def monitor_spec(selector: Mapping[str, str], path: str, secret: Any) -> dict[str, Any]:
+    """Build the spec of a ServiceMonitor that scrapes port `http` every 30 seconds.
+
+    Args:
+        selector: Labels of the Service.
+        path: Where the metrics are.
+        secret: Name of a Secret with `username` and `password`.
+    """
+    credentials = {key: {"name": secret, "key": key} for key in ("username", "password")}
+    endpoint = {"port": "http", "path": path, "interval": "30s", "basicAuth": credentials}
+    return {"selector": {"matchLabels": dict(selector)}, "endpoints": [endpoint]}
+
+
 def pod_template(
     labels: Mapping[str, str],
     selector: Mapping[str, str],

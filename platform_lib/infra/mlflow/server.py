@@ -3,19 +3,18 @@
 What runs inside is `mlflow_pod`'s and `in_image/`'s; the database, the route and the login are other components'.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_kubernetes as k8s
-import pulumi_random as random
 
 from platform_lib.errors import UsageError
 from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.sizing import SIZES, Size, resources, storage_gib
+from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
     policy_spec,
@@ -24,15 +23,12 @@ from platform_lib.infra.kubernetes.network_policy import (
     to_outside,
     with_labels,
 )
+from platform_lib.infra.kubernetes.secret_store import password_hash, random_password
+from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.mlflow import pod
 from platform_lib.names import Port
 
 _RESERVED = ("metrics", "platform-admin")
-
-
-def password_hash(password: pulumi.Input[str]) -> pulumi.Output[str]:
-    """What the access file keeps of a password. Plain SHA-256 is enough for 256 random bits, and for nothing less."""
-    return pulumi.Output.from_input(password).apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +174,7 @@ class MlflowServer(pulumi.ComponentResource):
 
     def _credentials(self, name: str, child: pulumi.ResourceOptions) -> tuple[k8s.core.v1.Secret, k8s.core.v1.Secret]:
         args = self._args
-        password = random.RandomPassword(f"{name}-metrics", length=43, special=False, opts=child)
+        password = random_password(f"{name}-metrics", child)
         metrics = k8s.core.v1.Secret(
             f"{name}-metrics",
             metadata=self._metadata("mlflow-metrics"),
@@ -204,12 +200,7 @@ class MlflowServer(pulumi.ComponentResource):
         return metrics, access
 
     def _artifact_claim(self, name: str) -> k8s.core.v1.PersistentVolumeClaim:
-        spec: dict[str, object] = {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": f"{storage_gib('artifacts', self._args.size)}Gi"}},
-        }
-        if self._args.storage_class:
-            spec["storageClassName"] = self._args.storage_class
+        spec = claim_spec(storage_gib("artifacts", self._args.size), self._args.storage_class)
         metadata = k8s.meta.v1.ObjectMetaArgs(
             name="mlflow-artifacts",
             namespace=self._args.namespace,
@@ -235,11 +226,7 @@ class MlflowServer(pulumi.ComponentResource):
         k8s.networking.v1.NetworkPolicy(name, metadata=self._metadata(pod.NAME), spec=spec, opts=child)
 
     def _monitor(self, name: str, secret: k8s.core.v1.Secret, child: pulumi.ResourceOptions) -> None:
-        reference = {key: {"name": secret.metadata.name, "key": key} for key in ("username", "password")}
-        spec = {
-            "selector": {"matchLabels": self._selector},
-            "endpoints": [{"port": "http", "path": "/metrics", "interval": "30s", "basicAuth": reference}],
-        }
+        spec = service_pod.monitor_spec(self._selector, "/metrics", secret.metadata.name)
         k8s.apiextensions.CustomResource(
             f"{name}-monitor",
             api_version="monitoring.coreos.com/v1",

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import labels, selector
+from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.model.dashboard import model_dashboard
 from platform_lib.infra.model.network import limit_spec, network_policy_spec, route_spec, strip_spec
@@ -198,12 +199,7 @@ class ModelEndpoint(pulumi.ComponentResource):
 
     def _log_claim(self) -> Any:
         args = self._args
-        spec: dict[str, Any] = {
-            "accessModes": ["ReadWriteMany"],
-            "resources": {"requests": {"storage": f"{args.request_log_gib}Gi"}},
-        }
-        if args.request_log_storage_class:
-            spec["storageClassName"] = args.request_log_storage_class
+        spec = claim_spec(args.request_log_gib, args.request_log_storage_class, access_mode="ReadWriteMany")
         return k8s.core.v1.PersistentVolumeClaim(
             f"{self._name}-log",
             metadata=self._meta(suffix="-log"),

@@ -36,7 +36,6 @@ class Keda(pulumi.ComponentResource):
             HelmServiceArgs(
                 chart=CHARTS["keda"],
                 namespace=args.namespace,
-                release_name="keda",
                 values={
                     "crds": {"install": True},
                     **({"global": {"image": {"registry": registry}}} if registry else {}),

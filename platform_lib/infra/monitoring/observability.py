@@ -111,7 +111,6 @@ class Observability(pulumi.ComponentResource):
             HelmServiceArgs(
                 chart=CHARTS[RELEASE],
                 namespace=MONITORING_NAMESPACE,
-                release_name=RELEASE,
                 values=monitoring_values(
                     size=args.size,
                     grafana_url=args.grafana_url,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from platform_lib.infra.base.sizing import Size, resources, storage_gib
+from platform_lib.infra.kubernetes.volume_claim import claim_spec
 
 IDENTITY_HEADER = "X-Auth-Request-Email"
 """What the login's proxy says of who asks; Traefik takes it out of what callers send."""
@@ -80,7 +81,7 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
         **everything,
         "retention": f"{retention_days}d",
         "retentionSize": f"{max(1, gib * 4 // 5)}GiB",
-        "storageSpec": {"volumeClaimTemplate": {"spec": _claim(gib, storage_class)}},
+        "storageSpec": {"volumeClaimTemplate": {"spec": claim_spec(gib, storage_class)}},
         "resources": resources("prometheus", size).requirements,
         # A team's broken scrape must not take Prometheus' memory from everybody.
         "enforcedSampleLimit": 200_000,
@@ -92,7 +93,7 @@ def _alertmanager(size: Size, storage_class: str, config_secret: Any, ca_config_
     spec: dict[str, Any] = {
         "useExistingSecret": True,
         "configSecret": config_secret,
-        "storage": {"volumeClaimTemplate": {"spec": _claim(gib, storage_class)}},
+        "storage": {"volumeClaimTemplate": {"spec": claim_spec(gib, storage_class)}},
         "resources": resources("alertmanager", size).requirements,
     }
     if ca_config_map is not None:
@@ -152,8 +153,3 @@ def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dic
             },
         },
     }
-
-
-def _claim(gib: int, storage_class: str) -> dict[str, Any]:
-    claim: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{gib}Gi"}}}
-    return {**claim, "storageClassName": storage_class} if storage_class else claim

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
-import pulumi_random as random
 
 from platform_lib.errors import UsageError
 from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.sizing import SIZES, Size, resources
+from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
     policy_spec,
@@ -25,6 +25,7 @@ from platform_lib.infra.kubernetes.network_policy import (
     to_outside,
     with_labels,
 )
+from platform_lib.infra.kubernetes.secret_store import random_password
 from platform_lib.infra.prefect import pods
 from platform_lib.infra.prefect.job import SERVICE_ACCOUNT, base_job_template
 from platform_lib.names import PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, Port
@@ -85,9 +86,7 @@ class PrefectServer(pulumi.ComponentResource):
         super().__init__("platform-lib:index:PrefectServer", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
         self._image = versions.image("prefect", args.mirrors)
-        password = random.RandomPassword(
-            f"{name}-auth", length=43, special=False, keepers={"rotation": args.auth_rotation}, opts=self._child
-        )
+        password = random_password(f"{name}-auth", self._child, rotation=args.auth_rotation)
         self.password = password.result
         auth = self._auth_secret(f"{name}-auth", args.namespace, password.result)
         server, service = self._server(name)
@@ -165,14 +164,12 @@ class PrefectServer(pulumi.ComponentResource):
         return deployment, service
 
     def _monitor(self, name: str, auth: k8s.core.v1.Secret) -> None:
-        reference = {key: {"name": auth.metadata.name, "key": key} for key in ("username", "password")}
-        endpoint = {"port": "http", "path": "/api/metrics", "interval": "30s", "basicAuth": reference}
         k8s.apiextensions.CustomResource(
             f"{name}-monitor",
             api_version="monitoring.coreos.com/v1",
             kind="ServiceMonitor",
             metadata=self._metadata(pods.SERVER),
-            spec={"selector": {"matchLabels": pods.SERVER_SELECTOR}, "endpoints": [endpoint]},
+            spec=service_pod.monitor_spec(pods.SERVER_SELECTOR, "/api/metrics", auth.metadata.name),
             opts=self._child,
         )
 

@@ -111,7 +111,6 @@ class Database(pulumi.ComponentResource):
             HelmServiceArgs(
                 chart=CHARTS["cloudnative-pg"],
                 namespace=args.namespace,
-                release_name="cloudnative-pg",
                 values={
                     "image": {"repository": mirrored(OPERATOR_IMAGE, args.mirrors)},
                     "resources": resources("alertmanager", args.size).requirements,

@@ -118,7 +118,7 @@ def test_wrong_arguments_are_said_before_anything_is_made() -> None:
     with pytest.raises(ValueError, match="quota gpus is -1"):
         Quota(gpus=-1)
     with pytest.raises(ValueError, match="timeout_s is 5: images have to be pulled"):
-        HelmServiceArgs(chart=CHARTS["keda"], namespace="x", release_name="keda", values={}, timeout_s=5)
+        HelmServiceArgs(chart=CHARTS["keda"], namespace="x", values={}, timeout_s=5)
     for url in ("http://u:p@h/d", "postgresql://h/d", "postgresql://u:p@h"):
         with pytest.raises(ValueError, match="mlflow_database_url is not of the form"):
             checked_url("mlflow_database_url", url)
