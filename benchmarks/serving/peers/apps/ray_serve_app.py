@@ -31,6 +31,7 @@ class Predictions:
         return [predictions[end - len(rows) : end] for end, rows in zip(ends, requests, strict=True)]
 
     async def __call__(self, request: Request) -> dict[str, Any]:
+        """Answer one request."""
         return {"predictions": await self.predict((await request.json())["rows"])}
 
 
