@@ -1,133 +1,142 @@
-"""The settings of a stack as one typed value. Keys, descriptions and defaults stand in Pulumi.yaml and nowhere else."""
+"""The settings of a stack as one typed value. Pulumi.yaml holds their keys, descriptions and defaults."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from urllib.parse import urlsplit
 
 import pulumi
 
+from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.naming import UI_HOSTS, checked_domain, host, prefect_api_url, prefect_host, team_namespace
-from platform_lib.infra.base.sizing import SIZES, Size
-from platform_lib.infra.storage.database import DATABASES, checked_url
-from platform_lib.infra.storage.object_store import ObjectStoreArgs, checked_uri
-from platform_lib.infra.team.model_names import checked_models
+from platform_lib.infra.base.naming import TEAM, UI_HOSTS, host, prefect_api_url, prefect_host
+from platform_lib.infra.base.setting_rules import Rule, SettingError
+from platform_lib.infra.base.sizing import SIZE, Size
+from platform_lib.infra.base.stack_settings import Setting, read_settings
+from platform_lib.infra.edge.ingress import SERVICE_TYPE
+from platform_lib.infra.edge.tls import ISSUER
+from platform_lib.infra.monitoring.alert_routing import ALERT_ADDRESS
+from platform_lib.infra.storage.database import DATABASE_URL, DATABASE_URL_FORM, PORT
+from platform_lib.infra.storage.object_store import ObjectStoreArgs
+from platform_lib.infra.team.model_names import MODEL_PATTERN, checked_models
 from platform_lib.infra.team.team import Quota, TeamArgs
 from platform_lib.names import SharedOutputs
 
 SecretText: TypeAlias = pulumi.Output[str] | None
 """None where the key is empty."""
-SECRET_KEYS = (
-    "oidc_client_secret",
-    "mlflow_database_url",
-    "prefect_database_url",
-    "s3_access_key_id",
-    "s3_secret_access_key",
-    "alerts",
-    "team_prefect_database_urls",
-)
+SecretTexts: TypeAlias = Mapping[str, pulumi.Output[str]]
+"""Given as a list of NAME=SECRET."""
+
+
+def _pair(rule: Rule, form: str) -> Rule:
+    """An entry `NAME=VALUE` whose value keeps a rule."""
+
+    def accepts(entry: str) -> bool:
+        name, _, value = (part.strip() for part in entry.partition("="))
+        return bool(name) and rule.accepts(value)
+
+    return Rule(accepts, f"write {form}, one entry for each value")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """Every key of Pulumi.yaml, under its own name."""
+    """Every key of Pulumi.yaml, under its own name, with the rule for its value."""
 
-    domain: str
-    kubeconfig: str
-    context: str
-    size: Size
-    storage_class: str
-    certificate_issuer: Literal["self-signed", "acme"]
-    acme_email: str
-    acme_server: str
-    service_type: str
-    trusted_proxies: tuple[str, ...]
-    oidc_issuer: str
-    oidc_client_id: str
-    oidc_client_secret: SecretText
-    oidc_groups_claim: str
-    email_domains: tuple[str, ...]
-    admin_groups: tuple[str, ...]
-    ui_groups: tuple[str, ...]
-    mlflow_database_url: SecretText
-    prefect_database_url: SecretText
-    team_prefect_database_urls: Mapping[str, pulumi.Output[str]]
-    database_port: int
-    artifacts_uri: str
-    request_log_uri: str
-    s3_endpoint: str
-    s3_region: str
-    s3_access_key_id: SecretText
-    s3_secret_access_key: SecretText
-    teams: tuple[str, ...]
-    team_models: tuple[str, ...]
-    team_groups: tuple[str, ...]
-    team_ci_groups: tuple[str, ...]
-    team_cpu: int
-    team_memory_gib: int
-    team_gpus: int
-    alerts: SecretText
-    metrics_retention_days: int
+    domain: Annotated[str, rules.DOMAIN]
+    kubeconfig: Annotated[str, rules.FILE]
+    context: Annotated[str, rules.LINE]
+    size: Annotated[Size, SIZE]
+    storage_class: Annotated[str, rules.KUBERNETES_NAME]
+    certificate_issuer: Annotated[Literal["self-signed", "acme"], ISSUER]
+    acme_email: Annotated[str, rules.EMAIL]
+    acme_server: Annotated[str, rules.HTTPS_URL]
+    service_type: Annotated[str, SERVICE_TYPE]
+    trusted_proxies: Annotated[tuple[str, ...], rules.NETWORK]
+    oidc_issuer: Annotated[str, rules.HTTPS_URL]
+    oidc_client_id: Annotated[str, rules.TEXT]
+    oidc_client_secret: Annotated[SecretText, rules.TEXT]
+    oidc_groups_claim: Annotated[str, rules.TEXT]
+    email_domains: Annotated[tuple[str, ...], rules.EMAIL_DOMAIN]
+    admin_groups: Annotated[tuple[str, ...], rules.GROUP]
+    ui_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "UI=GROUP")]
+    mlflow_database_url: Annotated[SecretText, DATABASE_URL]
+    prefect_database_url: Annotated[SecretText, DATABASE_URL]
+    team_prefect_database_urls: Annotated[SecretTexts, _pair(DATABASE_URL, f"TEAM={DATABASE_URL_FORM}")]
+    database_port: Annotated[int, rules.PORT]
+    artifacts_uri: Annotated[str, rules.BUCKET_URI]
+    request_log_uri: Annotated[str, rules.BUCKET_URI]
+    s3_endpoint: Annotated[str, rules.HTTP_URL]
+    s3_region: Annotated[str, rules.REGION]
+    s3_access_key_id: Annotated[SecretText, rules.TEXT]
+    s3_secret_access_key: Annotated[SecretText, rules.TEXT]
+    teams: Annotated[tuple[str, ...], TEAM]
+    team_models: Annotated[tuple[str, ...], _pair(MODEL_PATTERN, "TEAM=NAME or TEAM=PREFIX*")]
+    team_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "TEAM=GROUP")]
+    team_ci_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "TEAM=GROUP")]
+    team_cpu: Annotated[int, rules.COUNT]
+    team_memory_gib: Annotated[int, rules.COUNT]
+    team_gpus: Annotated[int, rules.COUNT_OR_NONE]
+    alerts: Annotated[SecretText, ALERT_ADDRESS]
+    metrics_retention_days: Annotated[int, rules.COUNT]
     request_rate_scaling: bool
-    chart_mirror: str
-    image_registry: str
-    http_proxy: str
-    no_proxy: str
-    ca_bundle: str
+    chart_mirror: Annotated[str, rules.CHART_MIRROR]
+    image_registry: Annotated[str, rules.IMAGE_REGISTRY]
+    http_proxy: Annotated[str, rules.PROXY_URL]
+    no_proxy: Annotated[str, rules.HOST_LIST]
+    ca_bundle: Annotated[str, rules.PEM]
 
     def __post_init__(self) -> None:
-        checked_domain(self.domain)
-        if self.size not in SIZES:
-            raise ValueError(f"size is {self.size!r}: use {' or '.join(SIZES)}.")
-        if self.certificate_issuer not in ("self-signed", "acme"):
-            raise ValueError(f"certificate_issuer is {self.certificate_issuer!r}: use self-signed or acme.")
-        if self.certificate_issuer == "acme" and "@" not in self.acme_email:
-            raise ValueError(
-                "certificate_issuer is acme, but acme_email is no address: the authority writes there before a certificate ends."
+        """Check what settings mean together; the rule of each holds already."""
+        if self.certificate_issuer == "acme" and not self.acme_email:
+            raise SettingError(
+                "certificate_issuer is 'acme', but acme_email is empty: give an address for the authority's warnings about expiry."
             )
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret is not None):
-            raise ValueError(
+            raise SettingError(
                 "oidc_issuer is set, but oidc_client_id or oidc_client_secret is not: "
                 "`pulumi config set oidc_client_id ID` and `pulumi config set --secret oidc_client_secret SECRET`."
             )
+        if self.oidc_issuer and not self.email_domains:
+            raise SettingError(
+                "email_domains is empty, so nobody could log in: list the domains of your e-mail addresses, or * for all."
+            )
         if not self.oidc_issuer and self.ui_groups:
-            raise ValueError(
+            raise SettingError(
                 "ui_groups is set, but oidc_issuer is not: without an issuer there is one built-in account and no groups."
             )
         if (self.mlflow_database_url is None) != (self.prefect_database_url is None):
-            raise ValueError(
+            raise SettingError(
                 "mlflow_database_url and prefect_database_url belong together: set both, or neither for a Postgres in the cluster."
+            )
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise SettingError(
+                "s3_access_key_id and s3_secret_access_key belong together: set both, or neither where pods have an identity of their own."
             )
         wanted = self.teams if self.prefect_database_url is not None else ()
         if set(self.team_prefect_database_urls) != set(wanted):
-            raise ValueError(
+            raise SettingError(
                 f"team_prefect_database_urls names {', '.join(sorted(self.team_prefect_database_urls)) or 'no team'}: "
                 f"with prefect_database_url give TEAM=URL for each of {', '.join(wanted) or 'no team'}, a database of its own; without it none."
             )
-        checked_uri("artifacts_uri", self.artifacts_uri)
-        checked_uri("request_log_uri", self.request_log_uri)
         self._check_teams()
-        _ = self.mirrors
 
     def _check_teams(self) -> None:
-        for team in self.teams:
-            team_namespace(team)
         if len(set(self.teams)) != len(self.teams):
-            raise ValueError(f"teams is {', '.join(self.teams)}: name each once.")
+            raise SettingError(f"teams is {', '.join(self.teams)}: name each once.")
         groups = [group for found in self.groups.values() for group in found]
         if len(set(groups)) != len(groups):
-            raise ValueError(
+            raise SettingError(
                 "team_groups gives one group to two teams: what its people make in MLflow belongs to one team. Use a group for each."
             )
         for key in ("team_models", "team_groups", "team_ci_groups"):
-            unknown = set(pairs(key, getattr(self, key))) - set(self.teams)
+            unknown = set(pairs(getattr(self, key))) - set(self.teams)
             if unknown:
-                raise ValueError(
+                raise SettingError(
                     f"{key} names {', '.join(sorted(unknown))}: the teams are {', '.join(self.teams) or 'none'}."
                 )
-        unknown = set(pairs("ui_groups", self.ui_groups)) - set(UI_HOSTS)
+        unknown = set(pairs(self.ui_groups)) - set(UI_HOSTS)
         if unknown:
-            raise ValueError(
+            raise SettingError(
                 f"ui_groups names {', '.join(sorted(unknown))}: the user interfaces are {', '.join(UI_HOSTS)}."
             )
         _ = self.models
@@ -135,13 +144,13 @@ class StackConfig:
     @property
     def models(self) -> dict[str, tuple[str, ...]]:
         """Team → names or prefixes of the models that it may route."""
-        given = pairs("team_models", self.team_models)
+        given = pairs(self.team_models)
         return checked_models({team: given.get(team, []) for team in self.teams})
 
     @property
     def groups(self) -> dict[str, list[str]]:
         """Team → groups of its people at the issuer and in Kubernetes; the team's own name where nothing is said."""
-        given = pairs("team_groups", self.team_groups)
+        given = pairs(self.team_groups)
         return {team: given.get(team, [team]) for team in self.teams}
 
     @property
@@ -151,7 +160,7 @@ class StackConfig:
 
     def team_args(self, outputs: SharedOutputs) -> dict[str, TeamArgs]:
         """Team → what it gets."""
-        ci, models = pairs("team_ci_groups", self.team_ci_groups), self.models
+        ci, models = pairs(self.team_ci_groups), self.models
         return {
             team: TeamArgs(
                 team=team,
@@ -189,82 +198,75 @@ class StackConfig:
     def database_urls(self) -> dict[str, pulumi.Output[str]]:
         """Of databases elsewhere; empty for a Postgres in the cluster."""
         urls = {"mlflow": self.mlflow_database_url, "prefect": self.prefect_database_url}
-        return {
-            name: url.apply(_checked_url(name)) for name, url in urls.items() if url is not None and name in DATABASES
-        } | {prefect_host(team): url for team, url in self.team_prefect_database_urls.items()}
+        return {name: url for name, url in urls.items() if url is not None} | {
+            prefect_host(team): url for team, url in self.team_prefect_database_urls.items()
+        }
+
+
+_KINDS: Mapping[Any, type] = {int: int, bool: bool, tuple[str, ...]: tuple, SecretTexts: tuple}
+
+
+def _declared(annotation: Any) -> Setting:
+    declared, rule = get_args(annotation) if get_origin(annotation) is Annotated else (annotation, None)
+    return Setting(kind=_KINDS.get(declared, str), rule=rule, is_secret=declared in (SecretText, SecretTexts))
+
+
+SETTINGS: Mapping[str, Setting] = {key.name: _declared(key.type) for key in fields(StackConfig)}
+REQUIRED = ("domain", "size", "certificate_issuer", "acme_server", "service_type", "oidc_groups_claim")
+"""Texts that mean nothing when they are empty."""
+SECRET_KEYS = tuple(key for key, setting in SETTINGS.items() if setting.is_secret)
 
 
 def load_config() -> StackConfig:
     """Read the stack's settings.
 
     Raises:
-        pulumi.RunError: A value cannot be; the message is a sentence that names the key and what to give.
+        pulumi.RunError: A setting cannot be used; the message is a sentence that names the key and what to give.
     """
-    config = pulumi.Config()
-    readers: Mapping[Any, Callable[[str], Any]] = {
-        str: config.require,
-        int: config.require_int,
-        bool: config.require_bool,
-    }
-    values: dict[str, Any] = {}
     try:
-        for field in fields(StackConfig):
-            if field.name == "team_prefect_database_urls":
-                values[field.name] = _secret_urls(config, field.name)
-            elif field.name in SECRET_KEYS:
-                values[field.name] = _secret(config, field.name)
-            elif field.type == tuple[str, ...]:
-                values[field.name] = tuple(str(item) for item in config.require_object(field.name))
-            else:
-                values[field.name] = readers.get(field.type, config.require)(field.name)
-        return StackConfig(**values)
-    except ValueError as err:
+        values = read_settings(pulumi.Config(), SETTINGS)
+        for key, setting in SETTINGS.items():
+            if key in REQUIRED and setting.rule is not None:
+                setting.rule.check(key, values.get(key, ""))
+            elif key not in values and setting.kind is not str:
+                raise SettingError(f"{key} is not set: `pulumi config set {key} VALUE` sets it.")
+        _check_databases(values)
+        values["team_prefect_database_urls"] = {
+            team: pulumi.Output.secret(url) for team, [url] in pairs(values["team_prefect_database_urls"]).items()
+        }
+        texts = {key: values.get(key, "") for key, setting in SETTINGS.items() if setting.kind is str}
+        secrets = {key: pulumi.Output.secret(texts[key]) if texts[key] else None for key in SECRET_KEYS if key in texts}
+        return StackConfig(**{**values, **texts, **secrets})
+    except SettingError as err:
         raise pulumi.RunError(f"Stack {pulumi.get_stack()}: {err}") from err
 
 
-def _secret(config: pulumi.Config, key: str) -> SecretText:
-    if not config.get(key):
-        return None
-    _refuse_plain_text(config, key, key)
-    return config.require_secret(key)
-
-
-def _refuse_plain_text(config: pulumi.Config, key: str, typed: str) -> None:
-    if not pulumi.runtime.is_config_secret(f"{config.name}:{key}"):
-        raise ValueError(
-            f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it (and change it, if the file was shared)."
+def _check_databases(values: Mapping[str, Any]) -> None:
+    """Check what the addresses of databases mean together, while they are plain text."""
+    own = values["team_prefect_database_urls"]
+    urls = {key: values[key] for key in ("mlflow_database_url", "prefect_database_url") if key in values}
+    urls |= {f"team_prefect_database_urls[{index}]": entry.partition("=")[2].strip() for index, entry in enumerate(own)}
+    for key, url in urls.items():
+        port = urlsplit(url).port or PORT
+        if port != values["database_port"]:
+            raise SettingError(
+                f"{key} has port {port}, but database_port is {values['database_port']}: the network opens that port alone. "
+                "Use one port for all databases."
+            )
+    places = [url.split("@")[-1].split("?")[0] for url in urls.values()]
+    if len({entry.partition("=")[0].strip() for entry in own}) < len(own):
+        raise SettingError("team_prefect_database_urls names one team twice: give each team one database.")
+    if len(set(places)) < len(places):
+        raise SettingError(
+            f"{' and '.join(urls)} name one database twice: give MLflow, Prefect and each team a database of their own."
         )
 
 
-def _secret_urls(config: pulumi.Config, key: str) -> dict[str, pulumi.Output[str]]:
-    entries = config.require_object(key)
-    if not entries:
-        return {}
-    _refuse_plain_text(config, key, f"--path '{key}[0]'")
-    made: dict[str, pulumi.Output[str]] = {}
-    places = set()
-    for entry in entries:
-        team, _, url = str(entry).partition("=")
-        places.add(url.split("@")[-1].split("?")[0])
-        made[team] = pulumi.Output.secret(
-            checked_url(f"{key}, of {team if '/' not in team else 'an entry without TEAM='},", url)
-        )
-    if len(places) < len(entries):
-        raise ValueError(f"{key} names one team or one database twice: give each team a database of its own.")
-    return made
-
-
-def pairs(key: str, entries: tuple[str, ...]) -> dict[str, list[str]]:
-    """`("red=churn", "red=fraud")` as `{"red": ["churn", "fraud"]}`.
-
-    Raises:
-        ValueError: An entry is not of the form NAME=VALUE.
-    """
+def pairs(entries: tuple[str, ...]) -> dict[str, list[str]]:
+    """`("red=churn", "red=fraud")` as `{"red": ["churn", "fraud"]}`."""
     made: dict[str, list[str]] = {}
     for entry in entries:
-        name, equals, value = (part.strip() for part in entry.partition("="))
-        if not equals or not name or not value:
-            raise ValueError(f"{key} has {entry!r}: write NAME=VALUE, once for every value.")
+        name, _, value = (part.strip() for part in entry.partition("="))
         made.setdefault(name, []).append(value)
     return made
 
@@ -276,7 +278,3 @@ def team_outputs(outputs: SharedOutputs, team: str) -> SharedOutputs:
         prefect_api_url=prefect_api_url(team),
         prefect_ui_url=f"https://{host(prefect_host(team), outputs.domain)}",
     )
-
-
-def _checked_url(name: str) -> Callable[[str], str]:
-    return lambda url: checked_url(f"{name}_database_url", url)

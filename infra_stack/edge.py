@@ -104,7 +104,7 @@ def open_user_interfaces(
             opts,
         )
     own = {naming.prefect_host(team): [*groups, *config.admin_groups] for team, groups in config.groups.items()}
-    groups = {**pairs("ui_groups", config.ui_groups), **own}
+    groups = {**pairs(config.ui_groups), **own}
     routes = {}
     for name, (namespace, service, port) in services(config.teams).items():
         args = UiRouteArgs(

@@ -2,7 +2,6 @@
 
 from infra_stack.config import StackConfig
 from platform_lib.infra.base import naming
-from platform_lib.infra.storage.object_store import checked_uri
 from platform_lib.names import SharedOutputs
 
 
@@ -21,7 +20,7 @@ def shared_outputs(config: StackConfig) -> SharedOutputs:
         ingress_namespace=naming.INGRESS_NAMESPACE,
         monitoring_namespace=naming.MONITORING_NAMESPACE,
         cluster_issuer=naming.CLUSTER_ISSUER,
-        request_log_uri=checked_uri("request_log_uri", config.request_log_uri),
+        request_log_uri=config.request_log_uri.rstrip("/"),
         image_registry=config.image_registry,
         chart_mirror=config.chart_mirror,
     )

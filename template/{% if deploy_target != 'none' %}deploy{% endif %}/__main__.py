@@ -1,6 +1,6 @@
-"""The Pulumi program of this model's endpoint: updated with the template.
+"""The Pulumi program of this model's endpoint. Updated with the template.
 
-Settings belong into Pulumi.<stack>.yaml, keys into keys.yaml (`mlp keys`). `mlp deploy` builds the image and runs this.
+Put settings in Pulumi.<stack>.yaml and API keys in keys.yaml (`mlp keys`). `mlp deploy` builds the image and runs this program.
 """
 
 from pathlib import Path

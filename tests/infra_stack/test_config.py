@@ -3,11 +3,22 @@
 from dataclasses import fields
 from typing import Any
 
+import pulumi
 import pytest
 
-from infra_stack.config import SECRET_KEYS, StackConfig
+from infra_stack.config import SECRET_KEYS, SETTINGS, StackConfig, load_config
 from tests.conftest import REPOSITORY
-from tests.infra.stacks import EXAMPLES, PROJECT, SECRETS, documented_secrets, example, project_file, run_stack
+from tests.infra.harness.graph import run_program
+from tests.infra.stacks import (
+    EXAMPLES,
+    PROJECT,
+    SECRETS,
+    documented_secrets,
+    example,
+    project_file,
+    run_stack,
+    settings,
+)
 
 KEYS: dict[str, Any] = project_file()["config"]
 PYTHON_TYPES = {"string": (str,), "integer": (int,), "boolean": (bool,), "array": (list,)}
@@ -50,25 +61,23 @@ def test_the_reference_in_the_docs_is_the_project_file() -> None:
         assert f"| `{key}` | {entry['type']} | {default} | {entry['description'].replace('|', chr(92) + '|')} |" in text
 
 
-WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
-    "domain": (
-        "local",
-        {"domain": "Example"},
-        "the domain is 'Example': give a lower-case DNS name that you own, such as ml.example.com",
-    ),
-    "size": ("local", {"size": "huge"}, "size is 'huge': use small or standard."),
-    "issuer": ("local", {"certificate_issuer": "acme"}, "certificate_issuer is acme, but acme_email is no address"),
+TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
+    "issuer": ("local", {"certificate_issuer": "acme"}, "certificate_issuer is 'acme', but acme_email is empty"),
     "oidc": ("team", {"oidc_client_id": ""}, "pulumi config set oidc_client_id ID"),
+    "nobody may log in": ("team", {"email_domains": []}, "email_domains is empty, so nobody could log in"),
     "groups without an issuer": ("team", {"oidc_issuer": ""}, "ui_groups is set, but oidc_issuer is not"),
     "one database": (
         "team",
         {"prefect_database_url": ""},
         "mlflow_database_url and prefect_database_url belong together",
     ),
-    "bucket": ("team", {"artifacts_uri": "s3:bucket"}, "artifacts_uri is 's3:bucket': give s3://bucket/prefix"),
-    "team name": ("local", {"teams": ["Red"], "team_models": []}, "the team name is 'Red': use 1-40 lowercase letters"),
+    "half a key of the bucket": (
+        "team",
+        {"s3_access_key_id": ""},
+        "s3_access_key_id and s3_secret_access_key belong together",
+    ),
+    "another port": ("team", {"database_port": 6432}, "mlflow_database_url has port 5432, but database_port is 6432"),
     "team twice": ("local", {"teams": ["red", "red"], "team_models": []}, "name each once"),
-    "pair": ("local", {"team_models": ["demo"]}, "team_models has 'demo': write NAME=VALUE, once for every value."),
     "unknown team": ("local", {"team_groups": ["blue=x"]}, "team_groups names blue: the teams are demo."),
     "unknown interface": (
         "team",
@@ -83,22 +92,179 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "models of two teams": (
         "team",
         {"team_models": ["fraud=churn-*"]},
-        "teams churn and fraud would both own models (churn-* and churn-*)",
+        "team_models lets churn and fraud own the same models (churn-* and churn-*)",
     ),
-    "model name": ("local", {"team_models": ["demo=A b"]}, "team demo has the model 'A b'"),
-    "quota": ("local", {"team_cpu": 0}, "quota cpu is 0: give at least 1."),
-    "registry": ("local", {"image_registry": "https://x"}, "image_registry is 'https://x': give host and path alone"),
-    "proxy": ("local", {"http_proxy": "proxy:1"}, "http_proxy is 'proxy:1'"),
-    "authorities": ("local", {"ca_bundle": "x"}, "ca_bundle holds no PEM certificate"),
-    "the whole world trusted": ("local", {"trusted_proxies": ["0.0.0.0/0"]}, "trusted_proxies holds the whole world"),
+}
+# Key, a value that it cannot have, and the sentence.
+WRONG: list[tuple[str, Any, str]] = [
+    ("domain", "Example", "domain is 'Example': give a lower-case DNS name that you own, such as ml.example.com."),
+    ("domain", "", "domain is '': give a lower-case DNS name that you own, such as ml.example.com."),
+    ("kubeconfig", "/no/such/file", "kubeconfig is '/no/such/file': give the absolute path of a file that exists."),
+    ("context", "two\nlines", "context is 'two\\nlines': give one line of text."),
+    ("size", "huge", "size is 'huge': use small or standard."),
+    ("size", "", "size is '': use small or standard."),
+    ("storage_class", "Fast SSD", "storage_class is 'Fast SSD': give the name of a Kubernetes object"),
+    ("certificate_issuer", "letsencrypt", "certificate_issuer is 'letsencrypt': use self-signed or acme."),
+    ("acme_email", "me", "acme_email is 'me': give an e-mail address, such as platform@example.com."),
+    ("acme_email", "a@b.example,c@d.example", "acme_email is 'a@b.example,c@d.example': give an e-mail address"),
+    ("acme_server", "acme.example.com", "acme_server is 'acme.example.com': give an https:// address."),
+    ("service_type", "ClusterIP", "service_type is 'ClusterIP': use LoadBalancer or NodePort."),
+    (
+        "trusted_proxies",
+        ["nonsense"],
+        "trusted_proxies[0] is 'nonsense': give the network of a proxy, such as 10.0.0.0/8",
+    ),
+    ("trusted_proxies", ["10.0.0.0/8", "0.0.0.0/0"], "trusted_proxies[1] is '0.0.0.0/0': give the network of a proxy"),
+    ("trusted_proxies", ["::/0"], "with the whole internet in it, callers could choose their own address."),
+    ("trusted_proxies", ["10.0.0.0/33"], "trusted_proxies[0] is '10.0.0.0/33'"),
+    ("oidc_issuer", "http://login.example.com", "oidc_issuer is 'http://login.example.com': give an https:// address."),
+    ("oidc_issuer", "https://", "oidc_issuer is 'https://': give an https:// address."),
+    ("oidc_client_id", "two words", "oidc_client_id is 'two words': give text without spaces."),
+    ("oidc_groups_claim", "", "oidc_groups_claim is '': give text without spaces."),
+    (
+        "email_domains",
+        ["me@example.com"],
+        "email_domains[0] is 'me@example.com': give the part of an e-mail address after the @",
+    ),
+    ("admin_groups", [""], "admin_groups[0] is '': give the name of one group, without commas."),
+    ("admin_groups", ["a,b"], "admin_groups[0] is 'a,b': give the name of one group, without commas."),
+    ("ui_groups", ["grafana"], "ui_groups[0] is 'grafana': write UI=GROUP, one entry for each value."),
+    (
+        "mlflow_database_url",
+        "mysql://u:hunter2@h/x",
+        "mlflow_database_url is not of the expected form: give postgresql://user:password@",
+    ),
+    (
+        "prefect_database_url",
+        "postgresql://u:hunter2@h:0/x",
+        "prefect_database_url is not of the expected form: give postgresql://",
+    ),
+    (
+        "team_prefect_database_urls",
+        ["demo=hunter2"],
+        "team_prefect_database_urls[0] is not of the expected form: write TEAM=postgresql://",
+    ),
+    ("database_port", 0, "database_port is 0: give a port from 1 to 65535."),
+    ("database_port", 65536, "database_port is 65536: give a port from 1 to 65535."),
+    ("artifacts_uri", "s3:bucket", "artifacts_uri is 's3:bucket': give s3://bucket/prefix"),
+    ("request_log_uri", "gs://bucket", "request_log_uri is 'gs://bucket': give s3://bucket/prefix"),
+    (
+        "s3_endpoint",
+        "s3.example.com",
+        "s3_endpoint is 's3.example.com': give an address with its scheme, such as https://s3.example.com.",
+    ),
+    ("s3_endpoint", "https://s3.example.com:99999", "s3_endpoint is 'https://s3.example.com:99999': give an address"),
+    ("s3_region", "eu central", "s3_region is 'eu central': give a region such as eu-central-1."),
+    ("s3_access_key_id", "hunter2 ", "s3_access_key_id is not of the expected form: give text without spaces."),
+    ("teams", ["Red"], "teams[0] is 'Red': use 1-40 lowercase letters, digits and dashes"),
+    (
+        "teams",
+        ["metrics"],
+        "teams[0] is 'metrics': use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn; metrics and",
+    ),
+    ("team_models", ["demo"], "team_models[0] is 'demo': write TEAM=NAME or TEAM=PREFIX*, one entry for each value."),
+    ("team_models", ["demo=A b"], "team_models[0] is 'demo=A b': write TEAM=NAME or TEAM=PREFIX*"),
+    ("team_groups", ["demo="], "team_groups[0] is 'demo=': write TEAM=GROUP"),
+    ("team_ci_groups", ["=ci"], "team_ci_groups[0] is '=ci': write TEAM=GROUP"),
+    ("team_cpu", 0, "team_cpu is 0: give 1 or more."),
+    ("team_memory_gib", -1, "team_memory_gib is -1: give 1 or more."),
+    ("team_gpus", -1, "team_gpus is -1: give 0 or more."),
+    ("alerts", "hunter2", "alerts is not of the expected form: give https://hooks.slack.com/services/… (Slack)"),
+    ("alerts", "smtp://u:hunter2@mail.example.com", "alerts is not of the expected form"),
+    ("metrics_retention_days", 0, "metrics_retention_days is 0: give 1 or more."),
+    ("chart_mirror", "ftp://charts", "chart_mirror is 'ftp://charts': give a folder, or an https:// or oci:// address"),
+    ("image_registry", "https://x", "image_registry is 'https://x': give host and path without a scheme"),
+    ("http_proxy", "proxy:1", "http_proxy is 'proxy:1': give an address such as http://proxy.example.com:3128."),
+    ("no_proxy", "a b", "no_proxy is 'a b': give hosts, domains or networks, comma-separated"),
+    ("ca_bundle", "x", "ca_bundle is 'x': give the text of PEM certificates"),
+]
+WRONG_TYPES: dict[str, tuple[Any, ...]] = {
+    "string": ({"a": "map"}, ["a", "list"]),
+    "integer": ("three", "", "1.5", True, ["1"]),
+    "boolean": ("yes", "", 1, []),
+    "array": ("text", "", 1, {"a": "map"}, [1], [["nested"]]),
 }
 
 
-@pytest.mark.parametrize(("name", "changes", "sentence"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_is_said_in_a_sentence(name: str, changes: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Exception) as caught:
-        run_stack(name, **changes)
-    assert sentence in str(caught.value)
+def refusal(name: str, **changes: Any) -> str:
+    """The one sentence with which a stack refuses settings."""
+    with pytest.raises(pulumi.RunError) as caught:
+        load(name, **changes)
+    said = str(caught.value)
+    assert said.startswith(f"Stack {name}: ") and said.endswith(".") and "\n" not in said
+    assert "hunter2" not in said
+    return said.removeprefix(f"Stack {name}: ")
+
+
+def load(name: str, **changes: Any) -> None:
+    run_program(
+        program,
+        config=settings(name, **changes),
+        secret_config=[f"{PROJECT}:{key}" for key in SECRET_KEYS],
+        project=PROJECT,
+        stack=name,
+    )
+
+
+def program() -> None:
+    load_config()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_settings_of_the_examples_are_accepted(name: str) -> None:
+    load(name)
+
+
+@pytest.mark.parametrize(("key", "value", "sentence"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_value_that_cannot_be_used_is_refused_in_one_sentence_that_names_the_key(
+    key: str, value: Any, sentence: str
+) -> None:
+    said = refusal("local", **{key: value})
+    assert sentence in said and said.startswith(key)
+
+
+def test_every_key_with_a_rule_is_tested_with_a_wrong_value() -> None:
+    tested = {key for key, _, _ in WRONG}
+    same_rule = {"oidc_client_secret": "oidc_client_id", "s3_secret_access_key": "s3_access_key_id"}
+    assert {key for key, setting in SETTINGS.items() if setting.rule} - tested == set(same_rule)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, entry in KEYS.items() for value in WRONG_TYPES[entry["type"]]]
+)
+def test_a_value_of_the_wrong_type_is_refused_in_one_sentence_that_names_the_key(key: str, value: Any) -> None:
+    said = refusal("local", **{key: value})
+    assert said.startswith(f"{key} is ")
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("team_cpus", "did you mean team_cpu? "),
+        ("minReplicas", ""),
+        ("storageClass", "did you mean storage_class? "),
+        ("xyz", ""),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, hint: str) -> None:
+    assert (
+        refusal("local", **{key: "1"})
+        == f"{key} is not a setting of this stack: {hint}Remove it with `pulumi config rm {key}`."
+    )
+
+
+@pytest.mark.parametrize("key", [key for key, entry in KEYS.items() if entry["type"] != "string"] + ["domain"])
+def test_a_key_that_is_not_set_is_named(key: str) -> None:
+    given = {name: value for name, value in settings("local").items() if name != f"{PROJECT}:{key}"}
+    with pytest.raises(pulumi.RunError, match=f"Stack local: {key} is "):
+        run_program(program, config=given, project=PROJECT, stack="local")
+
+
+@pytest.mark.parametrize(("name", "changes", "sentence"), TOGETHER.values(), ids=TOGETHER)
+def test_settings_that_do_not_fit_together_are_refused_in_one_sentence(
+    name: str, changes: dict[str, Any], sentence: str
+) -> None:
+    assert sentence in refusal(name, **changes)
 
 
 def test_a_secret_in_plain_text_is_refused() -> None:
@@ -106,12 +272,6 @@ def test_a_secret_in_plain_text_is_refused() -> None:
         Exception, match="oidc_client_secret is written in plain text: `pulumi config set --secret oidc_client_secret`"
     ):
         run_stack("team", plain_secrets=True)
-
-
-def test_a_wrong_url_is_said_without_its_password() -> None:
-    with pytest.raises(Exception, match="mlflow_database_url is not of the form postgresql://") as caught:
-        run_stack("team", mlflow_database_url="mysql://u:hunter2@h/x")
-    assert "hunter2" not in str(caught.value)
 
 
 def test_the_project_is_called_what_its_settings_are() -> None:

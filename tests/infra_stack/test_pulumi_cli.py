@@ -116,6 +116,30 @@ def test_a_stacks_life(stack: Any) -> None:
         stack.destroy()
 
 
+WRONG = {  # what a user types after `pulumi config set` → the sentence
+    ("--path", "trusted_proxies[0]", "nonsense"): "trusted_proxies[0] is 'nonsense': give the network of a proxy",
+    ("team_cpus", "8"): "team_cpus is not a setting of this stack: did you mean team_cpu?",
+    ("alerts", "https://hooks.slack.com/x"): "`pulumi config set --secret alerts` encrypts it",
+}
+
+
+@pytest.mark.parametrize("stack", ["local"], indirect=True)
+def test_a_wrong_setting_ends_a_preview_with_one_sentence(stack: Any) -> None:
+    from pulumi import automation as auto
+
+    def config(*arguments: str) -> None:
+        workspace = stack.workspace
+        command = ["config", *arguments, "--stack", stack.name]
+        workspace.pulumi_command.run(command, workspace.work_dir, workspace.env_vars)
+
+    for arguments, sentence in WRONG.items():
+        config("set", *arguments)
+        with pytest.raises(auto.CommandError) as caught:
+            stack.preview()
+        assert sentence in str(caught.value) and "Traceback" not in str(caught.value)
+        config("rm", arguments[-2].partition("[")[0])
+
+
 @pytest.mark.parametrize("stack", ["local"], indirect=True)
 def test_the_policy_pack_passes_and_bites(stack: Any) -> None:
     from pulumi import automation as auto

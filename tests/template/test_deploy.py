@@ -10,7 +10,7 @@ import yaml
 
 from platform_lib.infra.model.alerts import AlertThresholds
 from platform_lib.infra.model.endpoint import ModelEndpointArgs
-from platform_lib.infra.model.stack import LIMITS, SETTINGS, setting_names
+from platform_lib.infra.model.stack import ALERT_SETTINGS, ENDPOINT_SETTINGS, SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_the_stack_bears_the_name_that_was_given(render: Callable[..., Path], tm
 
 
 def test_every_setting_is_typed_described_and_read_by_the_program(folder: Path) -> None:
-    assert settings(folder).keys() == setting_names()
+    assert settings(folder).keys() == SETTINGS.keys()
     assert [name for name, entry in settings(folder).items() if entry.keys() - {"default"} != {"type", "description"}] == []
     assert [name for name, entry in settings(folder).items() if "default" not in entry] == ["namespace"]
 
@@ -47,15 +47,13 @@ def as_text(value: Any) -> str:
 
 def test_defaults_are_those_of_the_library(folder: Path) -> None:
     written = {name: as_text(entry.get("default")) for name, entry in settings(folder).items()}
-    for arguments, names in ((ModelEndpointArgs, SETTINGS), (AlertThresholds, LIMITS)):
-        defaults = {field.name: as_text(field.default) for field in dataclasses.fields(arguments)}
-        assert {name: written[name] for name in names if name != "exposure"} == {
-            name: defaults[argument] for name, (argument, _) in names.items() if name != "exposure"
-        }
+    for arguments, names, prefix in ((ModelEndpointArgs, ENDPOINT_SETTINGS, ""), (AlertThresholds, ALERT_SETTINGS, "alert_")):
+        defaults = {f"{prefix}{field.name}": as_text(field.default) for field in dataclasses.fields(arguments)}
+        assert {name: written[name] for name in names if name != "exposure"} == {name: defaults[name] for name in names if name != "exposure"}
     assert written["exposure"] == "public"  # the component is closed unless it is told to open, and the template tells it
 
 
 def test_the_first_settings_are_known_ones_of_this_project(folder: Path) -> None:
     written = yaml.safe_load((folder / "Pulumi.production.yaml").read_text(encoding="utf-8"))["config"]
     assert written["churn-model:namespace"] == "team-red-team"
-    assert {name.removeprefix("churn-model:") for name in written} <= setting_names()
+    assert {name.removeprefix("churn-model:") for name in written} <= SETTINGS.keys()

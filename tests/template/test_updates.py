@@ -226,7 +226,7 @@ def test_a_changed_answer_changes_what_depends_on_it(copy_release: CopyRelease, 
 def test_settings_of_a_deployment_are_the_users_and_its_program_is_the_templates(copy_release: CopyRelease, tmp_path: Path) -> None:
     folder = copy_release(tmp_path / "project", OLD, deploy_target="kubernetes")
     assert "Endpoint of the trained model" in (folder / "deploy" / "Pulumi.yaml").read_text(encoding="utf-8")
-    replace(folder, "deploy/Pulumi.production.yaml", "minReplicas: 2", "minReplicas: 3")
+    replace(folder, "deploy/Pulumi.production.yaml", "min_replicas: 2", "min_replicas: 3")
     append(folder, "deploy/keys.yaml", "keys: []\n")
     (folder / "deploy" / "Pulumi.staging.yaml").write_text("config: {}\n", encoding="utf-8")
     commit_all(folder, "settings")

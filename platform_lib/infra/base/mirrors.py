@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from platform_lib.infra.base.setting_rules import CHART_MIRROR, HOST_LIST, IMAGE_REGISTRY, PEM, PROXY_URL, Rule
+
 CA_CONFIG_MAP: Final = "platform-ca"
 """In every namespace of the platform where `ca_bundle` is set; key `ca.crt`."""
 CA_FOLDER: Final = "/etc/platform-ca"
+RULES: Final[Mapping[str, Rule]] = {
+    "chart_mirror": CHART_MIRROR,
+    "image_registry": IMAGE_REGISTRY,
+    "http_proxy": PROXY_URL,
+    "no_proxy": HOST_LIST,
+    "ca_bundle": PEM,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,18 +34,9 @@ class Mirrors:
     """PEM certificates of the authorities that signed the proxy's or the mirrors' own certificates, besides the public ones."""
 
     def __post_init__(self) -> None:
-        if self.image_registry.startswith(("http://", "https://")) or self.image_registry.endswith("/"):
-            raise ValueError(
-                f"image_registry is {self.image_registry!r}: give host and path alone, such as registry.example.com/mirror."
-            )
-        if self.http_proxy and not self.http_proxy.startswith(("http://", "https://")):
-            raise ValueError(
-                f"http_proxy is {self.http_proxy!r}: give an address such as http://proxy.example.com:3128."
-            )
-        if self.ca_bundle and "-----BEGIN CERTIFICATE-----" not in self.ca_bundle:
-            raise ValueError(
-                "ca_bundle holds no PEM certificate: give the text of the file, from -----BEGIN CERTIFICATE----- on."
-            )
+        for key, rule in RULES.items():
+            if getattr(self, key):
+                rule.check(key, getattr(self, key))
 
     def proxy_environment(self, in_cluster: tuple[str, ...] = ()) -> dict[str, str]:
         """Environment of a process that talks to the outside; empty without a proxy.

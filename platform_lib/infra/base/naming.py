@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import Final
 
+from platform_lib.infra.base.setting_rules import Rule
 from platform_lib.names import Port
 
 PLATFORM: Final = "cloud-ml-platform"
@@ -39,20 +40,21 @@ MODELS_HOST: Final = "models"
 MLFLOW_URL: Final = f"http://mlflow.{MLFLOW_NAMESPACE}:{Port.MLFLOW}"
 PREFECT_API_URL: Final = f"http://prefect-server.{PREFECT_NAMESPACE}:{Port.PREFECT}/api"
 
-_TEAM = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
-_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+RESERVED_TEAMS: Final = ("metrics", "platform-admin")
+"""Users of MLflow that belong to the platform."""
+TEAM: Final = Rule(
+    lambda name: re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", name) is not None and name not in RESERVED_TEAMS,
+    f"use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn; {' and '.join(RESERVED_TEAMS)} belong to the platform",
+)
 
 
 def team_namespace(team: str) -> str:
     """The namespace of a team.
 
     Raises:
-        ValueError: The name does not fit into namespaces, users and host paths.
+        SettingError: The name does not fit into namespaces, users and host paths.
     """
-    if not _TEAM.fullmatch(team):
-        raise ValueError(
-            f"the team name is {team!r}: use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn."
-        )
+    TEAM.check("the team name", team)
     return f"{TEAM_PREFIX}{team}"
 
 
@@ -60,7 +62,7 @@ def prefect_namespace(team: str) -> str:
     """Where a team's own Prefect runs.
 
     Raises:
-        ValueError: As `team_namespace`.
+        SettingError: As `team_namespace`.
     """
     team_namespace(team)
     return f"{PREFECT_NAMESPACE}-{team}"
@@ -84,19 +86,6 @@ def prefect_api_url(team: str) -> str:
 def host(service: str, domain: str) -> str:
     """The host name of a service: one each, no path prefixes."""
     return f"{service}.{domain}"
-
-
-def checked_domain(domain: str) -> str:
-    """The domain, if host names can be made below it.
-
-    Raises:
-        ValueError: It is no lower-case DNS name with at least two parts, or too long for the hosts below it.
-    """
-    if not _DOMAIN.fullmatch(domain) or len(domain) > 200:
-        raise ValueError(
-            f"the domain is {domain!r}: give a lower-case DNS name that you own, such as ml.example.com; hosts are made below it."
-        )
-    return domain
 
 
 def short(name: str, limit: int = DNS_LABEL_LIMIT) -> str:

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from platform_lib.infra.base.setting_rules import one_of
+
 Size = Literal["small", "standard"]
 SIZES: Final = get_args(Size)
+SIZE: Final = one_of(*SIZES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,12 +10,14 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE
+from platform_lib.infra.base.setting_rules import NETWORK, one_of
 from platform_lib.infra.base.sizing import Size, resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.edge.tls import CERTIFICATE_SECRET, tls_option_spec
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import from_anywhere, from_namespaces, policy_spec, with_labels
 
+SERVICE_TYPE = one_of("LoadBalancer", "NodePort")
 HEADERS_MIDDLEWARE = "security-headers"
 HSTS_S = 31_536_000
 """One year, as the preload lists ask."""
@@ -38,12 +40,9 @@ class IngressArgs:
     mirrors: Mirrors = field(default_factory=Mirrors)
 
     def __post_init__(self) -> None:
-        if self.service_type not in ("LoadBalancer", "NodePort", "ClusterIP"):
-            raise ValueError(f"service_type is {self.service_type!r}: LoadBalancer, NodePort or ClusterIP.")
-        if any(proxy in ("0.0.0.0/0", "::/0") for proxy in self.trusted_proxies):
-            raise ValueError(
-                "trusted_proxies holds the whole world: anybody could then choose their own address. Name the proxies' networks."
-            )
+        SERVICE_TYPE.check("service_type", self.service_type)
+        for proxy in self.trusted_proxies:
+            NETWORK.check("trusted_proxies", proxy)
 
 
 class Ingress(pulumi.ComponentResource):

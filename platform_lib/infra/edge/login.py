@@ -12,6 +12,7 @@ import pulumi_random as random
 from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import AUTH_NAMESPACE, INGRESS_NAMESPACE, LOGIN_HOST, MONITORING_NAMESPACE, host
+from platform_lib.infra.base.setting_rules import HTTPS_URL, TEXT
 from platform_lib.infra.base.sizing import Size, resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
@@ -45,14 +46,8 @@ class LoginArgs:
     """What brings the definition of IngressRoute."""
 
     def __post_init__(self) -> None:
-        if not self.issuer.startswith("https://"):
-            raise ValueError(
-                f"issuer is {self.issuer!r}: give the https:// address whose /.well-known/openid-configuration describes it."
-            )
-        if not self.client_id:
-            raise ValueError(
-                "client_id is empty: register an application at the issuer, with the redirect address that docs/platform names."
-            )
+        HTTPS_URL.check("issuer", self.issuer)
+        TEXT.check("client_id", self.client_id)
 
 
 class Login(pulumi.ComponentResource):

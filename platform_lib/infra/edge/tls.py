@@ -10,11 +10,13 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import CLUSTER_ISSUER, LOGIN_HOST, MODELS_HOST, UI_HOSTS, host, prefect_host
+from platform_lib.infra.base.setting_rules import EMAIL, HTTPS_URL, one_of
 from platform_lib.infra.base.sizing import Size, resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 
 CERTIFICATE_SECRET = "edge-certificate"
+ISSUER = one_of("self-signed", "acme")
 # TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 chooses its own. Source: Mozilla's "intermediate" configuration 5.7.
 CIPHER_SUITES = (
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -41,12 +43,10 @@ class EdgeCertificatesArgs:
     """Each has the host of its own Prefect."""
 
     def __post_init__(self) -> None:
-        if self.issuer not in ("self-signed", "acme"):
-            raise ValueError(f"issuer is {self.issuer!r}: self-signed or acme.")
-        if self.issuer == "acme" and "@" not in self.acme_email:
-            raise ValueError(
-                f"acme_email is {self.acme_email!r}: the authority writes there before a certificate ends; give an address."
-            )
+        ISSUER.check("issuer", self.issuer)
+        if self.issuer == "acme":
+            EMAIL.check("acme_email", self.acme_email)
+            HTTPS_URL.check("acme_server", self.acme_server)
 
 
 class EdgeCertificates(pulumi.ComponentResource):

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pulumi
 import pulumi_kubernetes as k8s
 
-from platform_lib.errors import UsageError
 from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.sizing import SIZES, Size, resources, storage_gib
+from platform_lib.infra.base.setting_rules import BUCKET_URI, HOST
+from platform_lib.infra.base.sizing import SIZE, Size, resources, storage_gib
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
@@ -27,8 +27,6 @@ from platform_lib.infra.kubernetes.secret_store import password_hash, random_pas
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.mlflow import pod
 from platform_lib.names import Port
-
-_RESERVED = ("metrics", "platform-admin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,31 +67,20 @@ class MlflowServerArgs:
 
     def __post_init__(self) -> None:
         for team in {*self.team_password_hashes, *self.group_teams.values()}:
-            try:
-                naming.team_namespace(team)
-            except ValueError as err:
-                raise UsageError(str(err)) from err
-            if team in _RESERVED:
-                raise UsageError(
-                    f"no team can be called {team!r}: the names {', '.join(_RESERVED)} are the platform's own."
-                )
+            naming.TEAM.check("the team name", team)
         unknown = {group: team for group, team in self.group_teams.items() if team not in self.team_password_hashes}
         if unknown:
-            raise UsageError(
-                f"group_teams names teams that are not there: {unknown}; the teams are {', '.join(self.team_password_hashes) or 'none'}."
+            raise ValueError(
+                f"group_teams names unknown teams: {unknown}; the teams are {', '.join(self.team_password_hashes) or 'none'}."
             )
         if not self.edge_password_hashes:
-            raise UsageError(
+            raise ValueError(
                 "edge_password_hashes is empty: without the login proxy's password nobody could open MLflow's pages."
             )
-        if "://" in self.ui_host or "/" in self.ui_host or not self.ui_host:
-            raise UsageError(f"ui_host is {self.ui_host!r}, expected a host name such as mlflow.example.com.")
-        if self.artifacts_uri and not self.artifacts_uri.startswith("s3://"):
-            raise UsageError(
-                f"artifacts_uri is {self.artifacts_uri!r}, expected s3://bucket/prefix, or nothing for a volume."
-            )
-        if self.size not in SIZES:
-            raise UsageError(f"size is {self.size!r}, expected one of {', '.join(SIZES)}.")
+        HOST.check("ui_host", self.ui_host)
+        if self.artifacts_uri:
+            BUCKET_URI.check("artifacts_uri", self.artifacts_uri)
+        SIZE.check("size", self.size)
 
     @property
     def replicas(self) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from platform_lib.infra.base.setting_rules import COUNT, POSITIVE, SHARE
 from platform_lib.infra.monitoring.alert_rules import alert
 from platform_lib.names import MetricName
 
@@ -19,12 +20,9 @@ class AlertThresholds:
     """Requests that one replica holds at the same time on average; it answers four and lets 256 wait by default."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.error_share < 1:
-            raise ValueError(f"error_share is {self.error_share}: give a share between 0 and 1, such as 0.02.")
-        if self.latency_p99_s <= 0 or self.in_flight <= 0:
-            raise ValueError(
-                f"latency_p99_s is {self.latency_p99_s} and in_flight {self.in_flight}: both must be above 0."
-            )
+        SHARE.check("error_share", self.error_share)
+        POSITIVE.check("latency_p99_s", self.latency_p99_s)
+        COUNT.check("in_flight", self.in_flight)
 
 
 def model_rules(
@@ -130,7 +128,7 @@ def model_rules(
                 "30m",
                 "warning",
                 f"{model} has run at its most replicas for half an hour.",
-                "Raise maxReplicas if the load is honest.",
+                "Raise max_replicas if the load is honest.",
             )
         )
     return [

@@ -1,14 +1,15 @@
 """One model behind one address: everything that a namespace needs to serve it. What is in the pod and who reaches it, `model_pod` and
 `model_access` say; the namespace, its quota and its credentials are the team's, made by the shared stack."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.labels import labels, selector
+from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.model.dashboard import model_dashboard
@@ -17,8 +18,12 @@ from platform_lib.infra.model.pod import pod_template, server_command, server_en
 from platform_lib.infra.model.scaling import cpu_scaling, request_rate_scaling
 from platform_lib.names import Alias, Port, SharedOutputs
 
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
-_DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
+MODEL_NAME = rules.matching(
+    r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
+    "use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn-model",
+)
+EXPOSURE = rules.one_of("cluster", "public")
+REQUEST_LOG = rules.one_of("auto", "volume", "off")
 _TRAEFIK = "traefik.io/v1alpha1"
 _PROMETHEUS = "monitoring.coreos.com/v1"
 
@@ -67,29 +72,25 @@ class ModelEndpointArgs:
     thresholds: AlertThresholds = field(default_factory=AlertThresholds)
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.model):
-            raise ValueError(
-                f"model is {self.model!r}: use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn-model."
+        MODEL_NAME.check("model", self.model)
+        if isinstance(self.image, str):
+            rules.IMAGE.check("image", self.image)
+        EXPOSURE.check("exposure", self.exposure)
+        REQUEST_LOG.check("request_log", self.request_log)
+        rules.COUNT.check("min_replicas", self.min_replicas)
+        if self.max_replicas < self.min_replicas:
+            raise SettingError(
+                f"max_replicas is {self.max_replicas} and min_replicas {self.min_replicas}: give max_replicas that or more."
             )
-        if isinstance(self.image, str) and not _DIGEST.fullmatch(self.image):
-            raise ValueError(
-                f"image is {self.image!r}: name it by its digest, NAME@sha256:…; a tag may mean another image tomorrow. `mlp deploy` does."
+        if (rules.quantity(self.cpu_limit) or 0) < (rules.quantity(self.cpu_request) or 0):
+            raise SettingError(
+                f"cpu_limit is {self.cpu_limit!r} and cpu_request {self.cpu_request!r}: give cpu_limit that or more."
             )
-        if self.exposure not in ("cluster", "public"):
-            raise ValueError(f"exposure is {self.exposure!r}: cluster or public.")
-        if self.request_log not in ("auto", "volume", "off"):
-            raise ValueError(f"request_log is {self.request_log!r}: auto, volume or off.")
-        if not 1 <= self.min_replicas <= self.max_replicas:
-            raise ValueError(
-                f"min_replicas is {self.min_replicas} and max_replicas {self.max_replicas}: from 1 up, the second not below the first."
-            )
-        if self.version and not self.version.isdigit():
-            raise ValueError(
-                f"version is {self.version!r}: a registered version's number pins it; leave it empty to follow the champion."
-            )
+        if self.version:
+            rules.VERSION.check("version", self.version)
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
-            raise ValueError(
-                "oidc_issuer and oidc_audience belong together: tokens that the issuer made for others would pass."
+            raise SettingError(
+                "oidc_issuer and oidc_audience belong together: without the audience, tokens that the issuer made for others would pass. Set both."
             )
 
     @property

@@ -9,41 +9,53 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.errors import UsageError
+from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.outputs import read_outputs
+from platform_lib.infra.base.setting_rules import SettingError
+from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.model.alerts import AlertThresholds
-from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import EXPOSURE, REQUEST_LOG, ModelEndpoint, ModelEndpointArgs
 from platform_lib.names import OUTPUTS_CONFIG_MAP, SharedOutputs
 
 IMAGE_VARIABLE = "MLP_DEPLOY_IMAGE"
 """The image is no setting: `mlp deploy` passes the one it built, and the stack's output `image` says which one runs."""
 _NO_KEYS = "keys: []\n"
 
-# Setting of Pulumi.<stack>.yaml → argument of the endpoint, and its type.
-SETTINGS: Mapping[str, tuple[str, type]] = {
-    "version": ("version", str),
-    "exposure": ("exposure", str),
-    "minReplicas": ("min_replicas", int),
-    "maxReplicas": ("max_replicas", int),
-    "cpuTargetPercent": ("cpu_target_percent", int),
-    "requestsPerReplica": ("requests_per_s_per_replica", float),
-    "workers": ("workers", int),
-    "cpu": ("cpu_request", str),
-    "cpuLimit": ("cpu_limit", str),
-    "memory": ("memory", str),
-    "rateLimit": ("rate_limit_per_s", int),
-    "rateLimitBurst": ("rate_limit_burst", int),
-    "requestLog": ("request_log", str),
-    "requestLogGib": ("request_log_gib", int),
-    "requestLogStorageClass": ("request_log_storage_class", str),
-    "requestLogSecret": ("request_log_secret", str),
-    "oidcIssuer": ("oidc_issuer", str),
-    "oidcAudience": ("oidc_audience", str),
+# Keys of Pulumi.<stack>.yaml that bear the name of the endpoint's argument, in the order of Pulumi.yaml.
+ENDPOINT_SETTINGS: Mapping[str, Setting] = {
+    "version": Setting(kind=str, rule=rules.VERSION),
+    "exposure": Setting(kind=str, rule=EXPOSURE),
+    "min_replicas": Setting(kind=int, rule=rules.COUNT),
+    "max_replicas": Setting(kind=int, rule=rules.COUNT),
+    "cpu_target_percent": Setting(kind=int, rule=rules.COUNT),
+    "requests_per_s_per_replica": Setting(kind=float, rule=rules.POSITIVE),
+    "workers": Setting(kind=int, rule=rules.COUNT),
+    "cpu_request": Setting(kind=str, rule=rules.CPU),
+    "cpu_limit": Setting(kind=str, rule=rules.CPU),
+    "memory": Setting(kind=str, rule=rules.MEMORY),
+    "rate_limit_per_s": Setting(kind=int, rule=rules.COUNT),
+    "rate_limit_burst": Setting(kind=int, rule=rules.COUNT),
+    "request_log": Setting(kind=str, rule=REQUEST_LOG),
+    "request_log_gib": Setting(kind=int, rule=rules.COUNT),
+    "request_log_storage_class": Setting(kind=str, rule=rules.KUBERNETES_NAME),
+    "request_log_secret": Setting(kind=str, rule=rules.KUBERNETES_NAME),
+    "oidc_issuer": Setting(kind=str, rule=rules.HTTPS_URL),
+    "oidc_audience": Setting(kind=str, rule=rules.TEXT),
 }
-LIMITS: Mapping[str, tuple[str, type]] = {
-    "alertErrorShare": ("error_share", float),
-    "alertLatencySeconds": ("latency_p99_s", float),
-    "alertInFlight": ("in_flight", int),
+# Keys that bear the name of a threshold after `alert_`.
+ALERT_SETTINGS: Mapping[str, Setting] = {
+    "alert_error_share": Setting(kind=float, rule=rules.SHARE),
+    "alert_latency_p99_s": Setting(kind=float, rule=rules.POSITIVE),
+    "alert_in_flight": Setting(kind=int, rule=rules.COUNT),
 }
+SETTINGS: Mapping[str, Setting] = {
+    "namespace": Setting(kind=str, rule=rules.NAMESPACE),
+    "context": Setting(kind=str, rule=rules.LINE),
+    "image": Setting(kind=str, rule=rules.IMAGE),
+    **ENDPOINT_SETTINGS,
+    **ALERT_SETTINGS,
+}
+"""Every key that Pulumi.<stack>.yaml may hold."""
 
 
 def deploy_model(model: str, folder: Path) -> ModelEndpoint:
@@ -53,40 +65,39 @@ def deploy_model(model: str, folder: Path) -> ModelEndpoint:
         model: Registered name.
         folder: `deploy/`, where keys.yaml lies.
     Raises:
-        pulumi.RunError: A setting is missing or cannot be; Pulumi shows its sentence alone.
+        pulumi.RunError: A setting is missing or cannot be used; Pulumi shows its sentence alone.
     """
     try:
         return _deploy(model, folder)
-    except (UsageError, ValueError) as err:
+    except UsageError as err:
         raise pulumi.RunError(str(err)) from err
-
-
-def setting_names() -> set[str]:
-    """Every key that Pulumi.<stack>.yaml may hold."""
-    return {"namespace", "context", "image", *SETTINGS, *LIMITS}
 
 
 def _deploy(model: str, folder: Path) -> ModelEndpoint:
     config = pulumi.Config()
-    namespace = config.get("namespace")
+    values = read_settings(config, SETTINGS)
+    namespace = values.get("namespace")
     if not namespace:
-        raise UsageError(
-            f"there is no namespace: write `{config.name}:namespace: team-NAME` into deploy/Pulumi.{pulumi.get_stack()}.yaml, "
+        raise SettingError(
+            f"namespace is not set: write `{config.name}:namespace: team-NAME` into deploy/Pulumi.{pulumi.get_stack()}.yaml, "
             "with the name that your team has on the platform."
         )
-    image = os.environ.get(IMAGE_VARIABLE) or config.get("image")
+    built = os.environ.get(IMAGE_VARIABLE)
+    if built:
+        rules.IMAGE.check(IMAGE_VARIABLE, built)
+    image = built or values.get("image")
     if not image:
-        raise UsageError(
-            f"there is no image: run `mlp deploy`, or set {IMAGE_VARIABLE}=NAME@sha256:… (`pulumi stack output image` is what runs now)."
+        raise SettingError(
+            f"image is not set: run `mlp deploy`, or set {IMAGE_VARIABLE}=NAME@sha256:… (`pulumi stack output image` is what runs now)."
         )
-    given = {"exposure": "public", **_given(config, SETTINGS)}
+    given: dict[str, Any] = {"exposure": "public", **{key: values[key] for key in ENDPOINT_SETTINGS if key in values}}
     keys = _keys(folder / "keys.yaml")
     if given["exposure"] == "public" and keys == _NO_KEYS and not given.get("oidc_issuer"):
         raise UsageError("deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one.")
 
     # A constant identifier: without it, another address of the same cluster would be another cluster, and every object would be made anew.
     cluster = k8s.Provider(
-        "cluster", context=config.get("context"), cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        "cluster", context=values.get("context"), cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}"
     )
     outputs = k8s.core.v1.ConfigMap.get(
         OUTPUTS_CONFIG_MAP, f"{namespace}/{OUTPUTS_CONFIG_MAP}", opts=pulumi.ResourceOptions(provider=cluster)
@@ -97,7 +108,9 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
         image=image,
         shared=outputs.data.apply(_reader(namespace)),
         keys=keys,
-        thresholds=AlertThresholds(**_given(config, LIMITS)),
+        thresholds=AlertThresholds(
+            **{key.removeprefix("alert_"): values[key] for key in ALERT_SETTINGS if key in values}
+        ),
         **given,
     )
     endpoint = ModelEndpoint(model, args, opts=pulumi.ResourceOptions(provider=cluster))
@@ -106,12 +119,6 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
     pulumi.export("image", endpoint.image)
     pulumi.export("namespace", namespace)
     return endpoint
-
-
-def _given(config: Any, names: Mapping[str, tuple[str, type]]) -> dict[str, Any]:
-    readers = {str: config.get, int: config.get_int, float: config.get_float}
-    # Pulumi.yaml has an empty text as the default of what is off.
-    return {argument: readers[kind](name) for name, (argument, kind) in names.items() if config.get(name)}
 
 
 def _keys(file: Path) -> str:

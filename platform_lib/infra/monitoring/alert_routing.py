@@ -5,9 +5,23 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
+from platform_lib.infra.base.setting_rules import Rule, is_url
+
 CHECK_ALERT: Final = "MlpPlatformCheck"
 """The alert with which `mlp platform check` tries the way; it is sent at once."""
 _FORMS = "https://hooks.slack.com/services/… (Slack), smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D (e-mail), or https://… (webhook)"
+
+
+def _is_alert_address(value: str) -> bool:
+    if not is_url(value, "smtp", "smtps"):
+        return is_url(value, "https")
+    query = parse_qs(urlsplit(value).query)
+    sender, receivers = query.get("from", []), query.get("to", [])
+    return len(sender) == 1 and bool(receivers) and all("@" in address for address in (*sender, *receivers))
+
+
+ALERT_ADDRESS: Final = Rule(_is_alert_address, f"give {_FORMS}")
+"""May hold a password or a token."""
 
 
 def alertmanager_config(destination: str, *, http_proxy: str = "", no_proxy: str = "") -> str:
@@ -19,8 +33,10 @@ def alertmanager_config(destination: str, *, http_proxy: str = "", no_proxy: str
         http_proxy: For Slack and webhooks.
         no_proxy: Hosts that are reached without it, comma-separated.
     Raises:
-        ValueError: The address is none of these forms.
+        SettingError: The address has none of these forms.
     """
+    if destination:
+        ALERT_ADDRESS.check("alerts", destination, is_secret=True)
     receiver = {"name": "people", **_receiver(destination)} if destination else {"name": "people"}
     settings: dict[str, Any] = {"resolve_timeout": "5m"}
     if http_proxy:
@@ -66,8 +82,6 @@ def _receiver(destination: str) -> dict[str, Any]:
     parts = urlsplit(destination)
     if parts.scheme in ("smtp", "smtps"):
         return {"email_configs": [_email(destination)]}
-    if parts.scheme != "https" or not parts.hostname:
-        raise ValueError(f"alerts has the form {parts.scheme or 'of no address'}: give {_FORMS}.")
     if parts.hostname == "hooks.slack.com":
         slack = {
             "api_url": destination,
@@ -83,10 +97,6 @@ def _email(destination: str) -> dict[str, Any]:
     parts = urlsplit(destination)
     query = parse_qs(parts.query)
     sender, receivers = query.get("from", [""])[0], query.get("to", [])
-    if not parts.hostname or not sender or not receivers:
-        raise ValueError(
-            "alerts is an smtp address without a host, a sender or a receiver: give smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D."
-        )
     made: dict[str, Any] = {
         "smarthost": f"{parts.hostname}:{parts.port or (465 if parts.scheme == 'smtps' else 587)}",
         "from": sender,

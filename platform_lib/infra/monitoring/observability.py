@@ -13,7 +13,8 @@ import pulumi_random as random
 from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, Mirrors
 from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, PLATFORM_NAMESPACES, TEAM_PREFECTS
-from platform_lib.infra.base.sizing import SIZES, Size, storage_gib
+from platform_lib.infra.base.setting_rules import COUNT, HTTPS_URL, at_least
+from platform_lib.infra.base.sizing import SIZE, Size, storage_gib
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import (
@@ -25,7 +26,7 @@ from platform_lib.infra.kubernetes.network_policy import (
     policy_spec,
     with_labels,
 )
-from platform_lib.infra.monitoring.alert_routing import alertmanager_config
+from platform_lib.infra.monitoring.alert_routing import ALERT_ADDRESS, alertmanager_config
 from platform_lib.infra.monitoring.platform_alerts import platform_rules
 from platform_lib.infra.monitoring.platform_dashboard import platform_dashboard
 from platform_lib.infra.monitoring.values import monitoring_values
@@ -57,16 +58,13 @@ class ObservabilityArgs:
     mirrors: Mirrors = field(default_factory=Mirrors)
 
     def __post_init__(self) -> None:
-        if self.size not in SIZES:
-            raise ValueError(f"size is {self.size!r}: {' or '.join(SIZES)}.")
-        if self.retention_days < 1:
-            raise ValueError(f"retention_days is {self.retention_days}: keep at least 1 day; drift compares days.")
-        if self.retention_gib is not None and self.retention_gib < 2:
-            raise ValueError(f"retention_gib is {self.retention_gib}: Prometheus needs at least 2 GiB.")
-        if not self.grafana_url.startswith("https://"):
-            raise ValueError(f"grafana_url is {self.grafana_url!r}: give its https address.")
-        if isinstance(self.alerts, str):
-            alertmanager_config(self.alerts)
+        SIZE.check("size", self.size)
+        COUNT.check("retention_days", self.retention_days)
+        if self.retention_gib is not None:
+            at_least(2).check("retention_gib", self.retention_gib)
+        HTTPS_URL.check("grafana_url", self.grafana_url)
+        if isinstance(self.alerts, str) and self.alerts:
+            ALERT_ADDRESS.check("alerts", self.alerts, is_secret=True)
 
 
 class Observability(pulumi.ComponentResource):

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_kubernetes as k8s
 
-from platform_lib.errors import UsageError
 from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.sizing import SIZES, Size, resources
+from platform_lib.infra.base.setting_rules import HOST
+from platform_lib.infra.base.sizing import SIZE, Size, resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
@@ -62,15 +62,10 @@ class PrefectServerArgs:
     """Any other text makes a new auth string at the next `up`."""
 
     def __post_init__(self) -> None:
-        if "://" in self.ui_host or "/" in self.ui_host or not self.ui_host:
-            raise UsageError(f"ui_host is {self.ui_host!r}, expected a host name such as prefect.example.com.")
-        if self.size not in SIZES:
-            raise UsageError(f"size is {self.size!r}, expected one of {', '.join(SIZES)}.")
+        HOST.check("ui_host", self.ui_host)
+        SIZE.check("size", self.size)
         for team in self.team_namespaces:
-            try:
-                naming.team_namespace(team)
-            except ValueError as err:
-                raise UsageError(str(err)) from err
+            naming.TEAM.check("the team name", team)
 
 
 class PrefectServer(pulumi.ComponentResource):

@@ -11,6 +11,7 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import DATABASE_NAMESPACE
+from platform_lib.infra.base.setting_rules import Rule, is_url
 from platform_lib.infra.base.sizing import Size, resources, storage_gib
 from platform_lib.infra.base.versions import CHARTS, image, mirrored
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
@@ -21,6 +22,15 @@ DATABASES = ("mlflow", "prefect")
 CLUSTER_NAME = "postgres"
 PORT = 5432
 OPERATOR_IMAGE = "ghcr.io/cloudnative-pg/cloudnative-pg"
+
+
+def _is_database_url(url: str) -> bool:
+    return is_url(url, "postgresql", "postgres") and bool(urlsplit(url).username) and len(urlsplit(url).path) > 1
+
+
+DATABASE_URL_FORM = "postgresql://user:password@host:5432/name?sslmode=require"
+DATABASE_URL = Rule(_is_database_url, f"give {DATABASE_URL_FORM}")
+"""Of a database outside the cluster; holds a password."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +56,7 @@ class DatabaseArgs:
             )
         for name, url in self.urls.items():
             if isinstance(url, str):
-                checked_url(f"{name}_database_url", url)
-
-
-def checked_url(name: str, url: str) -> str:
-    """The URL of an external database.
-
-    Raises:
-        ValueError: It is no `postgresql://user:password@host/name`; the message does not repeat the password.
-    """
-    parts = urlsplit(url)
-    if (
-        parts.scheme not in ("postgresql", "postgres")
-        or not parts.hostname
-        or not parts.username
-        or len(parts.path) < 2
-    ):
-        raise ValueError(f"{name} is not of the form postgresql://user:password@host:5432/name?sslmode=require.")
-    return url
+                DATABASE_URL.check(f"{name}_database_url", url, is_secret=True)
 
 
 def asyncpg_url(url: str) -> str:

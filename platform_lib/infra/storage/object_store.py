@@ -1,6 +1,5 @@
 """Where artifacts and request logs lie: a volume of the service's own, or a bucket of any S3-compatible store. Makes no bucket."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,21 +7,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.setting_rules import BUCKET_URI, HTTP_URL, SettingError
 
 SECRET_NAME = "object-store"
 """Keys `access_key_id` and `secret_access_key`."""
-_BUCKET_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w./=-]*)?")
-
-
-def checked_uri(name: str, uri: str) -> str:
-    """The URI, without a slash at its end.
-
-    Raises:
-        ValueError: It is neither empty nor `s3://bucket/prefix`.
-    """
-    if uri and not _BUCKET_URI.fullmatch(uri):
-        raise ValueError(f"{name} is {uri!r}: give s3://bucket/prefix, or leave it empty to use a volume.")
-    return uri.rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +29,12 @@ class ObjectStoreArgs:
     """Get the Secret with the keys."""
 
     def __post_init__(self) -> None:
-        checked_uri("artifacts_uri", self.artifacts_uri)
-        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
-            raise ValueError(
-                f"endpoint is {self.endpoint!r}: give an address with its scheme, such as https://s3.example.com."
-            )
+        if self.artifacts_uri:
+            BUCKET_URI.check("artifacts_uri", self.artifacts_uri)
+        if self.endpoint:
+            HTTP_URL.check("endpoint", self.endpoint)
         if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError(
+            raise SettingError(
                 "access_key_id and secret_access_key belong together: give both, or neither where pods have an identity of their own."
             )
 
@@ -62,7 +49,7 @@ class ObjectStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:ObjectStore", name, None, opts)
-        self.uri = checked_uri("artifacts_uri", args.artifacts_uri)
+        self.uri = args.artifacts_uri.rstrip("/")
         has_keys = bool(self.uri) and args.access_key_id is not None
         self.secret_name = SECRET_NAME if has_keys else ""
         for index, namespace in enumerate(args.namespaces if has_keys else ()):

@@ -1,14 +1,17 @@
 """Which models a team may route, decided before anything is made. The cluster enforces it: `route_admission`."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from platform_lib.infra.base.naming import team_namespace
+from platform_lib.infra.base.setting_rules import SettingError, matching
 
 MODELS_ANNOTATION: Final = "mlp.platform/models"
 """On a team's namespace: comma-separated model names, `NAME` or `PREFIX*`."""
-_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,39}\*?|\*")
+MODEL_PATTERN: Final = matching(
+    r"[a-z][a-z0-9-]{0,39}\*?|\*", "write a name of lowercase letters, digits and dashes, or its beginning and a *"
+)
+"""Names of models: `NAME` or `PREFIX*`."""
 
 
 def default_models(team: str) -> tuple[str, ...]:
@@ -20,25 +23,22 @@ def checked_models(teams: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, .
     """Team → patterns, when no model could belong to two teams.
 
     Raises:
-        ValueError: A pattern has the wrong form, or two teams' patterns meet; the message names both.
+        SettingError: A pattern has the wrong form, or two teams' patterns meet; the message names both.
     """
     checked = {team: tuple(patterns) or default_models(team) for team, patterns in teams.items()}
     for team, patterns in checked.items():
         team_namespace(team)
         for pattern in patterns:
-            if not _PATTERN.fullmatch(pattern):
-                raise ValueError(
-                    f"team {team} has the model {pattern!r}: write a name of lowercase letters, digits and dashes, or its beginning and a *."
-                )
+            MODEL_PATTERN.check(f"team_models of {team}", pattern)
     names = list(checked)
     for index, one in enumerate(names):
         for other in names[index + 1 :]:
             for mine in checked[one]:
                 for theirs in checked[other]:
                     if overlap(mine, theirs):
-                        raise ValueError(
-                            f"teams {one} and {other} would both own models ({mine} and {theirs}): give each its own with "
-                            f"team_models, such as {one}=NAME and {other}=NAME."
+                        raise SettingError(
+                            f"team_models lets {one} and {other} own the same models ({mine} and {theirs}): give each team its own, "
+                            f"such as {one}=NAME and {other}=NAME."
                         )
     return checked
 

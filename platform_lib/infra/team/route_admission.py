@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import TEAM, labels
-from platform_lib.infra.base.naming import checked_domain
+from platform_lib.infra.base.setting_rules import DOMAIN
 from platform_lib.infra.team.model_names import MODELS_ANNOTATION
 
 POLICY_NAME = "mlp-team-routes"
@@ -20,7 +20,7 @@ class RouteAdmissionArgs:
     models_host: str
 
     def __post_init__(self) -> None:
-        checked_domain(self.models_host)
+        DOMAIN.check("models_host", self.models_host)
 
 
 class RouteAdmission(pulumi.ComponentResource):

@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.base.labels import TEAM, labels, pod_security
 from platform_lib.infra.base.naming import MLFLOW_NAMESPACE, prefect_namespace, team_namespace
 from platform_lib.infra.base.outputs import outputs_data
+from platform_lib.infra.base.setting_rules import COUNT, COUNT_OR_NONE
 from platform_lib.infra.kubernetes.network_policy import (
     ALL_PODS,
     closed_spec,
@@ -39,10 +40,8 @@ class Quota:
 
     def __post_init__(self) -> None:
         for name in ("cpu", "memory_gib", "storage_gib", "pods"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"quota {name} is {getattr(self, name)}: give at least 1.")
-        if self.gpus < 0:
-            raise ValueError(f"quota gpus is {self.gpus}: give 0 or more.")
+            COUNT.check(name, getattr(self, name))
+        COUNT_OR_NONE.check("gpus", self.gpus)
 
 
 @dataclass(frozen=True, kw_only=True)

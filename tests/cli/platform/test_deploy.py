@@ -69,7 +69,7 @@ def test_the_settings_of_the_only_stack_are_known_to_other_commands(
 ) -> None:
     folder = project.root / "deploy"
     assert find_stack(folder) == "production"
-    assert stack_settings(folder, "production") == {"namespace": "team-default", "minReplicas": 2, "maxReplicas": 6}
+    assert stack_settings(folder, "production") == {"namespace": "team-default", "min_replicas": 2, "max_replicas": 6}
     monkeypatch.chdir(project.root / "src")
     assert deploy_setting("namespace") == "team-default"
     (folder / "Pulumi.staging.yaml").write_text("config: {}\n", encoding="utf-8")

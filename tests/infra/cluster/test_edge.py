@@ -78,7 +78,7 @@ def outside(
         platform.objects.lab, tmp_path_factory.mktemp("model"), as_user=f"system:serviceaccount:{TEAM}:deployer"
     )
     graph = model_graph(
-        folder, "production", published["data"], image=DIGEST, minReplicas=1, rateLimit=20, rateLimitBurst=20
+        folder, "production", published["data"], image=DIGEST, min_replicas=1, rate_limit_per_s=20, rate_limit_burst=20
     )
     graph.one("kubernetes:apps/v1:Deployment").inputs["spec"]["minReadySeconds"] = 0
     model.up(graph)

@@ -171,10 +171,10 @@ def test_every_setting_of_an_endpoint_is_taken_and_its_log_is_kept(
 ) -> None:
     platform.up(shared(request_rate_scaling=True))
     more = {
-        "requestsPerReplica": "50",
-        "requestLog": "volume",
-        "oidcIssuer": "https://issuer.invalid",
-        "oidcAudience": "churn",
+        "requests_per_s_per_replica": "50",
+        "request_log": "volume",
+        "oidc_issuer": "https://issuer.invalid",
+        "oidc_audience": "churn",
         "version": "7",
     }
     endpoint.up(model(**more))

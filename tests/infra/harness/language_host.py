@@ -124,7 +124,10 @@ def run(settings: dict[str, Any], program: str) -> None:
     sys.argv = [program]
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    loop.run_until_complete(run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+    try:
+        loop.run_until_complete(run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+    except pulumi.RunError as err:  # Pulumi's own host shows its message alone too
+        sys.exit(f"error: {err}")
 
 
 def main(arguments: list[str]) -> None:

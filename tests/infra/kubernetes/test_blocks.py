@@ -4,11 +4,12 @@ import pytest
 
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.naming import checked_domain, short, team_namespace
+from platform_lib.infra.base.naming import short, team_namespace
+from platform_lib.infra.base.setting_rules import DOMAIN, SettingError
 from platform_lib.infra.base.sizing import RESOURCES, SIZES, STORAGE_GIB
 from platform_lib.infra.base.versions import CHARTS, IMAGES, image, mirrored
 from platform_lib.infra.kubernetes.helm_service import HelmServiceArgs, chart_source
-from platform_lib.infra.storage.database import checked_url
+from platform_lib.infra.storage.database import DATABASE_URL
 from platform_lib.infra.team.model_names import checked_models, overlap
 from platform_lib.infra.team.team import Quota
 
@@ -69,7 +70,7 @@ def test_names_fit_and_two_long_ones_stay_two() -> None:
 
 @pytest.mark.parametrize("team", ["", "1a", "a_b", "-a", "a-", "A", "a" * 41])
 def test_a_teams_name_has_to_fit_into_a_namespace(team: str) -> None:
-    with pytest.raises(ValueError, match="use 1-40 lowercase letters"):
+    with pytest.raises(SettingError, match="use 1-40 lowercase letters"):
         team_namespace(team)
 
 
@@ -77,8 +78,8 @@ def test_a_teams_name_has_to_fit_into_a_namespace(team: str) -> None:
     "domain", ["", "localhost", "ML.example.com", "https://ml.example.com", "a..b", "ml.example.com/", "-a.b"]
 )
 def test_a_domain_is_a_lower_case_name_with_a_dot(domain: str) -> None:
-    with pytest.raises(ValueError, match="give a lower-case DNS name"):
-        checked_domain(domain)
+    with pytest.raises(SettingError, match="give a lower-case DNS name"):
+        DOMAIN.check("domain", domain)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,9 @@ def test_patterns_of_models_meet_where_a_name_fits_both(one: str, other: str, ex
 
 def test_a_team_owns_the_models_of_its_name_unless_it_says_otherwise() -> None:
     assert checked_models({"red": [], "blue": ["sky"]}) == {"red": ("red", "red-*"), "blue": ("sky",)}
-    with pytest.raises(ValueError, match=r"teams red and red-hot would both own models \(red-\* and red-hot\)"):
+    with pytest.raises(
+        SettingError, match=r"team_models lets red and red-hot own the same models \(red-\* and red-hot\)"
+    ):
         checked_models({"red": [], "red-hot": []})
 
 
@@ -115,10 +118,10 @@ def test_every_part_has_every_size_and_limits_are_not_below_requests() -> None:
 
 
 def test_wrong_arguments_are_said_before_anything_is_made() -> None:
-    with pytest.raises(ValueError, match="quota gpus is -1"):
+    with pytest.raises(SettingError, match="gpus is -1: give 0 or more"):
         Quota(gpus=-1)
     with pytest.raises(ValueError, match="timeout_s is 5: images have to be pulled"):
         HelmServiceArgs(chart=CHARTS["keda"], namespace="x", values={}, timeout_s=5)
     for url in ("http://u:p@h/d", "postgresql://h/d", "postgresql://u:p@h"):
-        with pytest.raises(ValueError, match="mlflow_database_url is not of the form"):
-            checked_url("mlflow_database_url", url)
+        with pytest.raises(SettingError, match="mlflow_database_url is not of the expected form: give postgresql://"):
+            DATABASE_URL.check("mlflow_database_url", url, is_secret=True)

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pytest
 
+from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
 from platform_lib.names import SharedOutputs
 from tests.infra.harness.graph import Graph, run_program
@@ -327,15 +328,19 @@ def test_outputs_of_the_shared_stack_may_come_later() -> None:
     [
         ({"image": "churn:latest"}, "image is 'churn:latest': name it by its digest"),
         ({"model": "Churn"}, "model is 'Churn': use 1-40 lowercase letters"),
-        ({"exposure": "world"}, "exposure is 'world': cluster or public"),
-        ({"request_log": "s3"}, "request_log is 's3': auto, volume or off"),
-        ({"min_replicas": 3, "max_replicas": 2}, "min_replicas is 3 and max_replicas 2"),
-        ({"min_replicas": 0}, "min_replicas is 0 and max_replicas 6"),
-        ({"version": "champion"}, "version is 'champion': a registered version's number pins it"),
+        ({"exposure": "world"}, "exposure is 'world': use cluster or public"),
+        ({"request_log": "s3"}, "request_log is 's3': use auto, volume or off"),
+        ({"min_replicas": 3, "max_replicas": 2}, "max_replicas is 2 and min_replicas 3"),
+        ({"min_replicas": 0}, "min_replicas is 0: give 1 or more"),
+        (
+            {"cpu_request": "2", "cpu_limit": "500m"},
+            "cpu_limit is '500m' and cpu_request '2': give cpu_limit that or more",
+        ),
+        ({"version": "champion"}, "version is 'champion': give the number of a registered version"),
         ({"oidc_issuer": "https://issuer"}, "oidc_issuer and oidc_audience belong together"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_what_cannot_be_is_said_before_any_resource_exists(changes: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(SettingError, match=sentence):
         ModelEndpointArgs(**{**ARGS, **changes})

@@ -34,7 +34,7 @@ def folder(template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run(minReplicas="3")`: the graph, with settings of Pulumi.<stack>.yaml."""
+    """`run(min_replicas="3")`: the graph, with settings of Pulumi.<stack>.yaml."""
     monkeypatch.setenv(IMAGE_VARIABLE, IMAGE)
 
     def run(
@@ -86,7 +86,12 @@ def test_the_shared_outputs_are_read_from_the_own_namespace(run: Run) -> None:
 
 def test_settings_reach_the_endpoint(run: Run) -> None:
     made = run(
-        minReplicas="3", maxReplicas="9", version="7", memory="3Gi", alertLatencySeconds="0.5", requestsPerReplica=""
+        min_replicas="3",
+        max_replicas="9",
+        version="7",
+        memory="3Gi",
+        alert_latency_p99_s="0.5",
+        requests_per_s_per_replica="",
     )
     scaler = made.kubernetes("HorizontalPodAutoscaler")[0].inputs["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 9)
@@ -117,19 +122,19 @@ def refusal(run: Run, *args: Any, **settings: Any) -> str:
 
 def test_a_missing_namespace_is_one_sentence(run: Run) -> None:
     assert refusal(run, namespace="") == (
-        "there is no namespace: write `churn-model:namespace: team-NAME` into deploy/Pulumi.production.yaml, "
+        "namespace is not set: write `churn-model:namespace: team-NAME` into deploy/Pulumi.production.yaml, "
         "with the name that your team has on the platform."
     )
 
 
 def test_a_missing_image_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(IMAGE_VARIABLE)
-    assert refusal(run).startswith("there is no image: run `mlp deploy`, or set MLP_DEPLOY_IMAGE=NAME@sha256:…")
+    assert refusal(run).startswith("image is not set: run `mlp deploy`, or set MLP_DEPLOY_IMAGE=NAME@sha256:…")
 
 
 def test_a_tag_is_no_image(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(IMAGE_VARIABLE, "churn:latest")
-    assert refusal(run).startswith("image is 'churn:latest': name it by its digest")
+    assert refusal(run).startswith("MLP_DEPLOY_IMAGE is 'churn:latest': name it by its digest")
 
 
 def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -142,7 +147,7 @@ def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_pat
         == "deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one."
     )
     assert run(where=bare, exposure="cluster").kubernetes("IngressRoute") == []
-    assert run(where=bare, oidcIssuer="https://issuer", oidcAudience="models").kubernetes("IngressRoute")
+    assert run(where=bare, oidc_issuer="https://issuer", oidc_audience="models").kubernetes("IngressRoute")
 
 
 def test_a_namespace_without_a_platform_is_one_sentence(run: Run) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.monitoring.platform_alerts import platform_rules
 from tests.infra.promtool import Story, check_rules, run_stories
@@ -345,10 +346,10 @@ def test_every_alert_says_where_to_read_more_and_the_page_has_it() -> None:
     ("wrong", "sentence"),
     [
         ({"error_share": 2.0}, "error_share is 2.0: give a share between 0 and 1"),
-        ({"latency_p99_s": 0.0}, "must be above 0"),
+        ({"latency_p99_s": 0.0}, "latency_p99_s is 0.0: give a number above 0"),
     ],
     ids=["share", "seconds"],
 )
 def test_a_limit_that_cannot_be_is_refused(wrong: dict[str, float], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(SettingError, match=sentence):
         AlertThresholds(**wrong)  # type: ignore[arg-type]

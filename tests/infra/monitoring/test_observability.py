@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
 from tests.infra.charts import facts
 from tests.infra.harness.graph import Graph, run_program
@@ -69,7 +70,7 @@ def test_where_alerts_go_is_secret_and_in_a_secret_alone(made: Graph) -> None:
 
 
 def test_an_address_that_cannot_be_is_refused_before_any_resource_exists() -> None:
-    with pytest.raises(ValueError, match="alerts has the form of no address"):
+    with pytest.raises(SettingError, match="alerts is not of the expected form"):
         ObservabilityArgs(grafana_url=GRAFANA, alerts="#channel")
 
 
@@ -145,7 +146,7 @@ def test_mirrors_are_honoured() -> None:
         chart_mirror="https://charts.example.com",
         image_registry="registry.example.com/mirror",
         http_proxy="http://proxy:3128",
-        ca_bundle="-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n",
+        ca_bundle="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
     )
     made = graph(mirrors=mirrors)
     assert release(made)["repositoryOpts"] == {"repo": "https://charts.example.com"}
@@ -215,13 +216,13 @@ def unknown(values: dict[str, Any], defaults: dict[str, Any], path: str = "") ->
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"size": "huge"}, "size is 'huge': small or standard"),
-        ({"retention_days": 0}, "retention_days is 0: keep at least 1 day"),
-        ({"retention_gib": 1}, "retention_gib is 1: Prometheus needs at least 2 GiB"),
-        ({"grafana_url": "grafana"}, "grafana_url is 'grafana': give its https address"),
+        ({"size": "huge"}, "size is 'huge': use small or standard"),
+        ({"retention_days": 0}, "retention_days is 0: give 1 or more"),
+        ({"retention_gib": 1}, "retention_gib is 1: give 2 or more"),
+        ({"grafana_url": "grafana"}, "grafana_url is 'grafana': give an https:// address"),
     ],
     ids=["size", "days", "gib", "url"],
 )
 def test_what_cannot_be_is_said_before_any_resource_exists(wrong: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(SettingError, match=sentence):
         ObservabilityArgs(**{"grafana_url": GRAFANA, **wrong})

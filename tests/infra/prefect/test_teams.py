@@ -150,8 +150,11 @@ def test_databases_elsewhere_in_plain_text_are_refused_with_the_command_that_enc
             "team_prefect_database_urls names no team: with prefect_database_url give TEAM=URL for each of churn, fraud",
         ),
         (["churn=postgresql://u:hunter2@h/d"], "team_prefect_database_urls names churn: "),
-        (["churn=mysql://u:hunter2@h/d"], "team_prefect_database_urls, of churn, is not of the form postgresql://"),
-        (["postgresql://u:hunter2@h/d?a=b"], "of an entry without TEAM=, is not of the form"),
+        (
+            ["churn=mysql://u:hunter2@h/d"],
+            "team_prefect_database_urls[0] is not of the expected form: write TEAM=postgresql://",
+        ),
+        (["postgresql://u:hunter2@h/d?a=b"], "team_prefect_database_urls[0] is not of the expected form"),
     ],
 )
 def test_databases_elsewhere_are_one_for_each_team(urls: list[str], words: str) -> None:
@@ -162,6 +165,6 @@ def test_databases_elsewhere_are_one_for_each_team(urls: list[str], words: str) 
 
 def test_two_teams_do_not_share_a_database_elsewhere() -> None:
     same = "postgresql://u:hunter2@h/d"
-    with pytest.raises(Exception, match="give each team a database of its own") as caught:
+    with pytest.raises(Exception, match="give MLflow, Prefect and each team a database of their own") as caught:
         run_stack("team", team_prefect_database_urls=[f"churn={same}", f"fraud={same}"])
     assert "hunter2" not in str(caught.value)

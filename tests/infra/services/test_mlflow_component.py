@@ -13,11 +13,12 @@ from typing import Any
 import certifi
 import pytest
 
-from platform_lib.errors import UsageError
 from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.setting_rules import SettingError
 from tests.conftest import REPOSITORY
 from tests.infra.harness.graph import Graph
 from tests.infra.services.platform import METRICS_PASSWORD, mlflow_args, mlflow_graph, sha256
+from tests.infra.stacks import CA
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_as
     mirrors = Mirrors(
         image_registry="registry.example.com/mirror",
         http_proxy="http://proxy.example.com:3128",
-        ca_bundle="-----BEGIN CERTIFICATE-----",
+        ca_bundle=CA,
     )
     graph = mlflow_graph(mirrors=mirrors, artifacts_uri="s3://bucket/mlflow")
     pod = pod_of(graph)
@@ -158,16 +159,16 @@ def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"size": "huge"}, "expected one of small, standard"),
-        ({"artifacts_uri": "gs://bucket"}, "expected s3://bucket/prefix"),
-        ({"ui_host": "https://mlflow.example.com"}, "expected a host name"),
+        ({"size": "huge"}, "use small or standard"),
+        ({"artifacts_uri": "gs://bucket"}, "give s3://bucket/prefix"),
+        ({"ui_host": "https://mlflow.example.com"}, "give a host name"),
         ({"team_password_hashes": {"Team A": []}}, "the team name is 'Team A'"),
-        ({"team_password_hashes": {"metrics": []}, "group_teams": {}}, "no team can be called 'metrics'"),
-        ({"group_teams": {"g": "gamma"}}, "group_teams names teams that are not there"),
+        ({"team_password_hashes": {"metrics": []}, "group_teams": {}}, "the team name is 'metrics'"),
+        ({"group_teams": {"g": "gamma"}}, "group_teams names unknown teams"),
         ({"edge_password_hashes": []}, "nobody could open MLflow's pages"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value,
 )
 def test_what_cannot_work_is_refused_before_anything_exists(changed: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(words)):
+    with pytest.raises((SettingError, ValueError), match=re.escape(words)):
         mlflow_args(**changed)

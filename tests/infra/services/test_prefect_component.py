@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from platform_lib.errors import UsageError
+from platform_lib.infra.base.setting_rules import SettingError
 from tests.infra.harness.graph import Graph
 from tests.infra.services.platform import PREFECT_PASSWORD, prefect_graph
 
@@ -73,11 +73,11 @@ def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"ui_host": "https://x"}, "expected a host name"),
-        ({"size": "huge"}, "expected one of"),
+        ({"ui_host": "https://x"}, "give a host name"),
+        ({"size": "huge"}, "use small or standard"),
         ({"team_namespaces": {"A b": "x"}}, "the team name is"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_exists(changed: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(SettingError, match=words):
         prefect_graph(**changed)
