@@ -62,7 +62,7 @@ def create_slow_app() -> Any:
         model=model,
         tags={},
         example=example,
-        sample=sample,
+        example_prediction=sample,
         profile=None,
         since=datetime.now(UTC),
         service_time=ServiceTime(0.0, ROW_S),

@@ -19,7 +19,7 @@ from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.example import example_row
 from platform_lib.serving.models.registry_client import ResolvedVersion
-from platform_lib.serving.models.served_model import LoaderState, ServedModel
+from platform_lib.serving.models.served_model import LoaderState, ServedModel, Source
 from platform_lib.serving.predictor import predict_rows
 from platform_lib.training.features import standard_features
 
@@ -93,12 +93,12 @@ def loaded(pipeline: Any, contract: DataContract = CLASSIFICATION, version: str 
 
 
 def _sample(model: LoadedModel, example: dict[str, Any]) -> Predictions:
-    """Its answer, where it is an honest pipeline and none that a test only wants to fail or wait."""
+    """Predict the example with a real pipeline; return zeros for a double that only fails or blocks."""
     return predict_rows(model, [example]) if isinstance(model.pipeline, Pipeline) else Predictions(np.zeros(1), None)
 
 
 class FixedSource:
-    """A source that serves one model, or none; for the application alone."""
+    """A source that serves one given model, or none: the application without a loader."""
 
     def __init__(self, model: LoadedModel | None) -> None:
         served = None
@@ -108,7 +108,7 @@ class FixedSource:
                 model=model,
                 tags={"mlp.dirty": "false"},
                 example=example,
-                sample=_sample(model, example),
+                example_prediction=_sample(model, example),
                 profile=None,
                 since=datetime(2026, 1, 2, tzinfo=UTC),
             )
@@ -122,7 +122,7 @@ class FixedSource:
 
 
 def write_artifact(folder: Path, pipeline: Any, contract: DataContract = CLASSIFICATION) -> str:
-    """A model's files, as far as serving needs them and as they were before answers were kept; returns the SHA-256 to register."""
+    """Write the files that serving needs, without reference answers; return the model file's SHA-256 to register."""
     folder.mkdir(parents=True, exist_ok=True)
     skops.io.dump(pipeline, folder / ArtifactFile.MODEL)
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(contract), encoding="utf-8")
@@ -130,19 +130,19 @@ def write_artifact(folder: Path, pipeline: Any, contract: DataContract = CLASSIF
 
 
 def write_answers(folder: Path, pipeline: Pipeline, contract: DataContract = CLASSIFICATION) -> ReferenceAnswers:
-    """What training adds: its answers to sample rows."""
+    """Add the reference answers that training writes."""
     answers = build_reference_answers(pipeline, frame_of(rows(200, seed=5), contract), contract)
     write_reference_answers(answers, folder)
     return answers
 
 
 class FolderRegistry:
-    """A registry of folders, for the loader alone: versions, aliases, and switches to break it."""
+    """In-memory registry of artifact folders: versions, aliases, and a switch that takes it down."""
 
     def __init__(self) -> None:
         self.folders: dict[str, tuple[Path, str]] = {}
         self.tags: dict[str, str] = {}
-        """Of every version, besides the model file's hash."""
+        """Tags of every version, in addition to the model file's hash."""
         self.champion: str | None = None
         self.canary: str | None = None
         self.shadow: str | None = None
@@ -159,11 +159,7 @@ class FolderRegistry:
         pass
 
     def find(self, reference: Reference, *, known_version: str | None) -> ResolvedVersion | None:
-        if self.down:
-            raise ServiceError("the registry does not answer.")
-        version = reference.version or getattr(self, str(reference.alias))
-        if version not in self.folders:
-            raise NotFound(f"the registry has no {reference} yet.")
+        version = self.version_of(reference)
         if version == known_version:
             return None
         folder, sha256 = self.folders[version]
@@ -176,11 +172,24 @@ class FolderRegistry:
             name="people", version=version, tags={"mlp.model_sha256": sha256, **self.tags}, fetch=fetch
         )
 
+    def version_of(self, reference: Reference) -> str:
+        if self.down:
+            raise ServiceError("the registry does not respond.")
+        version = reference.version or getattr(self, str(reference.alias))
+        if version not in self.folders:
+            raise NotFound(f"the registry has no {reference} yet.")
+        return str(version)
+
     def tag_of(self, reference: Reference, tag: str) -> str | None:
         if self.down:
-            raise ServiceError("the registry does not answer.")
+            raise ServiceError("the registry does not respond.")
         assert tag == "mlp.percent"
         return self.percent
 
     def close(self) -> None:
         self.closed = True
+
+
+def version_of(source: Source) -> str | None:
+    """The version that a loader serves; None while it serves none."""
+    return source.current.model.version if source.current else None

@@ -108,7 +108,7 @@ class TestRegistry:
         version = server.model()["version"]
         made.mlflow.kill()
         wait_until(
-            lambda: server.model()["registry_error"] == "the registry does not answer as MLflow does (ConnectError)."
+            lambda: server.model()["registry_error"] == "the registry does not respond as MLflow does (ConnectError)."
         )
         assert server.post().json()["model"]["version"] == version
         made.mlflow.start()

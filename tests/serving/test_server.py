@@ -57,7 +57,7 @@ def test_the_printed_request_survives_the_shell(monkeypatch: pytest.MonkeyPatch)
         model=loaded(None),
         tags={},
         example=example,
-        sample=Predictions(np.zeros(1), None),
+        example_prediction=Predictions(np.zeros(1), None),
         profile=None,
         since=datetime.now(UTC),
     )

@@ -45,7 +45,7 @@ def describe_model(document: dict[str, Any], served: ServedModel | None, *, need
             "Rows": rows_schema(),
             "Answer": {"type": "object"}
             if served is None or contract is None
-            else answer_schema(contract, served.sample.classes),
+            else answer_schema(contract, served.example_prediction.classes),
             "Invocation": invocation_schema(contract),
             "InvocationAnswer": {
                 "type": "object",
@@ -83,7 +83,7 @@ def describe_model(document: dict[str, Any], served: ServedModel | None, *, need
 def _outputs(served: ServedModel | None) -> list[str]:
     if served is None:
         return []
-    return [PREDICTION, PROBABILITIES] if served.sample.probabilities is not None else [PREDICTION]
+    return [PREDICTION, PROBABILITIES] if served.example_prediction.probabilities is not None else [PREDICTION]
 
 
 def _show_examples(operations: list[dict[str, Any]], bodies: dict[str, dict[str, Any]]) -> None:

@@ -205,7 +205,7 @@ def inference_routes(handler: RequestHandler, endpoints: Mapping[str, Prediction
     async def metadata(request: Request, name: str, version: str | None = None) -> Response:
         await handler.access.check(request.headers, "predict")
         served = served_model_named(handler, name, version)
-        model, sample = served.model, served.sample
+        model, sample = served.model, served.example_prediction
         return json_response(
             model_metadata(
                 model.name, model.version, model.contract, sample.classes, prediction_datatype(sample.values.dtype)
@@ -238,7 +238,10 @@ def _infer_form(headers: Mapping[str, str], path: Mapping[str, str]) -> tuple[Re
         check_model_named(served, path["name"], path.get("version"))
         if length is not None and not (length.isascii() and length.isdigit()):
             raise Problem(400, f"{LENGTH_HEADER} is {length!r:.40}, expected a number of bytes.")
-        features, has_probabilities = served.model.contract.features, served.sample.probabilities is not None
+        features, has_probabilities = (
+            served.model.contract.features,
+            served.example_prediction.probabilities is not None,
+        )
         json_length = None if length is None else int(length)
         wanted = decode_infer(
             body, json_length, features, has_probabilities=has_probabilities, reader=served.tensor_decoder

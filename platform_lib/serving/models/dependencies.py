@@ -1,13 +1,14 @@
-"""Compare what a model was made with to what this process has: which differences are refused, which only noted, and why.
+"""Compare the libraries a model was trained with to those installed here.
 
-Refused is what changes the meaning of a fitted model without an error:
+A version is refused for a difference that changes the meaning of a fitted model without raising an error:
 
-- another minor version of scikit-learn: its developers promise for fitted state of the same minor version only;
+- another minor version of scikit-learn, whose developers support fitted state within one minor version only;
 - another major version of numpy, pandas or any other package that the model's types come from;
-- a package that is missing.
+- a missing package.
 
-Everything else is noted: it is the answers that decide (`parity`). `platform-lib` and skops keep reading what their older versions wrote, and refuse
-what they cannot read themselves; a library's newer patch is most often the reason for a new image.
+Every other difference is only noted; there the comparison of predictions in `validation` decides. `platform-lib` and
+skops read what their older versions wrote and raise on what they cannot read. A newer patch release is the most common
+reason to build a new image, so it must not block a model.
 """
 
 import importlib.metadata
@@ -17,24 +18,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_REQUIREMENTS = "requirements.txt"  # MLflow's, with our pins
+_REQUIREMENTS = "requirements.txt"  # MLflow's file, with the versions that we pin
 _NOT_NEEDED = {"mlflow", "mlflow-skinny"}
-"""MLflow adds itself; serving does without it."""
-_PARTS_THAT_COUNT = {"scikit-learn": 2, "skops": 0, "platform-lib": 0}
-"""How many parts of a version must be equal; 1 where nothing is said."""
+"""MLflow lists itself; serving runs without it."""
+_SIGNIFICANT_PARTS = {"scikit-learn": 2, "skops": 0, "platform-lib": 0}
+"""How many leading parts of a version must be equal; 1 for every package not listed."""
 _PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==(?P<version>\d[\w.+!-]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What differs, each a sentence."""
+    """Differences between training and this process, one sentence each."""
 
     incompatible: tuple[str, ...]
+    """Reasons to refuse the version."""
     noted: tuple[str, ...]
+    """Differences that do not prevent serving."""
 
 
 def installed_version(name: str) -> str | None:
-    """Version of an installed distribution; None where there is none."""
+    """Return the version of an installed distribution, or None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -44,12 +47,12 @@ def installed_version(name: str) -> str | None:
 def compare_dependencies(
     folder: Path, python: str = "", installed: Callable[[str], str | None] = installed_version
 ) -> Differences:
-    """Compare an artifact's pinned requirements with what is installed.
+    """Compare an artifact's pinned requirements with the installed distributions.
 
     Args:
-        folder: The artifact's; without `requirements.txt` nothing is compared.
-        python: Version of Python that it was made with; empty where it is not known.
-        installed: Gives a distribution's version here.
+        folder: Folder of the artifact. Without `requirements.txt`, nothing is compared.
+        python: Python version used in training; empty if unknown.
+        installed: Returns the version of a distribution installed here, or None.
     """
     incompatible: list[str] = []
     noted: list[str] = []
@@ -60,17 +63,21 @@ def compare_dependencies(
         if here is None:
             incompatible.append(f"it needs {name} {pinned}, which is not installed here")
             continue
-        sentence = f"it was made with {name} {pinned}, and here is {here}"
-        parts = _PARTS_THAT_COUNT.get(name, 1)
+        sentence = f"it was trained with {name} {pinned}, but {here} is installed here"
+        parts = _SIGNIFICANT_PARTS.get(name, 1)
         (noted if _release(here)[:parts] == _release(pinned)[:parts] else incompatible).append(sentence)
     here = platform.python_version()
     if python and _release(python)[:2] != _release(here)[:2]:
-        noted.append(f"it was made with Python {python}, and here is {here}")
+        noted.append(f"it was trained with Python {python}, but this is Python {here}")
     return Differences(tuple(incompatible), tuple(noted))
 
 
 def read_pins(folder: Path) -> Mapping[str, str]:
-    """Version by distribution of the artifact's exact requirements, names in their usual form; others (such as a commit) cannot be compared."""
+    """Return the pinned version of each distribution in an artifact's requirements.
+
+    Names are normalized (`scikit-learn`, not `Scikit_Learn`). Requirements without `==`, such as a commit, are left out
+    because they cannot be compared.
+    """
     try:
         lines = (folder / _REQUIREMENTS).read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, UnicodeDecodeError):

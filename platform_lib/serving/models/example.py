@@ -1,4 +1,4 @@
-"""One row that a model certainly takes: from the input example in its artifact, else made up from the contract."""
+"""One valid example row for a model, real or built from its contract."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,12 @@ _INPUT_EXAMPLE = "input_example.json"  # MLflow's name and form: {"columns": [..
 
 
 def example_row(contract: DataContract, folder: Path | None = None) -> dict[str, Any]:
-    """A row as a caller would send it, JSON-able, in the contract's order.
+    """Return one row as a caller would send it, ready for JSON, in the contract's column order.
 
     Args:
-        folder: The model's artifact; its input example is real data, with columns marked `log: false` replaced.
+        contract: The model's data contract.
+        folder: The model's artifact. Its input example is real data; columns marked `log: false` get a typical value
+            instead. None builds the whole row from the contract.
     """
     given = _first_row(folder) if folder is not None else {}
     row = {}
@@ -35,7 +37,7 @@ def _first_row(folder: Path) -> dict[str, Any]:
 
 
 def _as_sent(value: Any, column: Column) -> Any:
-    """The example holds a frame's values, where booleans and whole numbers are floats and times may be numbers of milliseconds."""
+    """Undo pandas' types: in a frame, booleans and integers with gaps are floats, and times may be milliseconds."""
     if column.type == "boolean" and isinstance(value, int | float):
         return bool(value)
     if column.type == "integer" and isinstance(value, float) and value.is_integer():

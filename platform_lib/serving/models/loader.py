@@ -1,4 +1,4 @@
-"""Keep the right version loaded: look for it, load it beside the old one, try it, and swap. `lookup` asks the registry; `app` answers with it."""
+"""Load the version that the registry names, and swap it in."""
 
 import logging
 import tempfile
@@ -23,7 +23,11 @@ _LONGEST_WAIT_S = 30.0
 
 
 class Follower:
-    """Keeps the version that one reference means loaded, each time it is told to look. One thread uses it; whoever answers reads `current`."""
+    """Keeps the version that one reference names loaded, updated on each `poll`.
+
+    One thread calls `poll`; any thread may read `current`. A new version is loaded and validated beside the old one and
+    then replaces it.
+    """
 
     def __init__(
         self,
@@ -34,54 +38,60 @@ class Follower:
         trusted_types: tuple[str, ...] = (),
         on_swap: Callable[[ServedModel], None] = lambda served: None,
         on_rejection: Callable[[Rejection], None] = lambda rejection: None,
-        leaves: bool = False,
+        unload_without_alias: bool = False,
     ) -> None:
-        """Prepare.
+        """Prepare; `poll` does the first look-up.
 
         Args:
-            package: The project's own package, whose types may be loaded.
-            on_swap: Called just before a version begins to answer.
-            on_rejection: Called when a version was not taken.
-            leaves: Whether the version goes when its alias does. A champion stays until there is another.
+            client: The registry.
+            reference: Model and alias, or model and version.
+            package: The project's own package, whose types may be loaded; None for none.
+            trusted_types: Further types that may be loaded, as `module.Class`.
+            on_swap: Called with a version just before it starts to serve.
+            on_rejection: Called when a version is refused.
+            unload_without_alias: Whether the version is unloaded when its alias is removed. A champion stays until
+                another one replaces it.
         """
         self.state = LoaderState(reference=str(reference), alias=reference.alias)
         self._client, self._reference = client, reference
-        self._package, self._trusted_types, self._leaves = package, trusted_types, leaves
+        self._package, self._trusted_types = package, trusted_types
+        self._unload_without_alias = unload_without_alias
         self._on_swap, self._on_rejection = on_swap, on_rejection
-        self._given_up: tuple[str, str] | None = None
+        self._last_rejected: tuple[str, str] | None = None
         self._is_closed = False
 
     @property
     def current(self) -> ServedModel | None:
-        """The version that answers now. Read it once a request: the next read may give another one."""
+        """The version that serves now. Read it once per request: the next read may return another version."""
         return self.state.current
 
     def poll(self) -> bool:
-        """Look once, and take what is found.
+        """Ask the registry once, and load the version that it names if it is a new one.
 
         Returns:
-            Whether the registry answered.
+            Whether the registry responded.
         """
         current = self.state.current
         try:
-            found = self._client.find(self._reference, known_version=current.model.version if current else None)
-            if found is not None:
-                self._take(found)
+            resolved = self._client.find(self._reference, known_version=current.model.version if current else None)
+            if resolved is not None:
+                self._update(resolved)
         except NotFound as err:
-            if self._leaves:
-                self._leave()
+            if self._unload_without_alias:
+                self._unload()
             else:
-                self._not_reached(str(err), answered=True)
+                self._not_resolved(str(err), responded=True)
         except ServiceError as err:
-            self._not_reached(str(err), answered=False)
+            self._not_resolved(str(err), responded=False)
             return False
         else:
-            if found is None:
-                self._given_up = None  # the alias is back where we are: what was refused may be tried again later
-            self._reached()
+            if resolved is None:
+                # The alias is back at the served version: a version refused meanwhile may be tried again later.
+                self._last_rejected = None
+            self._resolved()
         return True
 
-    def _leave(self) -> None:
+    def _unload(self) -> None:
         if self.state.current is not None:
             log.info(
                 "version %s of %s is no longer its %s",
@@ -91,70 +101,69 @@ class Follower:
             )
         self.state.current = None
         self.state.rejected = {}
-        self._given_up = None
+        self._last_rejected = None
 
-    def _take(self, found: ResolvedVersion) -> None:
-        key = (found.version, found.sha256)
-        if key == self._given_up:
+    def _update(self, resolved: ResolvedVersion) -> None:
+        key = (resolved.version, resolved.sha256)
+        if key == self._last_rejected:
             return
         try:
-            served = self._load(found)
+            served = self._load(resolved)
         except VersionRejected as err:
-            self._given_up = key
-            rejection = Rejection(version=found.version, check=err.check, reason=str(err), at=datetime.now(UTC))
-            self.state.rejected = {**self.state.rejected, found.version: rejection}
-            self.state.waiting_for = f"version {found.version} was refused: {err}"
-            log.error("version %s of %s is refused: %s", found.version, found.name, err)
+            self._last_rejected = key
+            rejection = Rejection(version=resolved.version, check=err.check, reason=str(err), at=datetime.now(UTC))
+            self.state.rejected = {**self.state.rejected, resolved.version: rejection}
+            self.state.waiting_for = f"version {resolved.version} was refused: {err}"
+            log.error("version %s of %s is refused: %s", resolved.version, resolved.name, err)
             self._on_rejection(rejection)
             return
         self._on_swap(served)
         self.state.current = served
         self.state.rejected = {
-            version: rejection for version, rejection in self.state.rejected.items() if version != found.version
+            version: rejection for version, rejection in self.state.rejected.items() if version != resolved.version
         }
-        self._given_up = None
+        self._last_rejected = None
         for note in served.notes:
-            log.warning("version %s of %s: %s", found.version, found.name, note)
+            log.warning("version %s of %s: %s", resolved.version, resolved.name, note)
         log.info(
             "version %s of %s %s",
-            found.version,
-            found.name,
-            f"is its {self._reference.alias}" if self._leaves else "serves",
+            resolved.version,
+            resolved.name,
+            f"is its {self._reference.alias}" if self._unload_without_alias else "serves",
         )
 
-    def _load(self, found: ResolvedVersion) -> ServedModel:
+    def _load(self, resolved: ResolvedVersion) -> ServedModel:
         with tempfile.TemporaryDirectory(prefix="mlp-model-", ignore_cleanup_errors=True) as scratch:
-            folder = found.fetch(Path(scratch) / "model")
-            validated = validate(found, folder, package=self._package, trusted_types=self._trusted_types)
+            folder = resolved.fetch(Path(scratch) / "model")
+            validated = validate(resolved, folder, package=self._package, trusted_types=self._trusted_types)
         model = validated.model
         row = rows_of([validated.example], model.contract)[0]
         served = ServedModel(
             model=model,
-            tags=found.tags,
+            tags=resolved.tags,
             example=validated.example,
-            sample=validated.sample,
-            samples=validated.samples,
+            example_prediction=validated.example_prediction,
+            reference_answers=validated.reference_answers,
             profile=validated.profile,
             notes=validated.notes,
             since=datetime.now(UTC),
             selection=validated.selection,
         )
-        return replace(
-            served, service_time=measure(lambda rows: served.predict(columns_of(rows, served.features)), row)
-        )
+        service_time = measure(lambda rows: served.predict(columns_of(rows, served.features)), row)
+        return replace(served, service_time=service_time)
 
-    def _reached(self) -> None:
+    def _resolved(self) -> None:
         if self.state.registry_error is not None:
-            log.info("the registry answers again")
+            log.info("the registry responds again")
         self.state.registry_error = None
 
-    def _not_reached(self, reason: str, *, answered: bool) -> None:
+    def _not_resolved(self, reason: str, *, responded: bool) -> None:
         if reason != self.state.registry_error and not self._is_closed:
             log.log(
-                logging.INFO if answered else logging.WARNING,
+                logging.INFO if responded else logging.WARNING,
                 "%s%s",
                 reason,
-                " The served version stays." if self.state.current else "",
+                " The current version keeps serving." if self.state.current else "",
             )
         self.state.registry_error = reason
         if self.state.current is None:
@@ -162,7 +171,7 @@ class Follower:
 
 
 class ModelLoader(Follower):
-    """A follower with a thread of its own. A pinned reference is loaded once; an alias is looked up again and again."""
+    """A follower with its own thread. It polls for an alias, and stops once a pinned version is loaded."""
 
     def __init__(
         self,
@@ -176,12 +185,17 @@ class ModelLoader(Follower):
         on_rejection: Callable[[Rejection], None] = lambda rejection: None,
         after_poll: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare; `start` begins.
+        """Prepare; `start` starts the thread.
 
         Args:
-            poll_s: Seconds between two looks, give or take a fifth, so that many servers do not ask at once.
-            on_swap: Called in the loader's thread, just before a version begins to answer.
-            after_poll: Called in the loader's thread after each look that the registry answered.
+            client: The registry; `close` closes it.
+            reference: Model and alias, or model and version.
+            package: The project's own package, whose types may be loaded; None for none.
+            trusted_types: Further types that may be loaded, as `module.Class`.
+            poll_s: Seconds between two polls, varied by up to 20 % so that many servers do not poll at once.
+            on_swap: Called in the loader's thread with a version just before it starts to serve.
+            on_rejection: Called in the loader's thread when a version is refused.
+            after_poll: Called in the loader's thread after each poll that the registry responded to.
         """
         super().__init__(
             client, reference, package=package, trusted_types=trusted_types, on_swap=on_swap, on_rejection=on_rejection
@@ -191,15 +205,15 @@ class ModelLoader(Follower):
         self._polling = PollingThread("model-loader", self._poll_once, every_s=poll_s, longest_s=_LONGEST_WAIT_S)
 
     def start(self) -> None:
-        """Begin to look; returns at once."""
+        """Start polling and return immediately."""
         self._polling.start()
 
     def wait_for_first_poll(self, timeout_s: float) -> None:
-        """Return when the registry was asked once, and what it named is loaded or refused."""
+        """Wait up to `timeout_s` seconds for the first poll; its version is then loaded or refused."""
         self._polled.wait(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Stop looking. What is loaded goes on answering."""
+        """Stop polling. The loaded version keeps serving."""
         self._is_closed = True
         self._polling.stop()
         self._client.close()

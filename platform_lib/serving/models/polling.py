@@ -1,4 +1,4 @@
-"""Ask again and again in a thread: with jitter, so that many servers do not ask at once, and less often while nobody answers."""
+"""Thread that calls a function repeatedly, with jitter and backoff."""
 
 import logging
 import random
@@ -9,31 +9,34 @@ log = logging.getLogger("platform_lib.serving")
 
 
 class PollingThread:
-    """Calls `ask` in a thread of its own until it is stopped."""
+    """Calls a function in a thread of its own until it is stopped.
 
-    def __init__(self, name: str, ask: Callable[[], bool], *, every_s: float, longest_s: float) -> None:
-        """Prepare; `start` begins.
+    Jitter keeps many servers from polling at the same moment; backoff spares a registry that does not respond.
+    """
+
+    def __init__(self, name: str, poll: Callable[[], bool], *, every_s: float, longest_s: float) -> None:
+        """Create the thread; `start` starts it.
 
         Args:
-            name: Of the thread.
-            ask: Says whether there was an answer.
-            every_s: Seconds between two calls, give or take a fifth; each call without an answer doubles them.
-            longest_s: They become no longer than this by that.
+            name: Name of the thread.
+            poll: Returns whether it got a response.
+            every_s: Seconds between two calls, varied by up to 20 %. Each failure in a row doubles them.
+            longest_s: Upper limit, in seconds, for the doubled interval.
         """
-        self._name, self._ask, self._every_s, self._longest_s = name, ask, every_s, longest_s
+        self._name, self._poll, self._every_s, self._longest_s = name, poll, every_s, longest_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start the thread and return immediately."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more once the call under way has come back."""
+        """Make no further calls; a call in progress completes."""
         self._stopping.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the call under way."""
+        """Wait for the call in progress."""
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -41,10 +44,10 @@ class PollingThread:
         failures = 0
         while not self._stopping.is_set():
             try:
-                failures = 0 if self._ask() else failures + 1
+                failures = 0 if self._poll() else failures + 1
             except Exception:
-                # A bug of ours must not end the asking for good.
-                log.exception("%s failed and will be tried again", self._name)
+                # A bug in one call must not stop polling permanently.
+                log.exception("%s failed and will be retried", self._name)
                 failures += 1
             wait_s = min(self._every_s * 2**failures, max(self._longest_s, self._every_s))
             self._stopping.wait(wait_s * random.uniform(0.8, 1.2))

@@ -1,4 +1,4 @@
-"""The version that answers, and what a server says of the versions it knows. `loader` brings them, `handler` asks them."""
+"""The version that serves, and the loader's state for `/model`."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,34 +18,34 @@ from platform_lib.serving.protocols.tensor_decoder import TensorDecoder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServedModel:
-    """The version that answers now."""
+    """A loaded and validated version, with everything a request needs."""
 
     model: LoadedModel
     tags: dict[str, str]
     example: dict[str, Any]
-    """One row that it takes."""
-    sample: Predictions
-    """Its answer to the example."""
+    """One valid row."""
+    example_prediction: Predictions
+    """The prediction for `example`, shape (1,)."""
     profile: Profile | None
-    """Bins of the rows it was trained on; None where they were not kept."""
+    """Bins of the training rows; None if the artifact has none."""
     since: datetime
-    """UTC."""
-    samples: ReferenceAnswers | None = None
-    """What the training process answered to real rows; None where it was not kept."""
+    """When it was loaded, UTC."""
+    reference_answers: ReferenceAnswers | None = None
+    """Predictions for real rows, made by the training process; None if the artifact has none."""
     notes: tuple[str, ...] = ()
-    """What differs from training, in words."""
+    """Differences from training that do not prevent serving, one sentence each."""
     selection: Selection = NOT_TRIED
     """Its fast path, if it has one."""
     service_time: ServiceTime | None = None
-    """How long it takes; None where it was not measured, which is taken for long."""
+    """Expected prediction time; None if not measured, which counts as slow."""
     features: tuple[str, ...] = field(init=False, repr=False)
-    """The contract's, which would look for them anew each time."""
+    """The contract's features; a copy, because the contract computes them on each access."""
     row_decoders: dict[str, RowDecoder] = field(init=False, repr=False)
-    """Decoders of bodies whose rows lie under that key."""
+    """Decoder of JSON bodies by the key that holds the rows."""
     tensor_decoder: TensorDecoder = field(init=False, repr=False)
 
     predict: Predict = field(init=False, repr=False)
-    """Answers checked columns, by the fast path where there is one."""
+    """Predicts from checked columns: by the fast path if there is one, otherwise by the pipeline."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "predict", prediction_function(self.model, self.selection))
@@ -58,11 +58,11 @@ class ServedModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejection:
-    """A version that was not taken."""
+    """A version that was refused."""
 
     version: str
     check: Check
-    """What it failed on."""
+    """The check that it failed."""
     reason: str
     at: datetime
     """UTC."""
@@ -70,33 +70,36 @@ class Rejection:
 
 @dataclass(kw_only=True)
 class LoaderState:
-    """What the server says of itself. Written by the loader's thread alone, one assignment at a time."""
+    """The loader's state. Only the loader's thread writes it, one assignment at a time, so readers need no lock."""
 
     reference: str
     alias: str | None
     current: ServedModel | None = None
     rejected: dict[str, Rejection] = field(default_factory=dict)
+    """The latest rejection by version."""
     registry_error: str | None = None
-    """Why the last look failed; None when it went well."""
+    """Why the last poll failed; None if it succeeded."""
     waiting_for: str = "the model is being looked up."
-    """Why nothing is served yet."""
+    """Why no version serves yet."""
 
 
 class Source(Protocol):
-    """Where the model comes from; `ModelLoader` is the one that follows a registry."""
+    """Provides the version that serves. `loader.ModelLoader` implements it for a registry."""
 
     @property
-    def state(self) -> LoaderState: ...
+    def state(self) -> LoaderState:
+        """Details for `/model`."""
 
     @property
-    def current(self) -> ServedModel | None: ...
+    def current(self) -> ServedModel | None:
+        """The version that serves now; None until one is loaded."""
 
 
 def ready_model(source: Source) -> ServedModel:
-    """The version that answers now.
+    """Return the version that serves now.
 
     Raises:
-        Problem: 503; says why there is none.
+        Problem: 503 with the reason, if no version serves yet.
     """
     served = source.current
     if served is None:
@@ -109,6 +112,6 @@ def ready_model(source: Source) -> ServedModel:
 
 
 def public_reason(reason: str) -> str:
-    """A reason as everybody may read it: what follows a colon may hold a path or another program's words."""
+    """Shorten a reason for callers without admin rights: after a colon may follow a path or a library's message."""
     short, colon, _ = reason.partition(": ")
     return f"{short}; GET /model tells admins why." if colon else reason

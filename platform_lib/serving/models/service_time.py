@@ -1,4 +1,4 @@
-"""How long a version takes for so many rows: measured when it is loaded, and corrected by what its answers really take."""
+"""Expected prediction time by number of rows, measured and then corrected."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,40 +6,41 @@ from typing import Any
 
 _MANY_ROWS = 64
 _LONG_S = 0.05
-"""A first call that takes so long is not repeated: the version is slow, and loading it must end."""
+"""A call this long is not repeated: the version is slow, and loading must come to an end."""
 _WEIGHT = 0.2
-_MOST = 20.0
-"""One answer cannot say more than this: the machine may have been busy with other things."""
+_LARGEST_RATIO = 20.0
+"""Upper limit for the weight of one call: the machine may have been busy with something else."""
 
 
 class ServiceTime:
-    """Expected seconds: `call_s` once a call and `row_s` for each row, times how much slower it has been lately. One thread uses it."""
+    """Expected seconds per call: (`call_s` + rows × `row_s`) × the recent slowdown. Not thread-safe."""
 
     def __init__(self, call_s: float, row_s: float) -> None:
         self.call_s, self.row_s = call_s, row_s
-        self._slowness = 1.0
+        self._slowdown = 1.0
 
     def seconds(self, rows: int) -> float:
-        """Expected for one call with so many rows."""
-        return (self.call_s + rows * self.row_s) * self._slowness
+        """Return the expected seconds for one call with `rows` rows."""
+        return (self.call_s + rows * self.row_s) * self._slowdown
 
     def rows_within(self, seconds: float) -> int:
-        """How many rows one call may have to be done in that time, at least 1."""
-        per_row = self.row_s * self._slowness
-        left = seconds - self.call_s * self._slowness
+        """Return how many rows one call can have and still be expected to finish in `seconds`; at least 1."""
+        per_row = self.row_s * self._slowdown
+        left = seconds - self.call_s * self._slowdown
         return max(1, int(left / per_row)) if per_row > 0 else 1_000_000
 
     def record(self, rows: int, seconds: float) -> None:
-        """A call with so many rows took so long."""
-        ratio = min(seconds / max(self.call_s + rows * self.row_s, 1e-6), _MOST)
-        self._slowness += _WEIGHT * (ratio - self._slowness)
+        """Record that a call with `rows` rows took `seconds`."""
+        ratio = min(seconds / max(self.call_s + rows * self.row_s, 1e-6), _LARGEST_RATIO)
+        self._slowdown += _WEIGHT * (ratio - self._slowdown)
 
 
 def measure(predict: Callable[[Sequence[Any]], object], row: Any) -> ServiceTime:
-    """Ask for one row and for many.
+    """Measure calls with one row and with many rows.
 
     Args:
-        predict: Answers a list of rows; was called before, so that nothing is imported or compiled now.
+        predict: Predicts a list of rows. It was called before, so that nothing is imported or compiled now.
+        row: A valid row; it is repeated for the call with many rows.
     """
     one_s = _seconds(predict, [row])
     many_s = _seconds(predict, [row] * _MANY_ROWS)

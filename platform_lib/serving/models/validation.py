@@ -1,4 +1,4 @@
-"""Decide whether a version may serve: its files, types, libraries and answers, one after the other. `loader` fetches it before and swaps after."""
+"""Validate a version before it serves: dependencies, files, types and predictions."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from platform_lib.serving.models.registry_client import ResolvedVersion
 from platform_lib.serving.predictor import predict_rows
 
 Check = Literal["files", "dependencies", "loading", "example", "parity"]
-"""What a version failed on, the label `reason` of the metric."""
+"""The check that a version failed; label `reason` of the metric `mlp_model_refused_total`."""
 
 
 class VersionRejected(CheckFailed):
@@ -35,78 +35,83 @@ class VersionRejected(CheckFailed):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidatedVersion:
-    """A version that may serve; it has answered already, so that nothing is imported or compiled for the first caller."""
+    """A version that may serve. It has predicted once, so the first caller waits for no import or compilation."""
 
     model: LoadedModel
     example: dict[str, Any]
-    sample: Predictions
-    """Its answer to the example."""
-    samples: ReferenceAnswers | None
-    """What the training process answered to real rows; None where it was not kept."""
+    example_prediction: Predictions
+    """The prediction for `example`, shape (1,)."""
+    reference_answers: ReferenceAnswers | None
+    """Predictions for real rows, made by the training process; None if the artifact has none."""
     profile: Profile | None
     selection: Selection
     """Its fast path, if it has one."""
     notes: tuple[str, ...]
-    """What differs from training without being a reason to refuse."""
+    """Differences from training that do not prevent serving, one sentence each."""
 
 
 def validate(
-    found: ResolvedVersion, folder: Path, *, package: str | None, trusted_types: tuple[str, ...]
+    resolved: ResolvedVersion, folder: Path, *, package: str | None, trusted_types: tuple[str, ...]
 ) -> ValidatedVersion:
-    """Check a version whose files lie in a folder.
+    """Load a version and check that it may serve.
 
+    Args:
+        resolved: The version, with its tags.
+        folder: Folder with the version's files.
+        package: The project's own package, whose types may be loaded; None for none.
+        trusted_types: Further types that may be loaded, as `module.Class`.
     Raises:
-        VersionRejected: It must not serve; says why.
-        ServiceError: The files cannot be read now.
+        VersionRejected: The version must not serve; the message says why.
+        ServiceError: The files cannot be read at the moment.
     """
     if not folder.is_dir():
         raise ServiceError(
-            f"the files of version {found.version} are not where the registry says; is the artifact store there?"
+            f"the files of version {resolved.version} are not where the registry says; is the artifact store there?"
         )
     try:
-        # Libraries before anything of the model is built: what does not fit must not even be constructed.
-        differences = compare_dependencies(folder, found.tags.get(VersionTag.PYTHON, ""))
+        # Dependencies come first: objects of an incompatible library must not even be constructed.
+        differences = compare_dependencies(folder, resolved.tags.get(VersionTag.PYTHON, ""))
         if differences.incompatible:
             raise VersionRejected(
                 "dependencies",
-                f"{'; '.join(differences.incompatible)}. Install those versions, or train again with what is here.",
+                f"{'; '.join(differences.incompatible)}. Install those versions, or retrain with the installed ones.",
             )
         import_sklearn()
-        with _or_refused("loading", folder):
+        with _rejecting("loading", folder):
             model = load_artifact(
                 folder,
-                name=found.name,
-                version=found.version,
-                sha256=found.sha256,
+                name=resolved.name,
+                version=resolved.version,
+                sha256=resolved.sha256,
                 package=package,
                 trusted_types=trusted_types,
-                others_sha256=found.tags.get(VersionTag.FILES_SHA256, ""),
+                others_sha256=resolved.tags.get(VersionTag.FILES_SHA256, ""),
             )
         example = example_row(model.contract, folder)
-        with _or_refused("files", folder):
+        with _rejecting("files", folder):
             profile = _profile(folder)
-            samples = read_reference_answers(folder)
+            reference = read_reference_answers(folder)
     except OSError as err:
-        raise ServiceError(f"the files of version {found.version} cannot be read: {err.strerror}.") from err
+        raise ServiceError(f"the files of version {resolved.version} cannot be read: {err.strerror}.") from err
     selection = select_fast_path(
         model,
         rows_of([example], model.contract)[0],
         profile,
-        samples,
+        reference,
         same_libraries=bool(read_pins(folder)) and not differences.noted,
     )
     predict = prediction_function(model, selection)
-    sample = _answer_example(model, example, predict)
+    example_prediction = _predict_example(model, example, predict)
     notes = list(differences.noted)
-    if samples is None or not samples.rows:
-        notes.append("its artifact holds no answers of the training process, so that they could not be compared")
+    if reference is None or not reference.rows:
+        notes.append("its artifact holds no predictions of the training process to compare with")
     else:
-        _check_parity(model, samples, predict)
+        _check_parity(model, reference, predict)
     return ValidatedVersion(
         model=model,
         example=example,
-        sample=sample,
-        samples=samples,
+        example_prediction=example_prediction,
+        reference_answers=reference,
         profile=profile,
         selection=selection,
         notes=tuple(notes),
@@ -114,8 +119,8 @@ def validate(
 
 
 @contextmanager
-def _or_refused(check: Check, folder: Path) -> Iterator[None]:
-    """Turn what is wrong with a file into a refusal of one line, without this machine's paths: callers may read it."""
+def _rejecting(check: Check, folder: Path) -> Iterator[None]:
+    """Turn a problem with a file into a rejection of one line, without local paths, because callers may read it."""
     try:
         yield
     except ServiceError:
@@ -134,23 +139,23 @@ def _profile(folder: Path) -> Profile | None:
         raise CheckFailed(f"the artifact's {ArtifactFile.PROFILE} cannot be read: {err!s:.200}") from err
 
 
-def _answer_example(model: LoadedModel, example: dict[str, Any], predict: Predict) -> Predictions:
-    """The first answer makes scikit-learn import and compile what it needs; a model that cannot answer its own example must not serve."""
+def _predict_example(model: LoadedModel, example: dict[str, Any], predict: Predict) -> Predictions:
+    """Predict the example row. The first call makes scikit-learn import and compile what it needs."""
     try:
         return predict_rows(model, [example], predict)
     except PlatformError as err:
         raise VersionRejected("example", f"version {model.version} fails on its own example: {err}") from err
 
 
-def _check_parity(model: LoadedModel, samples: ReferenceAnswers, predict: Predict) -> None:
-    """All rows in one call, as training asked for them: the sums of another batch may differ in their last bits."""
+def _check_parity(model: LoadedModel, reference: ReferenceAnswers, predict: Predict) -> None:
+    """Compare with training's predictions, all rows in one call as there: other batches may round sums differently."""
     try:
-        difference = first_difference(samples, predict_rows(model, samples.rows, predict))
+        difference = first_difference(reference, predict_rows(model, reference.rows, predict))
     except PlatformError as err:
         difference = str(err)
     if difference is not None:
         raise VersionRejected(
             "parity",
-            f"version {model.version} answers the rows in its artifact otherwise than in training: {difference}. "
-            "The project's code or a library differs from when it was trained: serve it with those, or train again.",
+            f"version {model.version} predicts the rows in its artifact differently than in training: {difference}. "
+            "The project's code or a library has changed since training: serve the version with those, or retrain.",
         )

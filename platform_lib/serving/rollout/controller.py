@@ -85,7 +85,7 @@ class RolloutController:
                 package=package,
                 trusted_types=trusted_types,
                 on_rejection=on_rejection,
-                leaves=True,
+                unload_without_alias=True,
             )
             for alias in (Alias.CANARY, Alias.SHADOW)
         }

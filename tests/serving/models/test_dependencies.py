@@ -52,7 +52,7 @@ def test_a_sentence_names_the_package_and_both_versions(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("scikit-learn==1.6.0\nlightgbm==4.0\n", encoding="utf-8")
     found = compare_dependencies(tmp_path, installed={"scikit-learn": "1.9.1"}.get)
     assert found.incompatible == (
-        "it was made with scikit-learn 1.6.0, and here is 1.9.1",
+        "it was trained with scikit-learn 1.6.0, but 1.9.1 is installed here",
         "it needs lightgbm 4.0, which is not installed here",
     )
 
@@ -60,7 +60,7 @@ def test_a_sentence_names_the_package_and_both_versions(tmp_path: Path) -> None:
 def test_another_minor_version_of_python_is_noted(tmp_path: Path) -> None:
     assert compare_dependencies(tmp_path, platform.python_version()).noted == ()
     assert compare_dependencies(tmp_path, "3.2.1").noted == (
-        f"it was made with Python 3.2.1, and here is {platform.python_version()}",
+        f"it was trained with Python 3.2.1, but this is Python {platform.python_version()}",
     )
 
 

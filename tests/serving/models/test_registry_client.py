@@ -1,6 +1,7 @@
 """Both ways to ask a registry, against real ones: MLflow's REST API, and the local store through a child process."""
 
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from platform_lib.errors import NotFound, ServiceError
 from platform_lib.model.artifact import load_artifact
 from platform_lib.registry import load_model
 from platform_lib.registry.reference import Reference
-from platform_lib.serving.models.registry_client import LocalRegistryClient, RestRegistryClient
+from platform_lib.serving.models.local_registry import LocalRegistryClient
+from platform_lib.serving.models.rest_registry import RestRegistryClient
 from platform_lib.settings import Project
 from tests.conftest import copy_of, free_port
 
@@ -79,7 +81,7 @@ def test_a_server_that_has_no_such_version_is_not_a_failure_of_the_server(
 
 def test_a_server_that_is_gone_is_one_sentence_without_its_address() -> None:
     url = f"http://somebody:password@127.0.0.1:{free_port()}"
-    with pytest.raises(ServiceError, match=r"^the registry does not answer as MLflow does \(ConnectError\)\.$"):
+    with pytest.raises(ServiceError, match=r"^the registry does not respond as MLflow does \(ConnectError\)\.$"):
         RestRegistryClient(url).find(Reference("people", alias="champion"), known_version=None)
 
 
@@ -113,13 +115,13 @@ def test_a_child_is_asked_only_when_the_alias_has_moved(
     project = copy_of(trained, tmp_path / "copy")
     client, reference = local(project), Reference(project.name, alias="champion")
     asked: list[str] = []
-    ask = client._ask
+    start = subprocess.Popen
 
-    def counted(text: str) -> dict[str, Any]:
-        asked.append(text)
-        return ask(text)
+    def counted(command: list[str], **options: Any) -> Any:
+        asked.append(command[-1])
+        return start(command, **options)
 
-    monkeypatch.setattr(client, "_ask", counted)
+    monkeypatch.setattr(subprocess, "Popen", counted)
     assert client.find(reference, known_version=None) is not None
     assert client.find(reference, known_version="1") is None
     assert client.find(reference, known_version=None) is not None  # as after a refusal

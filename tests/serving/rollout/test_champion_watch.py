@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from platform_lib.serving.models.registry_client import LocalRegistryClient
+from platform_lib.serving.models.local_registry import LocalRegistryClient
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
 
 
