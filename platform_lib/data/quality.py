@@ -18,11 +18,11 @@ _EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Violation:
     """One way in which one column breaks the contract."""
 
     column: str
-    """Empty where the finding is about the whole table."""
+    """Empty where the violation is about the whole table."""
     rows: int
     """How many rows break it; 0 where the column itself is missing."""
     problem: str
@@ -35,7 +35,7 @@ class Finding:
         return f"{place}{self.without_column()}"
 
     def without_column(self) -> str:
-        """The finding where the column is named already."""
+        """The violation where the column is named already."""
         if not self.rows:
             return self.problem
         such_as = f", such as {', '.join(self.examples)}" if self.examples else ""
@@ -46,11 +46,11 @@ def check_table(table: pd.DataFrame, contract: DataContract) -> pd.DataFrame:
     """Judge a raw table and return it typed: all columns of the contract in its order, dtypes as in `frame`.
 
     Raises:
-        CheckFailed: The table breaks the contract; the message lists every finding.
+        CheckFailed: The table breaks the contract; the message lists every violation.
     """
-    typed, found = findings(table, contract)
+    typed, found = violations(table, contract)
     if found:
-        listed = "; ".join(str(finding) for finding in found[:10])
+        listed = "; ".join(str(violation) for violation in found[:10])
         more = f"; and {len(found) - 10} more (`mlp data check {contract.name}` lists all)" if len(found) > 10 else ""
         raise CheckFailed(
             f"the table {contract.name!r} breaks its contract: {listed}{more}. "
@@ -59,23 +59,23 @@ def check_table(table: pd.DataFrame, contract: DataContract) -> pd.DataFrame:
     return typed
 
 
-def findings(table: pd.DataFrame, contract: DataContract) -> tuple[pd.DataFrame, list[Finding]]:
+def violations(table: pd.DataFrame, contract: DataContract) -> tuple[pd.DataFrame, list[Violation]]:
     """Type a raw table and list everything that breaks the contract.
 
     Returns:
-        The typed table without what could not be read, and the findings in the contract's order.
+        The typed table without what could not be read, and the violations in the contract's order.
     """
-    found: list[Finding] = []
+    found: list[Violation] = []
     typed: dict[str, pd.Series] = {}
     for name, column in contract.columns.items():
         if name not in table:
-            found.append(Finding(column=name, rows=0, problem="is missing from the table"))
+            found.append(Violation(column=name, rows=0, problem="is missing from the table"))
             continue
         values, bad = convert(table[name], column)
         typed[name] = pd.Series(values, index=table.index, dtype=values.dtype)
         if bad.size:
             found.append(
-                Finding(
+                Violation(
                     column=name,
                     rows=bad.size,
                     problem=f"not {EXPECTED[column.type]}",
@@ -84,11 +84,11 @@ def findings(table: pd.DataFrame, contract: DataContract) -> tuple[pd.DataFrame,
             )
     frame = pd.DataFrame(typed, index=table.index)
     if len(frame) == 0:
-        return frame, [*found, Finding(column="", rows=0, problem="the table has no rows")]
-    unreadable = {finding.column for finding in found}
-    found += [finding for finding in _violations(frame, contract) if finding.column not in unreadable]
+        return frame, [*found, Violation(column="", rows=0, problem="the table has no rows")]
+    unreadable = {violation.column for violation in found}
+    found += [violation for violation in _pandera_violations(frame, contract) if violation.column not in unreadable]
     places = list(contract.columns)
-    return frame, sorted(found, key=lambda finding: places.index(finding.column))
+    return frame, sorted(found, key=lambda violation: places.index(violation.column))
 
 
 def pandera_schema(contract: DataContract) -> "DataFrameSchema":
@@ -115,10 +115,10 @@ def pandera_schema(contract: DataContract) -> "DataFrameSchema":
     )
 
 
-def _violations(frame: pd.DataFrame, contract: DataContract) -> list[Finding]:
+def _pandera_violations(frame: pd.DataFrame, contract: DataContract) -> list[Violation]:
     from pandera.errors import SchemaErrors
 
-    # Only columns that are there: a missing one is a finding already.
+    # Only columns that are there: a missing one is a violation already.
     schema = pandera_schema(contract)
     schema = schema.remove_columns([name for name in contract.columns if name not in frame])
     try:
@@ -137,7 +137,7 @@ def _violations(frame: pd.DataFrame, contract: DataContract) -> list[Finding]:
             if missing
             else _examples(frame[name].reset_index(drop=True), rows)
         )
-        found.append(Finding(column=str(name), rows=max(int(rows.size), 1), problem=problem, examples=examples))
+        found.append(Violation(column=str(name), rows=max(int(rows.size), 1), problem=problem, examples=examples))
     return found
 
 

@@ -12,10 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
 
-import msgspec
-
+from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.names import Port
 from platform_lib.settings import Project
 
@@ -27,16 +25,6 @@ TRAINING_MODULES = (
     "prefect", "psutil", "pyarrow", "sklearn", "skops", "uvicorn",
 )  # fmt: skip
 USUAL_PORTS = {"model server": Port.MODEL_SERVER, "MLflow": Port.MLFLOW, "Prefect": Port.PREFECT}
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at."""
-
-    name: str
-    level: Literal["ok", "note", "problem"]
-    """A note hinders nothing that is needed; a problem does."""
-    text: str
-    mend: str | None = None
 
 
 def examine_machine(project: Project | None) -> list[Finding]:
@@ -60,43 +48,33 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Iterable[Fi
     """The interpreter that runs this."""
     text = f"{'.'.join(map(str, version))} ({sys.executable})"
     if version[:2] < OLDEST_PYTHON:
-        yield Finding(
-            name="Python",
-            level="problem",
-            text=text,
-            mend="Install Python 3.11 or newer and make the environment anew with `make setup`.",
-        )
+        yield problem("Python", text, "Install Python 3.11 or newer and make the environment anew with `make setup`.")
     else:
-        yield Finding(name="Python", level="ok", text=text)
+        yield ok("Python", text)
 
 
 def check_git() -> Iterable[Finding]:
     """Git, and the identity without which no commit can be made."""
     if (version := _output("git", "--version")) is None:
-        yield Finding(
-            name="git",
-            level="problem",
-            text="not found",
-            mend="Install git: every model names the commit that it came from.",
-        )
+        yield problem("git", "not found", "Install git: every model names the commit that it came from.")
         return
-    yield Finding(name="git", level="ok", text=version.removeprefix("git version "))
+    yield ok("git", version.removeprefix("git version "))
     # `git var` says what a commit would say, whether it comes from the environment, the repository or the user's settings.
     identity = _output("git", "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
     if identity is None:
-        mend = 'Run `git config --global user.name "Your Name"` and `git config --global user.email you@example.org`.'
-        yield Finding(name="git identity", level="problem", text="no name or e-mail address for commits", mend=mend)
+        remedy = 'Run `git config --global user.name "Your Name"` and `git config --global user.email you@example.org`.'
+        yield problem("git identity", "no name or e-mail address for commits", remedy)
     else:
-        yield Finding(name="git identity", level="ok", text=identity.rsplit(">", 1)[0] + ">")
+        yield ok("git identity", identity.rsplit(">", 1)[0] + ">")
 
 
 def check_make() -> Iterable[Finding]:
     """Make, which only shortens commands."""
     if shutil.which("make"):
-        yield Finding(name="make", level="ok", text=shutil.which("make") or "")
+        yield ok("make", shutil.which("make") or "")
     else:
-        mend = "Nothing needs it: each target is an alias of a command that the README gives."
-        yield Finding(name="make", level="note", text="not found", mend=mend)
+        remedy = "Nothing needs it: each target is an alias of a command that the README gives."
+        yield note("make", "not found", remedy)
 
 
 def check_package_manager(project: Project | None) -> Iterable[Finding]:
@@ -105,13 +83,13 @@ def check_package_manager(project: Project | None) -> Iterable[Finding]:
     found = {name: version for name in ("uv", "pdm") if (version := _output(name, "--version"))}
     if wanted is None:
         text = ", ".join(found.values()) or "neither uv nor pdm found"
-        mend = None if found else "Install one of them, such as with `python -m pip install uv`."
-        yield Finding(name="uv or pdm", level="ok" if found else "note", text=text, mend=mend)
+        remedy = "" if found else "Install one of them, such as with `python -m pip install uv`."
+        yield Finding(level="ok" if found else "note", area="uv or pdm", text=text, remedy=remedy)
     elif wanted in found:
-        yield Finding(name=wanted, level="ok", text=found[wanted])
+        yield ok(wanted, found[wanted])
     else:
-        mend = f"Install it, such as with `python -m pip install {wanted}`; `make setup` needs it."
-        yield Finding(name=wanted, level="problem", text="not found, and this project uses it", mend=mend)
+        remedy = f"Install it, such as with `python -m pip install {wanted}`; `make setup` needs it."
+        yield problem(wanted, "not found, and this project uses it", remedy)
 
 
 def _package_manager(project: Project | None) -> str | None:
@@ -131,20 +109,15 @@ def check_library() -> Iterable[Finding]:
     """This library and the extra that training needs."""
     try:
         version = importlib.metadata.version("platform-lib")
-        yield Finding(name="platform-lib", level="ok", text=version)
+        yield ok("platform-lib", version)
     except importlib.metadata.PackageNotFoundError:
-        yield Finding(
-            name="platform-lib",
-            level="note",
-            text="used from a folder, not installed",
-            mend="`make setup` installs it.",
-        )
+        yield note("platform-lib", "used from a folder, not installed", "`make setup` installs it.")
     missing = [name for name in TRAINING_MODULES if importlib.util.find_spec(name) is None]
     if missing:
-        mend = "Run `make setup` in the project; the project depends on platform-lib[training]."
-        yield Finding(name="extra training", level="problem", text=f"not importable: {', '.join(missing)}", mend=mend)
+        remedy = "Run `make setup` in the project; the project depends on platform-lib[training]."
+        yield problem("extra training", f"not importable: {', '.join(missing)}", remedy)
     else:
-        yield Finding(name="extra training", level="ok", text="importable")
+        yield ok("extra training", "importable")
 
 
 def check_ports(project: Project | None) -> Iterable[Finding]:
@@ -153,24 +126,19 @@ def check_ports(project: Project | None) -> Iterable[Finding]:
         from platform_lib.local_platform import ports, processes
         from platform_lib.local_platform.state import PlatformState
     except ImportError:
-        yield Finding(name="ports", level="note", text="skipped: psutil is missing")
+        yield note("ports", "skipped: psutil is missing")
         return
     records = PlatformState(project.root).load() if project else {}
     ours = {record.port: name for name, record in records.items() if processes.find(record)}
     for title, port in USUAL_PORTS.items():
         name = f"port {port}"
         if port in ours:
-            yield Finding(name=name, level="ok", text=f"used by this project's platform ({ours[port]})")
+            yield ok(name, f"used by this project's platform ({ours[port]})")
         elif ports.is_free(port):
-            yield Finding(name=name, level="ok", text=f"free ({title})")
+            yield ok(name, f"free ({title})")
         else:
             text = f"taken by {ports.holder(port)}"
-            yield Finding(
-                name=name,
-                level="note",
-                text=text,
-                mend="Stop that, or use `mlp up --auto-ports` and `mlp serve --port`.",
-            )
+            yield note(name, text, "Stop that, or use `mlp up --auto-ports` and `mlp serve --port`.")
 
 
 def check_disk(folder: Path) -> Iterable[Finding]:
@@ -178,13 +146,11 @@ def check_disk(folder: Path) -> Iterable[Finding]:
     free = shutil.disk_usage(folder).free / GIGABYTE
     text = f"{free:.1f} GB free at {folder}"
     if free < 1:
-        yield Finding(
-            name="disk", level="problem", text=text, mend="Free at least 1 GB; an environment alone takes 2 GB."
-        )
+        yield problem("disk", text, "Free at least 1 GB; an environment alone takes 2 GB.")
     elif free < 5:
-        yield Finding(name="disk", level="note", text=text, mend="A new environment takes 2 GB.")
+        yield note("disk", text, "A new environment takes 2 GB.")
     else:
-        yield Finding(name="disk", level="ok", text=text)
+        yield ok("disk", text)
 
 
 def check_memory() -> Iterable[Finding]:
@@ -192,15 +158,15 @@ def check_memory() -> Iterable[Finding]:
     try:
         import psutil
     except ImportError:
-        yield Finding(name="memory", level="note", text="skipped: psutil is missing")
+        yield note("memory", "skipped: psutil is missing")
         return
     memory = psutil.virtual_memory()
     text = f"{memory.available / GIGABYTE:.1f} GB available of {memory.total / GIGABYTE:.1f} GB"
     if memory.available < 2 * GIGABYTE:
-        mend = "Close what you do not need; training and serving work without `mlp up`, which takes 1.5 GB."
-        yield Finding(name="memory", level="note", text=text, mend=mend)
+        remedy = "Close what you do not need; training and serving work without `mlp up`, which takes 1.5 GB."
+        yield note("memory", text, remedy)
     else:
-        yield Finding(name="memory", level="ok", text=text)
+        yield ok("memory", text)
 
 
 def check_writing(folder: Path) -> Iterable[Finding]:
@@ -209,10 +175,10 @@ def check_writing(folder: Path) -> Iterable[Finding]:
     target = state if state.is_dir() else folder
     try:
         with tempfile.NamedTemporaryFile(dir=target, prefix=".mlp-doctor-"):
-            yield Finding(name="writing", level="ok", text=f"allowed in {target}")
+            yield ok("writing", f"allowed in {target}")
     except OSError as err:
-        mend = "Make the folder yours to write to, or work in another one."
-        yield Finding(name="writing", level="problem", text=f"{target}: {err.strerror or err}", mend=mend)
+        remedy = "Make the folder yours to write to, or work in another one."
+        yield problem("writing", f"{target}: {err.strerror or err}", remedy)
 
 
 def _output(*command: str) -> str | None:

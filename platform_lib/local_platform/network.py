@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from platform_lib.local_platform.machine import Finding
+from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.settings import Project, Settings
 
 TIMEOUT_S = 2.5
@@ -89,10 +89,10 @@ def folder_remotes(project: Project | None) -> Iterable[Finding]:
             continue
         folder = (project.root / ".dvc" / url).resolve()
         if folder.is_dir() or not Path(url).is_absolute():
-            yield Finding(name=f"DVC remote {name}", level="ok", text=str(folder))
+            yield ok(f"DVC remote {name}", str(folder))
         else:
-            mend = "Mount or make that folder, or point the remote elsewhere with `dvc remote modify`."
-            yield Finding(name=f"DVC remote {name}", level="note", text=f"{folder} is not there", mend=mend)
+            remedy = "Mount or make that folder, or point the remote elsewhere with `dvc remote modify`."
+            yield note(f"DVC remote {name}", f"{folder} is not there", remedy)
 
 
 def ask(url: str) -> _Answer:
@@ -111,24 +111,24 @@ def finding_of(target: Target, error: str | None) -> Finding:
     """What an answer, or none, means for the user."""
     shown = str(httpx.URL(target.url).copy_with(username=None, password=None)) if "@" in target.url else target.url
     if error is None:
-        return Finding(name=target.name, level="ok", text=f"{shown} answers")
+        return ok(target.name, f"{shown} answers")
     if target.needed:
-        mend = f"Start that server or correct {target.name}; unset it to work on this machine alone."
-        return Finding(name=target.name, level="problem", text=f"{shown} does not answer: {error}", mend=mend)
-    mend = "Offline, everything but installing, updating and exchanging data works."
-    return Finding(name=target.name, level="note", text=f"{shown} does not answer: {error}", mend=mend)
+        remedy = f"Start that server or correct {target.name}; unset it to work on this machine alone."
+        return problem(target.name, f"{shown} does not answer: {error}", remedy)
+    remedy = "Offline, everything but installing, updating and exchanging data works."
+    return note(target.name, f"{shown} does not answer: {error}", remedy)
 
 
 def check_clock(server_times: Sequence[float], now: float | None = None) -> Iterable[Finding]:
     """Compare this machine's clock with what servers said (whole seconds, since the epoch); without servers there is nothing to compare with."""
     here = time.time() if now is None else now
     if not server_times:
-        yield Finding(name="clock", level="note", text="not compared: no server was asked or answered")
+        yield note("clock", "not compared: no server was asked or answered")
         return
     apart = here - sorted(server_times)[len(server_times) // 2]
     if abs(apart) > CLOCK_TOLERANCE_S:
         text = f"{abs(apart) / 60:.0f} minutes {'ahead' if apart > 0 else 'behind'}"
-        mend = "Set the clock, or have the system do it: schedules, tokens and TLS depend on it."
-        yield Finding(name="clock", level="problem", text=text, mend=mend)
+        remedy = "Set the clock, or have the system do it: schedules, tokens and TLS depend on it."
+        yield problem("clock", text, remedy)
     else:
-        yield Finding(name="clock", level="ok", text=f"right to within {max(2.0, abs(apart)):.0f} s")
+        yield ok("clock", f"right to within {max(2.0, abs(apart)):.0f} s")

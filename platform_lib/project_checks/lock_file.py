@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from platform_lib.local_platform.machine import Finding
+from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.settings import LOCK_FILES, Project
 
 ANSWER_TIMEOUT_S = 60
@@ -25,21 +25,23 @@ def check_lock(project: Project) -> Iterable[Finding]:
     present = [name for name in LOCK_FILES if (project.root / name).is_file()]
     if not present:
         return [
-            _problem(
+            problem(
+                "lock",
                 "there is no lock file, so nobody could rebuild this environment.",
                 "Run `make setup`, then commit the lock.",
             )
         ]
     if len(present) > 1:
         return [
-            _problem(
+            problem(
+                "lock",
                 f"there are two lock files, {' and '.join(present)}.",
                 "Delete the one of the package manager that you do not use.",
             )
         ]
     lock = present[0]
     if not _is_tracked(project.root, lock):
-        return [_problem(f"{lock} is not in git.", f"Run `git add {lock}` and commit.")]
+        return [problem("lock", f"{lock} is not in git.", f"Run `git add {lock}` and commit.")]
     return [_uv(project.root) if lock == "uv.lock" else _pdm(project.root)]
 
 
@@ -47,14 +49,14 @@ def _uv(root: Path) -> Finding:
     # `uv run` names the uv that started us: it may not be on PATH.
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
-        return _note("uv is not on PATH, so uv.lock was not compared with pyproject.toml.")
+        return note("lock", "uv is not on PATH, so uv.lock was not compared with pyproject.toml.")
     done = None
     for options in (["--offline"], []):
         done = _run(root, [uv, "lock", "--check", *options])
         if done is None:
             break
         if done.returncode == 0:
-            return _ok("uv.lock fits pyproject.toml.")
+            return ok("lock", "uv.lock fits pyproject.toml.")
         if STALE in done.stderr:
             return _stale("uv.lock")
     if done is not None and not any(words in done.stderr.lower() for words in UNREACHABLE):
@@ -62,25 +64,27 @@ def _uv(root: Path) -> Finding:
             (line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")),
             done.stderr.strip(),
         )
-        return _problem(
+        return problem(
+            "lock",
             f"uv refuses uv.lock: {reason.rstrip('.')}.",
             "`uv lock` says more; after mending, run `make lock` and commit the lock.",
         )
     # Only a lock that does not fit by itself makes uv look further, but a git source that is not in its cache does so too.
-    return _note(
-        "uv could not compare uv.lock with pyproject.toml without the network; run `uv lock --check` when it is there."
+    return note(
+        "lock",
+        "uv could not compare uv.lock with pyproject.toml without the network; run `uv lock --check` when it is there.",
     )
 
 
 def _pdm(root: Path) -> Finding:
     pdm = shutil.which("pdm")
     if pdm is None:
-        return _note("pdm is not on PATH, so pdm.lock was not compared with pyproject.toml.")
+        return note("lock", "pdm is not on PATH, so pdm.lock was not compared with pyproject.toml.")
     done = _run(root, [pdm, "lock", "--check"])
     if done is None:
-        return _note("pdm gave no answer, so pdm.lock was not compared with pyproject.toml.")
+        return note("lock", "pdm gave no answer, so pdm.lock was not compared with pyproject.toml.")
     if done.returncode == 0:
-        return _ok("pdm.lock fits pyproject.toml.")
+        return ok("lock", "pdm.lock fits pyproject.toml.")
     return _stale("pdm.lock")
 
 
@@ -111,16 +115,6 @@ def _is_tracked(root: Path, name: str) -> bool:
 
 
 def _stale(lock: str) -> Finding:
-    return _problem(f"{lock} does not fit pyproject.toml.", "Run `make lock` and `make setup`, then commit the lock.")
-
-
-def _problem(text: str, mend: str) -> Finding:
-    return Finding(name="lock", level="problem", text=text, mend=mend)
-
-
-def _note(text: str) -> Finding:
-    return Finding(name="lock", level="note", text=text)
-
-
-def _ok(text: str) -> Finding:
-    return Finding(name="lock", level="ok", text=text)
+    return problem(
+        "lock", f"{lock} does not fit pyproject.toml.", "Run `make lock` and `make setup`, then commit the lock."
+    )

@@ -22,7 +22,7 @@ from platform_lib.data.dataset import (
 from platform_lib.data.dvc import file_md5, tracked_files, tracked_md5
 from platform_lib.data.imports.staging import staging_folder
 from platform_lib.errors import NotFound, PlatformError
-from platform_lib.local_platform.machine import Finding
+from platform_lib.findings import Finding, Level, note, ok, problem
 from platform_lib.project_checks.lock_file import check_lock
 from platform_lib.project_checks.work_tree import check_work_tree
 from platform_lib.settings import Project
@@ -56,40 +56,26 @@ def check_template(project: Project) -> Iterable[Finding]:
         answers = yaml.safe_load((project.root / ANSWERS).read_text(encoding="utf-8"))
         commit = str(answers["_commit"])
     except OSError:
-        return [
-            Finding(
-                name=name, level="note", text=f"there is no {ANSWERS}, so `copier update` cannot update this project."
-            )
-        ]
+        return [note(name, f"there is no {ANSWERS}, so `copier update` cannot update this project.")]
     except (UnicodeDecodeError, yaml.YAMLError):
-        mend = f"Take it back with `git checkout {ANSWERS}`."
-        return [Finding(name=name, level="problem", text=f"{ANSWERS} cannot be read.", mend=mend)]
+        remedy = f"Take it back with `git checkout {ANSWERS}`."
+        return [problem(name, f"{ANSWERS} cannot be read.", remedy)]
     except (KeyError, TypeError):
-        return [
-            Finding(name=name, level="note", text=f"made from a folder without a version; the library is {installed}.")
-        ]
+        return [note(name, f"made from a folder without a version; the library is {installed}.")]
     release = _RELEASE.fullmatch(commit)
     if release is None or _BETWEEN_RELEASES.search(commit):
-        return [
-            Finding(
-                name=name, level="note", text=f"made from {commit}, which is no release; the library is {installed}."
-            )
-        ]
+        return [note(name, f"made from {commit}, which is no release; the library is {installed}.")]
     if release[1] != installed:
         text = f"the template is at {commit}, but the installed platform-lib is {installed}."
-        return [
-            Finding(
-                name=name, level="problem", text=text, mend="Run `make lock` and `make setup`, then commit the lock."
-            )
-        ]
-    return [Finding(name=name, level="ok", text=f"template and library are both at {commit}.")]
+        return [problem(name, text, "Run `make lock` and `make setup`, then commit the lock.")]
+    return [ok(name, f"template and library are both at {commit}.")]
 
 
 def check_leftovers(project: Project) -> Iterable[Finding]:
     """Files of an import that was stopped."""
     if staging_folder(project).is_dir():
         text = "an import of a table was stopped half-way, or is still at work."
-        return [Finding(name="import", level="problem", text=text, mend="`mlp data check` finishes it.")]
+        return [problem("import", text, "`mlp data check` finishes it.")]
     return []
 
 
@@ -99,17 +85,17 @@ def check_data(project: Project) -> Iterable[Finding]:
     try:
         selected = selected_name(project)
         if selected is None:
-            return [Finding(name=name, level="note", text=NOTHING_SELECTED)]
+            return [note(name, NOTHING_SELECTED)]
         contract = find_contract(project, selected)
         try:
             path = dataset_path(project, contract)
         except NotFound as err:
-            level = "note" if project.root / contract.path in tracked_files(project) else "problem"
-            return [Finding(name=name, level=level, text=str(err))]  # type: ignore[arg-type]
+            level: Level = "note" if project.root / contract.path in tracked_files(project) else "problem"
+            return [Finding(level=level, area=name, text=str(err))]
         rows = len(load_dataset(project, contract))
     except PlatformError as err:
-        return [Finding(name=name, level="problem", text=str(err))]
-    return [Finding(name=name, level="ok", text=f"{path.name} fits conf/data/{selected}.yaml: {rows} rows.")]
+        return [problem(name, str(err))]
+    return [ok(name, f"{path.name} fits conf/data/{selected}.yaml: {rows} rows.")]
 
 
 def check_dvc(project: Project) -> Iterable[Finding]:
@@ -117,25 +103,21 @@ def check_dvc(project: Project) -> Iterable[Finding]:
     name, found = "dvc", []
     remote = _default_remote(project.root / ".dvc" / "config")
     if remote is None:
-        mend = "Run `dvc remote add --default storage FOLDER_OR_S3_ADDRESS`."
-        level = "problem" if tracked_files(project) else "note"
-        found.append(Finding(name=name, level=level, text=".dvc/config names no storage for tables.", mend=mend))  # type: ignore[arg-type]
+        remedy = "Run `dvc remote add --default storage FOLDER_OR_S3_ADDRESS`."
+        level: Level = "problem" if tracked_files(project) else "note"
+        found.append(Finding(level=level, area=name, text=".dvc/config names no storage for tables.", remedy=remedy))
     for path in tracked_files(project):
         expected = tracked_md5(path)
         if expected is None:
-            mend = f"Take it back with `git checkout data/{path.name}.dvc`, or import the table again."
-            found.append(Finding(name=name, level="problem", text=f"data/{path.name}.dvc cannot be read.", mend=mend))
+            remedy = f"Take it back with `git checkout data/{path.name}.dvc`, or import the table again."
+            found.append(problem(name, f"data/{path.name}.dvc cannot be read.", remedy))
         elif path.is_file() and file_md5(path) != expected:
-            mend = (
+            remedy = (
                 "Import the change with `mlp data import`, or take the old content back with `mlp data pull --force`."
             )
-            found.append(
-                Finding(name=name, level="problem", text=f"data/{path.name} is not what DVC tracks.", mend=mend)
-            )
+            found.append(problem(name, f"data/{path.name} is not what DVC tracks.", remedy))
     count = len(tracked_files(project))
-    return found or [
-        Finding(name=name, level="ok", text=f"{count} table{'' if count == 1 else 's'} tracked; storage: {remote}.")
-    ]
+    return found or [ok(name, f"{count} table{'' if count == 1 else 's'} tracked; storage: {remote}.")]
 
 
 def _default_remote(config: Path) -> str | None:
@@ -155,18 +137,18 @@ def check_configuration(project: Project) -> Iterable[Finding]:
     name = "configuration"
     try:
         if selected_name(project) is None:
-            return [Finding(name=name, level="note", text="not composed, since no table is selected yet.")]
+            return [note(name, "not composed, since no table is selected yet.")]
         compose(project, [])
     except PlatformError as err:
-        return [Finding(name=name, level="problem", text=str(err))]
+        return [problem(name, str(err))]
     found, composed = [], 0
     for choice in _choices(project):
         try:
             compose(project, [choice])
             composed += 1
         except PlatformError as err:
-            found.append(Finding(name=name, level="problem", text=f"with {choice}: {err}"))
-    return found or [Finding(name=name, level="ok", text=f"the default and {composed} choices compose.")]
+            found.append(problem(name, f"with {choice}: {err}"))
+    return found or [ok(name, f"the default and {composed} choices compose.")]
 
 
 def _choices(project: Project) -> list[str]:
@@ -190,5 +172,5 @@ def check_user_code(project: Project) -> Iterable[Finding]:
         try:
             import_user_module(project, module)
         except PlatformError as err:
-            found.append(Finding(name="code", level="problem", text=str(err)))
-    return found or [Finding(name="code", level="ok", text=f"{project.package} imports.")]
+            found.append(problem("code", str(err)))
+    return found or [ok("code", f"{project.package} imports.")]

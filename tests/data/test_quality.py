@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from platform_lib.data.contract import Column, DataContract
-from platform_lib.data.quality import check_table, findings
+from platform_lib.data.quality import check_table, violations
 from platform_lib.errors import CheckFailed
 
 CONTRACT = DataContract(
@@ -83,13 +83,13 @@ def test_a_table_that_fits_comes_back_typed(dtype: Any) -> None:
 def test_a_violation_is_named_with_rows_and_examples(column: str, values: list[Any], finding: list[str]) -> None:
     table = pd.DataFrame(GOOD | {column: pd.Series(values, dtype=object)})
 
-    _, found = findings(table.set_axis([7, 8, 9]), CONTRACT)
+    _, found = violations(table.set_axis([7, 8, 9]), CONTRACT)
 
     assert [str(each) for each in found] == finding
 
 
 def test_a_missing_column_is_named() -> None:
-    _, found = findings(pd.DataFrame(GOOD).drop(columns="area"), CONTRACT)
+    _, found = violations(pd.DataFrame(GOOD).drop(columns="area"), CONTRACT)
 
     assert [str(each) for each in found] == ["column 'area' is missing from the table"]
 
@@ -120,7 +120,7 @@ def test_allowed_numbers_and_booleans_are_compared_as_typed() -> None:
     columns = {"n": Column(type="integer", allowed=[1, 2]), "y": Column(type="boolean", allowed=[True])}
     contract = DataContract(name="t", path="p", task="classification", target="y", columns=columns)
 
-    _, found = findings(pd.DataFrame({"n": ["1", "3"], "y": ["true", "false"]}), contract)
+    _, found = violations(pd.DataFrame({"n": ["1", "3"], "y": ["true", "false"]}), contract)
 
     assert [str(each) for each in found] == [
         "column 'n': not among the allowed values in 1 row, such as 3 in row 1",

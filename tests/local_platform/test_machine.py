@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from platform_lib.findings import Finding
 from platform_lib.local_platform import machine
-from platform_lib.local_platform.machine import Finding
 from platform_lib.local_platform.startup import bring_up
 from platform_lib.local_platform.state import PlatformState
 from platform_lib.settings import Project
@@ -26,7 +26,7 @@ def somewhere(tmp_path: Path) -> Project:
 
 
 def levels(findings: object) -> dict[str, str]:
-    return {finding.name: finding.level for finding in findings if isinstance(finding, Finding)}  # type: ignore[attr-defined]
+    return {finding.area: finding.level for finding in findings if isinstance(finding, Finding)}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_missing_programs_are_named_with_a_remedy(
     (tmp_path / "pdm.lock").touch()
     found = [*machine.check_git(), *machine.check_make(), *machine.check_package_manager(somewhere)]
     assert levels(found) == {"git": "problem", "make": "note", "pdm": "problem"}
-    assert all(finding.mend for finding in found)
+    assert all(finding.remedy for finding in found)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_missing_programs_are_named_with_a_remedy(
 )
 def test_the_package_manager_is_the_project_s(somewhere: Project, file: str, text: str, wanted: str) -> None:
     (somewhere.root / file).write_text(text)
-    assert [finding.name for finding in machine.check_package_manager(somewhere)] == [wanted]
+    assert [finding.area for finding in machine.check_package_manager(somewhere)] == [wanted]
 
 
 def test_a_missing_identity_says_both_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -71,9 +71,9 @@ def test_a_missing_identity_says_both_commands(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.chdir(tmp_path)
     [_, identity] = machine.check_git()
-    assert (identity.level, identity.name) == ("problem", "git identity")
-    assert "user.name" in str(identity.mend)
-    assert "user.email" in str(identity.mend)
+    assert (identity.level, identity.area) == ("problem", "git identity")
+    assert "user.name" in identity.remedy
+    assert "user.email" in identity.remedy
 
 
 def test_a_missing_part_of_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_no_answer_of_a_configured_server_is_a_problem() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     finding = network.finding_of(Target(name="MLFLOW_TRACKING_URI", url=url, needed=True), network.ask(url).error)
     assert finding.level == "problem"
-    assert "unset it" in str(finding.mend)
+    assert "unset it" in finding.remedy
 
 
 def test_passwords_in_addresses_are_not_shown() -> None:
@@ -86,7 +86,7 @@ def test_a_local_store_is_not_asked_over_the_network(tmp_path: Path, monkeypatch
 
 def test_a_folder_remote_is_found_relative_to_the_dvc_folder(with_remotes: Project) -> None:
     [finding] = network.folder_remotes(with_remotes)
-    assert (finding.name, finding.text) == ("DVC remote folder", str(with_remotes.root.parent / "storage"))
+    assert (finding.area, finding.text) == ("DVC remote folder", str(with_remotes.root.parent / "storage"))
 
 
 def test_the_home_is_the_one_of_the_installed_library() -> None:

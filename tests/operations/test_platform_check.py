@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from platform_lib.findings import Finding
 from platform_lib.infra.base.outputs import outputs_data
 from platform_lib.infra.monitoring.alert_routing import alertmanager_config
 from platform_lib.infra.monitoring.platform_alerts import platform_rules
 from platform_lib.names import SharedOutputs
 from platform_lib.operations.platform_check.alerts import look_at_alertmanager, look_at_prometheus
 from platform_lib.operations.platform_check.edge import look_from_outside
-from platform_lib.operations.platform_check.finding import Finding
 from tests.conftest import Called, free_port, server
 from tests.infra.certificates import Authority
 from tests.infra.monitoring.test_alerts import NAMESPACES
@@ -92,7 +92,7 @@ def edge(
 
 
 def wrong(findings: list[Finding]) -> list[str]:
-    return [finding.seen for finding in findings if finding.level == "problem"]
+    return [finding.text for finding in findings if finding.level == "problem"]
 
 
 def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authority: Authority) -> None:
@@ -100,9 +100,9 @@ def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authorit
         findings = list(look_from_outside(outputs, authority=authority.certificate, http_port=port))
     assert wrong(findings) == []
     assert {finding.level for finding in findings} == {"ok"}
-    assert any("asks for a login on all of 7 paths" in finding.seen for finding in findings)
+    assert any("asks for a login on all of 7 paths" in finding.text for finding in findings)
     assert any(
-        "localhost has a trusted certificate" in finding.seen and "TLSv1.3" in finding.seen for finding in findings
+        "localhost has a trusted certificate" in finding.text and "TLSv1.3" in finding.text for finding in findings
     )
 
 
@@ -201,7 +201,7 @@ class Alertmanager:
 def test_whether_alerts_arrive(alertmanager: Alertmanager, send: bool, expected: tuple[str, str]) -> None:
     with answering(alertmanager) as port:
         found = list(look_at_alertmanager(f"http://127.0.0.1:{port}", send=send))
-    assert [(finding.level, finding.seen) for finding in found] == [expected]
+    assert [(finding.level, finding.text) for finding in found] == [expected]
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +331,7 @@ def test_the_whole_check_on_a_cluster(
         kubectl_reaches(forwards)
         arguments = ("platform", "check", "--ca-file", str(authority.certificate), "--http-port", str(port))
         done = call_mlp(Project(tmp_path), *arguments, "--json")
-        seen = {(finding["level"], finding["seen"]) for finding in json.loads(done.out)}
+        seen = {(finding["level"], finding["text"]) for finding in json.loads(done.out)}
         assert ("ok", "platform ml on ml.example.com, contract version 1.") in seen
         assert ("ok", "3 namespaces have network policies.") in seen
         assert (
@@ -351,7 +351,7 @@ def test_the_whole_check_on_a_cluster(
         assert done.code == 1
 
         table = call_mlp(Project(tmp_path), *arguments).out
-        assert table.splitlines()[0].split() == ["level", "area", "seen", "mend"]
+        assert table.splitlines()[0].split() == ["level", "area", "finding", "remedy"]
         assert "2 problems to mend." in table
 
         kubectl_reaches(forwards, says="open")
@@ -361,7 +361,7 @@ def test_the_whole_check_on_a_cluster(
         platform.kubectl("-n", "mlp-mlflow", "delete", "deployment", "mlflow")
         platform.kubectl("apply", "-f", "-", text=json.dumps(broken))
         found = [
-            finding["seen"]
+            finding["text"]
             for finding in json.loads(call_mlp(Project(tmp_path), *arguments, "--json").out)
             if finding["level"] == "problem"
         ]
@@ -390,4 +390,4 @@ def test_a_cluster_without_a_platform_is_one_problem(
     done = call_mlp(Project(tmp_path), "platform", "check", "--json")
     (finding,) = json.loads(done.out)
     assert (done.code, finding["area"]) == (1, "outputs")
-    assert finding["mend"] == "`pulumi up` in infra_stack/ publishes it."
+    assert finding["remedy"] == "`pulumi up` in infra_stack/ publishes it."

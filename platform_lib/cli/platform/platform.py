@@ -1,15 +1,12 @@
 """`mlp platform`: check a running platform, and upgrade its custom resource definitions. `operations` does both."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from platform_lib.errors import UsageError
+from platform_lib.findings import Finding, problem_count
 from platform_lib.names import ExitCode
-
-if TYPE_CHECKING:
-    from platform_lib.operations.platform_check.finding import Finding
 
 _CONTEXT = click.option("--context", default="", help="Context of the kubeconfig.  [default: the current one]")
 
@@ -54,7 +51,7 @@ def check(context: str, inside: bool, ca_file: Path | None, send_alert: bool, ht
         click.echo(msgspec.json.encode(findings).decode())
     else:
         _show(findings)
-    return ExitCode.REFUSED if any(finding.level == "problem" for finding in findings) else ExitCode.OK
+    return ExitCode.REFUSED if problem_count(findings) else ExitCode.OK
 
 
 @command.command("upgrade-crds", epilog="Example: mlp platform upgrade-crds --dry-run")
@@ -86,16 +83,16 @@ def upgrade_crds(context: str, dry_run: bool, chart_mirror: str | None) -> int:
     return ExitCode.OK
 
 
-def _show(findings: "list[Finding]") -> None:
+def _show(findings: list[Finding]) -> None:
     from platform_lib.cli.console import stdout
     from platform_lib.cli.rendering import show, table
 
     console = stdout()
-    shown = table("level", "area", "seen", "mend", fixed=("level", "area"))
+    shown = table("level", "area", "finding", "remedy", fixed=("level", "area"))
     for finding in findings:
-        shown.add_row(finding.level, finding.area, finding.seen, finding.mend)
+        shown.add_row(finding.level, finding.area, finding.text, finding.remedy)
     show(console, shown)
-    count = sum(finding.level == "problem" for finding in findings)
+    count = problem_count(findings)
     console.print(
         "The platform is as it should be." if count == 0 else f"{count} problem{'s' if count > 1 else ''} to mend."
     )

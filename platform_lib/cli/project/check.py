@@ -2,6 +2,7 @@
 
 import click
 
+from platform_lib.findings import problem_count
 from platform_lib.names import ExitCode
 from platform_lib.settings import find_project
 
@@ -20,7 +21,7 @@ def command(as_json: bool) -> int:
         from platform_lib.project_checks.project import examine_project
 
         findings = examine_project(project)
-    problems = sum(finding.level == "problem" for finding in findings)
+    problems = problem_count(findings)
     if as_json:
         import msgspec
 
@@ -30,7 +31,7 @@ def command(as_json: bool) -> int:
         colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
         for finding in findings:
             console.print(f"{finding.level:<9}", style=colours[finding.level], end="")
-            console.print(f"{finding.name}: {finding.text}" + (f" {finding.mend}" if finding.mend else ""))
+            console.print(f"{finding.area}: {finding.text}" + (f" {finding.remedy}" if finding.remedy else ""))
         console.print(
             f"{problems} problem{'' if problems == 1 else 's'} to mend." if problems else "This project is sound."
         )

@@ -72,11 +72,11 @@ def check_command(name: str | None) -> None:
     with working("reading and checking the table"):
         from platform_lib.data.dataset import dataset_path, find_contract, read_table
         from platform_lib.data.imports.contract_diff import limits_text, role_of
-        from platform_lib.data.quality import findings
+        from platform_lib.data.quality import violations
 
         contract = find_contract(project, name)
         raw = read_table(dataset_path(project, contract))
-        _, found = findings(raw, contract)
+        _, found = violations(raw, contract)
     table = Table(
         "column",
         "role",
@@ -90,7 +90,7 @@ def check_command(name: str | None) -> None:
     )
     for column_name, column in contract.columns.items():
         missing = int(raw[column_name].isna().sum()) if column_name in raw else 0
-        problems = "; ".join(finding.without_column() for finding in found if finding.column == column_name)
+        problems = "; ".join(violation.without_column() for violation in found if violation.column == column_name)
         table.add_row(
             column_name,
             role_of(contract, column_name),
@@ -101,7 +101,7 @@ def check_command(name: str | None) -> None:
         )
     stdout().print(table)
     if found:
-        about_all = "".join(f" ({finding})" for finding in found if not finding.column)
+        about_all = "".join(f" ({violation})" for violation in found if not violation.column)
         raise CheckFailed(
             f"the table {contract.name!r} breaks its contract in {len(found)} way{'' if len(found) == 1 else 's'}{about_all}. "
             f"Mend the data; or, where the data is right, edit conf/data/{contract.name}.yaml."

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import click
 
 from platform_lib.errors import NotFound
+from platform_lib.findings import Finding, problem_count
 from platform_lib.names import ExitCode
 from platform_lib.settings import find_project, load_settings
 
 if TYPE_CHECKING:
-    from platform_lib.local_platform.machine import Finding
     from platform_lib.settings import Project
 
 
@@ -36,7 +36,7 @@ def command(no_network: bool, as_json: bool) -> int:
         click.echo(msgspec.json.encode(findings).decode())
     else:
         _show(project, findings)
-    return ExitCode.REFUSED if any(finding.level == "problem" for finding in findings) else ExitCode.OK
+    return ExitCode.REFUSED if problem_count(findings) else ExitCode.OK
 
 
 def _project() -> "Project | None":
@@ -46,17 +46,17 @@ def _project() -> "Project | None":
         return None
 
 
-def _show(project: "Project | None", findings: "list[Finding]") -> None:
+def _show(project: "Project | None", findings: list[Finding]) -> None:
     from platform_lib.cli.console import stdout
 
     console = stdout()
     colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
     for finding in findings:
         console.print(f"{finding.level:<9}", style=colours[finding.level], end="")
-        console.print(f"{finding.name}: {finding.text}")
-        if finding.mend:
-            console.print(f"{'':9}→ {finding.mend}")
+        console.print(f"{finding.area}: {finding.text}")
+        if finding.remedy:
+            console.print(f"{'':9}→ {finding.remedy}")
     if project is None:
         console.print("Not inside a project: its package manager, its remotes and its platform were not looked at.")
-    count = sum(finding.level == "problem" for finding in findings)
+    count = problem_count(findings)
     console.print("This machine is able." if count == 0 else f"{count} problem{'s' if count > 1 else ''} to mend.")

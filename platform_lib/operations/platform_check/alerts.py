@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import yaml
 
+from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.infra.monitoring.alert_routing import CHECK_ALERT
-from platform_lib.operations.platform_check.finding import Finding, note, ok, problem
 
 _SENT_WITHIN_S = 60.0
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from platform_lib.errors import NotFound, ServiceError
+from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.infra.base.naming import PLATFORM, PLATFORM_NAMESPACES, TEAM_PREFIX, is_platform_namespace
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.operations.kubectl import Kubectl
-from platform_lib.operations.platform_check.finding import Finding, note, ok, problem
 
 _OLDEST = (1, 30)
 """Kubernetes with ValidatingAdmissionPolicy and a pause before a pod ends."""

@@ -2,15 +2,15 @@
 
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
+from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.names import SharedOutputs
-from platform_lib.operations.platform_check.finding import Finding, note, ok, problem
 
 _TIMEOUT_S = 10.0
 _DAYS_LEFT = 14
@@ -165,8 +165,3 @@ def _models(client: httpx.Client, url: str) -> Finding:
             "A route leads where it should not: `kubectl get ingressroute -A`.",
         )
     return ok("login", "models: paths that belong to no model are closed.")
-
-
-def problems(findings: Iterable[Finding]) -> int:
-    """How many are wrong."""
-    return sum(finding.level == "problem" for finding in findings)

@@ -6,12 +6,12 @@ from pathlib import Path
 import httpx
 
 from platform_lib.errors import PlatformError, ServiceError
+from platform_lib.findings import Finding, ok, problem
 from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, TEAM_PREFIX
 from platform_lib.operations.kubectl import Kubectl, Target, forwarded
 from platform_lib.operations.platform_check.alerts import look_at_alertmanager, look_at_prometheus
 from platform_lib.operations.platform_check.cluster import look_inside
 from platform_lib.operations.platform_check.edge import look_from_outside
-from platform_lib.operations.platform_check.finding import Finding, ok, problem
 from platform_lib.operations.tunnel import find_outputs
 
 _STACK = "kube-prometheus-stack"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from platform_lib.data.imports.staging import staging_folder
-from platform_lib.local_platform.machine import Finding
+from platform_lib.findings import Finding
 from platform_lib.project_checks.lock_file import check_lock
 from platform_lib.project_checks.project import (
     check_configuration,
@@ -40,7 +40,7 @@ def only(findings: object) -> Finding:
 @pytest.mark.usefixtures("managers_on_path")
 def test_a_generated_project_has_nothing_wrong_but_the_lock_that_stands_for_one(project: Project) -> None:
     found = json.loads(run_mlp(project, "check", "--json", expect=1).stdout)
-    assert [(entry["name"], entry["level"]) for entry in found] == [
+    assert [(entry["area"], entry["level"]) for entry in found] == [
         ("template", "note"),
         ("lock", "problem"),
         ("git", "ok"),
@@ -148,7 +148,7 @@ def test_a_lock_is_compared_with_pyproject(project: Project, manager: str) -> No
     (project.root / "pyproject.toml").write_text(LOCKABLE.replace("<3.15", "<3.14"), encoding="utf-8")
     finding = only(check_lock(project))
     assert (finding.level, finding.text) == ("problem", f"{manager}.lock does not fit pyproject.toml.")
-    assert finding.mend == "Run `make lock` and `make setup`, then commit the lock."
+    assert finding.remedy == "Run `make lock` and `make setup`, then commit the lock."
 
 
 @pytest.mark.usefixtures("managers_on_path")
@@ -198,13 +198,13 @@ def test_a_rejected_patch_is_a_problem(project: Project) -> None:
 
 def test_a_project_without_a_commit_is_a_problem(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
-    assert only(check_work_tree(Project(root=tmp_path, name="x", package="x"))).mend == "Run `make setup`."
+    assert only(check_work_tree(Project(root=tmp_path, name="x", package="x"))).remedy == "Run `make setup`."
 
 
 def test_an_interrupted_import_is_a_problem(project: Project) -> None:
     assert levels(check_leftovers(project)) == []
     staging_folder(project).mkdir(parents=True)
-    assert only(check_leftovers(project)).mend == "`mlp data check` finishes it."
+    assert only(check_leftovers(project)).remedy == "`mlp data check` finishes it."
 
 
 def test_a_table_that_breaks_its_contract_is_a_problem(project: Project) -> None:

@@ -17,7 +17,7 @@ def test_it_works_outside_a_project_and_says_what_it_skipped(tmp_path: Path) -> 
 
 def test_a_machine_that_runs_these_tests_is_able(project: Project) -> None:
     done = run_mlp(project, "doctor", "--no-network", "--json")
-    found = {finding["name"]: finding["level"] for finding in json.loads(done.stdout)}
+    found = {finding["area"]: finding["level"] for finding in json.loads(done.stdout)}
     assert {
         name: found[name] for name in ("Python", "git", "git identity", "uv", "extra training", "writing")
     } == dict.fromkeys(("Python", "git", "git identity", "uv", "extra training", "writing"), "ok")
@@ -26,7 +26,7 @@ def test_a_machine_that_runs_these_tests_is_able(project: Project) -> None:
 def test_a_configured_server_that_is_away_is_a_problem(project: Project) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = run_mlp(project, "doctor", "--json", env={"MLFLOW_TRACKING_URI": url, "HTTPS_PROXY": NOWHERE}, expect=1)
-    [finding] = [each for each in json.loads(done.stdout) if each["name"] == "MLFLOW_TRACKING_URI"]
+    [finding] = [each for each in json.loads(done.stdout) if each["area"] == "MLFLOW_TRACKING_URI"]
     assert finding["level"] == "problem"
     assert finding["text"].startswith(f"{url} does not answer")
 
