@@ -4,11 +4,11 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from platform_lib import git
 from platform_lib.data.contract import DataContract
 from platform_lib.errors import CheckFailed
 from platform_lib.names import VersionTag
@@ -184,14 +184,14 @@ def compare(one: Lineage, other: Lineage) -> dict[str, tuple[str, str]]:
 
 def head_commit(folder: Path) -> str | None:
     """The commit that is checked out; None without git, a repository or a commit."""
-    output = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    output = git.output(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     return output.strip() or None if output is not None else None
 
 
 def changed_files(root: Path) -> list[str]:
     """Files below `root` that make a training differ from the commit: changed ones, and untracked ones where code, conf and data lie."""
-    output = _git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", ".")
-    prefix = (_git(root, "rev-parse", "--show-prefix") or "").strip()
+    output = git.output(root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", ".")
+    prefix = (git.output(root, "rev-parse", "--show-prefix") or "").strip()
     found = []
     for entry in (output or "").split("\0"):
         state, path = entry[:2], entry[3:].removeprefix(prefix)
@@ -219,13 +219,3 @@ def installed_library() -> str:
 
 def _is_left_behind(path: str) -> bool:
     return any(path == name or path.startswith(f"{name}/") or f"/{name}/" in f"/{path}" for name in _LEFT_BEHIND)
-
-
-def _git(folder: Path, *args: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *args], cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace"
-        )
-    except FileNotFoundError:
-        return None
-    return done.stdout if done.returncode == 0 else None

@@ -4,13 +4,13 @@ import json
 import os
 import socket
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from platform_lib.errors import NotFound, UsageError
+from platform_lib.process_identity import still_runs
 
 LOCK_FILES = ("uv.lock", "pdm.lock")
 
@@ -147,8 +147,8 @@ def local_service_url(project: Project, service: str) -> str | None:
         record = platform["services"][service]
         url = record["url"]
         # The usual ports are those of every project: what listens there after a crash, or under a copy of the file, may be another one's.
-        if Path(platform["root"]) != project.root or not is_recorded_process(
-            record["pid"], record["create_time"], record["command"]
+        if Path(platform["root"]) != project.root or not still_runs(
+            record["pid"], record["create_time"], command=record["command"]
         ):
             return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -159,24 +159,3 @@ def local_service_url(project: Project, service: str) -> str | None:
             return str(url)
     except OSError:
         return None
-
-
-def is_recorded_process(pid: int, create_time: float, command: Sequence[str]) -> bool:
-    """Whether the process that was recorded still runs; a stranger that was given its number since is another one.
-
-    Args:
-        create_time: When it began, seconds since the epoch.
-        command: Its command line.
-    """
-    try:
-        import psutil
-    except ImportError:  # an environment that only serves has no platform of its own
-        return True
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        # The clock of a virtual machine jumps after a sleep, and start times with it: then the command line decides.
-        return bool(abs(process.create_time() - create_time) < 0.02 or process.cmdline()[1:] == list(command[1:]))
-    except psutil.Error:
-        return False

@@ -13,7 +13,7 @@ import psutil
 
 from platform_lib.errors import ServiceError
 from platform_lib.local_platform.state import Record
-from platform_lib.settings import is_recorded_process
+from platform_lib.process_identity import still_runs
 
 MARKER = "MLP_PLATFORM_OF"
 """Environment variable that every process of a platform inherits: the project's folder. What is left over is found by it."""
@@ -50,7 +50,7 @@ def create_time(pid: int) -> float:
 
 def find(record: Record) -> psutil.Process | None:
     """The process of a record, None when it ended; a stranger that was given the same number since is not taken for it."""
-    if not is_recorded_process(record.pid, record.create_time, record.command):
+    if not still_runs(record.pid, record.create_time, command=record.command):
         return None
     try:
         return psutil.Process(record.pid)

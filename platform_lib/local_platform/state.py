@@ -1,6 +1,5 @@
 """The file `.mlp/platform.json`: which processes are ours. `processes` says whether they live; `settings` reads addresses from it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from platform_lib.errors import ServiceError, UsageError
+from platform_lib.files import write_atomically
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +61,8 @@ class PlatformState:
             if not services:
                 self.file.unlink(missing_ok=True)
                 return
-            new = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-            new.write_bytes(
-                msgspec.json.format(msgspec.json.encode(_File(root=str(self.root), services=services)), indent=2)
-            )
-            new.replace(self.file)
+            encoded = msgspec.json.encode(_File(root=str(self.root), services=services))
+            write_atomically(self.file, msgspec.json.format(encoded, indent=2))
 
     @contextmanager
     def writable(self) -> Iterator[None]:

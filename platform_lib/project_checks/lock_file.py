@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from platform_lib import git
 from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.settings import LOCK_FILES, Project
 
@@ -40,7 +41,7 @@ def check_lock(project: Project) -> Iterable[Finding]:
             )
         ]
     lock = present[0]
-    if not _is_tracked(project.root, lock):
+    if not git.succeeds(project.root, "ls-files", "--error-unmatch", lock):
         return [problem("lock", f"{lock} is not in git.", f"Run `git add {lock}` and commit.")]
     return [_uv(project.root) if lock == "uv.lock" else _pdm(project.root)]
 
@@ -100,18 +101,6 @@ def _run(root: Path, command: list[str]) -> "subprocess.CompletedProcess[str] | 
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-
-
-def _is_tracked(root: Path, name: str) -> bool:
-    try:
-        return (
-            subprocess.run(
-                ["git", "ls-files", "--error-unmatch", name], cwd=root, capture_output=True, check=False
-            ).returncode
-            == 0
-        )
-    except OSError:
-        return False
 
 
 def _stale(lock: str) -> Finding:

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from platform_lib.data.files.batches import Batch, BatchFile, open_batches
 from platform_lib.data.files.reading import CSV_SUFFIXES, PARQUET_SUFFIXES
 from platform_lib.data.frame import EXPECTED, convert, feature_frame
 from platform_lib.errors import UsageError
+from platform_lib.files import atomic_replacement
 from platform_lib.model.artifact import LoadedModel, Predictions, category_text
 from platform_lib.names import PREDICTION_COLUMN, PROBABILITY_PREFIX
 from platform_lib.serving.predictor import predict_table
@@ -157,35 +157,25 @@ class _Writer(Protocol):
 def _writer(out: Path, source: BatchFile) -> Iterator[_Writer]:
     """A writer to a temporary name beside `out`, which takes its place once all is written."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", suffix=out.suffix, dir=out.parent)
-        os.close(handle)
-        draft = Path(name)
-        writer: _Writer = (
-            _ParquetOut(draft) if out.suffix.lower() in PARQUET_SUFFIXES else _CsvOut(draft, _separator(out, source))
-        )
-        try:
-            yield writer
-            writer.close()
-            _take_mode(draft, out)
-            draft.replace(out)
-        finally:
-            with suppress(Exception):
+        with atomic_replacement(out) as draft:
+            writer: _Writer = (
+                _ParquetOut(draft)
+                if out.suffix.lower() in PARQUET_SUFFIXES
+                else _CsvOut(draft, _separator(out, source))
+            )
+            try:
+                yield writer
                 writer.close()
-            draft.unlink(missing_ok=True)
+            except BaseException:
+                with suppress(Exception):
+                    writer.close()
+                raise
     except OSError as err:
         raise UsageError(f"{out} cannot be written: {err.strerror or err}.") from err
 
 
 def _separator(out: Path, source: BatchFile) -> str:
     return "\t" if out.suffix.lower() == ".tsv" else source.separator if source.separator in (";", "|") else ","
-
-
-def _take_mode(draft: Path, out: Path) -> None:
-    """A temporary file is private; a new file of the user's is what the umask says."""
-    if os.name == "posix":
-        mask = os.umask(0)
-        os.umask(mask)
-        draft.chmod(out.stat().st_mode & 0o777 if out.exists() else 0o666 & ~mask)
 
 
 class _CsvOut:

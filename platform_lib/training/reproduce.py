@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platform_lib import lineage
+from platform_lib import git, lineage
 from platform_lib.data.contract import DataContract, read_contract
-from platform_lib.errors import CheckFailed, NotFound, PlatformError, ServiceError, UsageError
+from platform_lib.errors import CheckFailed, NotFound, PlatformError, UsageError
 from platform_lib.lineage import Lineage
 from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import VersionRecord
@@ -142,20 +142,14 @@ def _environment_differences(project: Project, origin: Lineage) -> list[str]:
 
 def _clone(project: Project, commit: str, scratch: Path) -> Project:
     """The project as the commit has it, in a folder of its own that shares the repository's objects."""
-    if _git(project.root, "cat-file", "-e", f"{commit}^{{commit}}").returncode != 0:
+    if not git.succeeds(project.root, "cat-file", "-e", f"{commit}^{{commit}}"):
         raise NotFound(
             f"{project.root} does not have the recorded commit {commit[:12]}: `git fetch` it from where the version was trained."
         )
-    top = Path(_git(project.root, "rev-parse", "--show-toplevel").stdout.strip())
+    top = Path(git.require(project.root, "rev-parse", "--show-toplevel").strip())
     folder = scratch / "repository"
-    steps = {
-        "clone": ("clone", "--quiet", "--shared", "--no-checkout", str(top), str(folder)),
-        "checkout": ("-C", str(folder), "checkout", "--quiet", "--detach", commit),
-    }
-    for name, arguments in steps.items():
-        done = _git(scratch, *arguments)
-        if done.returncode != 0:
-            raise ServiceError(f"git {name} of {commit[:12]} failed: {' '.join(done.stderr.split()):.300}")
+    git.require(scratch, "clone", "--quiet", "--shared", "--no-checkout", str(top), str(folder))
+    git.require(folder, "checkout", "--quiet", "--detach", commit)
     inside = folder / project.root.resolve().relative_to(top.resolve())
     if not (inside / "pyproject.toml").is_file():
         raise NotFound(
@@ -244,12 +238,6 @@ def _retrain(clone: Project, config: Path, scratch: Path) -> dict[str, float]:
         )
     values: dict[str, float] = json.loads(answer.read_text(encoding="utf-8"))
     return values
-
-
-def _git(folder: Path, *args: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["git", *args], cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace"
-    )
 
 
 def as_dict(result: Reproduction) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import psutil
 from platform_lib.errors import PlatformError, ServiceError
 from platform_lib.lineage import DIRTY_FILES_TAG
 from platform_lib.names import ArtifactFile, VersionTag
+from platform_lib.process_identity import still_runs
 from platform_lib.registry.client import as_current_store, mlflow_errors
 from platform_lib.registry.store import ARTIFACTS
 
@@ -163,11 +164,10 @@ def close_abandoned_runs(registry: "Registry", name: str) -> int:
 
 def _is_alive(tags: dict[str, str]) -> bool:
     try:
-        process = psutil.Process(int(tags.get(PROCESS_TAG, "")))
-        # A process id is given anew after a while; its start tells the two apart.
-        return bool(abs(process.create_time() - float(tags.get(STARTED_TAG, "nan"))) < 2.0)
-    except (ValueError, psutil.Error):
+        pid, started = int(tags.get(PROCESS_TAG, "")), float(tags.get(STARTED_TAG, "nan"))
+    except ValueError:
         return False
+    return still_runs(pid, started, tolerance_s=2.0)
 
 
 def _run_tags(plan: "Plan") -> dict[str, str]:

@@ -18,6 +18,8 @@ from platform_lib.data import dvc
 from platform_lib.data.contract import DataContract, dump_contract
 from platform_lib.data.dataset import contract_path
 from platform_lib.errors import UsageError
+from platform_lib.files import make_durable, move_into_place, write_atomically
+from platform_lib.process_identity import still_runs
 from platform_lib.settings import Project
 
 JOURNAL = "journal.json"
@@ -71,14 +73,11 @@ def write_import(project: Project, contract: DataContract, table: pa.Table) -> N
             HEADER.format(path=contract.path) + dump_contract(contract), encoding="utf-8", newline="\n"
         )
         for name in (_TABLE, _CONTRACT):
-            _sync(staging / name)
-        draft = staging / f"{JOURNAL}.draft"
-        draft.write_text(json.dumps({"name": contract.name, "path": contract.path}), encoding="utf-8")
-        _sync(draft)
+            make_durable(staging / name)
+        write_atomically(staging / JOURNAL, json.dumps({"name": contract.name, "path": contract.path}))
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    draft.replace(staging / JOURNAL)
     _finish(project)
 
 
@@ -156,13 +155,12 @@ def _select(project: Project, name: str, staging: Path) -> None:
     lines[number] = f"{match['before']}{name}{match['after']}{ending}"
     draft = staging / "train.yaml"
     draft.write_bytes("".join(lines).encode("utf-8"))
-    _sync(draft)
     _move(draft, project.conf_dir / "train.yaml")
 
 
 def _move(source: Path, target: Path) -> None:
     try:
-        source.replace(target)
+        move_into_place(source, target)
     except PermissionError as err:
         raise UsageError(
             f"{target} cannot be replaced: it is read-only or open in another program. Close it; `mlp data check` then finishes the import."
@@ -186,10 +184,10 @@ def _living_owner(staging: Path) -> int | None:
     """The process that prepares the staging folder, None if it is dead or this one."""
     try:
         owner: dict[str, Any] = json.loads((staging / _OWNER).read_text(encoding="utf-8"))
-        alive = psutil.Process(owner["pid"]).create_time() == owner["started"]
-    except (OSError, ValueError, KeyError, psutil.Error):
+        pid, started = int(owner["pid"]), float(owner["started"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return int(owner["pid"]) if alive and owner["pid"] != os.getpid() else None
+    return pid if pid != os.getpid() and still_runs(pid, started) else None
 
 
 def _journal(project: Project) -> dict[str, str] | None:
@@ -197,11 +195,6 @@ def _journal(project: Project) -> dict[str, str] | None:
         return dict(json.loads((staging_folder(project) / JOURNAL).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _is_ours(path: Path) -> bool:

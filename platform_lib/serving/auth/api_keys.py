@@ -3,10 +3,8 @@
 import base64
 import hashlib
 import hmac
-import os
 import re
 import secrets
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ import msgspec
 import yaml
 
 from platform_lib.errors import NotFound, UsageError
+from platform_lib.files import write_atomically
 
 Scope = Literal["predict", "labels", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -116,15 +115,7 @@ def key_hash(key: str) -> str:
 def _write(path: Path, entries: list[KeyEntry]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = _HEADER + yaml.safe_dump({"keys": [msgspec.to_builtins(entry) for entry in entries]}, sort_keys=False)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, text, mode=0o644)
 
 
 class KeyRing:

@@ -6,7 +6,6 @@ what it stands for. A crash before is nothing, one in between is tidied by the n
 
 import hashlib
 import json
-import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from platform_lib.errors import ServiceError
+from platform_lib.files import make_durable
 from platform_lib.serving.request_log.files import ATTEMPTS, MERGED, REPLACES, LogFolder, replaced_files, replaced_names
 
 
@@ -61,7 +61,10 @@ def _merge(folder: LogFolder, day: str, files: list[str]) -> None:
     # Named by what it stands for: two who merge the same at once write the same file.
     target = f"{MERGED}{hashlib.sha256(' '.join(sorted(names)).encode()).hexdigest()[:32]}.parquet"
     table = folder.read_files(members).sort_by("time")
-    _make_durable(folder, folder.put(table.replace_schema_metadata({REPLACES: json.dumps(sorted(names))}), day, target))
+    merged = folder.put(table.replace_schema_metadata({REPLACES: json.dumps(sorted(names))}), day, target)
+    if isinstance(folder.filesystem, fs.LocalFileSystem):
+        # It may still be in the system's memory when those that it stands for are deleted on the disk.
+        make_durable(Path(merged))
     _delete(folder, set(members))
 
 
@@ -71,15 +74,3 @@ def _delete(folder: LogFolder, files: set[str]) -> None:
             folder.filesystem.delete_file(file)
         except FileNotFoundError:
             continue  # another merge was faster
-
-
-def _make_durable(folder: LogFolder, path: str) -> None:
-    """A local file may still be in the system's memory when those that it stands for are deleted on the disk."""
-    if not isinstance(folder.filesystem, fs.LocalFileSystem) or os.name != "posix":
-        return
-    for place in (Path(path), Path(path).parent):
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from platform_lib.files import write_atomically
 from platform_lib.model.profile import Bins, Profile, bin_of
 
 PREDICTION = "prediction"
@@ -47,10 +48,10 @@ class BinCounter:
             labels += [(name, label, share) for label, share in zip(bins.labels, bins.shares, strict=True)]
         _keep_latest(folder, version)
         stem = f"bins-{_file_part(version)}"
-        _write_whole(folder / f"{stem}.json", json.dumps({"version": version, "labels": labels}))
+        write_atomically(folder / f"{stem}.json", json.dumps({"version": version, "labels": labels}))
         path = folder / f"{stem}-{os.getpid()}.counts"
         if not path.is_file():
-            _write_whole(path, b"\0" * 8 * len(labels))
+            write_atomically(path, b"\0" * 8 * len(labels))
         self._counts = np.asarray(np.memmap(path, dtype=np.int64, mode="r+", shape=(len(labels),)))
         self._numbers = _NumberBins(
             {name: (bins, start) for (name, start), bins in self._listed() if bins.kind == "number"}
@@ -152,9 +153,3 @@ def _keep_latest(folder: Path, version: str) -> None:
 
 def _file_part(version: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", version)
-
-
-def _write_whole(path: Path, content: str | bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    part.replace(path)

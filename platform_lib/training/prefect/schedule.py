@@ -1,13 +1,12 @@
 """When a project trains by itself: the file that says so, and a training at once. `runner` reads the file and serves the deployment."""
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from platform_lib.errors import NotFound, ServiceError, UsageError
+from platform_lib.files import write_atomically
 from platform_lib.settings import Project
 
 DEPLOYMENT = "train"
@@ -43,10 +42,8 @@ def set_schedule(project: Project, cron: str, timezone: str = "UTC", overrides: 
     schedule = checked(Schedule(cron=" ".join(cron.split()), timezone=timezone, overrides=tuple(overrides)))
     file = schedule_path(project)
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".schedule-", dir=file.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as opened:
-        json.dump({"cron": schedule.cron, "timezone": schedule.timezone, "overrides": list(schedule.overrides)}, opened)
-    Path(name).replace(file)
+    values = {"cron": schedule.cron, "timezone": schedule.timezone, "overrides": list(schedule.overrides)}
+    write_atomically(file, json.dumps(values))
     return schedule
 
 

@@ -64,7 +64,7 @@ def test_without_git_it_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
-    with pytest.raises(UsageError, match="there is no git on this machine"):
+    with pytest.raises(UsageError, match="git is not installed"):
         first_commit(folder)
 
 
