@@ -21,7 +21,7 @@ from platform_lib.infra.team.team import Team
 from platform_lib.names import OUTPUTS_CONFIG_MAP
 
 config = load_config()
-mirrors, size, storage = config.mirrors, config.size, config.storage_class
+mirrors, placement = config.mirrors, config.placement
 outputs = shared_outputs(config)
 cluster = Cluster("cluster", ClusterArgs(kubeconfig=config.kubeconfig or None, context=config.context))
 on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
@@ -32,14 +32,11 @@ after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(d
 
 ingress = make_edge(config, ingress_space, on_cluster)
 RouteAdmission("team-routes", RouteAdmissionArgs(models_host=outputs.models_host), after_spaces)
-days, links = config.metrics_retention_days, outputs.grafana_url
 watching = ObservabilityArgs(
-    grafana_url=links,
+    grafana_url=outputs.grafana_url,
     alerts=config.alerts or "",
-    size=size,
-    retention_days=days,
-    storage_class=storage,
-    mirrors=mirrors,
+    retention_days=config.metrics_retention_days,
+    placement=placement,
 )
 observability = Observability("observability", watching, after_spaces)
 if config.request_rate_scaling:

@@ -10,6 +10,7 @@ import pulumi
 from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import TEAM, UI_HOSTS, host, prefect_api_url, prefect_host
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import Rule, SettingError
 from platform_lib.infra.base.sizing import SIZE, Size
 from platform_lib.infra.base.stack_settings import Setting, read_settings
@@ -188,6 +189,11 @@ class StackConfig:
     def mirrors(self) -> Mirrors:
         """Where charts, images and the outside world are."""
         return Mirrors(**{field.name: getattr(self, field.name) for field in fields(Mirrors)})
+
+    @property
+    def placement(self) -> Placement:
+        """Size, mirrors and storage class of every component."""
+        return Placement(size=self.size, mirrors=self.mirrors, storage_class=self.storage_class)
 
     @property
     def quota(self) -> Quota:

@@ -33,15 +33,13 @@ def services(teams: Sequence[str]) -> dict[str, tuple[str, str, int]]:
 
 def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions) -> Ingress:
     """Traefik, and the certificate for every host."""
-    size, mirrors = config.size, config.mirrors
     tls = EdgeCertificatesArgs(
         namespace=space,
         domain=config.domain,
         issuer=config.certificate_issuer,
         acme_email=config.acme_email,
         acme_server=config.acme_server,
-        size=size,
-        mirrors=mirrors,
+        placement=config.placement,
         teams=config.teams,
     )
     EdgeCertificates("edge-tls", tls, opts)
@@ -49,8 +47,7 @@ def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.Resou
         namespace=space,
         service_type=config.service_type,
         trusted_proxies=config.trusted_proxies,
-        size=size,
-        mirrors=mirrors,
+        placement=config.placement,
     )
     return Ingress("edge", edge, opts)
 
@@ -85,8 +82,7 @@ def open_user_interfaces(
             client_secret=config.oidc_client_secret,
             groups_claim=config.oidc_groups_claim,
             email_domains=config.email_domains,
-            size=config.size,
-            mirrors=config.mirrors,
+            placement=config.placement,
             depends_on=after,
         )
         Login("login", login, opts)

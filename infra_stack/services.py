@@ -1,7 +1,6 @@
 """The services that hold the teams' work: Postgres, the bucket, MLflow, and a Prefect for each team besides the stack's own."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pulumi
 
@@ -37,7 +36,6 @@ def make_services(
     """
     mlflow_space, prefect_space = spaces[naming.MLFLOW_NAMESPACE], spaces[naming.PREFECT_NAMESPACE]
     own = {naming.prefect_host(team): spaces[naming.prefect_namespace(team)] for team in teams}
-    common: dict[str, Any] = {"size": config.size, "mirrors": config.mirrors}
     database = Database(
         "database",
         DatabaseArgs(
@@ -45,8 +43,8 @@ def make_services(
             namespace=spaces[naming.DATABASE_NAMESPACE],
             secret_namespaces={"mlflow": mlflow_space, "prefect": prefect_space, **own},
             extra_databases=list(own),
-            storage_class=config.storage_class,
-            **common,
+            port=config.database_port,
+            placement=config.placement,
         ),
         after,
     )
@@ -56,28 +54,20 @@ def make_services(
     )
     mlflow = MlflowServerArgs(
         ui_host=naming.host("mlflow", config.domain),
-        database_secret=database.secrets["mlflow"],
-        database_port=config.database_port,
-        database_namespace=database.namespace,
+        database=database.access("mlflow"),
         team_password_hashes={name: [team.mlflow_password_sha256] for name, team in teams.items()},
         edge_password_hashes=[edge.password_sha256],
         group_teams=config.group_teams,
         admin_groups=config.admin_groups,
         client_namespaces=[team.namespace for team in teams.values()],
-        artifacts_uri=store.uri,
-        storage_class=config.storage_class,
-        s3_endpoint=config.s3_endpoint,
-        s3_region=config.s3_region,
-        s3_secret=store.secret_name,
-        **common,
+        artifacts=store.access(),
+        placement=config.placement,
     )
     MlflowServer("mlflow", mlflow, after)
     prefect_args = PrefectServerArgs(
         ui_host=naming.host("prefect", config.domain),
-        database_secret=database.secrets["prefect"],
-        database_port=config.database_port,
-        database_namespace=database.namespace,
-        **common,
+        database=database.access("prefect"),
+        placement=config.placement,
     )
     prefect = PrefectServer("prefect", prefect_args, after)
     logins = {"mlflow": (EDGE_USER, edge.password), "prefect": (PREFECT_USER, prefect.password)}
@@ -86,12 +76,10 @@ def make_services(
         own_args = PrefectServerArgs(
             ui_host=naming.host(host, config.domain),
             namespace=naming.prefect_namespace(name),
-            database_secret=database.secrets[host],
-            database_port=config.database_port,
-            database_namespace=database.namespace,
+            database=database.access(host),
             former_name="prefect",
             team_namespaces={name: team.namespace},
-            **common,
+            placement=config.placement,
         )
         logins[host] = (PREFECT_USER, PrefectServer(f"{host}-server", own_args, after).password)
     return logins

@@ -8,10 +8,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import NAME, labels
-from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import NETWORK, one_of
-from platform_lib.infra.base.sizing import Size, resources
+from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.edge.tls import CERTIFICATE_SECRET, tls_option_spec
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
@@ -28,7 +28,6 @@ class IngressArgs:
     """How requests come in."""
 
     namespace: pulumi.Input[str]
-    size: Size = "small"
     service_type: str = "LoadBalancer"
     """Or NodePort, where the cluster has no load balancers."""
     service_annotations: dict[str, str] = field(default_factory=dict)
@@ -37,7 +36,7 @@ class IngressArgs:
     """CIDRs of proxies before Traefik whose X-Forwarded-* are believed."""
     read_timeout_s: int = 60
     """For a whole request with its body."""
-    mirrors: Mirrors = field(default_factory=Mirrors)
+    placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
         SERVICE_TYPE.check("service_type", self.service_type)
@@ -58,7 +57,7 @@ class Ingress(pulumi.ComponentResource):
                 chart=CHARTS["traefik"],
                 namespace=args.namespace,
                 values=traefik_values(args),
-                mirrors=args.mirrors,
+                mirrors=args.placement.mirrors,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -102,7 +101,7 @@ def security_headers() -> dict[str, Any]:
 
 def traefik_values(args: IngressArgs) -> dict[str, Any]:
     """Values of Traefik's chart."""
-    size = resources("traefik", args.size)
+    size = resources("traefik", args.placement.size)
     forwarded = {"trustedIPs": list(args.trusted_proxies)}
     values: dict[str, Any] = {
         "deployment": {"replicas": size.replicas},
@@ -176,6 +175,6 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
     }
     if size.replicas > 1:
         values["podDisruptionBudget"] = {"enabled": True, "minAvailable": 1}
-    if args.mirrors.image_registry:
-        values["image"] = {"registry": args.mirrors.image_registry, "repository": "library/traefik"}
+    if args.placement.mirrors.image_registry:
+        values["image"] = {"registry": args.placement.mirrors.image_registry, "repository": "library/traefik"}
     return values

@@ -12,8 +12,9 @@ import pulumi_random as random
 from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import AUTH_NAMESPACE, INGRESS_NAMESPACE, LOGIN_HOST, MONITORING_NAMESPACE, host
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import HTTPS_URL, TEXT
-from platform_lib.infra.base.sizing import Size, resources
+from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import from_namespaces, policy_spec, to_dns, to_outside, with_labels
@@ -40,8 +41,7 @@ class LoginArgs:
     client_secret: pulumi.Input[str]
     groups_claim: str = "groups"
     email_domains: Sequence[str] = ("*",)
-    size: Size = "small"
-    mirrors: Mirrors = field(default_factory=Mirrors)
+    placement: Placement = field(default_factory=Placement)
     depends_on: Sequence[Any] = ()
     """What brings the definition of IngressRoute."""
 
@@ -75,7 +75,7 @@ class Login(pulumi.ComponentResource):
                 chart=CHARTS["oauth2-proxy"],
                 namespace=args.namespace,
                 values=proxy_values(args, secret.metadata["name"]),
-                mirrors=args.mirrors,
+                mirrors=args.placement.mirrors,
             ),
             child,
         )
@@ -86,7 +86,7 @@ class Login(pulumi.ComponentResource):
             spec=policy_spec(
                 with_labels({NAME: "oauth2-proxy"}),
                 ingress=[from_namespaces([INGRESS_NAMESPACE], 4180), from_namespaces([MONITORING_NAMESPACE], 44180)],
-                egress=[to_dns(), to_outside(443, *_proxy_port(args.mirrors))],
+                egress=[to_dns(), to_outside(443, *_proxy_port(args.placement.mirrors))],
             ),
             opts=child,
         )
@@ -113,11 +113,15 @@ class Login(pulumi.ComponentResource):
 
 def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, Any]:
     """Values of oauth2-proxy's chart: forward-auth only, nothing passes through it."""
-    size = resources("oauth2-proxy", args.size)
+    size = resources("oauth2-proxy", args.placement.size)
     return {
         "replicaCount": size.replicas,
         "resources": size.requirements,
-        **({"image": {"registry": args.mirrors.image_registry}} if args.mirrors.image_registry else {}),
+        **(
+            {"image": {"registry": args.placement.mirrors.image_registry}}
+            if args.placement.mirrors.image_registry
+            else {}
+        ),
         "config": {
             "existingSecret": secret_name,
             "cookieName": COOKIE_NAME,
@@ -142,9 +146,9 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
             "code-challenge-method": "S256",
             "skip-provider-button": "true",
         },
-        "extraEnv": args.mirrors.go_environment(),
-        "extraVolumes": args.mirrors.ca_volumes(),
-        "extraVolumeMounts": args.mirrors.ca_mounts(),
+        "extraEnv": args.placement.mirrors.go_environment(),
+        "extraVolumes": args.placement.mirrors.ca_volumes(),
+        "extraVolumeMounts": args.placement.mirrors.ca_mounts(),
         "sessionStorage": {"type": "cookie"},
         "serviceAccount": {"enabled": True, "name": "oauth2-proxy", "automountServiceAccountToken": False},
         "ingress": {"enabled": False},

@@ -8,10 +8,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import labels
-from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import CLUSTER_ISSUER, LOGIN_HOST, MODELS_HOST, UI_HOSTS, host, prefect_host
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import EMAIL, HTTPS_URL, one_of
-from platform_lib.infra.base.sizing import Size, resources
+from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 
@@ -37,8 +37,7 @@ class EdgeCertificatesArgs:
     issuer: Literal["self-signed", "acme"] = "self-signed"
     acme_email: str = ""
     acme_server: str = "https://acme-v02.api.letsencrypt.org/directory"
-    size: Size = "small"
-    mirrors: Mirrors = field(default_factory=Mirrors)
+    placement: Placement = field(default_factory=Placement)
     teams: Sequence[str] = ()
     """Each has the host of its own Prefect."""
 
@@ -63,7 +62,7 @@ class EdgeCertificates(pulumi.ComponentResource):
                 chart=CHARTS["cert-manager"],
                 namespace=args.namespace,
                 values=manager_values(args),
-                mirrors=args.mirrors,
+                mirrors=args.placement.mirrors,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -146,17 +145,17 @@ def tls_option_spec() -> dict[str, Any]:
 
 def manager_values(args: EdgeCertificatesArgs) -> dict[str, Any]:
     """Values of cert-manager's chart."""
-    size = resources("cert-manager", args.size)
+    size = resources("cert-manager", args.placement.size)
     part = {"replicaCount": size.replicas, "resources": size.requirements}
     return {
         **part,
-        **({"imageRegistry": args.mirrors.image_registry} if args.mirrors.image_registry else {}),
+        **({"imageRegistry": args.placement.mirrors.image_registry} if args.placement.mirrors.image_registry else {}),
         "crds": {"enabled": True, "keep": True},
         "clusterResourceNamespace": args.namespace,
         "global": {"leaderElection": {"namespace": args.namespace}},
-        "extraEnv": args.mirrors.go_environment(),
-        "volumes": args.mirrors.ca_volumes(),
-        "volumeMounts": args.mirrors.ca_mounts(),
+        "extraEnv": args.placement.mirrors.go_environment(),
+        "volumes": args.placement.mirrors.ca_volumes(),
+        "volumeMounts": args.placement.mirrors.ca_mounts(),
         "webhook": part,
         "cainjector": part,
         # A hook Job that asks until the webhook answers: Release waits for the Deployments already.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from platform_lib.infra.base.access import S3Access
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, CA_FOLDER
 from platform_lib.infra.base.sizing import Resources
@@ -76,17 +77,16 @@ def server_command(ui_host: str, namespace: str, artifacts_uri: str) -> list[str
 
 def server_environment(
     database_secret: Any,
+    artifacts: S3Access | None,
     *,
-    s3_endpoint: str,
-    s3_region: str,
-    s3_secret: str,
     proxy: dict[str, str],
     has_ca_bundle: bool = False,
 ) -> list[dict[str, Any]]:
     """Settings of the process. Secrets are named, never written.
 
     Args:
-        s3_secret: Secret with `access_key_id` and `secret_access_key`; empty where the pod's identity is enough.
+        database_secret: Name of the Secret with the key `uri`.
+        artifacts: Bucket for artifacts; None for a volume.
         proxy: HTTP_PROXY and its like, from the platform's mirrors.
         has_ca_bundle: Whether the bucket, or the proxy before it, may be signed by the platform's own authorities.
     """
@@ -102,16 +102,16 @@ def server_environment(
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # The job runner and its queues are eight processes and a gigabyte that nothing here uses.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_S3_ENDPOINT_URL": s3_endpoint,
-        "AWS_DEFAULT_REGION": s3_region,
+        "MLFLOW_S3_ENDPOINT_URL": artifacts.endpoint if artifacts else "",
+        "AWS_DEFAULT_REGION": artifacts.region if artifacts else "",
         **proxy,
         **trust,
     }
     secrets: dict[str, tuple[Any, str]] = {"MLFLOW_BACKEND_STORE_URI": (database_secret, "uri")}
-    if s3_secret:
+    if artifacts and artifacts.secret:
         secrets |= {
-            "AWS_ACCESS_KEY_ID": (s3_secret, "access_key_id"),
-            "AWS_SECRET_ACCESS_KEY": (s3_secret, "secret_access_key"),
+            "AWS_ACCESS_KEY_ID": (artifacts.secret, "access_key_id"),
+            "AWS_SECRET_ACCESS_KEY": (artifacts.secret, "secret_access_key"),
         }
     return service_pod.environment(values, secrets)
 

@@ -11,9 +11,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base import naming, versions
-from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.setting_rules import BUCKET_URI, HOST
-from platform_lib.infra.base.sizing import SIZE, Size, resources, storage_gib
+from platform_lib.infra.base.access import DatabaseAccess, S3Access
+from platform_lib.infra.base.placement import Placement
+from platform_lib.infra.base.setting_rules import HOST
+from platform_lib.infra.base.sizing import resources, storage_gib
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
@@ -36,13 +37,8 @@ class MlflowServerArgs:
     ui_host: str
     """Public host name of the pages, such as `mlflow.example.com`."""
     namespace: str = naming.MLFLOW_NAMESPACE
-    size: Size = "small"
-    mirrors: Mirrors = field(default_factory=Mirrors)
-    database_secret: pulumi.Input[str]
-    """Secret in this namespace whose key `uri` is `postgresql://user:password@host:port/name`."""
-    database_port: int = 5432
-    database_namespace: str = ""
-    """Namespace of a Postgres in the cluster; empty for one elsewhere."""
+    placement: Placement = field(default_factory=Placement)
+    database: DatabaseAccess
     team_password_hashes: Mapping[str, Sequence[pulumi.Input[str]]]
     """Team → hashes of its machines' password. The team's name is their user name."""
     edge_password_hashes: Sequence[pulumi.Input[str]]
@@ -54,14 +50,8 @@ class MlflowServerArgs:
     monitoring_namespace: str = naming.MONITORING_NAMESPACE
     client_namespaces: Sequence[pulumi.Input[str]] = ()
     """Namespaces whose pods may ask, with their team's credentials."""
-    artifacts_uri: str = ""
-    """`s3://bucket/prefix`; empty keeps artifacts on a volume, with one replica."""
-    storage_class: str = ""
-    """Empty is the cluster's default."""
-    s3_endpoint: str = ""
-    s3_region: str = ""
-    s3_secret: str = ""
-    """Secret in this namespace with `access_key_id` and `secret_access_key`."""
+    artifacts: S3Access | None = None
+    """Bucket for artifacts; None keeps them on a volume, with one replica."""
     has_service_monitor: bool = True
     """Whether the cluster knows ServiceMonitors."""
 
@@ -78,14 +68,11 @@ class MlflowServerArgs:
                 "edge_password_hashes is empty: without the login proxy's password nobody could open MLflow's pages."
             )
         HOST.check("ui_host", self.ui_host)
-        if self.artifacts_uri:
-            BUCKET_URI.check("artifacts_uri", self.artifacts_uri)
-        SIZE.check("size", self.size)
 
     @property
     def replicas(self) -> int:
         """A volume has one writer; with a bucket the size decides."""
-        return resources(pod.NAME, self.size).replicas if self.artifacts_uri else 1
+        return resources(pod.NAME, self.placement.size).replicas if self.artifacts else 1
 
 
 class MlflowServer(pulumi.ComponentResource):
@@ -104,24 +91,22 @@ class MlflowServer(pulumi.ComponentResource):
         account = k8s.core.v1.ServiceAccount(
             name, metadata=self._metadata(pod.NAME), automount_service_account_token=False, opts=child
         )
-        goes_outside = bool(args.artifacts_uri)
-        has_ca_bundle = goes_outside and bool(args.mirrors.ca_bundle)
+        goes_outside = args.artifacts is not None
+        has_ca_bundle = goes_outside and bool(args.placement.mirrors.ca_bundle)
         template = pod.pod_template(
-            image=versions.image(pod.NAME, args.mirrors),
-            command=pod.server_command(args.ui_host, args.namespace, args.artifacts_uri),
+            image=versions.image(pod.NAME, args.placement.mirrors),
+            command=pod.server_command(args.ui_host, args.namespace, args.artifacts.uri if args.artifacts else ""),
             env=pod.server_environment(
-                args.database_secret,
-                s3_endpoint=args.s3_endpoint,
-                s3_region=args.s3_region,
-                s3_secret=args.s3_secret,
-                proxy=args.mirrors.proxy_environment() if goes_outside else {},
+                args.database.secret,
+                args.artifacts,
+                proxy=args.placement.mirrors.proxy_environment() if goes_outside else {},
                 has_ca_bundle=has_ca_bundle,
             ),
             code_config_map=code.metadata.name,
             access_secret=access_secret.metadata.name,
-            artifact_claim=None if args.artifacts_uri else self._artifact_claim(name).metadata.name,
+            artifact_claim=None if args.artifacts else self._artifact_claim(name).metadata.name,
             service_account=account.metadata.name,
-            size=resources(pod.NAME, args.size),
+            size=resources(pod.NAME, args.placement.size),
             has_ca_bundle=has_ca_bundle,
         )
         # Two pods would both hold the volume; with a bucket the new one is ready before the old one goes.
@@ -129,7 +114,7 @@ class MlflowServer(pulumi.ComponentResource):
         spec = {
             "replicas": args.replicas,
             "selector": {"matchLabels": self._selector},
-            "strategy": rolling if args.artifacts_uri else {"type": "Recreate"},
+            "strategy": rolling if args.artifacts else {"type": "Recreate"},
             "template": template,
         }
         k8s.apps.v1.Deployment(name, metadata=self._metadata(pod.NAME), spec=spec, opts=child)
@@ -187,7 +172,7 @@ class MlflowServer(pulumi.ComponentResource):
         return metrics, access
 
     def _artifact_claim(self, name: str) -> k8s.core.v1.PersistentVolumeClaim:
-        spec = claim_spec(storage_gib("artifacts", self._args.size), self._args.storage_class)
+        spec = claim_spec(storage_gib("artifacts", self._args.placement.size), self._args.placement.storage_class)
         metadata = k8s.meta.v1.ObjectMetaArgs(
             name="mlflow-artifacts",
             namespace=self._args.namespace,
@@ -200,11 +185,11 @@ class MlflowServer(pulumi.ComponentResource):
 
     def _network(self, name: str, child: pulumi.ResourceOptions) -> None:
         args = self._args
-        egress = [to_dns(), to_database(args.database_port, args.database_namespace)]
-        if args.artifacts_uri:
+        egress = [to_dns(), to_database(args.database.port, args.database.namespace)]
+        if args.artifacts:
             outside = {
-                _port_of(args.s3_endpoint),
-                *([_port_of(args.mirrors.http_proxy)] if args.mirrors.http_proxy else []),
+                _port_of(args.artifacts.endpoint),
+                *([_port_of(args.placement.mirrors.http_proxy)] if args.placement.mirrors.http_proxy else []),
             }
             egress += [to_outside(port) for port in sorted(outside)]
         clients = [args.ingress_namespace, args.monitoring_namespace, *args.client_namespaces]

@@ -13,8 +13,9 @@ import pulumi_random as random
 from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, Mirrors
 from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, PLATFORM_NAMESPACES, TEAM_PREFECTS
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import COUNT, HTTPS_URL, at_least
-from platform_lib.infra.base.sizing import SIZE, Size, storage_gib
+from platform_lib.infra.base.sizing import storage_gib
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import (
@@ -47,18 +48,14 @@ class ObservabilityArgs:
     """Its address from outside, for links."""
     alerts: pulumi.Input[str] = ""
     """Slack's incoming webhook, smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D, or an https webhook; a secret. Empty: Grafana alone shows them."""
-    size: Size = "standard"
     retention_days: int = 15
     retention_gib: int | None = None
     """Of Prometheus' volume; None is what the size has."""
-    storage_class: str = ""
-    """Empty is the cluster's default."""
     scraped: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_SCRAPED))
     """Value of `app.kubernetes.io/name` → namespace and port of pods that are scraped besides those with a ServiceMonitor."""
-    mirrors: Mirrors = field(default_factory=Mirrors)
+    placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
-        SIZE.check("size", self.size)
         COUNT.check("retention_days", self.retention_days)
         if self.retention_gib is not None:
             at_least(2).check("retention_gib", self.retention_gib)
@@ -80,7 +77,7 @@ class Observability(pulumi.ComponentResource):
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Observability", name, None, opts)
         self._name, self._args = name, args
-        mirrors = args.mirrors
+        mirrors = args.placement.mirrors
 
         routing = k8s.core.v1.Secret(
             f"{name}-alerts",
@@ -110,11 +107,11 @@ class Observability(pulumi.ComponentResource):
                 chart=CHARTS[RELEASE],
                 namespace=MONITORING_NAMESPACE,
                 values=monitoring_values(
-                    size=args.size,
+                    size=args.placement.size,
                     grafana_url=args.grafana_url,
                     retention_days=args.retention_days,
-                    storage_gib=args.retention_gib or storage_gib("prometheus", args.size),
-                    storage_class=args.storage_class,
+                    storage_gib=args.retention_gib or storage_gib("prometheus", args.placement.size),
+                    storage_class=args.placement.storage_class,
                     alert_config_secret=routing.metadata.name,
                     admin_secret=admin.metadata.name,
                     ca_config_map=CA_CONFIG_MAP if mirrors.ca_bundle else None,

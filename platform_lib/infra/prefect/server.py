@@ -11,10 +11,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base import naming, versions
+from platform_lib.infra.base.access import DatabaseAccess
 from platform_lib.infra.base.labels import labels, selector
-from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import HOST
-from platform_lib.infra.base.sizing import SIZE, Size, resources
+from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
@@ -41,11 +42,7 @@ class PrefectServerArgs:
 
     ui_host: str
     """Public host name of the pages, such as `prefect.example.com`."""
-    database_secret: pulumi.Input[str]
-    """Secret in this namespace whose key `asyncpg_uri` is `postgresql+asyncpg://user:password@host:port/name`."""
-    database_port: int = 5432
-    database_namespace: str = ""
-    """Namespace of a Postgres in the cluster; empty for one elsewhere."""
+    database: DatabaseAccess
     team_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Team → its namespace. Each gets a work pool of the team's name, whose runs are Jobs in that namespace."""
     namespace: str = naming.PREFECT_NAMESPACE
@@ -54,8 +51,7 @@ class PrefectServerArgs:
     ingress_namespace: str = naming.INGRESS_NAMESPACE
     monitoring_namespace: str = naming.MONITORING_NAMESPACE
     mlflow_url: str = naming.MLFLOW_URL
-    size: Size = "small"
-    mirrors: Mirrors = field(default_factory=Mirrors)
+    placement: Placement = field(default_factory=Placement)
     has_service_monitor: bool = True
     """Whether the cluster knows ServiceMonitors."""
     auth_rotation: str = "1"
@@ -63,7 +59,6 @@ class PrefectServerArgs:
 
     def __post_init__(self) -> None:
         HOST.check("ui_host", self.ui_host)
-        SIZE.check("size", self.size)
         for team in self.team_namespaces:
             naming.TEAM.check("the team name", team)
 
@@ -80,7 +75,7 @@ class PrefectServer(pulumi.ComponentResource):
     def __init__(self, name: str, args: PrefectServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:PrefectServer", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
-        self._image = versions.image("prefect", args.mirrors)
+        self._image = versions.image("prefect", args.placement.mirrors)
         password = random_password(f"{name}-auth", self._child, rotation=args.auth_rotation)
         self.password = password.result
         auth = self._auth_secret(f"{name}-auth", args.namespace, password.result)
@@ -127,10 +122,10 @@ class PrefectServer(pulumi.ComponentResource):
         template = pods.server_template(
             image=self._image,
             ui_host=args.ui_host,
-            database_secret=args.database_secret,
+            database_secret=args.database.secret,
             service_account=account.metadata.name,
-            size=resources("prefect-server", args.size),
-            proxy=args.mirrors.proxy_environment(),
+            size=resources("prefect-server", args.placement.size),
+            proxy=args.placement.mirrors.proxy_environment(),
         )
         # One at a time: two would both run the scheduler, and events of one would not reach the other.
         spec = {
@@ -153,7 +148,7 @@ class PrefectServer(pulumi.ComponentResource):
         network = policy_spec(
             with_labels(pods.SERVER_SELECTOR),
             ingress=[from_namespaces(clients, Port.PREFECT)],
-            egress=[to_dns(), to_database(args.database_port, args.database_namespace)],
+            egress=[to_dns(), to_database(args.database.port, args.database.namespace)],
         )
         k8s.networking.v1.NetworkPolicy(name, metadata=metadata, spec=network, opts=child)
         return deployment, service
@@ -215,7 +210,7 @@ class PrefectServer(pulumi.ComponentResource):
             cluster=naming.PLATFORM,
             code_config_map=code.metadata.name,
             service_account=account.metadata.name,
-            size=resources("prefect-worker", args.size),
+            size=resources("prefect-worker", args.placement.size),
         )
         chosen = selector(worker, "worker")
         spec = {

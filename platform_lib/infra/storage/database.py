@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 import pulumi
 import pulumi_kubernetes as k8s
 
+from platform_lib.infra.base.access import DatabaseAccess
 from platform_lib.infra.base.labels import labels
-from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import DATABASE_NAMESPACE
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import Rule, is_url
-from platform_lib.infra.base.sizing import Size, resources, storage_gib
+from platform_lib.infra.base.sizing import resources, storage_gib
 from platform_lib.infra.base.versions import CHARTS, image, mirrored
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
@@ -40,14 +41,13 @@ class DatabaseArgs:
     urls: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """`postgresql://user:password@host:port/name` of each of `DATABASES`; empty makes a Postgres in the cluster."""
     namespace: pulumi.Input[str] = DATABASE_NAMESPACE
+    port: int = PORT
+    """Of the databases at `urls`."""
     secret_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Database → namespace of the service that connects; it gets a Secret there with the key `uri`."""
     extra_databases: Sequence[str] = ()
     """Databases besides `DATABASES`, with an owner of the same name that makes its own database at its first start."""
-    size: Size = "small"
-    storage_class: str = ""
-    """Empty is the cluster's default."""
-    mirrors: Mirrors = field(default_factory=Mirrors)
+    placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
         if self.urls and set(self.urls) != {*DATABASES, *self.extra_databases}:
@@ -77,6 +77,7 @@ class Database(pulumi.ComponentResource):
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Database", name, None, opts)
         self.ready = []
+        self._port = args.port if args.urls else PORT
         if args.urls:
             self.namespace = ""
             urls = {database: pulumi.Output.secret(url) for database, url in args.urls.items()}
@@ -98,6 +99,10 @@ class Database(pulumi.ComponentResource):
             self.secrets[database] = secret.metadata["name"]
         self.register_outputs({"secrets": self.secrets, "namespace": self.namespace})
 
+    def access(self, database: str) -> DatabaseAccess:
+        """How the service of a database reaches it."""
+        return DatabaseAccess(secret=self.secrets[database], port=self._port, namespace=self.namespace)
+
     def _in_cluster(self, name: str, args: DatabaseArgs) -> dict[str, pulumi.Output[str]]:
         operator = HelmService(
             f"{name}-operator",
@@ -105,10 +110,10 @@ class Database(pulumi.ComponentResource):
                 chart=CHARTS["cloudnative-pg"],
                 namespace=args.namespace,
                 values={
-                    "image": {"repository": mirrored(OPERATOR_IMAGE, args.mirrors)},
-                    "resources": resources("alertmanager", args.size).requirements,
+                    "image": {"repository": mirrored(OPERATOR_IMAGE, args.placement.mirrors)},
+                    "resources": resources("alertmanager", args.placement.size).requirements,
                 },
-                mirrors=args.mirrors,
+                mirrors=args.placement.mirrors,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -146,17 +151,17 @@ class Database(pulumi.ComponentResource):
 
 def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
     """Spec of CloudNativePG's Cluster: owners' passwords come from their Secrets, the superuser has none."""
-    size = resources("postgres", args.size)
-    storage: dict[str, Any] = {"size": f"{storage_gib('postgres', args.size)}Gi"}
-    if args.storage_class:
-        storage["storageClass"] = args.storage_class
+    size = resources("postgres", args.placement.size)
+    storage: dict[str, Any] = {"size": f"{storage_gib('postgres', args.placement.size)}Gi"}
+    if args.placement.storage_class:
+        storage["storageClass"] = args.placement.storage_class
     first, *others = DATABASES
     statements = [
         text for name in others for text in (f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}")
     ]
     return {
         "instances": size.replicas,
-        "imageName": image("postgres", args.mirrors),
+        "imageName": image("postgres", args.placement.mirrors),
         "bootstrap": {
             "initdb": {
                 "database": first,

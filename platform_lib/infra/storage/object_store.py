@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from platform_lib.infra.base.access import S3Access
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.setting_rules import BUCKET_URI, HTTP_URL, SettingError
 
@@ -59,4 +60,11 @@ class ObjectStore(pulumi.ComponentResource):
                 string_data={"access_key_id": args.access_key_id, "secret_access_key": args.secret_access_key},
                 opts=pulumi.ResourceOptions(parent=self),
             )
+        self._endpoint, self._region = args.endpoint, args.region
         self.register_outputs({"uri": self.uri, "secret_name": self.secret_name})
+
+    def access(self) -> S3Access | None:
+        """How a service with the Secret reaches the bucket; None for a volume."""
+        if not self.uri:
+            return None
+        return S3Access(uri=self.uri, endpoint=self._endpoint, region=self._region, secret=self.secret_name)

@@ -2,9 +2,11 @@
 
 import pytest
 
+from platform_lib.infra.base.access import S3Access
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import short, team_namespace
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import DOMAIN, SettingError
 from platform_lib.infra.base.sizing import RESOURCES, SIZES, STORAGE_GIB
 from platform_lib.infra.base.versions import CHARTS, IMAGES, image, mirrored
@@ -118,6 +120,10 @@ def test_every_part_has_every_size_and_limits_are_not_below_requests() -> None:
 
 
 def test_wrong_arguments_are_said_before_anything_is_made() -> None:
+    with pytest.raises(SettingError, match="size is 'huge': use small or standard"):
+        Placement(size="huge")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="uri is 'gs://bucket': give s3://bucket/prefix"):
+        S3Access(uri="gs://bucket")
     with pytest.raises(SettingError, match="gpus is -1: give 0 or more"):
         Quota(gpus=-1)
     with pytest.raises(ValueError, match="timeout_s is 5: images have to be pulled"):

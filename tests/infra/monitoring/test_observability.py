@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
 from tests.infra.charts import facts
@@ -22,7 +23,7 @@ GRAFANA = "https://grafana.ml.example.com"
 def graph(*, preview: bool = False, secret: bool = False, **args: Any) -> Graph:
     def declare() -> None:
         cluster = k8s.Provider("cluster", cluster_identifier="test")
-        given = {"grafana_url": GRAFANA, "alerts": SLACK, **args}
+        given = {"grafana_url": GRAFANA, "alerts": SLACK, "placement": Placement(size="standard"), **args}
         if secret:
             given["alerts"] = pulumi.Config("project").require_secret("alerts")
         Observability("observability", ObservabilityArgs(**given), opts=pulumi.ResourceOptions(provider=cluster))
@@ -100,10 +101,12 @@ def test_only_traefik_reaches_grafana_and_only_the_namespace_reaches_the_rest(ma
 
 
 def test_retention_and_storage_are_set_for_each_size() -> None:
-    small = release(graph(size="small", retention_days=7))["values"]["prometheus"]["prometheusSpec"]
+    small = release(graph(placement=Placement(size="small"), retention_days=7))["values"]["prometheus"][
+        "prometheusSpec"
+    ]
     assert (small["retention"], small["retentionSize"]) == ("7d", "8GiB")
     assert small["storageSpec"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"] == "10Gi"
-    large = release(graph(retention_gib=200, storage_class="fast"))["values"]
+    large = release(graph(retention_gib=200, placement=Placement(size="standard", storage_class="fast")))["values"]
     spec = large["prometheus"]["prometheusSpec"]
     assert spec["retentionSize"] == "160GiB"
     assert spec["storageSpec"]["volumeClaimTemplate"]["spec"]["storageClassName"] == "fast"
@@ -148,7 +151,7 @@ def test_mirrors_are_honoured() -> None:
         http_proxy="http://proxy:3128",
         ca_bundle="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
     )
-    made = graph(mirrors=mirrors)
+    made = graph(placement=Placement(mirrors=mirrors))
     assert release(made)["repositoryOpts"] == {"repo": "https://charts.example.com"}
     assert release(made)["values"]["global"] == {"imageRegistry": "registry.example.com/mirror"}
     assert "proxy_url: http://proxy:3128" in secret_named(made, "-alerts").inputs["stringData"]["alertmanager.yaml"]
@@ -178,7 +181,7 @@ def test_every_value_is_one_that_the_chart_has() -> None:
         (facts() / "defaults" / "kube-prometheus-stack_88.5.3.defaults.json").read_text(encoding="utf-8")
     )
     grafana = json.loads((facts() / "defaults" / "grafana_12.11.1.defaults.json").read_text(encoding="utf-8"))
-    values = release(graph(mirrors=Mirrors(image_registry="mirror.example.com")))["values"]
+    values = release(graph(placement=Placement(mirrors=Mirrors(image_registry="mirror.example.com"))))["values"]
     known = {
         "alertmanager.alertmanagerSpec.configSecret",  # a comment of the chart's values
         # Of a subchart that is not part of the facts.
@@ -216,12 +219,11 @@ def unknown(values: dict[str, Any], defaults: dict[str, Any], path: str = "") ->
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"size": "huge"}, "size is 'huge': use small or standard"),
         ({"retention_days": 0}, "retention_days is 0: give 1 or more"),
         ({"retention_gib": 1}, "retention_gib is 1: give 2 or more"),
         ({"grafana_url": "grafana"}, "grafana_url is 'grafana': give an https:// address"),
     ],
-    ids=["size", "days", "gib", "url"],
+    ids=["days", "gib", "url"],
 )
 def test_what_cannot_be_is_said_before_any_resource_exists(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):

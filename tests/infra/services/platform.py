@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pulumi
 
+from platform_lib.infra.base.access import DatabaseAccess
 from platform_lib.infra.mlflow.server import MlflowServer, MlflowServerArgs
 from platform_lib.infra.prefect.server import PrefectServer, PrefectServerArgs
 from tests.infra.harness.graph import Call, Fake, Graph, run_program
@@ -28,7 +29,7 @@ def sha256(text: str) -> str:
 def mlflow_args(**changed: Any) -> MlflowServerArgs:
     values: dict[str, Any] = {
         "ui_host": UI_HOST,
-        "database_secret": "mlflow-database",
+        "database": DatabaseAccess(secret="mlflow-database"),
         "team_password_hashes": {team: [sha256(password)] for team, password in PASSWORDS.items()},
         "edge_password_hashes": [sha256(EDGE_PASSWORD)],
         "group_teams": {"people-of-alpha": "alpha", "people-of-beta": "beta"},
@@ -98,8 +99,7 @@ def prefect_graph(*, preview: bool = False, **changed: Any) -> Graph:
     """The resource graph of a program that makes one Prefect with two teams."""
     values: dict[str, Any] = {
         "ui_host": "prefect.example.com",
-        "database_secret": "prefect-database",
-        "database_namespace": "mlp-database",
+        "database": DatabaseAccess(secret="prefect-database", namespace="mlp-database"),
         "team_namespaces": {"alpha": "team-alpha", "beta": "team-beta"},
     }
     return graph_of(lambda: PrefectServer("prefect", PrefectServerArgs(**values | changed)), preview=preview)

@@ -13,6 +13,7 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 from moto.server import ThreadedMotoServer
 
+from platform_lib.infra.base.access import S3Access
 from tests.conftest import REPOSITORY
 from tests.infra.services.containers import Pod, place
 from tests.infra.services.platform import Mlflow, mlflow_graph
@@ -125,7 +126,7 @@ def test_a_restored_platform_answers_as_before(
         run(block["copy"], tmp_path, {**KEYS, "AWS_ENDPOINT_URL": bucket_store, "SOURCE": source, "TARGET": target})
 
     graph = mlflow_graph(
-        artifacts_uri="s3://restored/mlflow", s3_endpoint=bucket_store, s3_region="eu-west-1", s3_secret="object-store"
+        artifacts=S3Access(uri="s3://restored/mlflow", endpoint=bucket_store, region="eu-west-1", secret="object-store")
     )
     secrets = {
         ("mlflow-database", "uri"): postgres.address("mlflow-restored"),

@@ -13,7 +13,9 @@ from typing import Any
 import certifi
 import pytest
 
+from platform_lib.infra.base.access import S3Access
 from platform_lib.infra.base.mirrors import Mirrors
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import SettingError
 from tests.conftest import REPOSITORY
 from tests.infra.harness.graph import Graph
@@ -92,10 +94,8 @@ def test_artifacts_on_a_volume_are_protected_and_have_one_writer(graph: Graph) -
 
 def test_artifacts_in_a_bucket_need_no_volume_and_keys_are_named_only() -> None:
     graph = mlflow_graph(
-        artifacts_uri="s3://models/mlflow",
-        s3_endpoint="https://s3.example.com:9443",
-        s3_secret="bucket",
-        size="standard",
+        artifacts=S3Access(uri="s3://models/mlflow", endpoint="https://s3.example.com:9443", secret="bucket"),
+        placement=Placement(size="standard"),
     )
     server = pod_of(graph)["containers"][0]
 
@@ -115,7 +115,7 @@ def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_as
         http_proxy="http://proxy.example.com:3128",
         ca_bundle=CA,
     )
-    graph = mlflow_graph(mirrors=mirrors, artifacts_uri="s3://bucket/mlflow")
+    graph = mlflow_graph(placement=Placement(mirrors=mirrors), artifacts=S3Access(uri="s3://bucket/mlflow"))
     pod = pod_of(graph)
     migrate, server = pod["initContainers"][0], pod["containers"][0]
 
@@ -127,7 +127,7 @@ def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_as
     egress = graph.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", "mlflow").inputs["spec"]["egress"]
     assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5432, 443, 3128}
 
-    beside = pod_of(mlflow_graph(mirrors=mirrors))["containers"][0]
+    beside = pod_of(mlflow_graph(placement=Placement(mirrors=mirrors)))["containers"][0]
     assert [
         entry["name"] for entry in beside["env"] if "PROXY" in entry["name"].upper() or "CA_BUNDLE" in entry["name"]
     ] == []
@@ -159,8 +159,6 @@ def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"size": "huge"}, "use small or standard"),
-        ({"artifacts_uri": "gs://bucket"}, "give s3://bucket/prefix"),
         ({"ui_host": "https://mlflow.example.com"}, "give a host name"),
         ({"team_password_hashes": {"Team A": []}}, "the team name is 'Team A'"),
         ({"team_password_hashes": {"metrics": []}, "group_teams": {}}, "the team name is 'metrics'"),

@@ -74,7 +74,6 @@ def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
     ("changed", "words"),
     [
         ({"ui_host": "https://x"}, "give a host name"),
-        ({"size": "huge"}, "use small or standard"),
         ({"team_namespaces": {"A b": "x"}}, "the team name is"),
     ],
 )
