@@ -57,6 +57,11 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Names of the columns a model may learn from, in the table's order: all but target, id and time."""
         return tuple(name for name in self.columns if name not in (self.target, self.id, self.time))
 
+    @property
+    def types(self) -> dict[str, ColumnType]:
+        """The type of each column, in the table's order."""
+        return {name: column.type for name, column in self.columns.items()}
+
     def features_of(self, *types: ColumnType) -> list[str]:
         """Feature names of the given types, in the table's order."""
         return [name for name in self.features if self.columns[name].type in types]

@@ -18,18 +18,20 @@ NOTHING_SELECTED = (
 )
 
 
-def read_table(path: Path) -> "pd.DataFrame":
-    """Read a CSV or Parquet file as it lies.
+def read_table(path: Path, contract: DataContract | None = None) -> "pd.DataFrame":
+    """Read a CSV or Parquet file without converting it to the contract's types; `frame.feature_frame` and `frame.typed_table` do that.
 
-    Values of CSV stay texts, missing where they are empty or a marker such as NA, so that no type is guessed: `frame.feature_frame` and
-    `frame.typed_table` turn them into what a contract says.
-
+    Args:
+        path: Of the file.
+        contract: Decides what a cell such as `1,5` is, where there is one; see `data.files.cleaning`.
+    Returns:
+        Shape (rows, columns of the file). Values of CSV are texts, missing where a cell is empty or a marker such as NA.
     Raises:
         UsageError: There is no such file, or it is not a table.
     """
     from platform_lib.data.files.reading import read_raw
 
-    table: pd.DataFrame = read_raw(path).table.to_pandas()
+    table: pd.DataFrame = read_raw(path, None if contract is None else contract.types).table.to_pandas()
     return table
 
 
@@ -44,7 +46,7 @@ def load_dataset(project: Project, contract: DataContract) -> "pd.DataFrame":
     """
     from platform_lib.data.quality import check_table
 
-    return check_table(read_table(dataset_path(project, contract)), contract)
+    return check_table(read_table(dataset_path(project, contract), contract), contract)
 
 
 def load_table(name: str | None = None, project: Project | None = None) -> "pd.DataFrame":

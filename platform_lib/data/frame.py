@@ -1,7 +1,10 @@
-"""The one frame a pipeline ever sees: a column's contract type decides its dtype, in training, batch and serving alike.
+"""The frame that a pipeline sees: a column's contract type decides its dtype, in training, batch prediction and serving alike.
 
-integer, number, boolean → float64 (true is 1.0; missing and infinite are NaN) · string → object (missing is NaN) · datetime → datetime64[us],
-UTC without a zone. Every value is converted on its own, so that a row in a batch becomes what it becomes alone. `quality` judges the values.
+- integer, number, boolean → float64 (true is 1.0; missing and infinite values are NaN)
+- string → object, without white space around a text (missing is NaN)
+- datetime → datetime64[us], UTC without a zone
+
+Each value is converted independently of the others, so a row gives the same values alone and in a batch. `quality` checks the values.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -129,7 +132,9 @@ def _series(values: Sequence[Any] | pd.Series) -> pd.Series:
 
 def _texts(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
     objects = _objects(series)
-    return _filled(objects, (value if type(value) is str else _text(value) for value in objects.tolist())), _NONE
+    return _filled(
+        objects, (value.strip() if type(value) is str else _text(value) for value in objects.tolist())
+    ), _NONE
 
 
 def _text(value: Any) -> Any:
@@ -138,7 +143,7 @@ def _text(value: Any) -> Any:
         return np.nan
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return str(value).strip()
 
 
 def _numbers(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:

@@ -88,7 +88,7 @@ def _edges(column: Column, usual: Any) -> list[Any]:
         "integer": [0, -1, 10**6, -(10**12), 7.0],
         "number": [0.0, -1, 3, 1e-300, 1e12, -1e12, LARGEST_NUMBER, -LARGEST_NUMBER],
         "boolean": [True, False],
-        "string": ["", "no such category", "nan", "None", "ünï ✓"],
+        "string": ["", "no such category", "nan", "None", "ünï ✓", f" {usual}\t"],
         "datetime": [
             "1970-01-01",
             "2024-02-29T23:59:59.999999",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from platform_lib.data.files.batches import Batch, BatchFile, open_batches
+from platform_lib.data.files.batches import BatchFile, TableBatch, open_batches
 from platform_lib.data.files.reading import CSV_SUFFIXES, PARQUET_SUFFIXES
 from platform_lib.data.frame import EXPECTED, convert, feature_frame
 from platform_lib.errors import UsageError
@@ -65,7 +65,7 @@ def predict_file(
         UsageError: The table does not fit the model's contract, or cannot be read or written; `out` is then as it was before.
     """
     check_output(out)
-    source = open_batches(file)
+    source = open_batches(file, model.contract.types)
     if out.exists() and out.samefile(file):
         raise UsageError(f"--out is {file} itself: choose another name, so that the table stays.")
     added: tuple[str, ...] = ()
@@ -78,8 +78,8 @@ def predict_file(
             if not added:
                 added = tuple(answers)
                 _refuse_taken(source, added)
-            writer.write(batch.as_it_lies, answers)
-            rows += batch.as_it_lies.num_rows
+            writer.write(batch.cells, answers)
+            rows += batch.cells.num_rows
             progress(rows, source.rows)
         if rows == 0:
             raise UsageError(f"{file} has a header but no rows to predict.")
@@ -111,7 +111,7 @@ def _refuse_taken(source: BatchFile, added: tuple[str, ...]) -> None:
         )
 
 
-def _answer(model: LoadedModel, batch: Batch, file: Path) -> Predictions:
+def _answer(model: LoadedModel, batch: TableBatch, file: Path) -> Predictions:
     table = batch.values.select(list(model.contract.features)).to_pandas()
     try:
         frame = feature_frame(table, model.contract)
@@ -133,7 +133,7 @@ def _answer(model: LoadedModel, batch: Batch, file: Path) -> Predictions:
     return predict_table(model, table)
 
 
-def _first_bad_value(model: LoadedModel, batch: Batch, table: pd.DataFrame, file: Path) -> UsageError:
+def _first_bad_value(model: LoadedModel, batch: TableBatch, table: pd.DataFrame, file: Path) -> UsageError:
     """The frame names a row of its part; people look for it in the file."""
     found: list[tuple[int, str]] = []
     for name in model.contract.features:

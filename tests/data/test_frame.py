@@ -145,6 +145,10 @@ def test_a_value_that_cannot_be_read_is_named(kind: ColumnType, values: list[Any
     assert str(caught.value) == sentence
 
 
+def test_white_space_around_a_text_is_no_part_of_it() -> None:
+    assert typed_values([" a", "a\t", "a b", " "], "a", Column(type="string")).tolist() == ["a", "a", "a b", ""]
+
+
 def test_the_typed_table_has_all_columns_and_the_index_of_the_table() -> None:
     table = pd.DataFrame(ROWS | {"y": list("abab"), "id": [1, 2, 3, 4], "other": 0}, index=[4, 5, 6, 7])
 

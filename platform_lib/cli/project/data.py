@@ -75,7 +75,7 @@ def check_command(name: str | None) -> None:
         from platform_lib.data.quality import violations
 
         contract = find_contract(project, name)
-        raw = read_table(dataset_path(project, contract))
+        raw = read_table(dataset_path(project, contract), contract)
         _, found = violations(raw, contract)
     table = Table(
         "column",

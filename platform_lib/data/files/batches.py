@@ -1,20 +1,19 @@
-"""Read a CSV or Parquet file in parts of bounded size, with the same eyes as `reading`: the cells as they lie, and cleaned of markers."""
+"""Read a CSV or Parquet file in parts of bounded size: the cells as in the file, and their values. `reading` reads whole files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from platform_lib.data.files.cleaning import clean_csv_column, clean_parquet_column
 from platform_lib.data.files.reading import (
-    MISSING_MARKERS,
     PARQUET_SUFFIXES,
     checked_names,
     checked_suffix,
     csv_error,
     csv_header,
-    plain_column,
+    data_columns,
 )
 from platform_lib.errors import UsageError
 
@@ -22,32 +21,34 @@ _BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
-    """Some rows of a file."""
+class TableBatch:
+    """Some consecutive rows of a file."""
 
     first_row: int
-    """Position of the first one in the file, from 0."""
-    as_it_lies: pa.Table
+    """Position of the first row in the file, from 0."""
+    cells: pa.Table
     """What was read: CSV as text, Parquet in its own types."""
     values: pa.Table
-    """The same as `reading.read_raw` gives it: missing where a marker stood, decimal commas as points."""
+    """The columns that have a contract type, as `read_raw` gives them; see `cleaning`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchFile:
-    """A file that is read part by part."""
+    """A table file that is read in batches."""
 
     path: Path
     columns: tuple[str, ...]
     separator: str | None
     """Of CSV; None for Parquet."""
     rows: int | None
-    """How many there are; None where only reading tells."""
+    """Number of rows; None for CSV, where only reading tells."""
     schema: pa.Schema
-    """Of `as_it_lies`."""
+    """Of `TableBatch.cells`."""
+    types: Mapping[str, str]
+    """Contract types by column, which decide how cells are read; see `cleaning`."""
 
-    def batches(self, max_rows: int) -> Iterator[Batch]:
-        """Read it from the start.
+    def batches(self, max_rows: int) -> Iterator[TableBatch]:
+        """Read the file from the start, in batches of at most `max_rows` rows.
 
         Raises:
             UsageError: The file is not a table of its suffix; says what and where.
@@ -56,7 +57,7 @@ class BatchFile:
         for part in self._parts(max_rows):
             for start in range(0, part.num_rows, max_rows):
                 table = part.slice(start, max_rows)
-                yield Batch(first_row=first_row, as_it_lies=table, values=self._cleaned(table))
+                yield TableBatch(first_row=first_row, cells=table, values=self._cleaned(table))
                 first_row += table.num_rows
 
     def _parts(self, max_rows: int) -> Iterator[pa.Table]:
@@ -78,30 +79,29 @@ class BatchFile:
         except OSError as err:
             raise UsageError(f"{self.path} cannot be read: {err.strerror or err}.") from err
 
-    def _cleaned(self, table: pa.Table) -> pa.Table:
-        return pa.table({name: self._clean(table[name], name) for name in self.columns})
+    def _cleaned(self, cells: pa.Table) -> pa.Table:
+        return pa.table({name: self._clean(cells[name], name) for name in self.columns if name in self.types})
 
-    def _clean(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-        return plain_column(column, name, self.path) if self.separator is None else self._clean_text(column)
-
-    def _clean_text(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        values = pc.utf8_trim_whitespace(column)
-        values = pc.if_else(pc.is_in(values, value_set=pa.array(MISSING_MARKERS)), pa.scalar(None, pa.string()), values)
-        if self.separator == ";":
-            # Value by value, unlike `reading`, which sees whole columns: `3,5` among semicolons is a decimal number.
-            values = pc.replace_substring_regex(values, r"^([+-]?\d+),(\d+)$", r"\1.\2")
-        return values
+    def _clean(self, cells: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+        column_type = self.types[name]
+        if self.separator is None:
+            return clean_parquet_column(cells, name=name, path=self.path, column_type=column_type).values
+        return clean_csv_column(cells, separator=self.separator, column_type=column_type).values
 
 
-def open_batches(path: Path) -> BatchFile:
+def open_batches(path: Path, types: Mapping[str, str]) -> BatchFile:
     """Look at a file's header.
+
+    Args:
+        path: Of a CSV or Parquet file.
+        types: Contract types by column; other columns have cells but no values.
 
     Raises:
         NotFound: There is no such file.
         UsageError: It is not a table of its suffix.
     """
     if checked_suffix(path) in PARQUET_SUFFIXES:
-        return _open_parquet(path)
+        return _open_parquet(path, types)
     try:
         separator, header = csv_header(path)
     except OSError as err:
@@ -113,23 +113,23 @@ def open_batches(path: Path) -> BatchFile:
         separator=separator,
         rows=None,
         schema=pa.schema([(name, pa.string()) for name in names]),
+        types=types,
     )
 
 
-def _open_parquet(path: Path) -> BatchFile:
+def _open_parquet(path: Path, types: Mapping[str, str]) -> BatchFile:
     import pyarrow.parquet as parquet
 
     try:
         file = parquet.ParquetFile(path)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
         raise _not_parquet(path, err) from err
-    # pandas writes its index as a column of this name where the index has none.
-    names = [
-        name for name in file.schema_arrow.names if not (name.startswith("__index_level_") and name.endswith("__"))
-    ]
+    names = data_columns(file.schema_arrow.names)
     checked_names(names, path)
     schema = pa.schema([file.schema_arrow.field(name) for name in names])
-    return BatchFile(path=path, columns=tuple(names), separator=None, rows=file.metadata.num_rows, schema=schema)
+    return BatchFile(
+        path=path, columns=tuple(names), separator=None, rows=file.metadata.num_rows, schema=schema, types=types
+    )
 
 
 def _open_csv(path: Path, separator: str, width: int) -> "pa.RecordBatchReader":

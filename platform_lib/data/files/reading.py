@@ -1,20 +1,18 @@
 """Read a CSV or Parquet file as it lies, into Arrow. CSV stays text, so that no type is guessed; `type_inference` decides types, `frame` applies them."""
 
 import csv
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from platform_lib.data.files.cleaning import CleanColumn, clean_csv_column, clean_parquet_column
 from platform_lib.errors import NotFound, UsageError
 
 CSV_SUFFIXES = (".csv", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
-MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
-"""Texts that stand for a missing value in CSV."""
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
@@ -36,16 +34,19 @@ class RawTable:
         return replace(self, table=table)
 
 
-def read_raw(path: Path) -> RawTable:
+def read_raw(path: Path, types: Mapping[str, str] | None = None) -> RawTable:
     """Read a table.
 
+    Args:
+        path: Of a CSV or Parquet file.
+        types: Contract types by column, where a contract exists; see `cleaning`. Columns that it does not name are read as in a first import.
     Raises:
         NotFound: There is no such file.
         UsageError: The file is not a table of its suffix; says what it is and what was expected.
     """
     suffix = checked_suffix(path)
     try:
-        return _read_parquet(path) if suffix in PARQUET_SUFFIXES else _read_csv(path)
+        return (_read_parquet if suffix in PARQUET_SUFFIXES else _read_csv)(path, types or {})
     except OSError as err:
         raise UsageError(f"{path} cannot be read: {err.strerror or err}.") from err
 
@@ -71,7 +72,7 @@ def checked_suffix(path: Path) -> str:
     return suffix
 
 
-def _read_csv(path: Path) -> RawTable:
+def _read_csv(path: Path, types: Mapping[str, str]) -> RawTable:
     from pyarrow import csv as arrow_csv
 
     separator, header = csv_header(path)
@@ -89,29 +90,23 @@ def _read_csv(path: Path) -> RawTable:
     except pa.ArrowInvalid as err:
         raise csv_error(path, separator, len(names), err) from err
     notes = [f"The columns are separated by {SEPARATORS[separator]}s."] if separator != "," else []
-    columns, markers, trimmed, commas = [], {}, [], []
-    for name, column in zip(names, table.columns, strict=True):
-        values = pc.utf8_trim_whitespace(column)
-        if not column.equals(values):
-            trimmed.append(name)
-        is_marker = pc.is_in(values, value_set=pa.array(MISSING_MARKERS))
-        if pc.any(is_marker).as_py():
-            markers[name] = tuple(sorted(pc.unique(values.filter(is_marker)).to_pylist()))
-            values = pc.if_else(is_marker, pa.scalar(None, pa.string()), values)
-        if separator == ";" and _has_decimal_commas(values):
-            values = pc.replace_substring(values, ",", ".")
-            commas.append(name)
-        columns.append(values)
-    if trimmed:
-        notes.append(f"White space around values was taken away in {', '.join(trimmed)}.")
-    if commas:
+    columns = {
+        name: clean_csv_column(cells, separator=separator, column_type=types.get(name))
+        for name, cells in zip(names, table.columns, strict=True)
+    }
+    markers = {name: column.markers for name, column in columns.items() if column.markers}
+    return _raw_table(columns, notes, markers=markers, from_text=True)
+
+
+def _raw_table(
+    columns: Mapping[str, CleanColumn], notes: list[str], *, markers: dict[str, tuple[str, ...]], from_text: bool
+) -> RawTable:
+    if trimmed := [name for name, column in columns.items() if column.was_trimmed]:
+        notes.append(f"White space around values was removed in {', '.join(trimmed)}.")
+    if commas := [name for name, column in columns.items() if column.has_decimal_commas]:
         notes.append(f"The comma is the decimal sign in {', '.join(commas)}.")
-    return RawTable(table=pa.table(columns, names=names), notes=tuple(notes), markers=markers, from_text=True)
-
-
-def _has_decimal_commas(values: pa.ChunkedArray) -> bool:
-    fits = pc.all(pc.match_substring_regex(values, r"^[+-]?\d+(,\d+)?$")).as_py()
-    return bool(fits and pc.any(pc.match_substring(values, ",")).as_py())
+    table = pa.table({name: column.values for name, column in columns.items()})
+    return RawTable(table=table, notes=tuple(notes), markers=markers, from_text=from_text)
 
 
 def csv_header(path: Path) -> tuple[str, list[str]]:
@@ -200,7 +195,7 @@ def _not_utf8(path: Path) -> UsageError:
     return UsageError(f"{path} is not UTF-8; save it as UTF-8.")
 
 
-def _read_parquet(path: Path) -> RawTable:
+def _read_parquet(path: Path, types: Mapping[str, str]) -> RawTable:
     import pyarrow.parquet as parquet
 
     try:
@@ -209,34 +204,16 @@ def _read_parquet(path: Path) -> RawTable:
         raise UsageError(
             f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV."
         ) from err
-    # pandas writes its index as a column of this name where the index has none.
-    names = [name for name in table.column_names if not (name.startswith("__index_level_") and name.endswith("__"))]
-    notes = ("pandas' index was left out.",) if len(names) < table.num_columns else ()
+    names = data_columns(table.column_names)
+    notes = ["pandas' index was left out."] if len(names) < table.num_columns else []
     checked_names(names, path)
-    columns = [plain_column(table.column(name), name, path) for name in names]
-    return RawTable(table=pa.table(columns, names=names), notes=notes, markers={}, from_text=False)
+    columns = {
+        name: clean_parquet_column(table.column(name), name=name, path=path, column_type=types.get(name))
+        for name in names
+    }
+    return _raw_table(columns, notes, markers={}, from_text=False)
 
 
-def plain_column(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
-    """One of int64, uint64, double, bool, string, timestamp, null; NaN is missing."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        numbers: Any = column.cast(pa.float64(), safe=False)
-        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
-    if pa.types.is_integer(kind):
-        return column.cast(pa.uint64() if kind == pa.uint64() else pa.int64())
-    if pa.types.is_large_string(kind) or kind == pa.string_view() or pa.types.is_string(kind):
-        return column.cast(pa.string())
-    if pa.types.is_date(kind):
-        return column.cast(pa.timestamp("us"), safe=False)
-    if pa.types.is_timestamp(kind):
-        # A zone is only how the value was shown: Arrow keeps UTC.
-        return column.cast(pa.timestamp("us", tz=kind.tz), safe=False).cast(pa.int64()).cast(pa.timestamp("us"))
-    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
-        return column
-    raise UsageError(
-        f"{path}: column {name!r} holds {kind}, expected numbers, texts, booleans or times. Turn it into one of these, or take it out."
-    )
+def data_columns(names: Iterable[str]) -> list[str]:
+    """The names without those that pandas gives an index that has none."""
+    return [name for name in names if not (name.startswith("__index_level_") and name.endswith("__"))]

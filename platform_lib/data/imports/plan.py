@@ -1,6 +1,7 @@
 """`mlp data import`: turn a file into a table of the project and its contract. This module decides and writes nothing; `staging` puts it on disk."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -70,12 +71,16 @@ def plan_import(project: Project, request: ImportRequest) -> ImportPlan:
         )
     if existing is None and request.target is None:
         raise UsageError(f"--target is missing: name the column of {request.file.name} that is to be predicted.")
-    raw = read_raw(request.file)
-    if raw.table.num_rows == 0:
-        raise UsageError(f"{request.file} has a header but no rows; add rows below it.")
     if existing is not None and request.mode == "append":
-        return _plan_append(project, request, existing, raw)
-    return _plan_whole(project, request, name, existing, raw)
+        return _plan_append(project, request, existing)
+    return _plan_whole(project, request, name, existing, _read(request.file))
+
+
+def _read(file: Path, types: Mapping[str, str] | None = None) -> RawTable:
+    raw = read_raw(file, types)
+    if raw.table.num_rows == 0:
+        raise UsageError(f"{file} has a header but no rows; add rows below it.")
+    return raw
 
 
 def table_name(request: ImportRequest) -> str:
@@ -147,17 +152,18 @@ def _plan_whole(
     return ImportPlan(contract=contract, table=table, report=report, existing=existing, changes=found)
 
 
-def _plan_append(project: Project, request: ImportRequest, existing: DataContract, raw: RawTable) -> ImportPlan:
+def _plan_append(project: Project, request: ImportRequest, existing: DataContract) -> ImportPlan:
     for role in ("target", "id", "time"):
         given, there = getattr(request, role), getattr(existing, role)
         if given is not None and given != there:
             raise UsageError(
                 f"--{role} is {given!r}, but the table {existing.name!r} has {there or 'none'}; leave --{role} out, or use --replace."
             )
-    old_raw = read_raw(dataset_path(project, existing)).table
+    old_raw = read_raw(dataset_path(project, existing), existing.types).table
     known = {
         n: existing.columns.get(n) or Column(type=type_of_arrow(old_raw.column(n).type)) for n in old_raw.column_names
     }
+    raw = _read(request.file, {name: column.type for name, column in known.items()})
     names = raw.table.column_names
     if lacking := [n for n in existing.columns if n not in names]:
         raise UsageError(

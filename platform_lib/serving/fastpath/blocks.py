@@ -69,8 +69,8 @@ class Table:
         return chosen
 
     def texts(self, names: Sequence[str]) -> Texts:
-        """Columns of texts."""
-        return [self.columns[name] for name in names]
+        """Columns of texts, without white space around them, as in `data.frame`."""
+        return [[value if value is None else value.strip() for value in self.columns[name]] for name in names]
 
     def times(self, names: Sequence[str]) -> NDArray[np.datetime64]:
         """Columns of points in time."""

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from platform_lib.data.contract import Column, dump_contract, parse_contract
-from platform_lib.data.files.reading import MISSING_MARKERS
+from platform_lib.data.files.cleaning import MISSING_MARKERS
 from platform_lib.data.frame import feature_frame
 from platform_lib.data.imports.plan import ImportPlan, ImportRequest, plan_import
 from platform_lib.data.quality import check_table
@@ -95,7 +95,7 @@ def test_each_marker_of_a_missing_value_is_missing_and_said(plan: Callable[..., 
         ("a;y\n1,5;p\n2;q\n3;p\n4;q\n", "The comma is the decimal sign in a."),
         ("a\ty\n1\tp\n2\tq\n3\tp\n4\tq\n", "The columns are separated by tabs."),
         ("a|y\n1|p\n2|q\n3|p\n4|q\n", "The columns are separated by bars."),
-        ("a, y\n 1, p\n2 ,q\n3,p\n4,q\n", "White space around values was taken away in a, y."),
+        ("a, y\n 1, p\n2 ,q\n3,p\n4,q\n", "White space around values was removed in a, y."),
         ("a,y,empty\n1,p,\n2,q,\n3,p,\n4,q,NA\n", "empty: left out, since no row has a value."),
         ("a,y\n1,p\n2,q\n3,p\n4,q\n5,\n6,NA\n", "2 rows without a target left out."),
         (
