@@ -63,11 +63,8 @@ class Shell:
     """`uv` or `pdm`."""
 
     def environment(self) -> dict[str, str]:
-        env = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
-        }
+        foreign = ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
+        env = {name: value for name, value in os.environ.items() if name not in foreign}
         tools = Path(sys.executable).parent
         return env | {"PATH": f"{tools}{os.pathsep}{env.get('PATH', '')}"}
 
@@ -138,11 +135,9 @@ def is_ready(url: str) -> bool:
 
 def predict(url: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Request predictions from the running server, and print the request as a user would type it."""
-    shown = json.dumps({"rows": rows})
-    print(
-        f"\n$ curl -s {url}/predict -H 'Content-Type: application/json' -d '{shown if len(shown) < 400 else shown[:360] + ' …'}'",
-        flush=True,
-    )
+    body = json.dumps({"rows": rows})
+    shown = body if len(body) < 400 else body[:360] + " …"
+    print(f"\n$ curl -s {url}/predict -H 'Content-Type: application/json' -d '{shown}'", flush=True)
     answer: dict[str, Any] = get_json(f"{url}/predict", {"rows": rows})
     text = json.dumps(answer)
     print(text if len(text) < 600 else text[:560] + " …")
@@ -225,18 +220,15 @@ def platform_loop(shell: Shell, clock: Clock, rows: list[dict[str, Any]]) -> Non
 def wait_for_new_version(url: str, *, not_version: str | None, columns: set[str]) -> str:
     """Wait until the server has loaded a version that has the table's columns."""
 
-    def taken_up() -> bool:
+    def is_loaded() -> bool:
         try:
             model = get_json(f"{url}/model")
         except (urllib.error.URLError, OSError, ValueError):
             return False
-        return (
-            model.get("version") is not None
-            and str(model["version"]) != not_version
-            and columns == set(model.get("columns", columns))
-        )
+        is_new = model.get("version") is not None and str(model["version"]) != not_version
+        return is_new and columns == set(model.get("columns", columns))
 
-    wait_until(taken_up, "the promotion to reach the server")
+    wait_until(is_loaded, "the promotion to reach the server")
     return served_version(url)
 
 
@@ -280,18 +272,8 @@ def main() -> None:
     try:
         with clock.part("generate a project"):
             answers = ["--data", "project_name=demo-model", "--data", f"package_manager={options.package_manager}"]
-            shell(
-                "copier",
-                "copy",
-                "--defaults",
-                "--quiet",
-                "--vcs-ref",
-                "HEAD",
-                *answers,
-                str(REPOSITORY),
-                str(shell.project),
-                folder=folder,
-            )
+            settings = ["--defaults", "--quiet", "--vcs-ref", "HEAD", *answers]
+            shell("copier", "copy", *settings, str(REPOSITORY), str(shell.project), folder=folder)
         with clock.part("create its environment"):
             shell("make", "setup")
         first_loop(shell, clock)
