@@ -163,7 +163,7 @@ class RequestHandler:
         failure: str | None = None
         try:
             written = await self._predict(canary.served, body, read, write, info)
-            canary.answered()
+            canary.succeeded()
             return written, canary.served
         except (BodyError, UsageError) as err:
             failure = f"it refuses a body that the champion takes: {err!s:.200}"

@@ -97,6 +97,19 @@ def _sample(model: LoadedModel, example: dict[str, Any]) -> Predictions:
     return predict_rows(model, [example]) if isinstance(model.pipeline, Pipeline) else Predictions(np.zeros(1), None)
 
 
+class StubPipeline:
+    """A pipeline of one step that calls a given function: to fail, to block, or to return something odd."""
+
+    def __init__(self, predict: Any) -> None:
+        self.predict = predict
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, _place: int) -> "StubPipeline":
+        return self
+
+
 class FixedSource:
     """A source that serves one given model, or none: the application without a loader."""
 

@@ -15,8 +15,7 @@ from platform_lib.serving.models.served_model import ServedModel
 from platform_lib.serving.models.service_time import ServiceTime, measure
 from platform_lib.serving.predictor import BatchPredictions, ModelFailed
 from platform_lib.serving.problems import Problem
-from tests.serving.http.test_app import Broken
-from tests.serving.sample_models import REGRESSION, FixedSource, loaded
+from tests.serving.sample_models import REGRESSION, FixedSource, StubPipeline, loaded
 
 ROW = (30, 1.0, True, "Bern", None, 0.5, "a")
 QUICK = 0.000_01
@@ -39,7 +38,7 @@ class Counted:
 
 
 def served(model: Callable[[Any], Any], call_s: float | None, version: str = "1") -> ServedModel:
-    made = FixedSource(loaded(Broken(model), REGRESSION, version)).current
+    made = FixedSource(loaded(StubPipeline(model), REGRESSION, version)).current
     assert made is not None
     return replace(made, service_time=None if call_s is None else ServiceTime(call_s, 0.0))
 

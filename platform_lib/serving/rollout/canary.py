@@ -1,7 +1,4 @@
-"""The canary: a version that answers a share of the requests. Who gets it, and when it is switched off.
-
-`roles` keeps it loaded, `handler` asks it.
-"""
+"""The canary: a version that serves a percentage of the requests."""
 
 import logging
 from collections import deque
@@ -19,7 +16,7 @@ log = logging.getLogger("platform_lib.serving")
 
 _SPAN = 2**32
 _WINDOW = 200
-_FEWEST = 20
+_MIN_REQUESTS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,64 +24,65 @@ class CanaryRule:
     """When a canary is switched off."""
 
     max_failures: float = 0.05
-    """Share of its requests that it may fail."""
+    """Largest share of its requests that may fail, in [0, 1]."""
     window: int = _WINDOW
-    """Of its last so many requests."""
-    fewest: int = _FEWEST
-    """There must be so many before it is judged."""
+    """Number of most recent requests that count."""
+    min_requests: int = _MIN_REQUESTS
+    """Requests needed before the rule applies."""
 
 
 class Canary:
-    """One version as the canary of this process. The loader's thread sets its share, the event loop does the rest."""
+    """The canary of this process. The loader's thread sets its percentage; the event loop calls everything else."""
 
     def __init__(self, served: ServedModel, percent: float, since: datetime, rule: CanaryRule | None = None) -> None:
         self.served, self.since, self._rule = served, since, rule or CanaryRule()
         self.agreement = Agreement()
-        """With the champion's answers to the same rows."""
+        """With the champion's predictions for the same rows."""
         self.requests = self.failures = 0
         self.off_reason: str | None = None
-        """Why it is switched off; None while it answers."""
+        """Why it is switched off; None while it serves."""
         self._salt = served.model.version.encode()
-        self._last: deque[bool] = deque(maxlen=self._rule.window)
+        self._outcomes: deque[bool] = deque(maxlen=self._rule.window)
         self.percent = 0.0
         self._below = 0
         self.set_percent(percent)
 
     def set_percent(self, percent: float) -> None:
-        """Give it another share, 0 to 100; a new share is also a new chance for one that is off."""
+        """Change its percentage of the requests, 0 to 100. A change switches it on again if it was off."""
         if percent != self.percent:
             self.percent, self.off_reason = percent, None
-            self._last.clear()
+            self._outcomes.clear()
             self._below = round(percent / 100 * _SPAN)
 
     def takes(self, headers: Mapping[str, str], request_id: str) -> bool:
-        """Whether it answers this request.
+        """Return whether the canary serves this request.
 
-        The header `X-Sticky-Id` or else the request's id decides: equal ones go to the same version in every process, and a larger share only adds
-        to those who get the canary. The version is part of the draw, so that another canary meets others first.
+        A hash of the header `X-Sticky-Id`, or of the request ID without one, decides: equal values go to the same
+        version in every process, and a larger percentage only adds callers. The version is part of the hash, so another
+        canary reaches other callers first.
         """
         if self.off_reason is not None:
             return False
-        who = headers.get(Header.STICKY) or request_id
-        drawn = blake2b(who.encode("utf-8", "replace"), digest_size=4, key=self._salt[:64]).digest()
+        caller = headers.get(Header.STICKY) or request_id
+        drawn = blake2b(caller.encode("utf-8", "replace"), digest_size=4, key=self._salt[:64]).digest()
         return int.from_bytes(drawn, "big") < self._below
 
-    def answered(self) -> None:
-        """It answered a request."""
+    def succeeded(self) -> None:
+        """Record a request that it served."""
         self.requests += 1
-        self._last.append(True)
+        self._outcomes.append(True)
 
     def failed(self, reason: str) -> bool:
-        """It failed a request, which the champion then answered.
+        """Record a request that it failed and the champion served.
 
         Returns:
-            Whether that was one too many: it is off from now on.
+            Whether this failure switched it off.
         """
         self.requests += 1
         self.failures += 1
-        self._last.append(False)
-        failed, count = self._last.count(False), len(self._last)
-        if self.off_reason is not None or count < self._rule.fewest or failed <= self._rule.max_failures * count:
+        self._outcomes.append(False)
+        failed, count = self._outcomes.count(False), len(self._outcomes)
+        if self.off_reason is not None or count < self._rule.min_requests or failed <= self._rule.max_failures * count:
             return False
         allowed = f"{self._rule.max_failures * 100:g} %"
         self.off_reason = (
@@ -99,7 +97,7 @@ class Canary:
         return True
 
     def describe(self) -> dict[str, Any]:
-        """For `/model`."""
+        """Return its part of `/model`."""
         return {
             "version": self.served.model.version,
             "percent": self.percent,

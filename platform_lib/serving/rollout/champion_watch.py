@@ -1,53 +1,41 @@
-"""Watch which version the registry calls champion, for the metric `mlp_champion_info`. Loads nothing: `loader` decides what serves.
+"""Metric of the version that the registry calls champion, `mlp_champion_info`.
 
-A pinned server, or one that refused the last promotion, answers with another version; only this metric beside `mlp_model_info` shows it.
+A server with a pinned version, or one that refused the last promotion, serves another version. Comparing this metric
+with `mlp_model_info` shows it. This module loads no model; `loader` does.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.names import Alias, MetricName
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.polling import PollingThread
+from platform_lib.serving.models.registry_client import RegistryClient
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric as Family
-
-
-class AliasClient(Protocol):
-    """What is asked of `lookup`'s registries."""
-
-    def version_of(self, reference: Reference) -> str:
-        """The version that an alias means now, and nothing else of it: cheap enough to be asked all day.
-
-        Raises:
-            NotFound: There is no such model or alias yet.
-            ServiceError: The registry does not answer.
-        """
-
-    def close(self) -> None: ...
+    from prometheus_client.metrics_core import Metric as MetricFamily
 
 
 class ChampionWatch:
-    """Asks now and then, in a thread of its own, so that a registry that hangs holds up no scrape; a collector of prometheus_client."""
+    """Collector for prometheus_client. It polls in a thread of its own, so that a hanging registry delays no scrape."""
 
-    def __init__(self, client: AliasClient, model: str, *, poll_s: float = 30.0) -> None:
+    def __init__(self, client: RegistryClient, model: str, *, poll_s: float = 30.0) -> None:
         self._client, self._model = client, model
         self._champion: str | None = None
         self._polling = PollingThread("champion-watch", self._poll_once, every_s=poll_s, longest_s=poll_s)
 
     def start(self) -> None:
-        """Begin to ask; returns at once."""
+        """Start polling and return immediately."""
         self._polling.start()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop polling."""
         self._polling.stop()
         self._client.close()
 
     def poll(self) -> None:
-        """Ask once. Where the registry does not answer, what it said last stays."""
+        """Ask the registry once. If it does not respond, the last known champion stays."""
         try:
             self._champion = self._client.version_of(Reference(name=self._model, alias=Alias.CHAMPION))
         except NotFound:
@@ -55,8 +43,8 @@ class ChampionWatch:
         except ServiceError:
             pass
 
-    def collect(self) -> "Iterator[Family]":
-        """The metric: one series, or none where there is no champion."""
+    def collect(self) -> "Iterator[MetricFamily]":
+        """Return the metric with one series, or with none if there is no champion."""
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         family = GaugeMetricFamily(

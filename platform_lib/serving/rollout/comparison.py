@@ -1,6 +1,7 @@
-"""Ask a second version what a first one answered, in the background, and keep how far they agree: callers never wait for it.
+"""Compare two versions' predictions for live rows, in a background thread.
 
-One thread, a few rows of a batch at a time, and at most a tenth of its time: what does not fit is skipped and counted.
+Callers never wait for it. The thread compares a few rows of each batch and is busy at most a tenth of the time; rows
+beyond that are skipped and counted.
 """
 
 import logging
@@ -17,19 +18,20 @@ from platform_lib.serving.predictor import predict_table
 log = logging.getLogger("platform_lib.serving")
 
 Result = Literal["same", "differs", "failed", "skipped"]
-Count = Callable[[ServedModel, Result, int], None]
+CountRows = Callable[[ServedModel, Result, int], None]
+"""Counts rows of a canary or shadow by the result of their comparison."""
 
 TOLERANCE = 0.01
-"""Numbers agree when they differ by no more than this share of the larger one."""
+"""Numbers agree if they differ by at most this share of the larger one."""
 MOST_ROWS = 64
-"""Of a batch; the interpreter is held while they are answered."""
+"""Rows compared per batch: predicting them holds the interpreter's lock."""
 BUSY_SHARE = 0.1
-"""Of the thread's time at most."""
-_WAITING = 16
+"""Largest share of time that the thread is busy."""
+_QUEUE_LENGTH = 16
 
 
 class Agreement:
-    """How far one version's answers agree with another's. The comparing thread alone writes it."""
+    """How far two versions' predictions agree. Only the comparison thread writes it, except for `skipped`."""
 
     def __init__(self) -> None:
         self.compared = self.disagreements = self.failures = self.skipped = 0
@@ -38,34 +40,37 @@ class Agreement:
 
     @property
     def mean_difference(self) -> float | None:
-        """Mean absolute difference of numbers; None for classes, and before there are any."""
+        """Mean absolute difference of numbers; None for classes and before the first comparison."""
         return self._difference / self.compared if self._is_number and self.compared else None
 
-    def add(self, ours: Sequence[Any], theirs: Sequence[Any]) -> int:
-        """Compare answers to the same rows.
+    def add(self, first: Sequence[Any], second: Sequence[Any]) -> int:
+        """Compare two versions' predictions for the same n ≥ 1 rows.
 
+        Args:
+            first: n classes or n floats.
+            second: n values of the same type.
         Returns:
-            How many differ.
+            How many of them differ.
         """
-        self._is_number = self._is_number or isinstance(ours[0], float)
-        if isinstance(ours[0], float):
-            differences = [abs(a - b) for a, b in zip(ours, theirs, strict=True)]
+        if isinstance(first[0], float):
+            self._is_number = True
+            differences = [abs(a - b) for a, b in zip(first, second, strict=True)]
             differing = sum(
-                1 for d, a, b in zip(differences, ours, theirs, strict=True) if d > TOLERANCE * max(abs(a), abs(b))
+                1 for d, a, b in zip(differences, first, second, strict=True) if d > TOLERANCE * max(abs(a), abs(b))
             )
             self._difference += sum(differences)
         else:
-            differing = sum(1 for a, b in zip(ours, theirs, strict=True) if a != b)
-        self.compared += len(ours)
+            differing = sum(1 for a, b in zip(first, second, strict=True) if a != b)
+        self.compared += len(first)
         self.disagreements += differing
         return differing
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    role: ServedModel
-    """The version whose agreement it is, for the counts."""
-    ask: ServedModel
+    candidate: ServedModel
+    """The canary or shadow that the rows are counted for."""
+    predict_with: ServedModel
     agreement: Agreement
     columns: Mapping[str, Sequence[Any]]
     values: Sequence[Any]
@@ -73,37 +78,40 @@ class _Task:
 
 
 class ComparisonThread:
-    """Compares in a thread. `compare` is called in the event loop and returns at once."""
+    """Compares in a thread. The event loop calls `compare`, which returns immediately."""
 
-    def __init__(self, count: Count = lambda role, result, rows: None) -> None:
-        """Prepare; the thread begins with the first comparison.
+    def __init__(self, count: CountRows = lambda candidate, result, rows: None) -> None:
+        """Prepare; the first comparison starts the thread.
 
         Args:
-            count: Told the version, the result and the rows, in the comparing thread or, for what is skipped, in the event loop.
+            count: Called with a canary or shadow, a result and a number of rows: in the comparison thread, or in the
+                event loop for skipped rows.
         """
         self._count = count
-        self._tasks: Queue[_Task] = Queue(maxsize=_WAITING)
+        self._tasks: Queue[_Task] = Queue(maxsize=_QUEUE_LENGTH)
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
     def compare(
         self,
-        role: ServedModel,
-        ask: ServedModel,
+        candidate: ServedModel,
+        predict_with: ServedModel,
         agreement: Agreement,
         columns: Mapping[str, Sequence[Any]],
         values: Sequence[Any],
     ) -> None:
-        """Ask a version for rows that another one answered.
+        """Have one version predict the n rows that another version has predicted.
 
         Args:
-            role: The canary or the shadow that is judged, which answered or is asked.
-            columns: Of all rows, as they came: n values a feature.
-            values: n answers.
+            candidate: The canary or shadow that the rows are counted for.
+            predict_with: The version that predicts the rows in the thread.
+            agreement: Where the comparison is recorded.
+            columns: n values per feature, as received.
+            values: The other version's n predictions.
         """
         rows = min(len(values), MOST_ROWS)
         try:
-            self._tasks.put_nowait(_Task(role, ask, agreement, columns, values, rows))
+            self._tasks.put_nowait(_Task(candidate, predict_with, agreement, columns, values, rows))
         except Full:
             rows = 0
         else:
@@ -112,10 +120,10 @@ class ComparisonThread:
                 self._thread.start()
         if rows < len(values):
             agreement.skipped += len(values) - rows
-            self._count(role, "skipped", len(values) - rows)
+            self._count(candidate, "skipped", len(values) - rows)
 
     def close(self) -> None:
-        """Compare no more."""
+        """Stop comparing."""
         self._closing.set()
 
     def _run(self) -> None:
@@ -125,22 +133,22 @@ class ComparisonThread:
             except Empty:
                 continue
             start = time.perf_counter()
-            self._do(task)
+            self._compare(task)
             self._closing.wait((time.perf_counter() - start) * (1 / BUSY_SHARE - 1))
 
-    def _do(self, task: _Task) -> None:
-        agreement = task.agreement
+    def _compare(self, task: _Task) -> None:
+        agreement, version = task.agreement, task.predict_with
         try:
-            columns = {name: task.columns[name][: task.rows] for name in task.ask.features}
-            theirs = predict_table(task.ask.model, columns, task.ask.predict).values.tolist()
-            differing = agreement.add(task.values[: task.rows], theirs)
-        except Exception as err:  # a version that fails here fails nobody
+            columns = {name: task.columns[name][: task.rows] for name in version.features}
+            predicted = predict_table(version.model, columns, version.predict).values.tolist()
+            differing = agreement.add(task.values[: task.rows], predicted)
+        except Exception as err:  # a failure here must not reach any caller
             if not agreement.failures:
-                log.warning("version %s cannot answer rows that are compared: %s", task.ask.model.version, err)
+                log.warning("version %s cannot predict rows for the comparison: %s", version.model.version, err)
             agreement.failures += task.rows
-            self._count(task.role, "failed", task.rows)
+            self._count(task.candidate, "failed", task.rows)
             return
         if differing:
-            self._count(task.role, "differs", differing)
+            self._count(task.candidate, "differs", differing)
         if differing < task.rows:
-            self._count(task.role, "same", task.rows - differing)
+            self._count(task.candidate, "same", task.rows - differing)

@@ -1,7 +1,7 @@
-"""The versions beside the champion: the canary, which answers some requests, and the shadow, which answers in the background and is not heard.
+"""Keep the canary and the shadow up to date with the registry.
 
-Both are found by their aliases and taken after the same checks as a champion. The loader's thread calls `look`, the event loop reads `canary` and
-`shadow`.
+Both are found by their aliases and validated like a champion. The loader's thread calls `poll`; the event loop reads
+`canary` and `shadow`.
 """
 
 from collections.abc import Callable
@@ -16,34 +16,12 @@ from platform_lib.serving.models.loader import Follower
 from platform_lib.serving.models.registry_client import RegistryClient
 from platform_lib.serving.models.served_model import Rejection, ServedModel
 from platform_lib.serving.rollout.canary import Canary, CanaryRule
-from platform_lib.serving.rollout.comparison import Agreement, ComparisonThread, Count
-
-
-class Shadow:
-    """A version whose answers nobody hears."""
-
-    def __init__(self, served: ServedModel, since: datetime) -> None:
-        self.served, self.since = served, since
-        self.agreement = Agreement()
-        """With the champion's answers."""
-
-    def describe(self) -> dict[str, Any]:
-        """For `/model`."""
-        return {
-            "version": self.served.model.version,
-            "state": "compares",
-            "reason": None,
-            "since": self.since.isoformat(),
-            "compared": self.agreement.compared,
-            "disagreements": self.agreement.disagreements,
-            "failures": self.agreement.failures,
-            "skipped": self.agreement.skipped,
-            "mean_difference": self.agreement.mean_difference,
-        }
+from platform_lib.serving.rollout.comparison import ComparisonThread, CountRows
+from platform_lib.serving.rollout.shadow import Shadow
 
 
 class RolloutController:
-    """Keeps canary and shadow of one model up to date."""
+    """The canary and the shadow of one model."""
 
     def __init__(
         self,
@@ -54,29 +32,28 @@ class RolloutController:
         package: str | None,
         trusted_types: tuple[str, ...] = (),
         rule: CanaryRule | None = None,
-        count: Count = lambda role, result, rows: None,
+        count: CountRows = lambda candidate, result, rows: None,
         on_change: Callable[[str, ServedModel | None], None] = lambda alias, served: None,
         on_rejection: Callable[[Rejection], None] = lambda rejection: None,
     ) -> None:
-        """Prepare.
+        """Prepare; `poll` does the first look-up.
 
         Args:
-            champion: The version that answers all others.
-            package: The project's own package, whose types may be loaded.
-            count: Told what comparisons come to.
-            on_change: Called in the loader's thread with an alias and the version that has it from now on, None for none.
-            on_rejection: Called when a version was not taken.
+            client: The registry.
+            model: Name of the model.
+            champion: Returns the version that serves all other requests.
+            package: The project's own package, whose types may be loaded; None for none.
+            trusted_types: Further types that may be loaded, as `module.Class`.
+            rule: When a canary is switched off; None for the default.
+            count: Called with the results of comparisons, see `ComparisonThread`.
+            on_change: Called in the loader's thread with an alias and the version that has it from now on, or None.
+            on_rejection: Called when a version is refused.
         """
         self.canary: Canary | None = None
         self.shadow: Shadow | None = None
         self.comparison = ComparisonThread(count)
-        self._client, self._model, self._champion, self._rule, self._on_change = (
-            client,
-            model,
-            champion,
-            rule,
-            on_change,
-        )
+        self._client, self._model, self._champion = client, model, champion
+        self._rule, self._on_change = rule, on_change
         self._percent_problem: str | None = None
         self._followers = {
             alias: Follower(
@@ -91,44 +68,42 @@ class RolloutController:
         }
 
     def poll(self) -> None:
-        """Look once at both aliases and at the canary's share. Where the registry does not answer, nothing changes."""
+        """Look up both aliases and the canary's percentage once. If the registry does not respond, nothing changes."""
         for follower in self._followers.values():
             if not follower.poll():
                 return
-        self._take_canary(self._beside_the_champion(Alias.CANARY))
-        self._take_shadow(self._beside_the_champion(Alias.SHADOW))
+        self._update_canary(self._candidate(Alias.CANARY))
+        self._update_shadow(self._candidate(Alias.SHADOW))
 
     def close(self) -> None:
-        """Compare no more."""
+        """Stop comparing."""
         self.comparison.close()
 
     def compare(self, batch: CompletedBatch) -> None:
-        """Have a batch's rows answered by the other version too: the canary's by the champion, the champion's by the shadow."""
+        """Queue a batch for comparison: the canary's rows with the champion, the champion's rows with the shadow."""
         canary, shadow, champion = self.canary, self.shadow, self._champion()
+        columns, values = batch.columns, batch.predictions.values
         if canary is not None and batch.served is canary.served:
             if champion is not None:
-                self.comparison.compare(
-                    canary.served, champion, canary.agreement, batch.columns, batch.predictions.values
-                )
+                self.comparison.compare(canary.served, champion, canary.agreement, columns, values)
         elif shadow is not None and batch.served is champion:
-            self.comparison.compare(
-                shadow.served, shadow.served, shadow.agreement, batch.columns, batch.predictions.values
-            )
+            self.comparison.compare(shadow.served, shadow.served, shadow.agreement, columns, values)
 
     def describe(self) -> dict[str, Any]:
-        """`canary` and `shadow` of `/model`."""
+        """Return `canary` and `shadow` of `/model`."""
         return {
             Alias.CANARY: self.canary.describe() if self.canary else self._refused(Alias.CANARY, self._percent_problem),
             Alias.SHADOW: self.shadow.describe() if self.shadow else self._refused(Alias.SHADOW),
         }
 
-    def _beside_the_champion(self, alias: str) -> ServedModel | None:
+    def _candidate(self, alias: str) -> ServedModel | None:
+        """Return the loaded version with an alias, or None if there is none or it is the champion."""
         served, champion = self._followers[alias].current, self._champion()
         if served is None or champion is None or served.model.version == champion.model.version:
             return None
         return served
 
-    def _take_canary(self, served: ServedModel | None) -> None:
+    def _update_canary(self, served: ServedModel | None) -> None:
         self._percent_problem = None
         percent = None if served is None else self._percent_of(served.model.version)
         if served is None or percent is None:
@@ -141,14 +116,14 @@ class RolloutController:
         else:
             self.canary.set_percent(percent)
 
-    def _take_shadow(self, served: ServedModel | None) -> None:
+    def _update_shadow(self, served: ServedModel | None) -> None:
         known = self.shadow.served if self.shadow else None
         if served is not known:
             self._on_change(Alias.SHADOW, served)
             self.shadow = None if served is None else Shadow(served, datetime.now(UTC))
 
     def _percent_of(self, version: str) -> float | None:
-        """Its share; the one that it has where the registry does not say now; None where the tag is no share."""
+        """Return a canary's percentage from its tag: the current one if the registry is down, None if it is invalid."""
         try:
             text = self._client.tag_of(Reference(self._model, version=version), VersionTag.PERCENT)
         except (NotFound, ServiceError):

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from platform_lib.serving.http.app import create_app
 from platform_lib.serving.limits import Limits
-from tests.serving.sample_models import REGRESSION, FixedSource, fitted, frame_of, loaded, rows
+from tests.serving.sample_models import REGRESSION, FixedSource, StubPipeline, fitted, frame_of, loaded, rows
 
 JSON = {"Content-Type": "application/json"}
 
@@ -200,19 +200,6 @@ def test_the_description_of_the_interface_is_served(server: TestClient) -> None:
     assert paths >= {"/healthz", "/readyz", "/model", "/predict", "/labels", "/invocations", "/v2/models/{name}/infer"}
 
 
-class Broken:
-    """A pipeline of one step that does what it is told when asked."""
-
-    def __init__(self, predict: Any) -> None:
-        self.predict = predict
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, _place: int) -> "Broken":
-        return self
-
-
 def raising(_frame: Any) -> Any:
     raise RuntimeError("secret of /home/somebody/model.py")
 
@@ -223,7 +210,7 @@ def raising(_frame: Any) -> Any:
     ids=["raises", "nan", "inf"],
 )
 def test_a_model_that_fails_is_a_500_without_its_inside(predict: Any) -> None:
-    answer = client(loaded(Broken(predict), REGRESSION)).post("/predict", json={"rows": rows(2)})
+    answer = client(loaded(StubPipeline(predict), REGRESSION)).post("/predict", json={"rows": rows(2)})
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "people version 1" in answer.json()["detail"]
@@ -253,7 +240,7 @@ def test_a_long_prediction_leaves_the_server_answering() -> None:
         assert may_end.wait(30)
         return np.zeros(len(frame))
 
-    with client(loaded(Broken(slow), REGRESSION)) as http:
+    with client(loaded(StubPipeline(slow), REGRESSION)) as http:
         answers: list[int] = []
         thread = threading.Thread(
             target=lambda: answers.append(http.post("/predict", json={"rows": rows(1)}).status_code)
@@ -275,8 +262,8 @@ def test_one_answer_never_mixes_two_versions() -> None:
         assert may_end.wait(30)
         return np.zeros(len(frame))
 
-    source = FixedSource(loaded(Broken(waits), REGRESSION, "1"))
-    later = FixedSource(loaded(Broken(lambda frame: np.ones(len(frame))), REGRESSION, "2"))
+    source = FixedSource(loaded(StubPipeline(waits), REGRESSION, "1"))
+    later = FixedSource(loaded(StubPipeline(lambda frame: np.ones(len(frame))), REGRESSION, "2"))
     with TestClient(create_app(source)) as http:
         answers: list[Any] = []
         thread = threading.Thread(target=lambda: answers.append(http.post("/predict", json={"rows": rows(1)}).json()))

@@ -26,8 +26,7 @@ from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import Tracing, wants_tracing
 from platform_lib.settings import Project
 from tests.conftest import REPOSITORY, free_port
-from tests.serving.http.test_app import Broken
-from tests.serving.sample_models import REGRESSION, FixedSource, fitted, loaded, rows
+from tests.serving.sample_models import REGRESSION, FixedSource, StubPipeline, fitted, loaded, rows
 from tests.serving.test_process import ROWS, answers
 from tests.waiting import wait_until
 
@@ -178,7 +177,7 @@ def test_a_failure_marks_the_span_and_its_log_record_names_the_trace(
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     log_to(lines.append, as_json=True)
     answer = traced(
-        loaded(Broken(broken), REGRESSION),
+        loaded(StubPipeline(broken), REGRESSION),
         lambda http: http.post("/predict", json={"rows": rows(1)}, headers=TRACEPARENT),
     )
     assert answer.status_code == 500
