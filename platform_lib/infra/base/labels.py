@@ -1,4 +1,4 @@
-"""Labels of Kubernetes objects: one set to find objects by, one that selectors hold. Makes no resource."""
+"""Labels of Kubernetes objects: one set for people, one for selectors. Creates no resource."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,20 +8,20 @@ from platform_lib.infra.base.naming import PLATFORM, short
 NAME: Final = "app.kubernetes.io/name"
 COMPONENT: Final = "app.kubernetes.io/component"
 TEAM: Final = "mlp.platform/team"
-"""On a team's namespace: its name."""
+"""Label of a team's namespace: the team's name."""
 
 POD_SECURITY: Final = "pod-security.kubernetes.io"
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
-"""Kubernetes itself sets it on every namespace, so that nobody can claim another's."""
+"""Kubernetes sets it on every namespace, so nobody can claim the name of another."""
 
 
 def selector(name: str, component: str) -> dict[str, str]:
-    """What a selector holds. It can never change on a living object, so neither version nor image belongs into it."""
+    """Return the labels for a selector. They cannot change on an existing object, so they hold no version and no image."""
     return {NAME: short(name), COMPONENT: component}
 
 
 def labels(name: str, component: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The recommended labels of an object.
+    """Return the recommended labels of an object.
 
     Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
     """
@@ -34,5 +34,5 @@ def labels(name: str, component: str, extra: Mapping[str, str] | None = None) ->
 
 
 def pod_security(level: str) -> dict[str, str]:
-    """Namespace labels that make the API server refuse pods below a level (`restricted`, `baseline` or `privileged`)."""
+    """Return the namespace labels that enforce a Pod Security level: `restricted`, `baseline` or `privileged`."""
     return {f"{POD_SECURITY}/{mode}": level for mode in ("enforce", "audit", "warn")}

@@ -1,8 +1,8 @@
-"""How much each part of the platform asks for, by size of the installation. Makes no resource.
+"""CPU, memory, replicas and storage of each part of the platform, by installation size. Creates no resource.
 
 Sources: the charts' own defaults and notes (Traefik 200m/128Mi, cert-manager 50m/128Mi, oauth2-proxy 50m/64Mi, Prometheus 500m/2Gi);
-MLflow's and Prefect's servers measured idle at 450 MiB and 330 MiB of memory with one worker process.
-Memory limits equal requests for what holds state, so that the node never has to choose; CPU may burst.
+the servers of MLflow and Prefect, measured idle with one worker process: 450 MiB and 330 MiB of memory.
+For stateful parts the memory limit equals the request, so that a full node does not kill them; CPU may burst.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ SIZE: Final = one_of(*SIZES)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """Requests and limits of one container, and how many of it run."""
+    """Requests and limits of one container, and the number of replicas."""
 
     cpu_millis: int
     memory_mib: int
@@ -28,7 +28,7 @@ class Resources:
 
     @property
     def requirements(self) -> dict[str, dict[str, str]]:
-        """As a container's `resources`."""
+        """The container's `resources`."""
         return {
             "requests": {"cpu": f"{self.cpu_millis}m", "memory": f"{self.memory_mib}Mi"},
             "limits": {"cpu": f"{self.cpu_limit_millis}m", "memory": f"{self.memory_limit_mib}Mi"},
@@ -41,7 +41,7 @@ def _of(cpu: int, memory: int, cpu_limit: int, memory_limit: int, replicas: int 
     )
 
 
-# part → size → resources. `small` fits all parts into a laptop's 8 GiB; `standard` runs two of what can.
+# part → size → resources. `small` fits all parts into the 8 GiB of a laptop; `standard` runs two replicas where possible.
 RESOURCES: Final[Mapping[str, Mapping[str, Resources]]] = {
     "traefik": {"small": _of(50, 96, 500, 256), "standard": _of(200, 128, 2000, 512, 2)},
     "cert-manager": {"small": _of(10, 64, 200, 128), "standard": _of(50, 128, 500, 256, 2)},
@@ -56,7 +56,7 @@ RESOURCES: Final[Mapping[str, Mapping[str, Resources]]] = {
     "grafana": {"small": _of(50, 192, 500, 384), "standard": _of(100, 256, 1000, 512)},
 }
 
-# part → size → GiB of its volume.
+# part → size → GiB of its volume
 STORAGE_GIB: Final[Mapping[str, Mapping[str, int]]] = {
     "postgres": {"small": 5, "standard": 100},
     "artifacts": {"small": 20, "standard": 500},
@@ -67,10 +67,10 @@ STORAGE_GIB: Final[Mapping[str, Mapping[str, int]]] = {
 
 
 def resources(part: str, size: Size) -> Resources:
-    """Resources of a part at a size."""
+    """Return the resources of a part at a size."""
     return RESOURCES[part][size]
 
 
 def storage_gib(part: str, size: Size) -> int:
-    """GiB of a part's volume at a size."""
+    """Return the size of a part's volume in GiB."""
     return STORAGE_GIB[part][size]

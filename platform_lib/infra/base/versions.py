@@ -1,4 +1,4 @@
-"""The one place that knows chart versions and image references, and the function that puts a mirror before an image."""
+"""Versions of Helm charts and references of images, and how a mirror changes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from platform_lib.infra.base.mirrors import Mirrors
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chart:
-    """A third party's Helm chart."""
+    """A third-party Helm chart."""
 
     name: str
     repository: str
@@ -32,7 +32,7 @@ CHARTS: Final[Mapping[str, Chart]] = {
     )
 }
 
-# Exact tags: no digest of these is known here. A mirror may serve other bytes under a tag only if whoever runs it does that.
+# Exact tags, because a mirror may repackage an image under another digest.
 IMAGES: Final[Mapping[str, str]] = {
     "mlflow": "ghcr.io/mlflow/mlflow:v3.17.2-full",
     "prefect": "docker.io/prefecthq/prefect:3.8.8-python3.12-kubernetes",
@@ -41,12 +41,12 @@ IMAGES: Final[Mapping[str, str]] = {
 
 
 def image(name: str, mirrors: Mirrors) -> str:
-    """The reference of one of the platform's images, from its mirror where there is one."""
+    """Return the reference of one of the platform's images, in the mirror if one is set."""
     return mirrored(IMAGES[name], mirrors)
 
 
 def mirrored(reference: str, mirrors: Mirrors) -> str:
-    """An image reference behind the mirror: the registry's host gives way to the prefix, path and tag or digest stay.
+    """Return an image reference in the mirror: its prefix replaces the registry's host; path and tag or digest stay.
 
     `docker.io/library/traefik:v3` → `registry.example.com/mirror/library/traefik:v3`.
     """

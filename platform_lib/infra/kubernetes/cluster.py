@@ -1,4 +1,4 @@
-"""The cluster that everything goes to: one that exists, adopted by its kubeconfig. Makes no cluster."""
+"""The existing Kubernetes cluster that a stack deploys to, found through a kubeconfig. Creates no cluster."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +9,16 @@ import pulumi_kubernetes as k8s
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
-    """Which cluster."""
+    """Which cluster to use."""
 
     kubeconfig: pulumi.Input[str] | None = None
-    """Path or content; None is what `kubectl` would take ($KUBECONFIG, else ~/.kube/config)."""
+    """Path or content; None uses what `kubectl` would use: $KUBECONFIG, or ~/.kube/config without it."""
     context: str = ""
-    """Context in it; empty is its current one. Name it, so that a changed current context cannot send the platform elsewhere."""
+    """Context in the kubeconfig; empty uses the current one. Name it, so that switching contexts cannot redirect the stack."""
 
 
 class Cluster(pulumi.ComponentResource):
-    """An existing Kubernetes cluster. `provider` reaches it; pass it to every component."""
+    """An existing Kubernetes cluster. Pass its `provider` to every component."""
 
     provider: Any
 
@@ -28,7 +28,7 @@ class Cluster(pulumi.ComponentResource):
             name,
             kubeconfig=args.kubeconfig,
             context=args.context or None,
-            # Without a constant identifier another address or certificate of the same cluster would replace every object in it.
+            # Without a fixed identifier, a new address or certificate of the same cluster would replace every object.
             cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
             enable_server_side_apply=True,
             opts=pulumi.ResourceOptions(parent=self),

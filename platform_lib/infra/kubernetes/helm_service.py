@@ -1,4 +1,4 @@
-"""A third party's service, installed from its Helm chart at a pinned version, from the mirror where there is one."""
+"""Install a third-party service from its Helm chart, at a pinned version and from the mirror if one is set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ from platform_lib.infra.base.versions import Chart
 
 @dataclass(frozen=True, kw_only=True)
 class HelmServiceArgs:
-    """What is installed, where and with which values."""
+    """What to install, where, and with which values."""
 
     chart: Chart
     namespace: pulumi.Input[str]
     values: Mapping[str, Any]
-    """Never a secret: anyone who may read the release's Secret reads them. Name an existing Secret instead."""
+    """Without secrets: everyone who may read the release can read its values. Refer to an existing Secret instead."""
     mirrors: Mirrors = field(default_factory=Mirrors)
     timeout_s: int = 600
-    """How long Helm waits until everything in the chart is ready."""
+    """How long Helm waits for everything in the chart to be ready, in seconds."""
 
     def __post_init__(self) -> None:
         if self.timeout_s < 60:
@@ -29,7 +29,7 @@ class HelmServiceArgs:
 
 
 class HelmService(pulumi.ComponentResource):
-    """One Helm release. `release` is what others depend on: it is ready when the chart's pods are."""
+    """One Helm release. Depend on `release` to wait until the chart's pods are ready."""
 
     release: Any
     status: pulumi.Output[Any]
@@ -37,7 +37,7 @@ class HelmService(pulumi.ComponentResource):
     def __init__(self, name: str, args: HelmServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:HelmService", name, None, opts)
         chart, repository = chart_source(args.chart, args.mirrors)
-        # v3.Release, not v4.Chart: it runs the chart's hooks, keeps values secret that are, and waits until all is ready.
+        # v3.Release, not v4.Chart: it runs the chart's hooks, keeps secret values secret and waits until all pods are ready.
         self.release = k8s.helm.v3.Release(
             name,
             # Fixed, because charts name their Services after the release and other components call those.
@@ -56,7 +56,7 @@ class HelmService(pulumi.ComponentResource):
 
 
 def chart_source(chart: Chart, mirrors: Mirrors) -> tuple[str, str]:
-    """(chart, repository) as Helm takes them: a name in a repository, an `oci://` address, or a file in a folder."""
+    """Return (chart, repository) as Helm expects them: a name in a repository, an `oci://` address, or a file."""
     mirror = mirrors.chart_mirror.removeprefix("file://").rstrip("/")
     if not mirror:
         return chart.name, chart.repository

@@ -1,4 +1,4 @@
-"""The platform's namespaces: who may run what in them, and the closed network that every service opens for itself."""
+"""The platform's namespaces: Pod Security, the CA bundle, and a closed network that each service opens for itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,17 +20,20 @@ from platform_lib.infra.base.naming import (
 from platform_lib.infra.kubernetes.network_policy import closed_spec
 
 CLOSED: Final = (AUTH_NAMESPACE, MLFLOW_NAMESPACE, PREFECT_NAMESPACE)
-"""Namespaces where no pod is reached or reaches anything but what a policy allows. The others hold operators that talk to the API server
-and answer its webhooks: Kubernetes has no way to name the API server in a NetworkPolicy."""
+"""Namespaces in which NetworkPolicies deny all traffic that no policy allows.
+
+The other namespaces run operators that call the API server and serve its webhooks, and a NetworkPolicy cannot select
+the API server.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NamespacesArgs:
-    """What all namespaces share."""
+    """Settings that all namespaces share."""
 
     mirrors: Mirrors = field(default_factory=Mirrors)
     teams: Sequence[str] = ()
-    """Each gets a closed namespace for its own Prefect."""
+    """Each team gets a closed namespace for its own Prefect."""
 
     def __post_init__(self) -> None:
         for team in self.teams:
@@ -38,7 +41,7 @@ class NamespacesArgs:
 
 
 class Namespaces(pulumi.ComponentResource):
-    """One namespace for each part of the platform. `namespaces` are outputs: what is put into one waits for it."""
+    """One namespace per part of the platform. Use the outputs in `namespaces`, so that resources wait for theirs."""
 
     namespaces: dict[str, pulumi.Output[str]]
 
@@ -53,7 +56,7 @@ class Namespaces(pulumi.ComponentResource):
                     "name": namespace,
                     "labels": {**labels(namespace, "namespace"), **pod_security("restricted")},
                 },
-                # A namespace that goes takes everything in it along, the database's volumes too.
+                # Deleting a namespace deletes everything in it, including the database's volumes.
                 opts=pulumi.ResourceOptions(parent=self, protect=namespace in (DATABASE_NAMESPACE, MLFLOW_NAMESPACE)),
             )
             self.namespaces[namespace] = made.metadata["name"]

@@ -1,4 +1,4 @@
-"""What every pod of ours may do, where its replicas go, and whose credentials it shows to MLflow, as data for services, models and jobs."""
+"""Pod settings that services, models and jobs share: security contexts, spreading and MLflow credentials, as data."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,16 +6,16 @@ from typing import Any, Final
 from platform_lib.names import TEAM_CREDENTIALS_SECRET
 
 USER: Final = 10001
-"""Number of the user and group that every process of ours runs as, whatever its image says."""
+"""Numeric user and group ID of every process that the platform runs, whatever its image says."""
 
 
 def container_security_context() -> dict[str, Any]:
-    """A container's `securityContext`: a read-only root and no capabilities."""
+    """Return a container's `securityContext`: read-only root file system, no capabilities."""
     return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
 
 def pod_security_context() -> dict[str, Any]:
-    """A pod's `securityContext`: never root, system calls as the runtime bounds them."""
+    """Return a pod's `securityContext`: never root, with the container runtime's default seccomp profile."""
     return {
         "runAsNonRoot": True,
         "runAsUser": USER,
@@ -26,7 +26,7 @@ def pod_security_context() -> dict[str, Any]:
 
 
 def spread(selector: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A pod's `topologySpreadConstraints`: replicas of one version over zones and nodes, as far as there are several."""
+    """Return a pod's `topologySpreadConstraints`: spread the replicas of one version over zones and nodes if possible."""
     return [
         {
             "maxSkew": 1,
@@ -40,7 +40,7 @@ def spread(selector: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def mlflow_credentials() -> list[dict[str, Any]]:
-    """`env` with which a team's pod shows MLflow whose it is."""
+    """Return the `env` with the team's MLflow credentials, read from its Secret."""
     return [
         {
             "name": f"MLFLOW_TRACKING_{key.upper()}",

@@ -1,4 +1,4 @@
-"""Passwords that the platform makes and the Secrets that hold them. On another target a cloud's secret manager takes this place."""
+"""Generated passwords and the Secrets that hold them. A cloud target would use its secret manager instead."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import pulumi_random as random
 from platform_lib.infra.base.labels import labels
 
 PASSWORD_LENGTH = 43
-"""Letters and digits: 256 random bits, and nothing that a URL, a shell or an ini file would read as its own."""
+"""Letters and digits: 256 random bits, without characters that are special in a URL, a shell or an ini file."""
 
 
 def random_password(name: str, opts: pulumi.ResourceOptions, *, rotation: str | None = None) -> random.RandomPassword:
@@ -33,18 +33,18 @@ def password_hash(password: pulumi.Input[str]) -> pulumi.Output[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialArgs:
-    """A user name, and the namespaces that need it with its password."""
+    """A user name, and the namespaces that need the credential."""
 
     username: str
     secret_name: str
-    """Fixed, so that what reads it can name it."""
+    """Fixed, so that pods can refer to it."""
     namespaces: Sequence[pulumi.Input[str]]
     type: str = "Opaque"
-    """`kubernetes.io/basic-auth` where the reader asks for that."""
+    """Type of the Secret, such as `kubernetes.io/basic-auth` if the reader requires it."""
     extra: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Further keys of the Secret."""
+    """More keys of the Secret."""
     rotation: str = "1"
-    """Any other text makes a new password at the next `up`."""
+    """Any text; another text generates another password at the next `pulumi up`."""
 
     def __post_init__(self) -> None:
         if not self.namespaces:
@@ -54,12 +54,12 @@ class CredentialArgs:
 
 
 class Credential(pulumi.ComponentResource):
-    """A generated password in a Secret with the keys `username` and `password`, once in every namespace that needs it."""
+    """A generated password, in a Secret with the keys `username` and `password` in each namespace that needs it."""
 
     password: pulumi.Output[str]
-    """Secret."""
+    """Secret value."""
     password_sha256: pulumi.Output[str]
-    """Secret too, although nobody can turn 256 random bits back."""
+    """Secret too, although 256 random bits cannot be recovered from their hash."""
     secret_name: str
 
     def __init__(self, name: str, args: CredentialArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -1,6 +1,6 @@
-"""What the pods of the platform's own services have in common: rights, environment, probes, volumes, as data.
+"""Pods of the platform's own services, as plain data: environment, security, probes and volumes.
 
-`mlflow_server` and `prefect_server` put it into their Deployments; a model server's pod is `model_pod`'s.
+`mlflow/pod.py` and `prefect/pods.py` build on it; `model/pod.py` describes the pod of a model server.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ WRITABLE = ("tmp", "artifacts", "ui")
 
 
 def environment(values: Mapping[str, Any], secrets: Mapping[str, tuple[Any, str]]) -> list[dict[str, Any]]:
-    """Environment of a container.
+    """Build the environment of a container.
 
     Args:
-        values: Name → text, which everybody may read.
-        secrets: Name → (Secret, key).
+        values: Name → plain text; empty values are left out.
+        secrets: Name → (name of a Secret, key in it).
     """
     plain = [{"name": name, "value": value} for name, value in values.items() if value != ""]
     named = [
@@ -30,10 +30,16 @@ def environment(values: Mapping[str, Any], secrets: Mapping[str, tuple[Any, str]
 def container(
     name: str, image: Any, command: Sequence[Any], env: Any, mounts: Mapping[str, str], size: Resources, **more: Any
 ) -> dict[str, Any]:
-    """A container with a read-only root and no rights.
+    """Build a container with a read-only root file system and no privileges.
 
     Args:
-        mounts: Volume → where it lies; all but those of WRITABLE are read-only.
+        name: Name of the container.
+        image: Image reference.
+        command: Command and arguments.
+        env: List as `environment` returns it.
+        mounts: Volume → mount path; read-only unless the volume is in `WRITABLE`.
+        size: CPU and memory.
+        **more: Further fields of the container, such as probes and ports.
     """
     required = size.requirements
     return {
@@ -55,10 +61,12 @@ def container(
 
 
 def probes(path: str, *, ready_path: str | None = None, start_s: int = 300) -> dict[str, Any]:
-    """The three probes of an HTTP service on its port `http`.
+    """Build the three probes of an HTTP service on its port `http`.
 
     Args:
-        start_s: Seconds that a start may take on a slow node; from then on a process that hangs is replaced.
+        path: Path of the startup and liveness probes.
+        ready_path: Path of the readiness probe; None uses `path`.
+        start_s: Seconds that a start may take on a slow node. After it, a process that hangs is restarted.
     """
 
     def get(where: str) -> dict[str, Any]:
@@ -95,16 +103,22 @@ def pod_template(
     needs_api_token: bool = False,
     stop_s: int = 60,
 ) -> dict[str, Any]:
-    """The pod template of a Deployment.
+    """Build the pod template of a Deployment.
 
     Args:
-        needs_api_token: Whether the pod asks the Kubernetes API.
-        stop_s: Seconds that requests in flight get at the end.
+        labels: Labels of the pod.
+        selector: Labels that select the pods of this service.
+        containers: As `container` returns them.
+        volumes: Name → source of the volume.
+        service_account: Name of the service account.
+        init_containers: Containers that run to completion first, in this order.
+        needs_api_token: Whether the pod calls the Kubernetes API.
+        stop_s: Seconds that a stopping pod has to finish its requests.
     """
     spec: dict[str, Any] = {
         "serviceAccountName": service_account,
         "automountServiceAccountToken": needs_api_token,
-        "enableServiceLinks": False,  # MLFLOW_PORT=tcp://… of the Service would be read as a setting
+        "enableServiceLinks": False,  # MLflow would read the Service's MLFLOW_PORT=tcp://… as its own setting
         "securityContext": {**pod_security_context(), "fsGroupChangePolicy": "OnRootMismatch"},
         "terminationGracePeriodSeconds": stop_s,
         "topologySpreadConstraints": spread(selector),

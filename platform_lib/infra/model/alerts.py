@@ -1,4 +1,4 @@
-"""Alert rules of one model endpoint, as data for a PrometheusRule. `observability` has the platform's own; `model_endpoint` applies these."""
+"""Alert rules of one model endpoint, as plain data for a PrometheusRule."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +10,14 @@ from platform_lib.names import MetricName
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlertThresholds:
-    """When people are called. The defaults suit a model behind a web page."""
+    """When alerts fire. The defaults suit a model behind a web page."""
 
     error_share: float = 0.02
-    """Of all answers, those that are the server's fault (5xx)."""
+    """Share of responses with status 5xx, between 0 and 1."""
     latency_p99_s: float = 1.0
-    """Seconds that one answer in a hundred may exceed."""
+    """Limit of the 99th percentile of the response time, in seconds."""
     in_flight: int = 64
-    """Requests that one replica holds at the same time on average; it answers four and lets 256 wait by default."""
+    """Average number of requests in flight per replica. By default a replica runs 4 at a time and queues up to 256."""
 
     def __post_init__(self) -> None:
         SHARE.check("error_share", self.error_share)
@@ -28,13 +28,14 @@ class AlertThresholds:
 def model_rules(
     model: str, namespace: str, *, thresholds: AlertThresholds, scales: bool = True, autoscaler: str = ""
 ) -> list[dict[str, Any]]:
-    """The rule groups of one endpoint.
+    """Build the rule groups of one endpoint.
 
     Args:
         model: Name of the model, and of its Service and Deployment.
-        namespace: Where they are; Prometheus puts it on every series it scrapes there.
-        scales: Whether there is an autoscaler that can reach its end.
-        autoscaler: Its HorizontalPodAutoscaler, by default named as the model.
+        namespace: Namespace of the endpoint, and the label that Prometheus adds to its metrics.
+        thresholds: When alerts fire.
+        scales: Whether an autoscaler can add replicas.
+        autoscaler: Name of the HorizontalPodAutoscaler; empty uses the model's name.
     """
     scope = f'namespace="{namespace}",service="{model}"'
     requests = f"sum(rate({MetricName.REQUESTS}{{{scope}}}[5m]))"
@@ -49,7 +50,7 @@ def model_rules(
             "5m",
             "critical",
             f"No replica of {model} can be scraped.",
-            "Nobody answers, or the NetworkPolicy keeps Prometheus out.",
+            "No server responds, or a NetworkPolicy blocks Prometheus.",
         ),
         alert(
             "ModelNotReady",
@@ -57,47 +58,49 @@ def model_rules(
             "5m",
             "critical",
             f"No replica of {model} is ready.",
-            "/readyz says why: most often no version is champion yet, or MLflow does not answer.",
+            "/readyz shows the reason. Usually no version is champion yet, or MLflow does not respond.",
         ),
         alert(
             "ModelErrors",
             f"{failures} / {requests} > {thresholds.error_share} and {failures} * 300 >= 5",
             "5m",
             "critical",
-            f"{model} fails on {{{{ $value | humanizePercentage }}}} of its requests.",
-            f"More than {thresholds.error_share:.1%} of the answers of five minutes, and at least five of them, have a status of 500 or above.",
+            f"{{{{ $value | humanizePercentage }}}} of the requests to {model} fail.",
+            f"More than {thresholds.error_share:.1%} of the responses of the last five minutes, and at least five, "
+            "have status 5xx.",
         ),
         alert(
             "ModelSlow",
-            f"histogram_quantile(0.99, sum by (le) (rate({MetricName.SECONDS}_bucket{{{scope}}}[5m]))) > {thresholds.latency_p99_s}",
+            f"histogram_quantile(0.99, sum by (le) (rate({MetricName.SECONDS}_bucket{{{scope}}}[5m])))"
+            f" > {thresholds.latency_p99_s}",
             "10m",
             "warning",
-            f"One answer in a hundred of {model} takes {{{{ $value | humanizeDuration }}}} or more.",
-            f"The limit is {thresholds.latency_p99_s} s.",
+            f"One in a hundred requests to {model} takes {{{{ $value | humanizeDuration }}}} or longer.",
+            f"The limit of the 99th percentile is {thresholds.latency_p99_s} s.",
         ),
         alert(
             "ModelSaturated",
             f"max(avg_over_time({MetricName.IN_FLIGHT}{{{scope}}}[5m])) > {thresholds.in_flight}",
             "10m",
             "warning",
-            f"A replica of {model} holds {{{{ $value | humanize }}}} requests at the same time.",
-            "They wait for their turn; more replicas, or more CPU for each, would help.",
+            f"A replica of {model} has {{{{ $value | humanize }}}} requests in flight.",
+            "Requests are queueing. Add replicas, or give each replica more CPU.",
         ),
         alert(
             "ModelNotChampion",
             f"({served} unless {champion}) and on (namespace, model) {champion}",
             "15m",
             "warning",
-            f"{model} serves version {{{{ $labels.version }}}}, which is not the registry's champion.",
-            "It is pinned, or it refused the champion: /model says which and why.",
+            f"{model} serves version {{{{ $labels.version }}}}, which is not the champion in the registry.",
+            "The version is pinned, or the server rejected the champion. /model shows which, and the reason.",
         ),
         alert(
             "ModelVersionRefused",
             f"sum(increase({MetricName.REFUSED}{{{scope}}}[15m])) > 0",
             "1m",
             "warning",
-            f"{model} refused a version that was promoted.",
-            "/model names the version and the reason; the old one goes on answering.",
+            f"{model} rejected a promoted version.",
+            "/model names the version and the reason. The previous version keeps serving.",
         ),
         alert(
             "ModelCanaryOff",
@@ -105,7 +108,8 @@ def model_rules(
             "1m",
             "warning",
             f"{model} has switched off its canary, version {{{{ $labels.version }}}}.",
-            "It failed more requests than it may; the champion answered them. /model says what the last failure was; `mlp canary abort` ends it.",
+            "It failed more requests than allowed; the champion answered them. /model shows the last error. "
+            "`mlp canary abort` ends the canary.",
         ),
         alert(
             "ModelLogDrops",
@@ -113,7 +117,7 @@ def model_rules(
             "1m",
             "warning",
             f"The request log of {model} lost {{{{ $value | humanize }}}} rows in ten minutes.",
-            "Its place is full or slow, or its credentials are refused; monitoring sees fewer rows than were answered.",
+            "Its storage is full or slow, or rejects the credentials. Monitoring sees fewer rows than were served.",
         ),
     ]
     if scales:
@@ -127,8 +131,8 @@ def model_rules(
                 f"{current}{{{replicas}}} >= {most}{{{replicas}}}",
                 "30m",
                 "warning",
-                f"{model} has run at its most replicas for half an hour.",
-                "Raise max_replicas if the load is honest.",
+                f"{model} has run its maximum number of replicas for half an hour.",
+                "Raise max_replicas if the load is legitimate.",
             )
         )
     return [

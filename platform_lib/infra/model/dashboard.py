@@ -1,14 +1,15 @@
-"""What the dashboard of one model endpoint shows. `dashboards` lays it out; `model_alerts` calls people."""
+"""Panels of the Grafana dashboard of one model endpoint. `monitoring/dashboards.py` lays them out."""
 
 from platform_lib.infra.monitoring.dashboards import Panel, Query, dashboard
 from platform_lib.names import MetricName
 
 
 def model_panels(model: str, namespace: str) -> list[Panel]:
-    """The panels, first what callers feel, then what the model does, then what it costs.
+    """Build the panels: first what callers notice, then what the model does, then what it costs.
 
     Args:
         model: Name of the model, and of its Service and Deployment.
+        namespace: Namespace of the endpoint.
     """
     scope = f'namespace="{namespace}",service="{model}"'
     pods = f'namespace="{namespace}",pod=~"{model}-.*",container="server"'
@@ -26,96 +27,96 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
         Panel(
             title="Requests per second",
             queries=(Query(f"sum by (code) ({requests})", "{{code}}"),),
-            description="By HTTP status: 4xx is a caller's mistake, 5xx is the server's.",
+            description="By HTTP status: 4xx are errors of callers, 5xx are errors of the server.",
             unit="reqps",
         ),
         Panel(
-            title="Time to answer",
+            title="Response time",
             queries=tuple(
                 Query(f"histogram_quantile({quantile}, sum by (le) ({seconds}))", f"p{quantile * 100:g}")
                 for quantile in (0.5, 0.95, 0.99)
             ),
-            description="From a request's arrival to its answer, without the network.",
+            description="From the arrival of a request to its response, without the network.",
             unit="s",
         ),
         Panel(
-            title="Share of failures",
-            # `or` a zero: without a failure there is no series with a status of 500, and an empty panel looks like a broken one.
+            title="Error rate",
+            # `or` zero: without errors there is no 5xx series, and an empty panel looks broken.
             queries=(Query(f"(sum({failures}) or vector(0)) / sum({requests})", "5xx"),),
-            description="Alert ModelErrors watches this.",
+            description="Share of responses with status 5xx. Alert: ModelErrors.",
             unit="percentunit",
             width=8,
         ),
         Panel(
             title="Requests in flight",
             queries=(Query(f"{MetricName.IN_FLIGHT}{{{scope}}}", "{{pod}}"),),
-            description="A replica; alert ModelSaturated watches this.",
+            description="Per replica. Alert: ModelSaturated.",
             width=8,
         ),
         Panel(
-            title="Version that answers",
+            title="Serving version",
             queries=(
                 Query(answered, "version {{version}}"),
                 Query(beside, "{{alias}} {{version}}"),
                 Query(f"max by (version) ({MetricName.CHAMPION_INFO}{{{scope}}})", "champion {{version}}"),
             ),
-            description="Replicas by version, canary and shadow, and the registry's champion; alert ModelNotChampion compares them.",
+            description="Replicas by version, canary and shadow, and the champion in the registry. Alert: ModelNotChampion.",
             kind="stat",
             width=8,
         ),
         Panel(
-            title="Requests per second, by version",
+            title="Requests per second by version",
             queries=(Query(f"sum by (version) ({requests})", "version {{version}}"),),
-            description="A canary has its own version.",
+            description="A canary shows up as its own version.",
             unit="reqps",
             width=6,
         ),
         Panel(
-            title="Time to answer, by version",
+            title="Response time by version",
             queries=(Query(f"histogram_quantile(0.99, sum by (le, version) ({seconds}))", "version {{version}}"),),
             description="The 99th percentile.",
             unit="s",
             width=6,
         ),
         Panel(
-            title="Failures that the champion covered",
+            title="Canary failures covered by the champion",
             queries=(
                 Query(f"sum by (version) (rate({MetricName.CANARY_FAILURES}{{{scope}}}[5m]))", "version {{version}}"),
             ),
-            description="Requests that the canary could not answer; alert ModelCanaryOff watches what comes of them.",
+            description="Requests that the canary failed and the champion answered. Alert: ModelCanaryOff.",
             unit="reqps",
             width=6,
         ),
         Panel(
-            title="Answers that differ",
+            title="Differing predictions",
             queries=(
                 Query(
                     f"(sum by (version) ({differing}) or 0 * sum by (version) ({compared})) / sum by (version) ({compared})",
                     "version {{version}}",
                 ),
             ),
-            description="Of rows that canary and champion, or champion and shadow, were both asked for.",
+            description="Share of rows for which the champion and its canary or shadow predict differently.",
             unit="percentunit",
             width=6,
         ),
         Panel(
             title="Rows per second",
             queries=(Query(f"sum by (version) (rate({MetricName.ROWS}_sum{{{scope}}}[5m]))", "version {{version}}"),),
-            description="Rows that were asked for, over all requests.",
+            description="Requested rows over all requests.",
             unit="rowsps",
             width=8,
         ),
         Panel(
-            title="What is predicted",
+            title="Predictions",
             queries=(Query(f"sum by (bin) ({predicted}) / on () group_left () sum({predicted})", "{{bin}}"),),
-            description="Share of each class, or of each range of the predicted number.",
+            description="Share of each class, or of each range of the predicted value.",
             unit="percentunit",
             width=8,
         ),
         Panel(
-            title="Rows that the request log lost",
+            title="Rows lost by the request log",
             queries=(Query(f"sum(increase({MetricName.LOG_DROPPED}{{{scope}}}[10m]))", "lost in 10 minutes"),),
-            description="Alert ModelLogDrops watches this.",
+            description="Alert: ModelLogDrops.",
             width=8,
         ),
         Panel(
@@ -125,23 +126,23 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
                     f'kube_deployment_status_replicas_available{{namespace="{namespace}",deployment="{model}"}}',
                     "ready",
                 ),
-                Query(f'kube_deployment_spec_replicas{{namespace="{namespace}",deployment="{model}"}}', "wanted"),
+                Query(f'kube_deployment_spec_replicas{{namespace="{namespace}",deployment="{model}"}}', "desired"),
             ),
-            description="Ready and wanted.",
+            description="Ready and desired replicas.",
             source="cluster",
             width=8,
         ),
         Panel(
             title="CPU",
             queries=(Query(f"sum by (pod) (rate(container_cpu_usage_seconds_total{{{pods}}}[5m]))", "{{pod}}"),),
-            description="Cores in use, a replica.",
+            description="Cores in use per replica.",
             source="cluster",
             width=8,
         ),
         Panel(
             title="Memory",
             queries=(Query(f"sum by (pod) (container_memory_working_set_bytes{{{pods}}})", "{{pod}}"),),
-            description="Working set, a replica.",
+            description="Working set per replica.",
             unit="bytes",
             source="cluster",
             width=8,
@@ -150,7 +151,7 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
 
 
 def model_dashboard(model: str, namespace: str) -> str:
-    """The dashboard's JSON."""
+    """Return the dashboard as JSON."""
     return dashboard(
         f"mlp-{namespace}-{model}", f"Model {model} ({namespace})", model_panels(model, namespace), tags=["model"]
     )

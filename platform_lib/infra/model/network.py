@@ -1,4 +1,4 @@
-"""Who reaches a model server and whom it reaches: NetworkPolicy, route and rate limit, as data. `model_endpoint` applies them."""
+"""NetworkPolicy, route and rate limit of a model endpoint, as plain data."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,10 +20,15 @@ from platform_lib.names import Port, SharedOutputs
 def network_policy_spec(
     shared: SharedOutputs, *, selector: dict[str, str], public: bool, outside_ports: tuple[int, ...] = ()
 ) -> dict[str, Any]:
-    """Spec of the NetworkPolicy: Traefik and the own namespace ask, Prometheus scrapes; DNS and MLflow are asked.
+    """Build the spec of the NetworkPolicy.
+
+    Pods of the namespace, Traefik (if public) and Prometheus may connect; the server may connect to DNS and MLflow.
 
     Args:
-        outside_ports: TCP ports that may be reached anywhere but on the node's own metadata address: for a bucket or an OIDC issuer.
+        shared: Outputs of the shared stack.
+        selector: Labels of the model server's pods.
+        public: Whether the endpoint has a route from outside.
+        outside_ports: TCP ports that the server may connect to outside the cluster, for a bucket or an OIDC issuer.
     """
     callers = [SAME_NAMESPACE, *([namespace_peer(shared.ingress_namespace)] if public else [])]
     mlflow = urlsplit(shared.mlflow_url)
@@ -43,7 +48,7 @@ def network_policy_spec(
 
 
 def route_spec(shared: SharedOutputs, model: str, middlewares: list[Any]) -> dict[str, Any]:
-    """Spec of the IngressRoute. The prefix ends with a slash, else `/models/churn` would also take what belongs to `churn-two`."""
+    """Build the spec of the IngressRoute. Its prefix ends with a slash, so that `churn` does not match `churn-two`."""
     return {
         "entryPoints": ["websecure"],
         "routes": [
@@ -59,10 +64,10 @@ def route_spec(shared: SharedOutputs, model: str, middlewares: list[Any]) -> dic
 
 
 def strip_spec(model: str) -> dict[str, Any]:
-    """Middleware: the server knows nothing of its prefix."""
+    """Build the spec of the middleware that removes the prefix, which the server does not know."""
     return {"stripPrefix": {"prefixes": [f"/models/{model}"]}}
 
 
 def limit_spec(average_per_s: int, burst: int) -> dict[str, Any]:
-    """Middleware: requests of one address, at each Traefik."""
+    """Build the spec of the middleware that limits requests per client address, in each Traefik replica."""
     return {"rateLimit": {"average": average_per_s, "period": "1s", "burst": burst}}

@@ -1,4 +1,4 @@
-"""The pod of a model server: its command, environment, probes, limits and rights, as data. `model_endpoint` puts it into a Deployment."""
+"""The pod of a model server, as plain data: command, environment, probes, resources and security."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from platform_lib.names import Port, SharedOutputs
 
 CONTAINER = "server"
 _DRAIN_S = 5
-"""How long a pod goes on answering after it was told to end, until Traefik and kube-proxy know."""
+"""Seconds that a stopping pod keeps serving, until Traefik and kube-proxy stop sending it requests."""
 _LOG_MOUNT = "/var/log/mlp"
 
 
 def server_command(reference: str, workers: int) -> list[str]:
-    """What the container runs; tests run the same here."""
+    """Return the command of the container; tests run the same command."""
     command = [
         "mlp",
         "serve",
@@ -35,10 +35,15 @@ def server_command(reference: str, workers: int) -> list[str]:
 def server_environment(
     shared: SharedOutputs, *, model: str, namespace: str, log: str, oidc_issuer: str = "", oidc_audience: str = ""
 ) -> list[dict[str, Any]]:
-    """Settings of the process. Secrets are named, never written.
+    """Build the environment of the server. Secrets are referenced, never written.
 
     Args:
-        log: `auto` (the platform's place, where it has one), `volume` or `off`.
+        shared: Outputs of the shared stack.
+        model: Registered name.
+        namespace: Namespace of the endpoint.
+        log: `auto` (the platform's bucket, if it has one), `volume` or `off`.
+        oidc_issuer: Issuer of accepted tokens; empty accepts API keys only.
+        oidc_audience: Audience of accepted tokens.
     """
     place = (
         _LOG_MOUNT
@@ -75,16 +80,26 @@ def pod_template(
     log_claim: Any = None,
     log_credentials_secret: str | None = None,
 ) -> dict[str, Any]:
-    """The pod template. What comes from other resources may be an Output.
+    """Build the pod template. Values from other resources may be Outputs.
 
     Args:
-        memory: Request and limit alike, so that a full node ends no model.
-        log_claim: Volume claim of the request log, where it stays on a volume.
-        log_credentials_secret: Secret whose keys become environment variables, such as AWS_ACCESS_KEY_ID, for a log in a bucket.
+        labels: Labels of the pod.
+        selector: Labels that select the pods of this endpoint.
+        service_account: Name of the service account.
+        image: The `serve` image.
+        command: As `server_command` returns it.
+        environment: As `server_environment` returns it.
+        keys_config_map: Name of the ConfigMap with `keys.yaml`.
+        cpu_request: CPU request, such as `500m`.
+        cpu_limit: CPU limit.
+        memory: Memory request and limit. They are equal, so that a full node does not kill the server.
+        log_claim: Name of the volume claim for the request log; None if it is not on a volume.
+        log_credentials_secret: Name of a Secret with the environment variables for a log in a bucket, such as
+            AWS_ACCESS_KEY_ID; None if there is none.
     """
     volumes: list[dict[str, Any]] = [
         {"name": "keys", "configMap": {"name": keys_config_map}},
-        {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},  # a version is fetched into it beside the one that serves
+        {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},  # holds the serving version and the next one
     ]
     mounts: list[dict[str, Any]] = [
         {"name": "keys", "mountPath": "/etc/mlp/keys", "readOnly": True},
@@ -102,7 +117,8 @@ def pod_template(
             {"name": "http", "containerPort": int(Port.MODEL_SERVER)},
             {"name": "metrics", "containerPort": int(Port.METRICS)},
         ],
-        # Two minutes to import libraries on a slow node; from then on a process that hangs is replaced, and one without a model gets no requests.
+        # A slow node gets two minutes to import libraries. After that, a server that hangs is restarted, and a server
+        # without a model receives no requests.
         "startupProbe": {**_get("/healthz"), "periodSeconds": 2, "failureThreshold": 60},
         "livenessProbe": {**_get("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
         "readinessProbe": {**_get("/readyz"), "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
@@ -121,7 +137,7 @@ def pod_template(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pod_security_context(),
-        # The server takes ten seconds for requests in flight, and the log's last rows have to be written.
+        # The server gives requests in flight ten seconds, then writes the last rows of the log.
         "terminationGracePeriodSeconds": _DRAIN_S + 40,
         "topologySpreadConstraints": spread(selector),
         "containers": [container],

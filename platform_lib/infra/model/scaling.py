@@ -1,16 +1,16 @@
-"""When a model server gets more replicas, as data: by CPU, or with KEDA by the request rate too. `model_endpoint` applies it."""
+"""Autoscaling of a model endpoint, as plain data: by CPU, or with KEDA also by request rate."""
 
 from typing import Any
 
 from platform_lib.names import MetricName
 
 PROMETHEUS = "kube-prometheus-stack-prometheus"
-"""Service of Prometheus in the monitoring namespace."""
+"""Name of the Prometheus Service in the monitoring namespace."""
 _SLOWLY_DOWN = {"scaleDown": {"stabilizationWindowSeconds": 300}}
 
 
 def cpu_scaling(model: str, *, min_replicas: int, max_replicas: int, cpu_target_percent: int) -> dict[str, Any]:
-    """Spec of a HorizontalPodAutoscaler."""
+    """Build the spec of a HorizontalPodAutoscaler."""
     target = {"type": "Utilization", "averageUtilization": cpu_target_percent}
     return {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": model},
@@ -31,10 +31,16 @@ def request_rate_scaling(
     cpu_target_percent: int,
     requests_per_s: float,
 ) -> dict[str, Any]:
-    """Spec of a KEDA ScaledObject; the autoscaler that KEDA makes of it bears the model's name, as without KEDA.
+    """Build the spec of a KEDA ScaledObject. KEDA names its autoscaler after the model, like the one without KEDA.
 
     Args:
-        requests_per_s: What one replica should have.
+        model: Name of the model and of its Deployment.
+        namespace: Namespace of the endpoint.
+        monitoring_namespace: Namespace of Prometheus.
+        min_replicas: Lower bound.
+        max_replicas: Upper bound.
+        cpu_target_percent: Share of the requested CPU above which replicas are added.
+        requests_per_s: Target rate per replica.
     """
     query = f'sum(rate({MetricName.REQUESTS}{{namespace="{namespace}",service="{model}"}}[1m]))'
     address = f"http://{PROMETHEUS}.{monitoring_namespace}:9090"

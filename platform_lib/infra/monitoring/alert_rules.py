@@ -1,4 +1,4 @@
-"""One alert as Prometheus wants it: a name, an expression, how long it must hold, who is called and what they read."""
+"""Build one Prometheus alert rule."""
 
 from typing import Any, Literal
 
@@ -8,13 +8,15 @@ _RUNBOOK = "docs/platform/troubleshooting.md"
 def alert(
     name: str, expression: str, lasts: str, severity: Literal["critical", "warning"], summary: str, description: str
 ) -> dict[str, Any]:
-    """A rule of a group.
+    """Build an alert rule with a link to its section of the troubleshooting page.
 
     Args:
-        lasts: Prometheus' form of a duration, such as `5m`.
-        severity: critical calls people at once; warning can wait for the morning.
-        summary: What is so; a Go template of Prometheus.
-        description: Why, and where to look.
+        name: Name of the alert.
+        expression: PromQL.
+        lasts: How long the expression must hold, as a Prometheus duration such as `5m`.
+        severity: critical needs a person at once; warning can wait until the morning.
+        summary: What is wrong; a Go template of Prometheus.
+        description: Likely causes, and where to look.
     """
     return {
         "alert": name,

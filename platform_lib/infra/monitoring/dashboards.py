@@ -1,4 +1,4 @@
-"""Grafana dashboards as code: panels with PromQL laid out on Grafana's grid. `model_dashboard` and `platform_dashboard` say what is on them."""
+"""Lay out panels with PromQL queries as a Grafana dashboard."""
 
 import json
 from collections.abc import Sequence
@@ -11,33 +11,36 @@ _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One line of a panel."""
+    """One query of a panel."""
 
     expression: str
     legend: str = ""
-    """Grafana's form, such as `{{pod}}`; empty is the series' own labels."""
+    """Legend template, such as `{{pod}}`; empty shows the labels of the series."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """One picture."""
+    """One panel of a dashboard."""
 
     title: str
     queries: tuple[Query, ...]
     description: str
     unit: str = "short"
-    """Grafana's name of a unit: `s`, `reqps`, `percentunit`, `bytes`, `short`."""
+    """Grafana unit: `s`, `reqps`, `percentunit`, `bytes` or `short`."""
     kind: Literal["timeseries", "stat"] = "timeseries"
     width: int = 12
     source: Literal["service", "cluster"] = "service"
-    """Who gives the numbers: the service that is looked at, or the cluster's own exporters (kube-state-metrics, the kubelet)."""
+    """Where the metrics come from: the service itself, or exporters of the cluster (kube-state-metrics, the kubelet)."""
 
 
 def dashboard(uid: str, title: str, panels: Sequence[Panel], *, tags: Sequence[str] = ()) -> str:
-    """The dashboard's JSON, as a ConfigMap for Grafana's sidecar holds it.
+    """Return a dashboard as JSON, for a ConfigMap that Grafana's sidecar reads.
 
     Args:
-        uid: At most 40 characters; the address of the dashboard, so it stays when the title changes.
+        uid: Identifier in the dashboard's URL, cut to 40 characters. Keep it when the title changes.
+        title: Title of the dashboard.
+        panels: Panels, placed from left to right and from top to bottom.
+        tags: Tags in addition to `mlp`.
     """
     made, left, top = [], 0, 0
     for number, panel in enumerate(panels, start=1):

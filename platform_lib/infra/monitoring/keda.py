@@ -1,4 +1,4 @@
-"""KEDA, with which models scale on their request rate as Prometheus counts it. What a model asks of it is `model_scaling`'s."""
+"""Install KEDA, so that models can scale on their request rate in Prometheus."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +16,14 @@ from platform_lib.infra.kubernetes.network_policy import from_anywhere, policy_s
 
 @dataclass(frozen=True, kw_only=True)
 class KedaArgs:
-    """Where it is installed: beside Prometheus, which nobody outside that namespace may ask."""
+    """Where to install KEDA. The default is the namespace of Prometheus, which only its own namespace may query."""
 
     namespace: pulumi.Input[str] = MONITORING_NAMESPACE
     mirrors: Mirrors = field(default_factory=Mirrors)
 
 
 class Keda(pulumi.ComponentResource):
-    """KEDA and the way of the API server to it. `release` is ready when ScaledObjects are taken."""
+    """KEDA, with a NetworkPolicy that lets the API server in. `release` is ready when KEDA accepts ScaledObjects."""
 
     release: Any
 
@@ -45,7 +45,7 @@ class Keda(pulumi.ComponentResource):
             child,
         )
         self.release = keda.release
-        # The API server asks for metrics and about ScaledObjects; it has no namespace that a policy could name.
+        # The API server reads metrics and validates ScaledObjects; a NetworkPolicy cannot select the API server.
         callers = {
             "key": "app",
             "operator": "In",

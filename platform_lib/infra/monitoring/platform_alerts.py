@@ -1,6 +1,7 @@
-"""Alert rules of the platform itself, as data for a PrometheusRule; kube-prometheus-stack brings those of the cluster.
+"""Alert rules of the platform's own services, as plain data. kube-prometheus-stack brings the rules of the cluster.
 
-They need only what kube-state-metrics, Traefik, cert-manager and Alertmanager export, so a service that exports nothing is watched too.
+They use only metrics of kube-state-metrics, the kubelet, Traefik, cert-manager and Alertmanager, so they also watch
+services without metrics of their own.
 """
 
 from collections.abc import Sequence
@@ -10,45 +11,47 @@ from platform_lib.infra.monitoring.alert_rules import alert
 
 
 def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
-    """The rule groups.
+    """Build the rule groups.
 
     Args:
-        namespaces: The platform's own, as `naming` has them.
+        namespaces: Namespaces of the platform, as patterns of PromQL.
     """
     scope = f'namespace=~"{"|".join(sorted(namespaces))}"'
     edge = "traefik_service_requests_total"
     rules = [
         alert(
             "PlatformServiceDown",
-            f"kube_deployment_status_replicas_available{{{scope}}} == 0 and on (namespace, deployment) kube_deployment_spec_replicas{{{scope}}} > 0",
+            f"kube_deployment_status_replicas_available{{{scope}}} == 0"
+            f" and on (namespace, deployment) kube_deployment_spec_replicas{{{scope}}} > 0",
             "5m",
             "critical",
             "{{ $labels.deployment }} in {{ $labels.namespace }} has no ready pod.",
-            "Whoever needs it waits. `kubectl describe` of its pods says why.",
+            "Requests to this service fail. `kubectl describe pod` shows the reason.",
         ),
         alert(
             "PlatformStoreDown",
-            f"kube_statefulset_status_replicas_ready{{{scope}}} == 0 and on (namespace, statefulset) kube_statefulset_replicas{{{scope}}} > 0",
+            f"kube_statefulset_status_replicas_ready{{{scope}}} == 0"
+            f" and on (namespace, statefulset) kube_statefulset_replicas{{{scope}}} > 0",
             "5m",
             "critical",
             "{{ $labels.statefulset }} in {{ $labels.namespace }} has no ready pod.",
-            "It keeps state: look before you delete anything of it.",
+            "It stores data: find the cause before you delete anything that belongs to it.",
         ),
         alert(
             "PlatformPodRestarts",
             f"increase(kube_pod_container_status_restarts_total{{{scope}}}[30m]) > 3",
             "5m",
             "warning",
-            "{{ $labels.container }} of {{ $labels.pod }} restarts again and again.",
-            "`kubectl logs --previous` says what it said last; OOMKilled means that it needs more memory.",
+            "Container {{ $labels.container }} of pod {{ $labels.pod }} keeps restarting.",
+            "`kubectl logs --previous` shows its last output. The reason OOMKilled means that it needs more memory.",
         ),
         alert(
             "PlatformVolumeFills",
             f"kubelet_volume_stats_available_bytes{{{scope}}} / kubelet_volume_stats_capacity_bytes{{{scope}}} < 0.1",
             "15m",
             "critical",
-            "{{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} has {{ $value | humanizePercentage }} left.",
-            "Make the claim larger, or what it keeps shorter, before the service stops.",
+            "Volume {{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} has {{ $value | humanizePercentage }} free.",
+            "Enlarge the claim or shorten the retention before the volume is full and the service stops.",
         ),
         alert(
             "EdgeErrors",
@@ -56,8 +59,8 @@ def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             f' and sum by (service) (increase({edge}{{code=~"5.."}}[5m])) >= 5',
             "5m",
             "critical",
-            "Traefik answers {{ $value | humanizePercentage }} of the requests to {{ $labels.service }} with an error.",
-            "The service is down or slow; its own alerts say which.",
+            "{{ $value | humanizePercentage }} of the requests to {{ $labels.service }} get a 5xx response at the edge.",
+            "The service is down or slow; its own alerts show which.",
         ),
         alert(
             "CertificateExpires",
@@ -65,7 +68,7 @@ def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             "1h",
             "critical",
             "The certificate {{ $labels.name }} in {{ $labels.exported_namespace }} expires in {{ $value | humanizeDuration }}.",
-            "cert-manager should have renewed it two weeks ago: `kubectl describe certificate` says why it did not.",
+            "cert-manager should have renewed it two weeks ago. `kubectl describe certificate` shows why it did not.",
         ),
         alert(
             "CertificateNotReady",
@@ -73,23 +76,24 @@ def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             "30m",
             "warning",
             "The certificate {{ $labels.name }} in {{ $labels.exported_namespace }} is not issued.",
-            "`kubectl describe certificate` and its challenges say why; most often a name does not lead to the platform's address yet.",
+            "`kubectl describe certificate,challenge` shows the reason. "
+            "Usually a DNS name does not point to the platform's address yet.",
         ),
         alert(
             "AlertsNotDelivered",
             "sum by (integration) (increase(alertmanager_notifications_failed_total[15m])) > 0",
             "5m",
             "critical",
-            "Alerts do not arrive by {{ $labels.integration }}.",
-            "The address or its credentials are wrong; nobody is called while this lasts, so look at Grafana now and then.",
+            "Alertmanager cannot deliver notifications by {{ $labels.integration }}.",
+            "The address or its credentials are wrong. Until this is fixed, nobody is notified: watch the alerts in Grafana.",
         ),
         alert(
             "AlertsGoNowhere",
             'absent(alertmanager_build_info) or absent(up{job="kube-state-metrics"} == 1)',
             "15m",
             "critical",
-            "Alertmanager or kube-state-metrics is not there.",
-            "Without them most of these alerts stay silent.",
+            "Alertmanager or kube-state-metrics is down.",
+            "Without them, most alerts cannot fire or cannot be delivered.",
         ),
     ]
     return [{"name": "mlp-platform", "rules": rules}]

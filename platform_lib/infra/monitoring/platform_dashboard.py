@@ -1,4 +1,4 @@
-"""What the platform's own dashboard shows: is everything there, does the edge answer, how much room is left. `dashboards` lays it out."""
+"""Panels of the platform's own Grafana dashboard: service health, traffic at the edge, free capacity."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from platform_lib.infra.monitoring.dashboards import Panel, Query, dashboard
 
 
 def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
-    """The panels.
+    """Build the panels.
 
     Args:
-        namespaces: The platform's own, as `naming` has them.
+        namespaces: Namespaces of the platform, as patterns of PromQL.
     """
     scope = f'namespace=~"{"|".join(sorted(namespaces))}"'
     teams = 'namespace=~"team-.*"'
@@ -19,13 +19,13 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
         Panel(
             title="Services without a ready pod",
             queries=(Query(f"sum(kube_deployment_status_replicas_available{{{scope}}} == bool 0)", "services"),),
-            description="Alert PlatformServiceDown watches this.",
+            description="Alert: PlatformServiceDown.",
             kind="stat",
             source="cluster",
             width=6,
         ),
         Panel(
-            title="Models that serve",
+            title="Serving models",
             queries=(Query(f"count(sum by (namespace, model) (mlp_model_info{{{teams}}} == 1))", "models"),),
             description="In all teams.",
             kind="stat",
@@ -33,17 +33,17 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
             width=6,
         ),
         Panel(
-            title="Alerts that fire",
+            title="Firing alerts",
             queries=(Query('count(ALERTS{alertstate="firing",alertname!="Watchdog"}) or vector(0)', "alerts"),),
-            description="Watchdog always fires: it shows that alerts arrive.",
+            description="Without Watchdog, which always fires to show that alerts are delivered.",
             kind="stat",
             source="cluster",
             width=6,
         ),
         Panel(
-            title="Days until the first certificate expires",
+            title="Days until the next certificate expires",
             queries=(Query("min(certmanager_certificate_expiration_timestamp_seconds - time()) / 86400", "days"),),
-            description="Alert CertificateExpires calls at 14.",
+            description="Alert below 14: CertificateExpires.",
             kind="stat",
             source="cluster",
             width=6,
@@ -56,14 +56,15 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
             source="cluster",
         ),
         Panel(
-            title="Time to answer at the edge",
+            title="Response time at the edge",
             queries=(
                 Query(
-                    "histogram_quantile(0.99, sum by (le) (rate(traefik_entrypoint_request_duration_seconds_bucket[5m])))",
+                    "histogram_quantile(0.99,"
+                    " sum by (le) (rate(traefik_entrypoint_request_duration_seconds_bucket[5m])))",
                     "p99",
                 ),
             ),
-            description="One answer in a hundred takes longer.",
+            description="The 99th percentile: one request in a hundred takes longer.",
             unit="s",
             source="cluster",
         ),
@@ -75,32 +76,32 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
             source="cluster",
         ),
         Panel(
-            title="Failures by model",
+            title="Errors per second by model",
             queries=(Query(f'sum by (model) (rate(mlp_requests_total{{{teams},code=~"5.."}}[5m]))', "{{model}}"),),
-            description="Answers with a status of 500 or above, a second.",
+            description="Responses with status 5xx per second.",
             unit="reqps",
             source="cluster",
         ),
         Panel(
-            title="Memory of the platform",
+            title="Memory by namespace",
             queries=(
                 Query(
                     f'sum by (namespace) (container_memory_working_set_bytes{{{scope},container!=""}})', "{{namespace}}"
                 ),
             ),
-            description="Working set.",
+            description="Working set of the platform's own pods.",
             unit="bytes",
             source="cluster",
         ),
         Panel(
-            title="Room on volumes",
+            title="Free space on volumes",
             queries=(
                 Query(
                     f"kubelet_volume_stats_available_bytes{{{scope}}} / kubelet_volume_stats_capacity_bytes{{{scope}}}",
                     "{{namespace}} {{persistentvolumeclaim}}",
                 ),
             ),
-            description="Share that is free; alert PlatformVolumeFills calls at a tenth.",
+            description="Alert below 10 %: PlatformVolumeFills.",
             unit="percentunit",
             source="cluster",
         ),
@@ -116,14 +117,14 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
             source="cluster",
         ),
         Panel(
-            title="Quota in use by team",
+            title="Used quota by team",
             queries=(
                 Query(
                     f"max by (namespace, resource) ({quota % 'used'} / ignoring (type) {quota % 'hard'})",
                     "{{namespace}} {{resource}}",
                 ),
             ),
-            description="At 100 % new pods of the team are refused.",
+            description="At 100 %, new pods of the team are rejected.",
             unit="percentunit",
             source="cluster",
         ),
@@ -131,5 +132,5 @@ def platform_panels(namespaces: Sequence[str]) -> list[Panel]:
 
 
 def platform_dashboard(namespaces: Sequence[str]) -> str:
-    """The dashboard's JSON."""
+    """Return the dashboard as JSON."""
     return dashboard("mlp-platform", "Platform", platform_panels(namespaces), tags=["platform"])

@@ -1,4 +1,4 @@
-"""Values of the chart kube-prometheus-stack. `observability` installs it; makes no resource."""
+"""Values of the Helm chart kube-prometheus-stack. Creates no resource."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from platform_lib.infra.base.sizing import Size, resources, storage_gib
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 
 IDENTITY_HEADER = "X-Auth-Request-Email"
-"""What the login's proxy says of who asks; Traefik takes it out of what callers send."""
+"""Header with which the login proxy identifies the user; Traefik removes it from incoming requests."""
 
-# Said here and not left to the subcharts' defaults: the namespace's Pod Security refuses pods that have less.
+# Set explicitly, because the namespace's Pod Security level rejects the subcharts' defaults.
 _CONTAINER_SECURITY_CONTEXT = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -17,7 +17,7 @@ _CONTAINER_SECURITY_CONTEXT = {
 
 
 def _pod_security_context(user: int) -> dict[str, Any]:
-    """`securityContext` of a pod that runs as this number."""
+    """Return the `securityContext` of a pod that runs as this user ID."""
     return {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user, "fsGroup": user}
 
 
@@ -33,19 +33,24 @@ def monitoring_values(
     ca_config_map: str | None = None,
     image_registry: str = "",
 ) -> dict[str, Any]:
-    """The values; what comes from other resources may be an Output.
+    """Build the values. Values from other resources may be Outputs.
 
     Args:
-        storage_gib: Of Prometheus' volume; metrics may fill four fifths of it, the rest is for what is being written.
+        size: Size of the installation.
+        grafana_url: Grafana's address from outside.
+        retention_days: How long Prometheus keeps metrics.
+        storage_gib: Size of Prometheus' volume. Metrics may fill four fifths; the rest is for data being written.
+        storage_class: Name of the StorageClass; empty uses the cluster's default class.
         alert_config_secret: Name of the Secret with `alertmanager.yaml`.
         admin_secret: Name of the Secret with Grafana's `admin-user` and `admin-password`.
-        ca_config_map: Name of a ConfigMap with `ca.crt`, where a proxy signs with certificates of its own.
+        ca_config_map: Name of the ConfigMap with the CA bundle `ca.crt`; None if there is none.
+        image_registry: Mirror of images; empty uses the original registries.
     """
     values: dict[str, Any] = {
         "crds": {"enabled": True},
-        # Control planes that others run show these to nobody, and the chart's own alerts would call about it.
+        # Managed control planes do not expose these, and the chart's own alerts would fire.
         **{name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")},
-        # It needs the node's own network and files, which the namespace's Pod Security refuses; the kubelet's numbers stay.
+        # It needs the host's network and files, which the namespace's Pod Security level rejects. The kubelet's metrics remain.
         "nodeExporter": {"enabled": False},
         "prometheusOperator": {
             "admissionWebhooks": {"certManager": {"enabled": True}, "patch": {"enabled": False}},
@@ -72,7 +77,7 @@ def monitoring_values(
 
 
 def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -> dict[str, Any]:
-    # By default only objects with the release's label are taken: models in team namespaces have none.
+    # By default, only objects with the release's label are selected; those of models have none.
     everything = {
         f"{kind}SelectorNilUsesHelmValues": False
         for kind in ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig")
@@ -83,7 +88,7 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
         "retentionSize": f"{max(1, gib * 4 // 5)}GiB",
         "storageSpec": {"volumeClaimTemplate": {"spec": claim_spec(gib, storage_class)}},
         "resources": resources("prometheus", size).requirements,
-        # A team's broken scrape must not take Prometheus' memory from everybody.
+        # One team's broken metrics must not exhaust Prometheus' memory.
         "enforcedSampleLimit": 200_000,
     }
 
@@ -98,7 +103,7 @@ def _alertmanager(size: Size, storage_class: str, config_secret: Any, ca_config_
     }
     if ca_config_map is not None:
         spec["volumes"] = [{"name": "authorities", "configMap": {"name": ca_config_map}}]
-        # Go reads every file of this folder, besides the image's own bundle in it.
+        # Go reads every file in this folder, in addition to the image's own bundle.
         spec["volumeMounts"] = [
             {
                 "name": "authorities",
@@ -120,10 +125,10 @@ def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dic
         persistence["storageClassName"] = storage_class
     return {
         "admin": {"existingSecret": admin_secret, "userKey": "admin-user", "passwordKey": "admin-password"},
-        "deploymentStrategy": {"type": "Recreate"},  # its volume has one writer
+        "deploymentStrategy": {"type": "Recreate"},  # only one pod can mount its volume
         "persistence": persistence,
-        "initChownData": {"enabled": False},  # it runs as root; fsGroup does the same
-        "testFramework": {"enabled": False},  # a pod of `helm test`, without the rights that the namespace asks for
+        "initChownData": {"enabled": False},  # runs as root; fsGroup has the same effect
+        "testFramework": {"enabled": False},  # its `helm test` pod violates the namespace's Pod Security level
         "securityContext": _pod_security_context(472),
         "containerSecurityContext": _CONTAINER_SECURITY_CONTEXT,
         "resources": resources("grafana", size).requirements,

@@ -1,13 +1,15 @@
-"""`policies` in the form that a Pulumi policy pack takes. Needs pulumi-policy, which only the pack and tests have."""
+"""Wrap the rules as policies of a Pulumi policy pack. Needs pulumi-policy, which only the pack and tests install."""
 
 from collections.abc import Callable
 from typing import Any
 
-from platform_lib.infra.policy.rules import EXEMPTIONS, POLICIES, Declared, Policy
+from platform_lib.infra.policy.definitions import Declared, Policy
+from platform_lib.infra.policy.exemptions import EXEMPTIONS
+from platform_lib.infra.policy.rules import POLICIES
 
 
 def pack_policies() -> list[Any]:
-    """Every rule, mandatory: a preview with a violation fails."""
+    """Return every rule as a mandatory policy: a preview with a violation fails."""
     from pulumi_policy import EnforcementLevel, ResourceValidationPolicy, StackValidationPolicy
 
     made = []
@@ -29,7 +31,7 @@ def pack_policies() -> list[Any]:
 
 
 def declared(resource: Any) -> Declared:
-    """A resource of pulumi_policy (validation arguments or a stack's resource) as rules see it."""
+    """Convert a resource of pulumi_policy (validation arguments or a resource of a stack) for the rules."""
     provider = getattr(resource, "provider", None)
     name = provider.name if provider is not None else ""
     return Declared(
@@ -38,7 +40,7 @@ def declared(resource: Any) -> Declared:
         urn=resource.urn,
         inputs=dict(resource.props),
         protect=bool(resource.opts.protect),
-        # An engine's own provider is called default, or default_ and its version.
+        # Pulumi calls its implicit provider `default`, or `default_` and a version.
         provider="" if name.startswith("default") else name,
     )
 

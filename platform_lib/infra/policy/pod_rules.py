@@ -1,4 +1,4 @@
-"""What a pod of ours may and must say about itself: Pod Security `restricted` and what it leaves open. Pure functions for `policies`."""
+"""Rules on pods: the Pod Security Standard `restricted`, plus limits, pinned images and no plain secrets."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _TAG = re.compile(r":(?P<tag>[\w.-]+)$")
 _MOVING_TAGS = ("latest", "main", "master", "edge", "stable", "nightly")
 
-# Pods that ask the Kubernetes API, by the beginning of their service account: a worker makes a Job of every run. Nothing else gets a token.
+# Prefixes of service accounts whose pods may call the Kubernetes API: a Prefect worker creates a Job per run.
 API_CLIENTS = ("prefect-worker-",)
 
 
 def pod_spec(inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The pod's spec inside an object, None where it makes no pods."""
+    """Return the spec of the pods that an object creates, or None if it creates none."""
     kind, spec = inputs.get("kind"), inputs.get("spec")
     if not isinstance(spec, Mapping):
         return None
@@ -31,18 +31,18 @@ def pod_spec(inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def pod_messages(spec: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a pod."""
+    """Yield a message per violation in a pod's spec."""
     pod = spec.get("securityContext") or {}
     for key in _HOST:
         if spec.get(key):
-            yield f"{key} is set: the pod would see the node's own."
+            yield f"{key} is set, so the pod would share it with the node. Remove it."
     for volume in spec.get("volumes") or []:
         if "hostPath" in volume:
-            yield f"volume {volume.get('name')} is a folder of the node."
+            yield f"volume {volume.get('name')} mounts a folder of the node. Use another kind of volume."
     if spec.get("automountServiceAccountToken") is not False and not str(spec.get("serviceAccountName")).startswith(
         API_CLIENTS
     ):
-        yield "automountServiceAccountToken is not false: the pod does not need the Kubernetes API."
+        yield "automountServiceAccountToken is not false, although the pod does not need the Kubernetes API."
     for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
         yield from (f"container {container.get('name')}: {text}" for text in _container(container, pod))
 
@@ -56,13 +56,13 @@ def _container(container: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterator
     if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
         yield "allowPrivilegeEscalation is not false."
     if own.get("readOnlyRootFilesystem") is not True:
-        yield "readOnlyRootFilesystem is not true: mount an emptyDir where it writes."
+        yield "readOnlyRootFilesystem is not true. Set it, and mount an emptyDir where the container writes."
     if list((own.get("capabilities") or {}).get("drop") or []) != ["ALL"] or (own.get("capabilities") or {}).get("add"):
-        yield "capabilities do not drop ALL and add none."
+        yield "capabilities must drop ALL and add none."
     resources = container.get("resources") or {}
     for part in ("requests", "limits"):
         if not {"cpu", "memory"} <= set(resources.get(part) or {}):
-            yield f"resources.{part} lacks cpu or memory."
+            yield f"resources.{part} does not set both cpu and memory."
     yield from _image(container.get("image"))
     for entry in container.get("env") or []:
         if (
@@ -71,12 +71,12 @@ def _container(container: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterator
             and entry["value"]
             and _SECRET_NAME.search(str(entry.get("name")))
         ):
-            yield f"{entry['name']} is a secret in plain text: read it from a Secret."
+            yield f"{entry['name']} holds a secret in plain text. Read it from a Secret."
 
 
 def _image(image: Any) -> Iterator[str]:
     if not isinstance(image, str) or _DIGEST.search(image):
-        return  # an Output that only `up` knows is checked then
+        return  # an Output that is not known yet is checked by `pulumi up`
     tag = _TAG.search(image)
     if tag is None or tag["tag"] in _MOVING_TAGS:
-        yield f"image {image} means another one tomorrow: give a digest or an exact tag."
+        yield f"image {image} is not pinned: it may be another image tomorrow. Give a digest or an exact tag."

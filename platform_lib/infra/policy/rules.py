@@ -1,141 +1,26 @@
-"""The rules that every resource graph of the platform keeps, as plain functions: tests run them on graphs, `infra_stack/policy` in `pulumi preview`.
+"""Rules for every resource graph of the platform, as plain functions. Rules on pods are in `pod_rules`.
 
-What a rule cannot hold for stands in `EXEMPTIONS`, with the reason. Rules on pods are in `pod_policies`.
+Tests run them on graphs; `infra_stack/policy` runs them in `pulumi preview`. `exemptions` lists where a rule does not apply.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from platform_lib.infra.base.naming import (
-    AUTH_NAMESPACE,
-    DATABASE_NAMESPACE,
-    INGRESS_NAMESPACE,
-    MLFLOW_NAMESPACE,
-    MONITORING_NAMESPACE,
-    TEAM_PREFIX,
-)
+from platform_lib.infra.base.labels import POD_SECURITY
+from platform_lib.infra.base.naming import DATABASE_NAMESPACE, MLFLOW_NAMESPACE, TEAM_PREFIX
+from platform_lib.infra.policy.definitions import Declared, Exemption, Policy, Violation
+from platform_lib.infra.policy.exemptions import EXEMPTIONS
 from platform_lib.infra.policy.pod_rules import pod_messages, pod_spec
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
+METADATA_ADDRESSES: Final = "169.254.0.0/16"
 _SECRET_WORD = re.compile(r"(pass(word|wd)?|secret|token|api_?key|credential)s?$", re.IGNORECASE)
 _NAMES_A_SECRET = re.compile(r"(existing|config|Key|Name|Ref|File|Path|Claim)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Declared:
-    """One resource as a rule sees it."""
-
-    type: str
-    name: str
-    urn: str
-    inputs: Mapping[str, Any]
-    protect: bool = False
-    provider: str = ""
-    """Name of the explicit provider; empty for a default one."""
-
-    @property
-    def kind(self) -> str:
-        return str(self.inputs.get("kind") or "")
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        found = self.inputs.get("metadata")
-        return found if isinstance(found, Mapping) else {}
-
-    @property
-    def namespace(self) -> str:
-        return str(self.metadata.get("namespace") or self.inputs.get("namespace") or "")
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        found = self.inputs.get("spec")
-        return found if isinstance(found, Mapping) else {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """One rule: `check` looks at a resource, `check_all` at the whole stack."""
-
-    name: str
-    description: str
-    check: Callable[[Declared], Iterator[str]] | None = None
-    check_all: Callable[[Sequence[Declared]], Iterator[tuple[Declared, str]]] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exemption:
-    """A resource that a rule does not hold for, and why."""
-
-    policy: str
-    kind: str
-    namespace: str = ""
-    object_name: str
-    reason: str
-
-    def covers(self, policy: str, resource: Declared) -> bool:
-        """Whether the rule is waived for this resource."""
-        object_name = resource.metadata.get("name") or resource.inputs.get("name")
-        return (policy, resource.kind, resource.namespace, object_name) == (
-            self.policy,
-            self.kind,
-            self.namespace,
-            self.object_name,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """What a rule found."""
-
-    policy: str
-    resource: Declared = field(repr=False)
-    message: str
-
-
-EXEMPTIONS: tuple[Exemption, ...] = (
-    *(
-        Exemption(policy="networks-are-closed", kind="Namespace", object_name=namespace, reason=reason)
-        for namespace, reason in {
-            INGRESS_NAMESPACE: "Traefik and cert-manager ask the API server, which no NetworkPolicy can name; Traefik has a policy of its own.",
-            DATABASE_NAMESPACE: "CloudNativePG's operator asks the API server and answers its webhooks; Postgres asks for a password and TLS.",
-            MONITORING_NAMESPACE: "Prometheus reads every namespace and the API server; the three servers have policies of their own.",
-        }.items()
-    ),
-    Exemption(
-        policy="routes-need-tls-and-a-login",
-        kind="IngressRoute",
-        namespace=AUTH_NAMESPACE,
-        object_name="login",
-        reason="It is the login itself.",
-    ),
-    Exemption(
-        policy="networks-open-to-named-peers",
-        kind="NetworkPolicy",
-        namespace=INGRESS_NAMESPACE,
-        object_name="traefik",
-        reason="It is the way in: ports 8000 and 8443 are for everyone.",
-    ),
-    Exemption(
-        policy="networks-open-to-named-peers",
-        kind="NetworkPolicy",
-        namespace=MONITORING_NAMESPACE,
-        object_name="monitoring-operator",
-        reason="The API server asks the operator's webhook, and no NetworkPolicy can name the API server; the webhook's port alone is open.",
-    ),
-    Exemption(
-        policy="networks-open-to-named-peers",
-        kind="NetworkPolicy",
-        namespace=MONITORING_NAMESPACE,
-        object_name="keda",
-        reason="The API server asks KEDA for metrics and about ScaledObjects, and no NetworkPolicy can name the API server.",
-    ),
-)
-
-
 def violations(resources: Sequence[Declared], exemptions: Sequence[Exemption] = EXEMPTIONS) -> list[Violation]:
-    """Everything that the rules find, less what is exempt."""
+    """Return every violation that is not exempt."""
     found: list[Violation] = []
     for policy in POLICIES:
         if policy.check is not None:
@@ -159,7 +44,7 @@ def _pods(resource: Declared) -> Iterator[str]:
 
 def _provider(resource: Declared) -> Iterator[str]:
     if resource.type.startswith("kubernetes:") and not resource.provider:
-        yield "it has no explicit provider: it would go to whatever cluster the runner's kubeconfig names. Pass the component's provider."
+        yield "it has no explicit provider, so it would go to the kubeconfig's current cluster. Pass the component's provider."
 
 
 def _release(resource: Declared) -> Iterator[str]:
@@ -167,7 +52,7 @@ def _release(resource: Declared) -> Iterator[str]:
         return
     for key in ("name", "version", "timeout", "namespace"):
         if not resource.inputs.get(key):
-            yield f"`{key}` is not set: an install has to be the same one tomorrow."
+            yield f"`{key}` is not set. Set it, so that every install is the same."
     yield from _plain_secrets(resource.inputs.get("values") or {}, "values")
 
 
@@ -176,7 +61,7 @@ def _plain_secrets(values: Any, path: str) -> Iterator[str]:
         for key, value in values.items():
             is_text = isinstance(value, str) and value not in ("", "true", "false")
             if is_text and _SECRET_WORD.search(str(key)) and not _NAMES_A_SECRET.search(str(key)):
-                yield f"{path}.{key} holds a secret in plain text: name an existing Secret instead."
+                yield f"{path}.{key} holds a secret in plain text. Refer to an existing Secret instead."
             yield from _plain_secrets(value, f"{path}.{key}")
     elif isinstance(values, Sequence) and not isinstance(values, str):
         for index, value in enumerate(values):
@@ -185,24 +70,24 @@ def _plain_secrets(values: Any, path: str) -> Iterator[str]:
 
 def _route(resource: Declared) -> Iterator[str]:
     if resource.kind == "Ingress":
-        yield "an Ingress passes by the login and the admission policy: make an IngressRoute."
+        yield "an Ingress bypasses the login and the admission policy. Use an IngressRoute."
     if resource.kind != "IngressRoute":
         return
     if list(resource.spec.get("entryPoints") or []) != ["websecure"] or resource.spec.get("tls") is None:
-        yield "the route has to be on `websecure` alone and have `tls`."
+        yield "the route must use the entry point `websecure` only, and set `tls`."
     if resource.namespace.startswith(TEAM_PREFIX):
-        return  # the model server asks for a key itself, and refuses to start without one
+        return  # the model server checks keys and does not start without one
     for route in resource.spec.get("routes") or []:
         names = [middleware.get("name") for middleware in route.get("middlewares") or []]
         if "ui-login" not in names:
-            yield f"the route {route.get('match')} has no login: put the middleware ui-login before it."
+            yield f"the route {route.get('match')} has no login. Add the middleware ui-login."
 
 
 def _service(resource: Declared) -> Iterator[str]:
     if resource.kind == "Service" and (
         resource.spec.get("type") in ("LoadBalancer", "NodePort") or resource.spec.get("externalIPs")
     ):
-        yield "the Service is reached from outside, past the edge: make it ClusterIP and route to it."
+        yield "the Service can be reached from outside without the edge. Make it ClusterIP and add a route."
 
 
 def _stateful(resource: Declared) -> Iterator[str]:
@@ -212,31 +97,31 @@ def _stateful(resource: Declared) -> Iterator[str]:
         "postgresql.cnpg.io/"
     )
     if (holds_data or is_database or resource.kind == "PersistentVolumeClaim") and not resource.protect:
-        yield "it holds data and is not protected: one `pulumi destroy` would lose it. Set protect=True."
+        yield "it holds data and is not protected, so one `pulumi destroy` would delete the data. Set protect=True."
 
 
 def _roles(resource: Declared) -> Iterator[str]:
     if resource.kind in ("RoleBinding", "ClusterRoleBinding") and (resource.inputs.get("roleRef") or {}).get(
         "name"
     ) in ("cluster-admin", "admin"):
-        yield "it binds an administrator's role: name what is needed."
+        yield "it binds an administrator role. Bind a role with the required permissions only."
     if resource.kind not in ("Role", "ClusterRole"):
         return
     for rule in resource.inputs.get("rules") or []:
         verbs, things = set(rule.get("verbs") or []), set(rule.get("resources") or [])
         if "*" in verbs or "*" in things or "*" in set(rule.get("apiGroups") or []):
-            yield "a rule has `*`: name verbs, resources and groups."
+            yield "a rule contains `*`. Name the verbs, resources and groups."
         if verbs & {"escalate", "bind", "impersonate"}:
-            yield "a rule lets its owner become somebody else."
+            yield "a rule allows escalate, bind or impersonate, with which its subject can gain other permissions. Remove it."
         if "secrets" in things and not rule.get("resourceNames"):
-            yield "a rule opens every Secret of the namespace: name them."
+            yield "a rule allows access to every Secret of the namespace. Name them in resourceNames."
 
 
 def _namespace(resource: Declared) -> Iterator[str]:
     if resource.kind == "Namespace":
-        level = (resource.metadata.get("labels") or {}).get("pod-security.kubernetes.io/enforce")
+        level = (resource.metadata.get("labels") or {}).get(f"{POD_SECURITY}/enforce")
         if level != "restricted":
-            yield f"pod-security.kubernetes.io/enforce is {level or 'not set'}: set it to restricted."
+            yield f"{POD_SECURITY}/enforce is {level or 'not set'}. Set it to restricted."
 
 
 def _peers(resource: Declared) -> Iterator[str]:
@@ -244,14 +129,17 @@ def _peers(resource: Declared) -> Iterator[str]:
         return
     for rule in resource.spec.get("ingress") or []:
         if not rule.get("from"):
-            yield "an ingress rule is open to everyone: name the namespaces or pods."
+            yield "an ingress rule allows everyone. Name the namespaces or pods."
     for rule in resource.spec.get("egress") or []:
         if not rule.get("to"):
-            yield "an egress rule leads anywhere: name where."
+            yield "an egress rule allows every destination. Name the destinations."
         for peer in rule.get("to") or []:
             block = peer.get("ipBlock") or {}
-            if block.get("cidr") == "0.0.0.0/0" and "169.254.0.0/16" not in (block.get("except") or []):
-                yield "an egress rule reaches 169.254.169.254, where a cloud hands out its nodes' credentials: except 169.254.0.0/16."
+            if block.get("cidr") == "0.0.0.0/0" and METADATA_ADDRESSES not in (block.get("except") or []):
+                yield (
+                    "an egress rule allows 169.254.169.254, where a cloud provider serves its nodes' credentials. "
+                    f"Add {METADATA_ADDRESSES} to its `except`."
+                )
 
 
 def _closed(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
@@ -266,7 +154,10 @@ def _closed(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
     }
     for one in resources:
         if one.kind == "Namespace" and one.metadata.get("name") not in closed:
-            yield one, "no NetworkPolicy closes it: any pod of the cluster reaches its pods."
+            yield (
+                one,
+                "no NetworkPolicy denies traffic by default, so every pod of the cluster can connect. Add `closed_spec`.",
+            )
 
 
 def _scaled(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
@@ -279,7 +170,7 @@ def _scaled(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
         if one.kind == "Deployment" and (one.namespace, one.metadata.get("name")) in targets and "replicas" in one.spec:
             yield (
                 one,
-                "it has `replicas` and an autoscaler: every `up` would undo what the autoscaler did. Leave replicas out.",
+                "it sets `replicas` and has an autoscaler, so every `pulumi up` would undo the autoscaling. Remove `replicas`.",
             )
 
 
@@ -290,19 +181,33 @@ def _rule(name: str, description: str, check: Callable[[Declared], Iterator[str]
 POLICIES: tuple[Policy, ...] = (
     _rule(
         "pods-are-restricted",
-        "Pods of ours run without root, rights, a writable root or the API's token, with limits and pinned images.",
+        "Pods run without root, privileges, a writable root or an API token, and with limits and pinned images.",
         _pods,
     ),
     _rule("providers-are-explicit", "Every Kubernetes object names its cluster.", _provider),
-    _rule("releases-are-pinned", "Charts have name, version, timeout and no secret in their values.", _release),
-    _rule("routes-need-tls-and-a-login", "Whatever is routed from outside has TLS, and a login or keys.", _route),
-    _rule("services-stay-inside", "Only the edge is reached from outside.", _service),
-    _rule("data-is-protected", "What holds data cannot be destroyed by one command.", _stateful),
-    _rule("roles-name-what-they-open", "No wildcard, no administrator, no unnamed Secret.", _roles),
-    _rule("namespaces-have-a-pod-security-level", "The API server itself refuses pods with rights.", _namespace),
-    _rule("networks-open-to-named-peers", "A NetworkPolicy says who is let in and where pods may go.", _peers),
-    Policy(name="networks-are-closed", description="Every namespace starts closed.", check_all=_closed),
+    _rule(
+        "releases-are-pinned",
+        "Helm releases set name, version and timeout, and have no secret in their values.",
+        _release,
+    ),
+    _rule("routes-need-tls-and-a-login", "Every route from outside has TLS, and a login or API keys.", _route),
+    _rule("services-stay-inside", "Only the edge can be reached from outside.", _service),
+    _rule("data-is-protected", "Resources that hold data are protected from deletion.", _stateful),
+    _rule(
+        "roles-name-what-they-open", "Roles have no wildcard, no administrator rights and no unnamed Secret.", _roles
+    ),
+    _rule(
+        "namespaces-have-a-pod-security-level", "The API server rejects privileged pods in every namespace.", _namespace
+    ),
+    _rule(
+        "networks-open-to-named-peers",
+        "Every NetworkPolicy names who may connect and where pods may connect to.",
+        _peers,
+    ),
+    Policy(name="networks-are-closed", description="Every namespace denies traffic by default.", check_all=_closed),
     Policy(
-        name="autoscalers-own-replicas", description="Nothing fixes the replicas of what is scaled.", check_all=_scaled
+        name="autoscalers-own-replicas",
+        description="Only the autoscaler sets the number of replicas.",
+        check_all=_scaled,
     ),
 )

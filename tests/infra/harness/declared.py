@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from platform_lib.infra.policy.rules import Declared
+from platform_lib.infra.policy.definitions import Declared
 from tests.infra.harness.graph import Graph, Resource
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from platform_lib.infra.policy.definitions import Declared
+from platform_lib.infra.policy.exemptions import EXEMPTIONS
 from platform_lib.infra.policy.pack import pack_policies
-from platform_lib.infra.policy.rules import EXEMPTIONS, POLICIES, RELEASE, Declared, violations
+from platform_lib.infra.policy.rules import POLICIES, RELEASE, violations
 from tests.infra.harness.declared import declared, run_pack
 from tests.infra.harness.graph import Graph
 from tests.infra.model.test_endpoint import graph as model_endpoint
