@@ -4,7 +4,42 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-ENV_PREFIX: Final = "MLP_"
+
+class Env:
+    """Environment variables that the platform defines. Those of other tools, such as `MLFLOW_TRACKING_URI`, keep their names."""
+
+    # Commands
+    DEBUG: Final = "MLP_DEBUG"  # anything but 0: errors show their traceback
+    API_KEY: Final = "MLP_API_KEY"  # the caller's key of a model server
+    IMAGE_REPOSITORY: Final = "MLP_IMAGE_REPOSITORY"  # where `mlp deploy` pushes the image
+    DEPLOY_IMAGE: Final = "MLP_DEPLOY_IMAGE"  # the image that a project's Pulumi stack deploys
+    PLATFORM_OF: Final = "MLP_PLATFORM_OF"  # set in every process of `mlp up`: the project's folder
+
+    # Model server; most are also options of `mlp serve`
+    KEYS: Final = "MLP_KEYS"
+    LOG: Final = "MLP_LOG"
+    LOG_POLICY: Final = "MLP_LOG_POLICY"
+    LOG_FORMAT: Final = "MLP_LOG_FORMAT"  # json: the server's own log in JSON
+    METRICS_PORT: Final = "MLP_METRICS_PORT"
+    POLL_S: Final = "MLP_POLL_S"
+    MAX_BODY_MIB: Final = "MLP_MAX_BODY_MIB"
+    MAX_ROWS: Final = "MLP_MAX_ROWS"
+    CONCURRENCY: Final = "MLP_CONCURRENCY"
+    QUEUE: Final = "MLP_QUEUE"
+    REQUEST_TIMEOUT_S: Final = "MLP_REQUEST_TIMEOUT_S"
+    BODY_TIMEOUT_S: Final = "MLP_BODY_TIMEOUT_S"
+    CANARY_MAX_FAILURES: Final = "MLP_CANARY_MAX_FAILURES"
+    OIDC_ISSUER: Final = "MLP_OIDC_ISSUER"
+    OIDC_AUDIENCE: Final = "MLP_OIDC_AUDIENCE"
+    OIDC_ALGORITHMS: Final = "MLP_OIDC_ALGORITHMS"
+    WORKER_OPTIONS: Final = "MLP_WORKER_OPTIONS"  # from the server process to its workers, as JSON
+
+    # Pods of the platform's own services, read by the modules in `infra/*/in_image`
+    ACCESS_FILE: Final = "MLP_ACCESS_FILE"
+    CA_FILE: Final = "MLP_CA_FILE"
+    JOB_TEMPLATE: Final = "MLP_JOB_TEMPLATE"
+    WORK_POOL: Final = "MLP_WORK_POOL"
+    PENDING_LIMIT_S: Final = "MLP_PENDING_LIMIT_S"
 
 
 class Alias:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from platform_lib.errors import NotFound, UsageError
+from platform_lib.names import Env
 from platform_lib.process_identity import still_runs
 
 LOCK_FILES = ("uv.lock", "pdm.lock")
@@ -72,7 +73,7 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     return Settings(
         tracking_uri=env.get("MLFLOW_TRACKING_URI") or None,
         prefect_api_url=env.get("PREFECT_API_URL") or None,
-        debug=env.get("MLP_DEBUG", "") not in ("", "0"),
+        debug=env.get(Env.DEBUG, "") not in ("", "0"),
     )
 
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from platform_lib.errors import PlatformError
-from platform_lib.names import ExitCode
+from platform_lib.names import Env, ExitCode
 
 # name -> (module that defines `command`, help line). The help line stands here so that `mlp --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -68,7 +68,7 @@ def mlp() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Entry point. Exits with a code of `contract.ExitCode`; MLP_DEBUG=1 shows tracebacks."""
-    debug = os.environ.get("MLP_DEBUG", "") not in ("", "0")
+    debug = os.environ.get(Env.DEBUG, "") not in ("", "0")
     try:
         code = mlp.main(args=args, standalone_mode=False)
     except PlatformError as err:

@@ -9,9 +9,8 @@ from contextlib import ExitStack, suppress
 import psutil
 
 from platform_lib.errors import ServiceError, UsageError
-from platform_lib.local_platform.processes import MARKER
 from platform_lib.local_platform.service import HOST
-from platform_lib.names import Port
+from platform_lib.names import Env, Port
 
 # Nobody opens the runner's address, it only answers whether it is well: any free port does.
 USUAL: Mapping[str, int] = {"mlflow": Port.MLFLOW, "prefect": Port.PREFECT, "models": Port.MODEL_SERVER, "runner": 0}
@@ -89,7 +88,7 @@ def holder(port: int) -> str:
     with suppress(psutil.Error):
         detail = f"process {process.pid}"
         with suppress(psutil.Error, OSError):
-            if other := process.environ().get(MARKER):
+            if other := process.environ().get(Env.PLATFORM_OF):
                 detail += f", the local platform of {other}: `mlp down` there stops it"
         return f"{process.name()} ({detail})"
     return f"process {process.pid}"

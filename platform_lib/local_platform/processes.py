@@ -13,10 +13,8 @@ import psutil
 
 from platform_lib.errors import ServiceError
 from platform_lib.local_platform.state import Record
+from platform_lib.names import Env
 from platform_lib.process_identity import still_runs
-
-MARKER = "MLP_PLATFORM_OF"
-"""Environment variable that every process of a platform inherits: the project's folder. What is left over is found by it."""
 
 GRACE_S = 20.0
 _POLL_S = 0.05
@@ -79,7 +77,7 @@ def marked(root: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARKER) == str(root) and is_alive(process):
+            if process.pid != os.getpid() and process.environ().get(Env.PLATFORM_OF) == str(root) and is_alive(process):
                 found.append(process)
     return found
 

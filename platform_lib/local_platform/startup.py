@@ -18,6 +18,7 @@ from platform_lib.local_platform import processes
 from platform_lib.local_platform.health import answers, loopback_client
 from platform_lib.local_platform.service import START_TIMEOUT_S, Service
 from platform_lib.local_platform.state import PlatformState, Record
+from platform_lib.names import Env
 
 _POLL_S = 0.1
 # Settings of other servers must not reach ours; what a service is told stands in its definition.
@@ -181,7 +182,7 @@ def environment(state: PlatformState, service: Service) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8",
         "DO_NOT_TRACK": "1",
     }
-    return inherited | plain | dict(service.env) | {processes.MARKER: str(state.root)}
+    return inherited | plain | dict(service.env) | {Env.PLATFORM_OF: str(state.root)}
 
 
 def _failed(name: str, record: Record, what: str) -> ServiceError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from platform_lib.errors import ServiceError, UsageError
+from platform_lib.names import Env
 
 _NO_PULUMI = (
     "the pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), then `pulumi login` to where your team keeps the state of its "
@@ -99,17 +100,15 @@ def _project_name(folder: Path) -> str:
 @contextmanager
 def _image(image: str) -> Iterator[None]:
     """The program runs in this process, so it reads this environment."""
-    from platform_lib.infra.model.stack import IMAGE_VARIABLE
-
-    before = os.environ.get(IMAGE_VARIABLE)
-    os.environ[IMAGE_VARIABLE] = image
+    before = os.environ.get(Env.DEPLOY_IMAGE)
+    os.environ[Env.DEPLOY_IMAGE] = image
     try:
         yield
     finally:
         if before is None:
-            del os.environ[IMAGE_VARIABLE]
+            del os.environ[Env.DEPLOY_IMAGE]
         else:
-            os.environ[IMAGE_VARIABLE] = before
+            os.environ[Env.DEPLOY_IMAGE] = before
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import NotFound, ServiceError, UsageError
+from platform_lib.names import Env
 from platform_lib.registry.reference import Reference, parse_reference
 from platform_lib.serving.models.registry_client import open_registry_client
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
@@ -82,7 +83,7 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         if options.workers > 1:
             _answer_with_workers(options.workers, listener, worker)
         else:
-            log_to(note, as_json=os.environ.get("MLP_LOG_FORMAT") == "json")
+            log_to(note, as_json=os.environ.get(Env.LOG_FORMAT) == "json")
             _answer(
                 listener,
                 build_app(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import anyio.to_thread
 
 from platform_lib.errors import UsageError
-from platform_lib.names import Alias
+from platform_lib.names import Alias, Env
 from platform_lib.registry.reference import parse_reference
 from platform_lib.serving.telemetry.logs import log_to_stderr
 from platform_lib.settings import find_project
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from platform_lib.serving.models.served_model import ServedModel
 
 
-OPTIONS_VARIABLE = "MLP_WORKER_OPTIONS"
 _KEYS_RECHECK_S = 0.2
 _GARBAGE_OBJECTS = 10_000
 """Objects between two collections: with Python's own number one request of a thousand rows would start several."""
@@ -75,7 +74,7 @@ def limits_from(options: WorkerOptions) -> "Limits":
 
 def has_issuer() -> bool:
     """Whether tokens of an OpenID Connect issuer are accepted."""
-    return bool(os.environ.get("MLP_OIDC_ISSUER"))
+    return bool(os.environ.get(Env.OIDC_ISSUER))
 
 
 def open_access(options: WorkerOptions) -> "Access":
@@ -100,13 +99,13 @@ def open_access(options: WorkerOptions) -> "Access":
 
         from platform_lib.serving.auth.oidc import OidcSettings, TokenVerifier
 
-        audience = os.environ.get("MLP_OIDC_AUDIENCE", "")
+        audience = os.environ.get(Env.OIDC_AUDIENCE, "")
         if not audience:
             raise UsageError(
                 "MLP_OIDC_ISSUER is set, but MLP_OIDC_AUDIENCE is not: tokens made for others would pass. Name this server's audience."
             )
-        algorithms = tuple(os.environ.get("MLP_OIDC_ALGORITHMS", "RS256,ES256").replace(" ", "").split(","))
-        settings = OidcSettings(issuer=os.environ["MLP_OIDC_ISSUER"], audience=audience, algorithms=algorithms)
+        algorithms = tuple(os.environ.get(Env.OIDC_ALGORITHMS, "RS256,ES256").replace(" ", "").split(","))
+        settings = OidcSettings(issuer=os.environ[Env.OIDC_ISSUER], audience=audience, algorithms=algorithms)
         tokens = TokenVerifier(settings, httpx.AsyncClient())
     return Access(keys, tokens)
 
@@ -232,10 +231,10 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
 
 def export_options(options: WorkerOptions) -> None:
     """Leave the options where `create_worker_app` finds them."""
-    os.environ[OPTIONS_VARIABLE] = json.dumps(asdict(options))
+    os.environ[Env.WORKER_OPTIONS] = json.dumps(asdict(options))
 
 
 def create_worker_app() -> "ASGIApp":
     """What uvicorn calls in each worker."""
     log_to_stderr(as_json=not sys.stderr.isatty())
-    return build_app(WorkerOptions(**json.loads(os.environ[OPTIONS_VARIABLE])))
+    return build_app(WorkerOptions(**json.loads(os.environ[Env.WORKER_OPTIONS])))

@@ -9,6 +9,7 @@ from platform_lib.local_platform import processes
 from platform_lib.local_platform.startup import bring_up
 from platform_lib.local_platform.state import PlatformState
 from platform_lib.local_platform.status import examine
+from platform_lib.names import Env
 from platform_lib.settings import Project
 from tests.local_platform.conftest import MakeService
 
@@ -65,7 +66,7 @@ def test_a_service_that_lives_without_answering_is_told_apart(
     service = make_service("mlflow", "mute")
     log = state.folder / "logs" / "mlflow.log"
     log.parent.mkdir(parents=True)
-    process = processes.spawn(service.command, env={processes.MARKER: str(state.root)}, folder=state.root, log=log)
+    process = processes.spawn(service.command, env={Env.PLATFORM_OF: str(state.root)}, folder=state.root, log=log)
     from platform_lib.local_platform.state import Record
 
     record = Record(

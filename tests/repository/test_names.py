@@ -1,11 +1,13 @@
-"""The contract's names stand in docs/reference.md, and nothing else does."""
+"""Shared names are defined once and documented: docs/reference.md, environment variables."""
 
+import ast
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
-from platform_lib.names import Alias, ArtifactFile, ExitCode, Header, MetricName, Port, SharedOutputs, VersionTag
+from platform_lib.names import Alias, ArtifactFile, Env, ExitCode, Header, MetricName, Port, SharedOutputs, VersionTag
 from tests.conftest import REPOSITORY
 
 
@@ -53,3 +55,50 @@ def test_the_reference_lists_the_exit_codes() -> None:
 
 def test_the_reference_names_the_artifact_files() -> None:
     assert re.findall(r"`([^`]+)`", section("Files in a model artifact")) == constants(ArtifactFile)
+
+
+IN_IMAGE = "in_image"
+"""Modules that run inside official images and import nothing of the library: they repeat the names that they read."""
+NOT_OF_THE_PLATFORM = {"MLP_DATA_IN_CI", "MLP_FACTS"}
+"""A variable of a project's GitHub repository, and one of these tests."""
+
+
+def sources(*tops: str) -> list[Path]:
+    return [file for top in tops for file in sorted((REPOSITORY / top).rglob("*.py"))]
+
+
+def spelled_out(source: str) -> list[str]:
+    """Names of environment variables that a module writes as a string instead of taking them from `Env`."""
+    strings = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    return [value for value in strings if isinstance(value, str) and re.fullmatch(r"MLP_[A-Z0-9_]*", value)]
+
+
+def test_a_spelled_out_variable_is_found() -> None:
+    assert spelled_out('import os\nos.environ.get("MLP_KEYS")\nname = "MLP_" + "X"') == ["MLP_KEYS", "MLP_"]
+
+
+@pytest.mark.parametrize(
+    "file", sources("platform_lib", "infra_stack"), ids=lambda file: file.relative_to(REPOSITORY).as_posix()
+)
+def test_environment_variables_are_spelled_out_only_in_names(file: Path) -> None:
+    if file.name != "names.py" and IN_IMAGE not in file.parts:
+        assert spelled_out(file.read_text(encoding="utf-8")) == []
+
+
+def test_every_variable_that_code_docs_or_template_mention_exists() -> None:
+    pages = [*sources("platform_lib", "infra_stack", "benchmarks", "scripts"), *(REPOSITORY / "docs").rglob("*.md")]
+    pages += [REPOSITORY / "README.md", *(file for file in (REPOSITORY / "template").rglob("*") if file.is_file())]
+    named = {
+        name: page
+        for page in pages
+        for name in re.findall(r"MLP_[A-Z0-9_]*[A-Z0-9]", page.read_text("utf-8", "replace"))
+    }
+    assert {name: page for name, page in named.items() if name not in {*constants(Env), *NOT_OF_THE_PLATFORM}} == {}
+
+
+def test_an_option_of_the_server_and_its_variable_have_one_name() -> None:
+    from platform_lib.cli.serving.serve import command
+
+    variables = {parameter.name: parameter.envvar for parameter in command.params if parameter.envvar}
+    assert variables == {name: f"MLP_{name.upper()}" for name in variables if name}
+    assert len(variables) > 10

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from platform_lib.errors import NotFound, ServiceError
-from platform_lib.names import Alias
+from platform_lib.names import Alias, Env
 
 if TYPE_CHECKING:
     from platform_lib.registry.reference import VersionRecord
@@ -149,7 +149,7 @@ def ask_server(url: str) -> dict[str, Any]:
     """
     import httpx
 
-    key = os.environ.get("MLP_API_KEY")
+    key = os.environ.get(Env.API_KEY)
     try:
         answer = httpx.get(
             f"{url.rstrip('/')}/model", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from platform_lib.errors import UsageError
+from platform_lib.names import Env
 from platform_lib.settings import find_project
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _EXAMPLES = (
 @click.option("--image", help="Deploy this image, NAME@sha256:…, instead of building one.")
 @click.option(
     "--repository",
-    envvar="MLP_IMAGE_REPOSITORY",
+    envvar=Env.IMAGE_REPOSITORY,
     help="Where the built image is pushed, without a tag (MLP_IMAGE_REPOSITORY).",
 )
 @click.option(
@@ -108,7 +109,7 @@ def _try(outputs: Mapping[str, Any], project: "Project", context: str, ca_file: 
     from platform_lib.operations.kubectl import Kubectl, Target, forwarded
     from platform_lib.operations.smoke import smoke_test
 
-    key = os.environ.get("MLP_API_KEY") or None
+    key = os.environ.get(Env.API_KEY) or None
     if url := str(outputs.get("url") or ""):
         smoke_test(url, key=key, authority=ca_file, say=_note)
         return

@@ -6,15 +6,16 @@ from typing import Any, TypeVar
 
 import click
 
-from platform_lib.names import Port
+from platform_lib.names import Env, Port
 from platform_lib.settings import load_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _setting(option: str, kind: click.ParamType[Any], default: Any, text: str) -> Callable[[Command], Command]:
+def _setting(
+    option: str, variable: str, kind: click.ParamType[Any], default: Any, text: str
+) -> Callable[[Command], Command]:
     """An option that the environment may give too, as images do: `--max-rows` is `MLP_MAX_ROWS`."""
-    variable = "MLP_" + option.removeprefix("--").replace("-", "_").upper()
     return click.option(
         option, type=kind, default=default, show_default=default is not None, envvar=variable, help=text
     )
@@ -41,19 +42,25 @@ _EXAMPLES = (
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
 @_setting(
     "--keys",
+    Env.KEYS,
     click.Path(exists=True, dir_okay=False, path_type=Path),
     None,
     "Key file of `mlp keys`: callers need a key.",
 )
-@_setting("--log", click.STRING, None, "Keep requests and answers in this folder or s3://bucket/prefix.")
+@_setting("--log", Env.LOG, click.STRING, None, "Keep requests and answers in this folder or s3://bucket/prefix.")
 @_setting(
     "--log-policy",
+    Env.LOG_POLICY,
     click.Choice(["drop", "block"]),
     "drop",
     "When the log is full: count and go on, or make requests wait.",
 )
 @_setting(
-    "--metrics-port", click.IntRange(0, 65535), None, f"Show Prometheus metrics on this port, such as {Port.METRICS:d}."
+    "--metrics-port",
+    Env.METRICS_PORT,
+    click.IntRange(0, 65535),
+    None,
+    f"Show Prometheus metrics on this port, such as {Port.METRICS:d}.",
 )
 @click.option(
     "--poll",
@@ -61,17 +68,20 @@ _EXAMPLES = (
     type=click.FloatRange(min=0.05),
     default=2.0,
     show_default=True,
-    envvar="MLP_POLL_S",
+    envvar=Env.POLL_S,
     help="Seconds between two looks at the registry's alias.",
 )
-@_setting("--max-body-mib", click.FloatRange(0.001), 16.0, "Larger bodies are refused.")
-@_setting("--max-rows", click.IntRange(1), 10_000, "Rows that a request may hold.")
-@_setting("--concurrency", click.IntRange(1), 4, "Predictions at the same time, a worker.")
-@_setting("--queue", click.IntRange(0), 256, "Requests that may wait for their turn; more are told to come again.")
-@_setting("--request-timeout-s", click.FloatRange(0.01), 30.0, "Seconds for one answer.")
-@_setting("--body-timeout-s", click.FloatRange(0.01), 20.0, "Seconds for a body to arrive.")
+@_setting("--max-body-mib", Env.MAX_BODY_MIB, click.FloatRange(0.001), 16.0, "Larger bodies are refused.")
+@_setting("--max-rows", Env.MAX_ROWS, click.IntRange(1), 10_000, "Rows that a request may hold.")
+@_setting("--concurrency", Env.CONCURRENCY, click.IntRange(1), 4, "Predictions at the same time, a worker.")
+@_setting(
+    "--queue", Env.QUEUE, click.IntRange(0), 256, "Requests that may wait for their turn; more are told to come again."
+)
+@_setting("--request-timeout-s", Env.REQUEST_TIMEOUT_S, click.FloatRange(0.01), 30.0, "Seconds for one answer.")
+@_setting("--body-timeout-s", Env.BODY_TIMEOUT_S, click.FloatRange(0.01), 20.0, "Seconds for a body to arrive.")
 @_setting(
     "--canary-max-failures",
+    Env.CANARY_MAX_FAILURES,
     click.FloatRange(0, 100),
     5.0,
     "Percent of its requests that a canary may fail before it is switched off.",

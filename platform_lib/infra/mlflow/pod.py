@@ -9,7 +9,7 @@ from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, CA_FOLDER
 from platform_lib.infra.base.sizing import Resources
 from platform_lib.infra.kubernetes import service_pod
-from platform_lib.names import Port
+from platform_lib.names import Env, Port
 
 NAME = "mlflow"
 LABELS, SELECTOR = labels(NAME, "server"), selector(NAME, "server")
@@ -91,14 +91,14 @@ def server_environment(
         has_ca_bundle: Whether the bucket, or the proxy before it, may be signed by the platform's own authorities.
     """
     # boto3 reads one file and no folder: the init container writes the public authorities and the platform's into it.
-    trust = {"MLP_CA_FILE": f"{CA_FOLDER}/ca.crt", "AWS_CA_BUNDLE": "/tmp/authorities.pem"} if has_ca_bundle else {}
+    trust = {Env.CA_FILE: f"{CA_FOLDER}/ca.crt", "AWS_CA_BUNDLE": "/tmp/authorities.pem"} if has_ca_bundle else {}
     values = {
         "HOME": "/tmp",
         "USER": NAME,  # the number that it runs as has no name in the image
         "PYTHONPATH": _CODE,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "MLP_ACCESS_FILE": f"{_ACCESS}/{ACCESS_KEY}",
+        Env.ACCESS_FILE: f"{_ACCESS}/{ACCESS_KEY}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # The job runner and its queues are eight processes and a gigabyte that nothing here uses.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -8,7 +8,7 @@ from platform_lib.infra.kubernetes.pod_security import (
     pod_security_context,
     spread,
 )
-from platform_lib.names import Port, SharedOutputs
+from platform_lib.names import Env, Port, SharedOutputs
 
 CONTAINER = "server"
 _DRAIN_S = 5
@@ -55,11 +55,11 @@ def server_environment(
     values = {
         "HOME": "/tmp",
         "MLFLOW_TRACKING_URI": shared.mlflow_url,
-        "MLP_KEYS": "/etc/mlp/keys/keys.yaml",
-        "MLP_LOG": place,
-        "MLP_LOG_FORMAT": "json",
-        "MLP_OIDC_ISSUER": oidc_issuer,
-        "MLP_OIDC_AUDIENCE": oidc_audience,
+        Env.KEYS: "/etc/mlp/keys/keys.yaml",
+        Env.LOG: place,
+        Env.LOG_FORMAT: "json",
+        Env.OIDC_ISSUER: oidc_issuer,
+        Env.OIDC_AUDIENCE: oidc_audience,
         "PYTHONUNBUFFERED": "1",
     }
     return [*({"name": name, "value": value} for name, value in values.items() if value), *mlflow_credentials()]

@@ -15,9 +15,8 @@ from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.model.alerts import AlertThresholds
 from platform_lib.infra.model.endpoint import EXPOSURE, REQUEST_LOG, ModelEndpoint, ModelEndpointArgs
-from platform_lib.names import OUTPUTS_CONFIG_MAP, SharedOutputs
+from platform_lib.names import OUTPUTS_CONFIG_MAP, Env, SharedOutputs
 
-IMAGE_VARIABLE = "MLP_DEPLOY_IMAGE"
 """The image is no setting: `mlp deploy` passes the one it built, and the stack's output `image` says which one runs."""
 _NO_KEYS = "keys: []\n"
 
@@ -82,13 +81,13 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
             f"namespace is not set: write `{config.name}:namespace: team-NAME` into deploy/Pulumi.{pulumi.get_stack()}.yaml, "
             "with the name that your team has on the platform."
         )
-    built = os.environ.get(IMAGE_VARIABLE)
+    built = os.environ.get(Env.DEPLOY_IMAGE)
     if built:
-        rules.IMAGE.check(IMAGE_VARIABLE, built)
+        rules.IMAGE.check(Env.DEPLOY_IMAGE, built)
     image = built or values.get("image")
     if not image:
         raise SettingError(
-            f"image is not set: run `mlp deploy`, or set {IMAGE_VARIABLE}=NAME@sha256:… (`pulumi stack output image` is what runs now)."
+            f"image is not set: run `mlp deploy`, or set {Env.DEPLOY_IMAGE}=NAME@sha256:… (`pulumi stack output image` is what runs now)."
         )
     given: dict[str, Any] = {"exposure": "public", **{key: values[key] for key in ENDPOINT_SETTINGS if key in values}}
     keys = _keys(folder / "keys.yaml")

@@ -9,7 +9,7 @@ from platform_lib.infra.base.naming import short
 from platform_lib.infra.base.sizing import Resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.prefect.job import PENDING_LIMIT_S
-from platform_lib.names import PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, Port
+from platform_lib.names import PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, Env, Port
 
 SERVER = "prefect-server"
 SERVER_LABELS, SERVER_SELECTOR = labels(SERVER, "server"), selector(SERVER, "server")
@@ -119,9 +119,9 @@ def worker_template(
         f"{kubernetes}_OBSERVER_NAMESPACES": namespace,
         f"{kubernetes}_WORKER_API_AUTH_STRING_SECRET_NAME": PREFECT_AUTH_SECRET,
         f"{kubernetes}_WORKER_API_AUTH_STRING_SECRET_KEY": PREFECT_AUTH_KEY,
-        "MLP_WORK_POOL": team,
-        "MLP_JOB_TEMPLATE": f"{_CODE}/job.json",
-        "MLP_PENDING_LIMIT_S": str(PENDING_LIMIT_S),
+        Env.WORK_POOL: team,
+        Env.JOB_TEMPLATE: f"{_CODE}/job.json",
+        Env.PENDING_LIMIT_S: str(PENDING_LIMIT_S),
     }
     env = service_pod.environment(values, {"PREFECT_API_AUTH_STRING": (PREFECT_AUTH_SECRET, PREFECT_AUTH_KEY)})
     mounts = {"code": _CODE, "tmp": "/tmp"}

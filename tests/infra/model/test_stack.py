@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from platform_lib.infra.base.outputs import outputs_data
-from platform_lib.infra.model.stack import IMAGE_VARIABLE
+from platform_lib.names import Env
 from tests.infra.harness.graph import Call, Graph, run_program
 from tests.infra.shared import SHARED
 
@@ -35,7 +35,7 @@ def folder(template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run(min_replicas="3")`: the graph, with settings of Pulumi.<stack>.yaml."""
-    monkeypatch.setenv(IMAGE_VARIABLE, IMAGE)
+    monkeypatch.setenv(Env.DEPLOY_IMAGE, IMAGE)
 
     def run(
         published: dict[str, str] = PUBLISHED, *, preview: bool = False, where: Path = folder, **settings: str
@@ -128,12 +128,12 @@ def test_a_missing_namespace_is_one_sentence(run: Run) -> None:
 
 
 def test_a_missing_image_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(IMAGE_VARIABLE)
+    monkeypatch.delenv(Env.DEPLOY_IMAGE)
     assert refusal(run).startswith("image is not set: run `mlp deploy`, or set MLP_DEPLOY_IMAGE=NAME@sha256:…")
 
 
 def test_a_tag_is_no_image(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(IMAGE_VARIABLE, "churn:latest")
+    monkeypatch.setenv(Env.DEPLOY_IMAGE, "churn:latest")
     assert refusal(run).startswith("MLP_DEPLOY_IMAGE is 'churn:latest': name it by its digest")
 
 
