@@ -1,7 +1,9 @@
-"""Scores of predictions against the truth: which there are, what each needs, and each as a function of row weights.
+"""Scores of predictions: which metrics exist, what each needs, and each as a function of row weights.
 
-Weights make one implementation serve the plain score (all ones) and a bootstrap (how often each row was drawn). What is done about a score
-is decided by `training.gates`.
+One implementation serves the plain score (all weights 1) and a bootstrap (how often each row was drawn). The metrics
+are written by hand because the gate's bootstrap scores 1,000 resamples of two models: on 1,000 rows they take 3 to 21
+µs per resample, about 100 times less than scikit-learn's (20 to 700 times, by metric), and equal them to a relative
+1e-15. `tests/metrics/test_metrics.py` compares the two. `training.gates` decides by the scores.
 """
 
 from collections.abc import Callable
@@ -22,21 +24,24 @@ _ERROR_ROWS = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """One score."""
+    """A score and what it needs."""
 
     name: str
     task: Literal["classification", "regression"]
     greater_is_better: bool
     needs_probabilities: bool
     prepare: Callable[[NDArray[Any], Predictions], Weighted]
-    """Do once what does not depend on the weights; raises MetricUndefined."""
+    """Computes what does not depend on the row weights; raises MetricUndefined."""
 
 
 def metric_named(name: str, task: str | None = None) -> Metric:
     """The metric of that name.
 
+    Args:
+        name: Key of `METRICS`.
+        task: `classification` or `regression`, which the metric has to fit; None for either.
     Raises:
-        UsageError: There is none, or it is of the other task; lists those that fit and the closest.
+        UsageError: There is no such metric for the task; lists those that fit and the closest.
     """
     metric = METRICS.get(name)
     if metric is not None and task in (None, metric.task):
@@ -44,7 +49,7 @@ def metric_named(name: str, task: str | None = None) -> Metric:
     fitting = [m.name for m in METRICS.values() if task in (None, m.task)]
     close = get_close_matches(name, fitting, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    what = "is no metric" if metric is None else f"is a metric of {metric.task}"
+    what = "is not a metric" if metric is None else f"is a metric of {metric.task}"
     raise UsageError(f"{name!r} {what}; expected one of {', '.join(fitting)}.{hint}")
 
 
@@ -57,23 +62,24 @@ def score(metric_name: str, truth: NDArray[Any], predictions: Predictions) -> fl
         predictions: For the same n rows in the same order.
     Raises:
         UsageError: No such metric.
-        MetricUndefined: It cannot be computed, such as from a hold-out with one class; says why.
+        MetricUndefined: The score cannot be computed, such as from a hold-out with one class; says why.
     """
     weighted = weighted_score(metric_name, truth, predictions)
     value = weighted(np.ones(len(truth)))
     if not np.isfinite(value):
-        raise MetricUndefined(f"{metric_name} is {value} on these {len(truth)} rows, so it cannot be judged.")
+        raise MetricUndefined(f"{metric_name} is {value} on these {len(truth)} rows, so it cannot be compared.")
     return value
 
 
 def weighted_score(metric_name: str, truth: NDArray[Any], predictions: Predictions) -> Weighted:
-    """The score as a function of row weights; raises like `score`."""
+    """The score as a function of row weights of shape (n,). Takes and raises the same as `score`."""
     metric = metric_named(metric_name)
     if len(truth) == 0:
         raise MetricUndefined(f"{metric_name} cannot be computed: there are no rows.")
     if len(truth) != len(predictions.values):
         raise MetricUndefined(
-            f"{metric_name} cannot be computed: {len(truth)} rows have a truth, but {len(predictions.values)} have a prediction."
+            f"{metric_name} cannot be computed: {len(truth)} rows have a truth, but {len(predictions.values)} have a "
+            "prediction."
         )
     try:
         return metric.prepare(truth, predictions)
@@ -84,9 +90,19 @@ def weighted_score(metric_name: str, truth: NDArray[Any], predictions: Predictio
 def standard_error(
     metric_name: str, truth: NDArray[Any], predictions: Predictions, *, samples: int = 200, seed: int = 0
 ) -> float | None:
-    """How much the score would vary between hold-outs of this size, by a bootstrap; None where it is undefined.
+    """Standard error of a score over hold-outs of this size, by a bootstrap.
 
-    Beyond 10,000 rows it is taken from 10,000 of them and scaled by the root of the rows: it stays cheap, and exact enough to show.
+    Beyond 10,000 rows, 10,000 of them are resampled and the error is scaled by the square root of the rows: cheap, and
+    exact enough to show.
+
+    Args:
+        metric_name: Key of `METRICS`.
+        truth: Labels, or numbers for regression; shape (n,).
+        predictions: For the same n rows in the same order.
+        samples: Number of resamples.
+        seed: Of the resamples; equal seeds give equal errors.
+    Returns:
+        In the unit of the metric; None where the score is undefined on more than half of the resamples.
     """
     rows = len(truth)
     generator = np.random.default_rng(seed)
@@ -106,7 +122,7 @@ def standard_error(
 
 
 def take(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
-    """The predictions of some rows, by position."""
+    """The predictions of some rows: m positions from 0, shape (m,)."""
     probabilities = None if predictions.probabilities is None else predictions.probabilities[rows]
     return Predictions(predictions.values[rows], probabilities, predictions.classes)
 
@@ -142,4 +158,4 @@ METRICS: dict[str, Metric] = {
         _regression("mape", regression.mape),
     )
 }
-"""Every metric by name: those of classification first."""
+"""Every metric by name, those of classification first."""

@@ -1,4 +1,7 @@
-"""Metrics of classes: of the labels answered, and of their probabilities. Each prepares once what does not depend on the row weights."""
+"""Metrics of classification: of predicted labels, and of their probabilities.
+
+Each function computes once what does not depend on the row weights, and returns the score as a function of them.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +19,24 @@ class Labels:
     """Truth and predictions as positions in a common list of labels."""
 
     truth: NDArray[np.intp]
+    """Shape (n,)."""
     predicted: NDArray[np.intp]
+    """Shape (n,)."""
     known: int
     """The first `known` labels are the model's classes, in its order."""
     labels: tuple[Any, ...]
+    """The common list of k labels."""
 
 
 def encode_labels(truth: NDArray[Any], predictions: Predictions) -> Labels:
-    """Number the labels: the model's classes first, then those that only the truth or the predictions hold."""
+    """Number the labels: the model's classes first, then labels that occur only in the truth or the predictions.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Labels of the same n rows.
+    Raises:
+        MetricUndefined: A label is missing, or no true label is a class of the model.
+    """
     if missing := int(pd.isna(truth).sum() + pd.isna(predictions.values).sum()):
         raise MetricUndefined(f"{missing} labels are missing.")
     classes = list(predictions.classes)
@@ -36,7 +49,8 @@ def encode_labels(truth: NDArray[Any], predictions: Predictions) -> Labels:
     encoded_truth = index.get_indexer(np.asarray(truth, dtype=object))
     if classes and not np.any(encoded_truth < len(classes)):
         raise MetricUndefined(
-            f"the model knows the classes {_listed(classes)}, and none of them is among the labels of these rows, {_listed(others)}; "
+            f"the model knows the classes {_listed(classes)}, and none of them is among the labels of these rows, "
+            f"{_listed(others)}; "
             "was the target's type changed?"
         )
     return Labels(
@@ -54,12 +68,37 @@ def _two_truths(codes: Labels) -> None:
 
 
 def accuracy(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    """Share of rows whose predicted label is the true one.
+
+    Range: 0 to 1. Unit: a share of rows. Higher is better. Source: `sklearn.metrics.accuracy_score`.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Labels of the same n rows.
+    Returns:
+        The score as a function of row weights, shape (n,).
+    Raises:
+        MetricUndefined: A label is missing.
+    """
     codes = encode_labels(truth, predictions)
     right = (codes.truth == codes.predicted).astype(np.float64)
     return lambda weights: float(right @ weights / weights.sum())
 
 
 def balanced_accuracy(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    """Mean over the true classes of the share of their rows that are predicted right.
+
+    Rare classes count as much as frequent ones. Range: 0 to 1; 1/k for a constant prediction, k being the number of
+    classes among the true labels. Unit: a share. Higher is better. Source: `sklearn.metrics.balanced_accuracy_score`.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Labels of the same n rows.
+    Returns:
+        The score as a function of row weights, shape (n,).
+    Raises:
+        MetricUndefined: A label is missing, or all rows are of one class.
+    """
     codes = encode_labels(truth, predictions)
     _two_truths(codes)
 
@@ -72,6 +111,18 @@ def balanced_accuracy(truth: NDArray[Any], predictions: Predictions) -> Weighted
 
 
 def f1_macro(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    """Unweighted mean over the classes of the F1 score, the harmonic mean of precision and recall.
+
+    Range: 0 to 1. Unit: none. Higher is better. Source: `sklearn.metrics.f1_score(average="macro")`.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Labels of the same n rows.
+    Returns:
+        The score as a function of row weights, shape (n,).
+    Raises:
+        MetricUndefined: A label is missing, or all rows are of one class.
+    """
     codes = encode_labels(truth, predictions)
     _two_truths(codes)
 
@@ -84,7 +135,7 @@ def f1_macro(truth: NDArray[Any], predictions: Predictions) -> Weighted:
 
 
 def confusion_counts(codes: Labels, weights: Weights) -> NDArray[np.float64]:
-    """Weight of rows per true (first axis) and predicted label, shape (k, k)."""
+    """Sum of the weights, shape (n,), per true label (first axis) and predicted label; shape (k, k)."""
     size = len(codes.labels)
     cells = codes.truth * size + codes.predicted
     return np.bincount(cells, weights, minlength=size * size).astype(np.float64, copy=False).reshape(size, size)
@@ -111,6 +162,20 @@ def _probabilities(truth: NDArray[Any], predictions: Predictions) -> tuple[Label
 
 
 def roc_auc(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    """Area under the ROC curve: how often a row of a class gets a higher probability for it than another row.
+
+    More than two classes: unweighted mean of one class against the rest.
+    Range: 0 to 1; 0.5 for probabilities that say nothing. Unit: none. Higher is better. Source:
+    `sklearn.metrics.roc_auc_score(multi_class="ovr", average="macro")`.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Probabilities of the same n rows, shape (n, k).
+    Returns:
+        The score as a function of row weights, shape (n,).
+    Raises:
+        MetricUndefined: There are no probabilities, or no row of some class.
+    """
     codes, probabilities = _probabilities(truth, predictions)
     _two_truths(codes)
     absent = sorted(set(range(codes.known)) - set(codes.truth.tolist()))
@@ -140,6 +205,19 @@ def _area(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Weighted:
 
 
 def average_precision(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    """Area under the precision-recall curve of the second of two classes, as a step function.
+
+    Range: 0 to 1; the share of rows of the second class for probabilities that say nothing. Unit: none. Higher is
+    better. Source: `sklearn.metrics.average_precision_score`.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Probabilities of the same n rows, shape (n, 2).
+    Returns:
+        The score as a function of row weights, shape (n,).
+    Raises:
+        MetricUndefined: There are no probabilities, other than two classes, or rows of one class only.
+    """
     codes, probabilities = _probabilities(truth, predictions)
     if codes.known != 2:
         raise MetricUndefined(f"it is for two classes, and the model has {codes.known}; choose roc_auc or f1_macro.")
@@ -170,12 +248,39 @@ def _ranked(scores: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.i
 
 
 def log_loss(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    """Mean of −log p, p being the probability that a row's true class was given; p is at least 2.2e-16.
+
+    Range: 0 to 36.04 (−log 2.2e-16); log k for equal probabilities of k classes. Unit: nats. Lower is better.
+    Source: `sklearn.metrics.log_loss`.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Probabilities of the same n rows, shape (n, k).
+    Returns:
+        The score as a function of row weights, shape (n,).
+    Raises:
+        MetricUndefined: There are no probabilities, or a row is of a class that the model does not know.
+    """
     codes, probabilities = _probabilities(truth, predictions)
     given = probabilities[np.arange(len(truth)), codes.truth]
     return mean_of(-np.log(np.clip(given, np.finfo(np.float64).eps, 1.0)))
 
 
 def brier(truth: NDArray[Any], predictions: Predictions) -> Weighted:
+    """Mean squared difference between probabilities and the truth.
+
+    Two classes: of the second class only. More: the sum over all classes.
+    Range: 0 to 1 for two classes, 0 to 2 for more. Unit: a squared probability. Lower is better. Source:
+    `sklearn.metrics.brier_score_loss(scale_by_half="auto")`.
+
+    Args:
+        truth: Labels, shape (n,).
+        predictions: Probabilities of the same n rows, shape (n, k).
+    Returns:
+        The score as a function of row weights, shape (n,).
+    Raises:
+        MetricUndefined: There are no probabilities, or a row is of a class that the model does not know.
+    """
     codes, probabilities = _probabilities(truth, predictions)
     squares = (probabilities - np.eye(codes.known)[codes.truth]) ** 2
     return mean_of(squares[:, 1] if codes.known == 2 else squares.sum(axis=1))

@@ -1,4 +1,4 @@
-"""What all metrics share: row weights, a score as a function of them, and the error where there is no score."""
+"""Row weights, a score as a function of them, and the error for a score that is undefined."""
 
 from collections.abc import Callable
 
@@ -17,10 +17,10 @@ class MetricUndefined(CheckFailed):
 
 
 def mean_of(losses: NDArray[np.float64]) -> Weighted:
-    """The mean of one loss a row."""
+    """The weighted mean of one loss per row, shape (n,)."""
     return lambda weights: float(losses @ weights / weights.sum())
 
 
 def draw_weights(generator: np.random.Generator, rows: int) -> Weights:
-    """How often each of n rows is in one bootstrap resample; shape (n,), whole numbers."""
+    """Draw a bootstrap resample: how often each of n rows is in it, shape (n,), whole numbers that sum to n."""
     return np.bincount(generator.integers(0, rows, size=rows), minlength=rows).astype(np.float64)

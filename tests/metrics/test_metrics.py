@@ -78,6 +78,15 @@ def _case(rows: int, classes: int, tied: bool) -> tuple[NDArray[Any], Prediction
     return _classified(rows, classes, tied=tied) if classes else _numbers(rows)
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_s_docstring_says_range_unit_direction_and_source(name: str) -> None:
+    text = " ".join((METRICS[name].prepare.__doc__ or "").split())
+    found = re.search(r"Range: .+?\. Unit: .+?\. (Higher|Lower) is better\. Source: `sklearn\.metrics\.(\w+)", text)
+    assert found is not None
+    assert (found[1] == "Higher") == METRICS[name].greater_is_better
+    assert hasattr(reference, found[2])
+
+
 def test_every_metric_has_a_reference() -> None:
     assert set(EXPECTED) == set(METRICS)
 
@@ -85,7 +94,7 @@ def test_every_metric_has_a_reference() -> None:
 @pytest.mark.parametrize(("name", "rows", "classes", "tied"), CASES)
 def test_a_score_is_that_of_scikit_learn(name: str, rows: int, classes: int, tied: bool) -> None:
     truth, predictions = _case(rows, classes, tied)
-    assert score(name, truth, predictions) == pytest.approx(EXPECTED[name](truth, predictions), rel=1e-12)
+    assert score(name, truth, predictions) == pytest.approx(EXPECTED[name](truth, predictions), rel=1e-15)
 
 
 @pytest.mark.parametrize(("name", "rows", "classes", "tied"), CASES)
@@ -122,21 +131,55 @@ AB, ABC = np.array(["a", "b"], object), ("a", "b", "c")
     ("name", "truth", "predictions", "says"),
     [
         pytest.param("roc_auc", ["a", "a"], Predictions(AB, np.eye(2), ("a", "b")), "one class, 'a'", id="one-class"),
-        pytest.param("balanced_accuracy", ["a", "a"], Predictions(AB, None, ("a", "b")), "one class", id="one-class-of-labels"),
-        pytest.param("log_loss", ["a", "b"], Predictions(AB, None, ("a", "b")), "no probabilities", id="no-probabilities"),
-        pytest.param("brier", ["a", "b"], Predictions(AB, np.full((2, 2), np.nan), ("a", "b")), "not numbers", id="nan"),
-        pytest.param("roc_auc", ["a", "c"], Predictions(AB, np.eye(2), ("a", "b")), "training, such as 'c'", id="new-class"),
+        pytest.param(
+            "balanced_accuracy", ["a", "a"], Predictions(AB, None, ("a", "b")), "one class", id="one-class-of-labels"
+        ),
+        pytest.param(
+            "log_loss", ["a", "b"], Predictions(AB, None, ("a", "b")), "no probabilities", id="no-probabilities"
+        ),
+        pytest.param(
+            "brier", ["a", "b"], Predictions(AB, np.full((2, 2), np.nan), ("a", "b")), "not numbers", id="nan"
+        ),
+        pytest.param(
+            "roc_auc", ["a", "c"], Predictions(AB, np.eye(2), ("a", "b")), "training, such as 'c'", id="new-class"
+        ),
         pytest.param("roc_auc", ["a", "b"], Predictions(AB, np.eye(3)[:2], ABC), "is of class 'c'", id="absent-class"),
-        pytest.param("average_precision", ["a", "b"], Predictions(AB, np.eye(3)[:2], ABC), "two classes", id="three-classes"),
-        pytest.param("accuracy", [1, 2], Predictions(np.array(["1", "2"], object), None, ("1", "2")), "type changed", id="labels-of-another-type"),
-        pytest.param("accuracy", ["a", None], Predictions(np.array(["a", "a"], object), None, ("a",)), "1 labels are missing", id="missing-label"),
-        pytest.param("r2", [2.0, 2.0], Predictions(np.array([1.0, 2.0]), None), "all 2 true values are 2", id="constant-truth"),
-        pytest.param("mae", [1.0, 2.0], Predictions(np.array([np.nan, np.inf]), None), "2 predictions are NaN or infinite", id="nan-predictions"),
-        pytest.param("mape", [0.0, 2.0], Predictions(np.array([1.0, 2.0]), None), "1 true values are 0", id="zero-truth"),
+        pytest.param(
+            "average_precision", ["a", "b"], Predictions(AB, np.eye(3)[:2], ABC), "two classes", id="three-classes"
+        ),
+        pytest.param(
+            "accuracy",
+            [1, 2],
+            Predictions(np.array(["1", "2"], object), None, ("1", "2")),
+            "type changed",
+            id="labels-of-another-type",
+        ),
+        pytest.param(
+            "accuracy",
+            ["a", None],
+            Predictions(np.array(["a", "a"], object), None, ("a",)),
+            "1 labels are missing",
+            id="missing-label",
+        ),
+        pytest.param(
+            "r2", [2.0, 2.0], Predictions(np.array([1.0, 2.0]), None), "all 2 true values are 2", id="constant-truth"
+        ),
+        pytest.param(
+            "mae",
+            [1.0, 2.0],
+            Predictions(np.array([np.nan, np.inf]), None),
+            "2 predictions are NaN or infinite",
+            id="nan-predictions",
+        ),
+        pytest.param(
+            "mape", [0.0, 2.0], Predictions(np.array([1.0, 2.0]), None), "1 true values are 0", id="zero-truth"
+        ),
         pytest.param("mae", [], Predictions(np.array([]), None), "no rows", id="no-rows"),
-        pytest.param("mae", [1.0], Predictions(np.array([1.0, 2.0]), None), "1 rows have a truth, but 2", id="other-length"),
+        pytest.param(
+            "mae", [1.0], Predictions(np.array([1.0, 2.0]), None), "1 rows have a truth, but 2", id="other-length"
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_computed_is_a_sentence_and_no_number(
     name: str, truth: list[Any], predictions: Predictions, says: str
 ) -> None:
@@ -168,7 +211,7 @@ def test_labels_of_every_type_are_scored(labels: tuple[Any, Any]) -> None:
 
 def test_an_unknown_metric_lists_those_of_the_task_and_the_closest() -> None:
     with pytest.raises(
-        UsageError, match=r"'maee' is no metric; expected one of r2, mae, rmse, medae, mape\. Did you mean 'mae'\?"
+        UsageError, match=r"'maee' is not a metric; expected one of r2, mae, rmse, medae, mape\. Did you mean 'mae'\?"
     ):
         metric_named("maee", "regression")
 

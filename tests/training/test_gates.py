@@ -224,7 +224,7 @@ def test_a_metric_that_most_resamples_leave_undefined_fails() -> None:
 
 
 def test_an_unknown_metric_is_wrong_use_and_no_verdict() -> None:
-    with pytest.raises(UsageError, match="'acuracy' is no metric"):
+    with pytest.raises(UsageError, match="'acuracy' is not a metric"):
         _judge(_wrong_on(), metric="acuracy")
 
 

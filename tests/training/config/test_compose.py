@@ -112,7 +112,7 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
         (["split=group", "split.column=islnd"], "split.column names the column 'islnd', but the columns are island"),
         (["split=time"], "split.cutoff has no value"),
         (["split.test_share=2"], "split.test_share is 2.0, expected a share between 0 and 1 such as 0.2."),
-        (["gate.metric=acuracy"], "gate.metric: 'acuracy' is no metric; expected one of accuracy, balanced_accuracy"),
+        (["gate.metric=acuracy"], "gate.metric: 'acuracy' is not a metric; expected one of accuracy, balanced_accuracy"),
         (["gate.metric=mae"], "gate.metric: 'mae' is a metric of regression"),
         (["+gate.thresholds.mae=1"], "gate.thresholds.mae: 'mae' is a metric of regression"),
         (["gate.delta=-0.1"], "gate.delta is -0.1, expected a finite number of 0 or more."),
