@@ -102,3 +102,16 @@ def test_an_option_of_the_server_and_its_variable_have_one_name() -> None:
     variables = {parameter.name: parameter.envvar for parameter in command.params if parameter.envvar}
     assert variables == {name: f"MLP_{name.upper()}" for name in variables if name}
     assert len(variables) > 10
+
+
+def test_the_reference_lists_the_environment_variables() -> None:
+    documented = {cell for cell in first_cells("Environment variables") if cell.startswith("MLP_")}
+    assert documented == {*constants(Env), "MLP_DATA_IN_CI"}
+
+
+@pytest.mark.parametrize("family", ["mlflow", "prefect"])
+def test_programs_in_official_images_read_exactly_the_variables_that_the_stack_sets(family: str) -> None:
+    folder = REPOSITORY / "platform_lib" / "infra" / family
+    read = {name for file in (folder / IN_IMAGE).glob("*.py") for name in spelled_out(file.read_text("utf-8"))}
+    code = " ".join(file.read_text("utf-8") for file in folder.glob("*.py"))
+    assert read == {f"MLP_{name}" for name in re.findall(r"\bEnv\.([A-Z_]+)", code)} != set()

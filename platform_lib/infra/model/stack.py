@@ -17,7 +17,6 @@ from platform_lib.infra.model.alerts import AlertThresholds
 from platform_lib.infra.model.endpoint import EXPOSURE, REQUEST_LOG, ModelEndpoint, ModelEndpointArgs
 from platform_lib.names import OUTPUTS_CONFIG_MAP, Env, SharedOutputs
 
-"""The image is no setting: `mlp deploy` passes the one it built, and the stack's output `image` says which one runs."""
 _NO_KEYS = "keys: []\n"
 
 # Keys of Pulumi.<stack>.yaml that bear the name of the endpoint's argument, in the order of Pulumi.yaml.
