@@ -1,4 +1,4 @@
-"""The shared stack: load the settings, compose the platform, publish what model stacks read."""
+"""The shared stack: load the settings, create the platform, publish the outputs that model stacks read."""
 
 from dataclasses import asdict
 

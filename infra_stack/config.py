@@ -1,4 +1,4 @@
-"""The settings of a stack as one typed value. Pulumi.yaml holds their keys, descriptions and defaults."""
+"""The stack's settings as one typed value. Pulumi.yaml holds their keys, descriptions and defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -24,13 +24,13 @@ from platform_lib.infra.team.team import Quota, TeamArgs
 from platform_lib.names import SharedOutputs
 
 SecretText: TypeAlias = pulumi.Output[str] | None
-"""None where the key is empty."""
+"""None if the key is empty."""
 SecretTexts: TypeAlias = Mapping[str, pulumi.Output[str]]
-"""Given as a list of NAME=SECRET."""
+"""Set as a list of NAME=SECRET entries."""
 
 
 def _pair(rule: Rule, form: str) -> Rule:
-    """An entry `NAME=VALUE` whose value keeps a rule."""
+    """Rule for an entry `NAME=VALUE`: the value must keep the given rule."""
 
     def accepts(entry: str) -> bool:
         name, _, value = (part.strip() for part in entry.partition("="))
@@ -41,7 +41,7 @@ def _pair(rule: Rule, form: str) -> Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """Every key of Pulumi.yaml, under its own name, with the rule for its value."""
+    """One field per key of Pulumi.yaml, with the rule for its value."""
 
     domain: Annotated[str, rules.DOMAIN]
     kubeconfig: Annotated[str, rules.FILE]
@@ -87,10 +87,10 @@ class StackConfig:
     ca_bundle: Annotated[str, rules.PEM]
 
     def __post_init__(self) -> None:
-        """Check what settings mean together; the rule of each holds already."""
+        """Check settings against each other. Each value already keeps its own rule."""
         if self.certificate_issuer == "acme" and not self.acme_email:
             raise SettingError(
-                "certificate_issuer is 'acme', but acme_email is empty: give an address for the authority's warnings about expiry."
+                "certificate_issuer is 'acme', but acme_email is empty: give an address for the authority's expiry warnings."
             )
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret is not None):
             raise SettingError(
@@ -103,31 +103,35 @@ class StackConfig:
             )
         if not self.oidc_issuer and self.ui_groups:
             raise SettingError(
-                "ui_groups is set, but oidc_issuer is not: without an issuer there is one built-in account and no groups."
+                "ui_groups is set, but oidc_issuer is not: only an issuer has groups. Set oidc_issuer or remove ui_groups."
             )
         if (self.mlflow_database_url is None) != (self.prefect_database_url is None):
             raise SettingError(
-                "mlflow_database_url and prefect_database_url belong together: set both, or neither for a Postgres in the cluster."
+                "mlflow_database_url and prefect_database_url belong together: set both, or neither to run Postgres in the "
+                "cluster."
             )
         if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
             raise SettingError(
-                "s3_access_key_id and s3_secret_access_key belong together: set both, or neither where pods have an identity of their own."
+                "s3_access_key_id and s3_secret_access_key belong together: set both, or neither if pods have their own "
+                "identity."
             )
         wanted = self.teams if self.prefect_database_url is not None else ()
         if set(self.team_prefect_database_urls) != set(wanted):
             raise SettingError(
                 f"team_prefect_database_urls names {', '.join(sorted(self.team_prefect_database_urls)) or 'no team'}: "
-                f"with prefect_database_url give TEAM=URL for each of {', '.join(wanted) or 'no team'}, a database of its own; without it none."
+                f"with prefect_database_url, give TEAM=URL for each of {', '.join(wanted) or 'no team'}; without it, "
+                "leave the list empty."
             )
         self._check_teams()
 
     def _check_teams(self) -> None:
         if len(set(self.teams)) != len(self.teams):
-            raise SettingError(f"teams is {', '.join(self.teams)}: name each once.")
+            raise SettingError(f"teams is {', '.join(self.teams)}: name each team once.")
         groups = [group for found in self.groups.values() for group in found]
         if len(set(groups)) != len(groups):
             raise SettingError(
-                "team_groups gives one group to two teams: what its people make in MLflow belongs to one team. Use a group for each."
+                "team_groups gives one group to two teams: runs and models in MLflow belong to exactly one team. Use "
+                "one group for each team."
             )
         for key in ("team_models", "team_groups", "team_ci_groups"):
             unknown = set(pairs(getattr(self, key))) - set(self.teams)
@@ -144,23 +148,23 @@ class StackConfig:
 
     @property
     def models(self) -> dict[str, tuple[str, ...]]:
-        """Team → names or prefixes of the models that it may route."""
+        """Team → names or prefixes of the models for which it may create routes."""
         given = pairs(self.team_models)
         return checked_models({team: given.get(team, []) for team in self.teams})
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """Team → groups of its people at the issuer and in Kubernetes; the team's own name where nothing is said."""
+        """Team → its members' groups, at the issuer and in Kubernetes; by default the team's name."""
         given = pairs(self.team_groups)
         return {team: given.get(team, [team]) for team in self.teams}
 
     @property
     def group_teams(self) -> dict[str, str]:
-        """Group at the issuer → team, for MLflow. A group of two teams would see both: MLflow maps it to one."""
+        """Group at the issuer → team, for MLflow, which maps each group to one team."""
         return {group: team for team, groups in self.groups.items() for group in groups}
 
     def team_args(self, outputs: SharedOutputs) -> dict[str, TeamArgs]:
-        """Team → what it gets."""
+        """Team → arguments of its component."""
         ci, models = pairs(self.team_ci_groups), self.models
         return {
             team: TeamArgs(
@@ -175,7 +179,7 @@ class StackConfig:
         }
 
     def object_store(self, *namespaces: pulumi.Input[str]) -> ObjectStoreArgs:
-        """The bucket, with its keys in these namespaces."""
+        """The bucket, with its keys as a Secret in these namespaces."""
         return ObjectStoreArgs(
             artifacts_uri=self.artifacts_uri,
             endpoint=self.s3_endpoint,
@@ -187,7 +191,7 @@ class StackConfig:
 
     @property
     def mirrors(self) -> Mirrors:
-        """Where charts, images and the outside world are."""
+        """Where charts and images come from, and how pods reach the internet."""
         return Mirrors(**{field.name: getattr(self, field.name) for field in fields(Mirrors)})
 
     @property
@@ -197,12 +201,12 @@ class StackConfig:
 
     @property
     def quota(self) -> Quota:
-        """Of each team."""
+        """Quota of each team."""
         return Quota(cpu=self.team_cpu, memory_gib=self.team_memory_gib, gpus=self.team_gpus)
 
     @property
     def database_urls(self) -> dict[str, pulumi.Output[str]]:
-        """Of databases elsewhere; empty for a Postgres in the cluster."""
+        """Database → URL of the external databases; empty for a Postgres in the cluster."""
         urls = {"mlflow": self.mlflow_database_url, "prefect": self.prefect_database_url}
         return {name: url for name, url in urls.items() if url is not None} | {
             prefect_host(team): url for team, url in self.team_prefect_database_urls.items()
@@ -219,15 +223,15 @@ def _declared(annotation: Any) -> Setting:
 
 SETTINGS: Mapping[str, Setting] = {key.name: _declared(key.type) for key in fields(StackConfig)}
 REQUIRED = ("domain", "size", "certificate_issuer", "acme_server", "service_type", "oidc_groups_claim")
-"""Texts that mean nothing when they are empty."""
+"""Texts that must not be empty."""
 SECRET_KEYS = tuple(key for key, setting in SETTINGS.items() if setting.is_secret)
 
 
 def load_config() -> StackConfig:
-    """Read the stack's settings.
+    """Read and check the stack's settings.
 
     Raises:
-        pulumi.RunError: A setting cannot be used; the message is a sentence that names the key and what to give.
+        pulumi.RunError: A setting cannot be used. The message is one sentence that names the key and says what to set.
     """
     try:
         values = read_settings(pulumi.Config(), SETTINGS)
@@ -248,7 +252,7 @@ def load_config() -> StackConfig:
 
 
 def _check_databases(values: Mapping[str, Any]) -> None:
-    """Check what the addresses of databases mean together, while they are plain text."""
+    """Check the database URLs against each other while they are plain text."""
     own = values["team_prefect_database_urls"]
     urls = {key: values[key] for key in ("mlflow_database_url", "prefect_database_url") if key in values}
     urls |= {f"team_prefect_database_urls[{index}]": entry.partition("=")[2].strip() for index, entry in enumerate(own)}
@@ -256,15 +260,15 @@ def _check_databases(values: Mapping[str, Any]) -> None:
         port = urlsplit(url).port or PORT
         if port != values["database_port"]:
             raise SettingError(
-                f"{key} has port {port}, but database_port is {values['database_port']}: the network opens that port alone. "
-                "Use one port for all databases."
+                f"{key} has port {port}, but database_port is {values['database_port']}: the network policies open only "
+                "that port. Use one port for all databases."
             )
     places = [url.split("@")[-1].split("?")[0] for url in urls.values()]
     if len({entry.partition("=")[0].strip() for entry in own}) < len(own):
-        raise SettingError("team_prefect_database_urls names one team twice: give each team one database.")
+        raise SettingError("team_prefect_database_urls names a team twice: give each team one entry.")
     if len(set(places)) < len(places):
         raise SettingError(
-            f"{' and '.join(urls)} name one database twice: give MLflow, Prefect and each team a database of their own."
+            f"{', '.join(urls)} name the same database twice: give MLflow, Prefect and each team a separate database."
         )
 
 
@@ -278,7 +282,7 @@ def pairs(entries: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def team_outputs(outputs: SharedOutputs, team: str) -> SharedOutputs:
-    """The outputs as one team reads them: Prefect is its own."""
+    """The outputs that a team reads: with the addresses of its own Prefect."""
     return replace(
         outputs,
         prefect_api_url=prefect_api_url(team),

@@ -1,4 +1,4 @@
-"""The edge, and the ways to the user interfaces: one login for all of them, then one route each."""
+"""Traefik, the login, and a route to each user interface."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ SERVICES = {  # host → (namespace, Service, port)
 
 
 def services(teams: Sequence[str]) -> dict[str, tuple[str, str, int]]:
-    """Host → (namespace, Service, port): the platform's user interfaces, and each team's own Prefect."""
+    """Host → (namespace, Service, port) of the platform's user interfaces and of each team's Prefect."""
     own = {
         naming.prefect_host(team): (naming.prefect_namespace(team), "prefect-server", int(Port.PREFECT))
         for team in teams
@@ -32,7 +32,7 @@ def services(teams: Sequence[str]) -> dict[str, tuple[str, str, int]]:
 
 
 def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions) -> Ingress:
-    """Traefik, and the certificate for every host."""
+    """Create Traefik and the certificate for every host."""
     tls = EdgeCertificatesArgs(
         namespace=space,
         domain=config.domain,
@@ -60,20 +60,20 @@ def open_user_interfaces(
     after: Sequence[Any],
     opts: pulumi.ResourceOptions,
 ) -> dict[str, UiRoute]:
-    """Make the login and the routes.
+    """Create the login and the routes.
 
     Args:
         config: The stack's settings.
         spaces: Namespaces of the platform.
-        credentials: Host → user and password that prove to a service that the login stands before a request.
-        after: What brings Traefik's definitions.
-        opts: Provider.
+        credentials: Host → user and password by which a service recognizes requests that passed the login.
+        after: Resources that install Traefik's custom resource definitions.
+        opts: Options with the provider.
     Returns:
-        Route of each user interface, by its host's first part.
+        Host → route of that user interface.
     """
     built_in: Credential | None = None
     if config.oidc_issuer:
-        assert config.oidc_client_secret is not None  # StackConfig has looked
+        assert config.oidc_client_secret is not None  # StackConfig has checked it
         login = LoginArgs(
             namespace=spaces[naming.AUTH_NAMESPACE],
             domain=config.domain,
@@ -87,7 +87,7 @@ def open_user_interfaces(
         )
         Login("login", login, opts)
     else:
-        # A team's by its text: a list's index would move other teams' Secrets when a team comes or goes.
+        # Namespaces of teams as plain text: Secrets named after a list index would move when a team is added or removed.
         places = [
             *(spaces[namespace] for namespace, _, _ in SERVICES.values()),
             *map(naming.prefect_namespace, config.teams),

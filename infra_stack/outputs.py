@@ -1,4 +1,4 @@
-"""What the stack tells others: names and addresses, worked out from the settings alone, so that a preview knows them too."""
+"""The stack's outputs: names and addresses. They depend on the settings only, so a preview knows them too."""
 
 from infra_stack.config import StackConfig
 from platform_lib.infra.base import naming
@@ -6,7 +6,7 @@ from platform_lib.names import SharedOutputs
 
 
 def shared_outputs(config: StackConfig) -> SharedOutputs:
-    """The stack's outputs; nothing of them is secret."""
+    """The outputs that model stacks read. None is secret."""
     mlflow, prefect, grafana = (f"https://{naming.host(name, config.domain)}" for name in naming.UI_HOSTS)
     return SharedOutputs(
         platform=naming.PLATFORM,

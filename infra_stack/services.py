@@ -1,4 +1,4 @@
-"""The services that hold the teams' work: Postgres, the bucket, MLflow, and a Prefect for each team besides the stack's own."""
+"""Postgres, the bucket, MLflow, the stack's own Prefect and one Prefect per team."""
 
 from collections.abc import Mapping
 
@@ -24,15 +24,15 @@ def make_services(
     *,
     after: pulumi.ResourceOptions,
 ) -> dict[str, tuple[str, pulumi.Output[str]]]:
-    """Make them.
+    """Create the services.
 
     Args:
         config: The stack's settings.
         spaces: Namespaces of the platform.
-        teams: By name; each gets credentials for MLflow and a Prefect of its own.
-        after: Provider, and what has to be there before: namespaces and the definitions of monitors.
+        teams: By name. Each gets credentials for MLflow and its own Prefect.
+        after: Options with the provider and the resources that must exist first: namespaces and definitions of monitors.
     Returns:
-        Host → user and password that the service asks of its edge.
+        Host → user and password that the service expects from Traefik.
     """
     mlflow_space, prefect_space = spaces[naming.MLFLOW_NAMESPACE], spaces[naming.PREFECT_NAMESPACE]
     own = {naming.prefect_host(team): spaces[naming.prefect_namespace(team)] for team in teams}

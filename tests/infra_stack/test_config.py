@@ -5,6 +5,9 @@ from typing import Any
 
 import pulumi
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from infra_stack.config import SECRET_KEYS, SETTINGS, StackConfig, load_config
 from tests.conftest import REPOSITORY
@@ -77,7 +80,7 @@ TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
         "s3_access_key_id and s3_secret_access_key belong together",
     ),
     "another port": ("team", {"database_port": 6432}, "mlflow_database_url has port 5432, but database_port is 6432"),
-    "team twice": ("local", {"teams": ["red", "red"], "team_models": []}, "name each once"),
+    "team twice": ("local", {"teams": ["red", "red"], "team_models": []}, "name each team once"),
     "unknown team": ("local", {"team_groups": ["blue=x"]}, "team_groups names blue: the teams are demo."),
     "unknown interface": (
         "team",
@@ -237,19 +240,33 @@ def test_a_value_of_the_wrong_type_is_refused_in_one_sentence_that_names_the_key
     assert said.startswith(f"{key} is ")
 
 
+TEXTS = st.text(max_size=12) | st.sampled_from(["0", "-1", "1e3", "a=b", "x@y", "https://h", "s3://bucket", "[]", "{}"])
+
+
+@pytest.mark.parametrize("key", KEYS)
+@settings_of_hypothesis(max_examples=10, deadline=None)
+@given(value=TEXTS | st.integers() | st.booleans() | st.lists(TEXTS | st.integers(), max_size=2))
+def test_any_value_is_accepted_or_refused_in_one_sentence_that_names_the_key(key: str, value: Any) -> None:
+    try:
+        load("local", **{key: value})
+    except pulumi.RunError as err:
+        said = str(err).removeprefix("Stack local: ")
+        assert key in said and said.endswith(".") and "\n" not in said
+
+
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
-        ("team_cpus", "did you mean team_cpu? "),
+        ("team_cpus", " (did you mean team_cpu?)"),
         ("minReplicas", ""),
-        ("storageClass", "did you mean storage_class? "),
+        ("storageClass", " (did you mean storage_class?)"),
         ("xyz", ""),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, hint: str) -> None:
     assert (
         refusal("local", **{key: "1"})
-        == f"{key} is not a setting of this stack: {hint}Remove it with `pulumi config rm {key}`."
+        == f"{key} is not a setting of this stack{hint}: remove it with `pulumi config rm {key}`."
     )
 
 

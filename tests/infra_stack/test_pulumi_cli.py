@@ -118,7 +118,7 @@ def test_a_stacks_life(stack: Any) -> None:
 
 WRONG = {  # what a user types after `pulumi config set` → the sentence
     ("--path", "trusted_proxies[0]", "nonsense"): "trusted_proxies[0] is 'nonsense': give the network of a proxy",
-    ("team_cpus", "8"): "team_cpus is not a setting of this stack: did you mean team_cpu?",
+    ("team_cpus", "8"): "team_cpus is not a setting of this stack (did you mean team_cpu?)",
     ("alerts", "https://hooks.slack.com/x"): "`pulumi config set --secret alerts` encrypts it",
 }
 

@@ -1,4 +1,4 @@
-"""What a stack setting may be, as rules with the sentence for a value that breaks one. Makes no resource and needs no Pulumi."""
+"""Rules for the values of stack settings, with what to give instead. Creates no resource and needs no Pulumi."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ class SettingError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a value may be."""
+    """A condition that a value must meet."""
 
     accepts: Callable[[Any], bool]
     remedy: str

@@ -1,4 +1,4 @@
-"""Settings of a Pulumi stack, read from its configuration: every error is one sentence that names the user's key."""
+"""Reader of a Pulumi stack's settings; every error names the user's key in one sentence."""
 
 import difflib
 import json
@@ -20,7 +20,7 @@ class Setting:
     kind: type
     """`str`, `int`, `float`, `bool`, or `tuple` for a list of texts."""
     rule: Rule | None = None
-    """Holds for the value, or for each item of a list."""
+    """Applies to the value, or to each item of a list."""
     is_secret: bool = False
 
 
@@ -28,8 +28,8 @@ def read_settings(config: pulumi.Config, settings: Mapping[str, Setting]) -> dic
     """Read and check a stack's settings.
 
     Args:
-        config: Of the project.
-        settings: By key; a key of the project that is not here is refused.
+        config: The project's configuration.
+        settings: Every key that the project may have.
     Returns:
         The values that are set and not empty, by key. Secrets are plain text: wrap them before they reach a resource.
     Raises:
@@ -55,7 +55,7 @@ def read_settings(config: pulumi.Config, settings: Mapping[str, Setting]) -> dic
 
 
 def refuse_unknown_keys(config: pulumi.Config, known: Mapping[str, Any]) -> None:
-    """Refuse keys of the project that no setting reads: a misspelt key would change nothing and say nothing.
+    """Refuse the project's unknown keys: Pulumi itself ignores a misspelt key.
 
     Raises:
         SettingError: Names the key and the nearest known one.
@@ -65,8 +65,8 @@ def refuse_unknown_keys(config: pulumi.Config, known: Mapping[str, Any]) -> None
     for key in sorted(name.removeprefix(prefix) for name in given if name.startswith(prefix)):
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise SettingError(f"{key} is not a setting of this stack: {hint}Remove it with `pulumi config rm {key}`.")
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise SettingError(f"{key} is not a setting of this stack{hint}: remove it with `pulumi config rm {key}`.")
 
 
 def _converted(key: str, text: str, setting: Setting) -> Any:
@@ -82,7 +82,8 @@ def _refuse_plain_text(config: pulumi.Config, key: str, setting: Setting) -> Non
     if not pulumi.runtime.is_config_secret(f"{config.name}:{key}"):
         typed = f"--path '{key}[0]'" if setting.kind is tuple else key
         raise SettingError(
-            f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it (and change it, if the file was shared)."
+            f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it. Change the secret as well if "
+            "the file was shared."
         )
 
 

@@ -76,7 +76,7 @@ def test_a_value_of_the_wrong_type_is_refused_in_one_sentence_that_names_the_key
 
 @pytest.mark.parametrize(("key", "near"), [("minReplicas", "min_replicas"), ("rate_limit", "rate_limit_per_s")])
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, near: str) -> None:
-    said = f"{key} is not a setting of this stack: did you mean {near}? Remove it with `pulumi config rm {key}`."
+    said = f"{key} is not a setting of this stack (did you mean {near}?): remove it with `pulumi config rm {key}`."
     assert refusal(**{key: "3"}) == said
 
 

@@ -147,7 +147,7 @@ def test_databases_elsewhere_in_plain_text_are_refused_with_the_command_that_enc
     [
         (
             [],
-            "team_prefect_database_urls names no team: with prefect_database_url give TEAM=URL for each of churn, fraud",
+            "team_prefect_database_urls names no team: with prefect_database_url, give TEAM=URL for each of churn, fraud",
         ),
         (["churn=postgresql://u:hunter2@h/d"], "team_prefect_database_urls names churn: "),
         (
@@ -165,6 +165,6 @@ def test_databases_elsewhere_are_one_for_each_team(urls: list[str], words: str) 
 
 def test_two_teams_do_not_share_a_database_elsewhere() -> None:
     same = "postgresql://u:hunter2@h/d"
-    with pytest.raises(Exception, match="give MLflow, Prefect and each team a database of their own") as caught:
+    with pytest.raises(Exception, match="give MLflow, Prefect and each team a separate database") as caught:
         run_stack("team", team_prefect_database_urls=[f"churn={same}", f"fraud={same}"])
     assert "hunter2" not in str(caught.value)
