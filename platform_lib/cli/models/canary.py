@@ -1,40 +1,46 @@
-"""`mlp canary`: let a version answer a share of the requests, see how it fares, make it the champion or end it. The registry moves the aliases."""
-
-from typing import TYPE_CHECKING
+"""`mlp canary`: run a version on a share of the requests, compare it with the champion, promote or remove it."""
 
 import click
 
+from platform_lib.cli.models.model_group import ModelGroup, model_argument, model_option, open_model
+from platform_lib.errors import UsageError
 from platform_lib.names import Alias
-from platform_lib.settings import find_project, load_settings
-
-if TYPE_CHECKING:
-    from platform_lib.registry.versions import Registry
 
 _EXAMPLES = (
     "Example: mlp canary --version 7 --percent 10",
     "Example: mlp canary --url http://127.0.0.1:8000",
     "Example: mlp canary finish",
 )
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_FORCE = click.option("--force", is_flag=True, help="Accept a version that the gate refused.")
 
 
-@click.command(epilog="\n\n".join(_EXAMPLES))
-@click.argument("words", nargs=-1, metavar="[NAME] [finish|abort]")
-@click.option("--version", help="The version that becomes the canary, such as 7.")
-@click.option("--percent", type=float, help="Its share of the requests, above 0 and at most 100.")
-@click.option("--force", is_flag=True, help="Although the gate refused it.")
+@click.group(
+    cls=ModelGroup,
+    epilog="\n\n".join(_EXAMPLES),
+    subcommand_metavar="[NAME] [finish|abort]",
+    invoke_without_command=True,
+)
+@model_option
+@click.option("--version", help="Version to run as the canary, such as 7.")
+@click.option("--percent", type=float, help="Share of the requests that it serves: above 0, at most 100.")
+@_FORCE
 @click.option(
     "--log",
     "place",
     default=".mlp/log",
     show_default=True,
-    help="The servers' request log: a folder or s3://bucket/prefix.",
+    help="Request log of the servers: a folder or s3://bucket/prefix.",
 )
 @click.option(
-    "--url", help="A server to ask for failures and disagreements too; its key, of the scope admin, in MLP_API_KEY."
+    "--url",
+    help="Also show the failures and disagreements that this server counted. Needs a key with the scope admin in MLP_API_KEY.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@_JSON
+@click.pass_context
 def command(
-    words: tuple[str, ...],
+    context: click.Context,
+    *,
     version: str | None,
     percent: float | None,
     force: bool,
@@ -42,58 +48,69 @@ def command(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Try a version on a share of the requests.
+    """Run a version on a share of the requests.
 
-    With --version and --percent it starts, or changes its share; `finish` makes it the champion, `abort` ends it; with neither, champion and canary
-    are shown side by side. NAME is a model's name; without it the project's. The same caller (header X-Sticky-Id, else the request's id) is answered
-    by the same version; what the canary fails, the champion answers.
+    With --version and --percent, start a canary or change its share. `finish` makes it the champion, `abort` removes it. Without any of these,
+    compare champion and canary.
+
+    NAME is a model's name; the default is the project's model. The same caller (header X-Sticky-Id, else the request's id) is always served by
+    the same version. When the canary fails, the champion answers the request.
     """
     from platform_lib.cli.models import rollout_pages
-    from platform_lib.errors import UsageError
     from platform_lib.registry import roles
     from platform_lib.registry.reference import Reference
 
-    name, action = name_and_action(words, ("finish", "abort"))
-    if action is not None and (version is not None or percent is not None):
-        raise UsageError(
-            f"`mlp canary {action}` takes neither --version nor --percent: it is about the canary that there is."
-        )
+    if context.invoked_subcommand is not None:
+        if version is not None or percent is not None:
+            raise UsageError(
+                f"`mlp canary {context.invoked_subcommand}` takes neither --version nor --percent: it acts on the current canary."
+            )
+        return
     if percent is not None and version is None:
-        raise UsageError("--percent needs --version: which version is the canary to be?")
-    registry, name = open_model(name)
-    if action == "finish":
-        if (canary := roles.find_canary(registry, name)) is not None:
-            rollout_pages.warn_of_force(canary.record, force=force)
-        moved = roles.finish_canary(registry, name, force=force)
-        rollout_pages.finished(moved, as_json=as_json)
-    elif action == "abort":
-        rollout_pages.ended(roles.end_canary(registry, name), Alias.CANARY, as_json=as_json)
-    elif version is not None:
-        if percent is None:
-            raise UsageError("--version needs --percent: how large a share is the canary to have, such as 10?")
-        record = registry.resolve(Reference(name, version=version.removeprefix("v")))
-        before = roles.start_canary(registry, record, percent, force=force)
-        rollout_pages.canary_started(record, percent, before, as_json=as_json)
-    else:
+        raise UsageError("--percent needs --version, such as `mlp canary --version 7 --percent 10`.")
+    if version is not None and percent is None:
+        raise UsageError("--version needs --percent, such as `mlp canary --version 7 --percent 10`.")
+    registry, name = open_model(context)
+    if version is None or percent is None:
         rollout_pages.canary_status(registry, name, place=place, url=url, as_json=as_json)
+        return
+    record = registry.resolve(Reference(name, version=version.removeprefix("v")))
+    before = roles.start_canary(registry, record, percent, force=force)
+    rollout_pages.canary_started(record, percent, before, as_json=as_json)
 
 
-def name_and_action(words: tuple[str, ...], actions: tuple[str, ...]) -> tuple[str | None, str | None]:
-    """What is meant by the words after a command: a model's name or None, an action or None."""
-    from platform_lib.errors import UsageError
+@command.command(epilog="Example: mlp canary finish")
+@model_argument
+@_FORCE
+@_JSON
+@click.pass_context
+def finish(context: click.Context, *, name: str | None, force: bool, as_json: bool) -> None:
+    """Make the canary the champion."""
+    from platform_lib.cli.models import rollout_pages
+    from platform_lib.registry import roles
 
-    names = [word for word in words if word not in actions]
-    chosen = [word for word in words if word in actions]
-    if len(names) > 1 or len(chosen) > 1 or (names and any(sign in names[0] for sign in "@/:")):
-        raise UsageError(
-            f"{' '.join(words)!r} is not understood: expected a model's name, and {' or '.join(actions)}, each at most once."
-        )
-    return (names[0] if names else None), (chosen[0] if chosen else None)
+    force, as_json = force or _given(context, "force"), as_json or _given(context, "as_json")
+    registry, name = open_model(context, name)
+    if (canary := roles.find_canary(registry, name)) is not None:
+        rollout_pages.warn_of_force(canary.record, force=force)
+    moved = roles.finish_canary(registry, name, force=force)
+    rollout_pages.finished(moved, as_json=as_json)
 
 
-def open_model(name: str | None) -> "tuple[Registry, str]":
-    """The project's registry, and the model that is meant."""
-    from platform_lib.registry.loading import open_registry
+@command.command(epilog="Example: mlp canary abort")
+@model_argument
+@_JSON
+@click.pass_context
+def abort(context: click.Context, *, name: str | None, as_json: bool) -> None:
+    """Remove the canary; the champion serves all requests again."""
+    from platform_lib.cli.models import rollout_pages
+    from platform_lib.registry import roles
 
-    project = find_project()
-    return open_registry(project, load_settings()), name or project.name
+    registry, name = open_model(context, name)
+    ended = roles.end_canary(registry, name)
+    rollout_pages.ended(ended, Alias.CANARY, as_json=as_json or _given(context, "as_json"))
+
+
+def _given(context: click.Context, flag: str) -> bool:
+    """Whether a flag stood before the subcommand."""
+    return context.parent is not None and bool(context.parent.params[flag])

@@ -93,10 +93,13 @@ def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: M
         (("--version", "9", "--percent", "10"), 2, "has no version 9"),
         (("--version", "2"), 2, "--version needs --percent"),
         (("--percent", "2"), 2, "--percent needs --version"),
-        (("finish", "--version", "2"), 2, "`mlp canary finish` takes neither --version nor --percent"),
-        (("abort", "--percent", "5"), 2, "`mlp canary abort` takes neither --version nor --percent"),
-        (("one", "two"), 2, "is not understood"),
-        (("sample-model/2",), 2, "is not understood"),
+        (("--version", "2", "finish"), 2, "`mlp canary finish` takes neither --version nor --percent"),
+        (("--percent", "5", "abort"), 2, "`mlp canary abort` takes neither --version nor --percent"),
+        (("finish", "--version", "2"), 2, "No such option"),
+        (("one", "two"), 2, "'two' is not a subcommand of `mlp canary`: expected finish or abort."),
+        (("one", "finish", "two"), 2, "one model is expected, but these are named: 'one', 'two'."),
+        (("--model", "two", "one"), 2, "one model is expected, but these are named: 'one', 'two'."),
+        (("sample-model/2",), 2, "'sample-model/2' is not a model's name: expected a name without @, / and :."),
     ],
 )
 def test_what_cannot_be_is_said_and_changes_nothing(
@@ -107,6 +110,48 @@ def test_what_cannot_be_is_said_and_changes_nothing(
     assert (done.code, says in done.err) == (code, True), done.err
     assert aliases(two_versions) == before
     assert "mlp.percent" not in open_registry(two_versions, Settings()).resolve("sample-model/2").tags
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("canary", "finish", "finish"),
+        ("canary", "--model", "finish", "finish"),
+        ("canary", "abort", "finish"),
+        ("shadow", "off", "off"),
+        ("shadow", "--model", "off", "off"),
+    ],
+    ids=" ".join,
+)
+def test_a_model_whose_name_is_a_subcommand_can_be_named(
+    two_versions: Project, call_mlp: Mlp, words: tuple[str, ...]
+) -> None:
+    model = words[-1]
+    done = call_mlp(two_versions, *words)
+    assert done.err == f"error: {model} has no {words[0]}: `mlp {words[0]} --version V{HOW[words[0]]}` makes one.\n"
+    shown = call_mlp(two_versions, words[0], "--model", model)
+    assert shown.out.startswith(f"{model} has no {words[0]}.")
+
+
+HOW = {"canary": " --percent P", "shadow": ""}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sample-model", "finish"),
+        ("finish", "sample-model"),
+        ("sample-model", "--json", "finish"),
+        ("--json", "finish"),
+        ("finish", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_name_options_and_subcommand_come_in_any_order(
+    two_versions: Project, call_mlp: Mlp, words: tuple[str, ...]
+) -> None:
+    done = call_mlp(two_versions, "canary", *words)
+    assert (done.code, done.err.split(":")[1]) == (2, " sample-model has no canary")
 
 
 def test_a_version_that_the_gate_refused_is_heard_only_by_force_and_may_be_a_shadow(
@@ -202,7 +247,7 @@ def test_a_store_that_refuses_the_alias_is_left_as_it_was(project: Project, call
 
 
 def test_shadow_off_takes_no_version(two_versions: Project, call_mlp: Mlp) -> None:
-    done = call_mlp(two_versions, "shadow", "off", "--version", "2")
+    done = call_mlp(two_versions, "shadow", "--version", "2", "off")
     assert (done.code, "takes no --version" in done.err) == (2, True)
 
 
