@@ -1,4 +1,4 @@
-"""How an installation without the internet gets charts, images and the outside world. Makes no resource."""
+"""Mirrors, proxy and CA bundle for a cluster without direct access to the internet. Creates no resource."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Final
 from platform_lib.infra.base.setting_rules import CHART_MIRROR, HOST_LIST, IMAGE_REGISTRY, PEM, PROXY_URL, Rule
 
 CA_CONFIG_MAP: Final = "platform-ca"
-"""In every namespace of the platform where `ca_bundle` is set; key `ca.crt`."""
+"""ConfigMap in every namespace of the platform if `ca_bundle` is set; key `ca.crt`."""
 CA_FOLDER: Final = "/etc/platform-ca"
 RULES: Final[Mapping[str, Rule]] = {
     "chart_mirror": CHART_MIRROR,
@@ -20,18 +20,18 @@ RULES: Final[Mapping[str, Rule]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mirrors:
-    """Where things come from instead of their own homes; every field is off when empty."""
+    """Where charts and images come from, and how to reach the internet. An empty field changes nothing."""
 
     chart_mirror: str = ""
-    """Folder of `NAME-VERSION.tgz` files, or `https://` or `oci://` address of a chart repository that holds all charts."""
+    """Folder of `NAME-VERSION.tgz` files, or `https://` or `oci://` address of a repository with all charts."""
     image_registry: str = ""
-    """Prefix of every image: `registry.example.com/mirror` gives `registry.example.com/mirror/traefik:v3`, keeping the rest of the path."""
+    """Prefix that replaces the registry of every image, such as `registry.example.com/mirror`."""
     http_proxy: str = ""
     """`http://host:port` for requests that leave the cluster."""
     no_proxy: str = ""
-    """Further hosts, comma-separated, that are reached without the proxy; the cluster's own always are."""
+    """More hosts that bypass the proxy, comma-separated. Hosts inside the cluster always bypass it."""
     ca_bundle: str = ""
-    """PEM certificates of the authorities that signed the proxy's or the mirrors' own certificates, besides the public ones."""
+    """PEM certificates of the private authorities behind the proxy or the mirrors, trusted in addition to public ones."""
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
@@ -39,10 +39,10 @@ class Mirrors:
                 rule.check(key, getattr(self, key))
 
     def proxy_environment(self, in_cluster: tuple[str, ...] = ()) -> dict[str, str]:
-        """Environment of a process that talks to the outside; empty without a proxy.
+        """Return the environment of a process that connects to the outside; empty without a proxy.
 
         Args:
-            in_cluster: Further in-cluster names that it talks to.
+            in_cluster: More names inside the cluster that the process connects to.
         """
         if not self.http_proxy:
             return {}
@@ -62,17 +62,17 @@ class Mirrors:
         return both | {name.lower(): value for name, value in both.items()}
 
     def proxy_env_list(self, in_cluster: tuple[str, ...] = ()) -> list[Mapping[str, Any]]:
-        """The same as a container's `env`."""
+        """Return `proxy_environment` as a container's `env`."""
         return [{"name": name, "value": value} for name, value in self.proxy_environment(in_cluster).items()]
 
     def go_environment(self) -> list[Mapping[str, Any]]:
-        """`env` of a program written in Go: the proxy, and the authorities besides the image's own."""
+        """Return the `env` of a Go program: the proxy, and the CA bundle in addition to the image's own."""
         return [*self.proxy_env_list(), *([{"name": "SSL_CERT_DIR", "value": CA_FOLDER}] if self.ca_bundle else [])]
 
     def ca_volumes(self) -> list[dict[str, Any]]:
-        """`volumes` of a pod that trusts the authorities; empty without any."""
+        """Return the `volumes` of a pod that trusts the CA bundle; empty without one."""
         return [{"name": CA_CONFIG_MAP, "configMap": {"name": CA_CONFIG_MAP}}] if self.ca_bundle else []
 
     def ca_mounts(self) -> list[dict[str, Any]]:
-        """`volumeMounts` to these volumes."""
+        """Return the `volumeMounts` for `ca_volumes`."""
         return [{"name": CA_CONFIG_MAP, "mountPath": CA_FOLDER, "readOnly": True}] if self.ca_bundle else []

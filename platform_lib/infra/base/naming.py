@@ -1,4 +1,4 @@
-"""Names that more than one part of the platform has to agree on, within the limits of the systems that hold them. Makes no resource."""
+"""Names that several parts of the platform must agree on, within Kubernetes' limits. Creates no resource."""
 
 import hashlib
 import re
@@ -8,10 +8,10 @@ from platform_lib.infra.base.setting_rules import Rule
 from platform_lib.names import Port
 
 PLATFORM: Final = "cloud-ml-platform"
-"""Value of `app.kubernetes.io/part-of` on everything that the platform makes."""
+"""Value of `app.kubernetes.io/part-of` on every object of the platform."""
 
 DNS_LABEL_LIMIT: Final = 63
-"""Longest name of a namespace, Service or host part (RFC 1123), and longest value of a label."""
+"""Maximum length of a namespace, Service name, host name part (RFC 1123) or label value."""
 
 INGRESS_NAMESPACE: Final = "mlp-ingress"
 AUTH_NAMESPACE: Final = "mlp-auth"
@@ -28,12 +28,12 @@ PLATFORM_NAMESPACES: Final = (
     DATABASE_NAMESPACE,
 )
 TEAM_PREFECTS: Final = f"{PREFECT_NAMESPACE}-.+"
-"""Namespaces of the teams' own Prefects, as a pattern of PromQL: a team more changes no alert and no dashboard."""
+"""PromQL pattern of the namespaces of the teams' Prefects, so that a new team changes no alert and no dashboard."""
 TEAM_PREFIX: Final = "team-"
 CLUSTER_ISSUER: Final = "platform"
 
 UI_HOSTS: Final = ("mlflow", "prefect", "grafana")
-"""Host names, before the domain, of the user interfaces: each is behind the login."""
+"""Host names (before the domain) of the user interfaces, each behind the login."""
 LOGIN_HOST: Final = "auth"
 MODELS_HOST: Final = "models"
 
@@ -44,12 +44,13 @@ RESERVED_TEAMS: Final = ("metrics", "platform-admin")
 """Users of MLflow that belong to the platform."""
 TEAM: Final = Rule(
     lambda name: re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", name) is not None and name not in RESERVED_TEAMS,
-    f"use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn; {' and '.join(RESERVED_TEAMS)} belong to the platform",
+    "use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn; "
+    f"{' and '.join(RESERVED_TEAMS)} belong to the platform",
 )
 
 
 def team_namespace(team: str) -> str:
-    """The namespace of a team.
+    """Return the namespace of a team.
 
     Raises:
         SettingError: The name does not fit into namespaces, users and host paths.
@@ -59,7 +60,7 @@ def team_namespace(team: str) -> str:
 
 
 def prefect_namespace(team: str) -> str:
-    """Where a team's own Prefect runs.
+    """Return the namespace of a team's own Prefect.
 
     Raises:
         SettingError: As `team_namespace`.
@@ -69,27 +70,27 @@ def prefect_namespace(team: str) -> str:
 
 
 def is_platform_namespace(name: str) -> bool:
-    """Whether a namespace is the platform's own; that of a team's own Prefect is."""
+    """Whether a namespace belongs to the platform; that of a team's own Prefect does."""
     return name in PLATFORM_NAMESPACES or name.startswith(f"{PREFECT_NAMESPACE}-")
 
 
 def prefect_host(team: str) -> str:
-    """Host name, before the domain, of a team's own Prefect."""
+    """Return the host name (before the domain) of a team's own Prefect."""
     return f"prefect-{team}"
 
 
 def prefect_api_url(team: str) -> str:
-    """Of a team's own Prefect, inside the cluster."""
+    """Return the API address of a team's own Prefect, inside the cluster."""
     return f"http://prefect-server.{prefect_namespace(team)}:{Port.PREFECT}/api"
 
 
 def host(service: str, domain: str) -> str:
-    """The host name of a service: one each, no path prefixes."""
+    """Return the host name of a service. Each service has its own host, without a path prefix."""
     return f"{service}.{domain}"
 
 
 def short(name: str, limit: int = DNS_LABEL_LIMIT) -> str:
-    """The name, cut to a limit with a hash of the whole so that two long names stay two; a name that fits is not changed."""
+    """Shorten a name to a limit. A hash of the full name keeps two long names distinct; a short name stays as it is."""
     if len(name) <= limit:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""The edge: Traefik, HTTPS only. Certificates are `edge_tls`'s, the login `login`'s, who routes what `route_admission`'s."""
+"""Traefik as the HTTPS-only entry point of the platform, with TLS options and security headers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,22 +20,22 @@ from platform_lib.infra.kubernetes.network_policy import from_anywhere, from_nam
 SERVICE_TYPE = one_of("LoadBalancer", "NodePort")
 HEADERS_MIDDLEWARE = "security-headers"
 HSTS_S = 31_536_000
-"""One year, as the preload lists ask."""
+"""One year, which the HSTS preload lists require."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngressArgs:
-    """How requests come in."""
+    """How requests reach the platform."""
 
     namespace: pulumi.Input[str]
     service_type: str = "LoadBalancer"
-    """Or NodePort, where the cluster has no load balancers."""
+    """`LoadBalancer`, or `NodePort` if the cluster has no load balancers."""
     service_annotations: dict[str, str] = field(default_factory=dict)
-    """What the cloud's load balancer reads. Set them at the first `up`: changing their type later leaks the old one."""
+    """Annotations for the cloud's load balancer. Set them before the first `pulumi up`: changing the type leaks the old one."""
     trusted_proxies: Sequence[str] = ()
-    """CIDRs of proxies before Traefik whose X-Forwarded-* are believed."""
+    """Networks (CIDR) of proxies in front of Traefik whose X-Forwarded-* headers are trusted."""
     read_timeout_s: int = 60
-    """For a whole request with its body."""
+    """Limit for reading a whole request with its body, in seconds."""
     placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class IngressArgs:
 
 
 class Ingress(pulumi.ComponentResource):
-    """Traefik with its certificate, TLS options and security headers. `release` is ready when it routes."""
+    """Traefik with its certificate, TLS options and security headers. `release` is ready when Traefik routes."""
 
     release: Any
 
@@ -70,7 +70,7 @@ class Ingress(pulumi.ComponentResource):
                 f"{name}-{role}", api_version="traefik.io/v1alpha1", kind=kind, metadata=metadata, spec=spec, opts=child
             )
 
-        # Of the name "default", read from this namespace alone: they hold for every route, and no team can bring another.
+        # The name "default" applies to every route. Traefik reads it from this namespace only, so no team can override it.
         custom("tls-options", "TLSOption", "default", tls_option_spec())
         custom("tls-store", "TLSStore", "default", {"certificates": [{"secretName": CERTIFICATE_SECRET}]})
         custom("headers", "Middleware", HEADERS_MIDDLEWARE, {"headers": security_headers()})
@@ -87,7 +87,7 @@ class Ingress(pulumi.ComponentResource):
 
 
 def security_headers() -> dict[str, Any]:
-    """Response headers of everything that leaves over HTTPS."""
+    """Return the headers that are added to every HTTPS response."""
     return {
         "stsSeconds": HSTS_S,
         "forceSTSHeader": True,
@@ -100,7 +100,7 @@ def security_headers() -> dict[str, Any]:
 
 
 def traefik_values(args: IngressArgs) -> dict[str, Any]:
-    """Values of Traefik's chart."""
+    """Build the values of the Traefik chart."""
     size = resources("traefik", args.placement.size)
     forwarded = {"trustedIPs": list(args.trusted_proxies)}
     values: dict[str, Any] = {
@@ -111,14 +111,14 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
         "providers": {
             "kubernetesCRD": {
                 "enabled": True,
-                # A route could otherwise take another namespace's Service, or the middleware that proves the login to MLflow.
+                # Otherwise a route could use a Service of another namespace, or the middleware with MLflow's credentials.
                 "allowCrossNamespace": False,
                 "allowExternalNameServices": False,
-                # False answers 404 on a whole weighted route when one member has no pod ready.
+                # If false, a weighted route returns 404 as a whole when one of its services has no ready pod.
                 "allowEmptyServices": True,
                 "defaultTLSResourcesNamespace": INGRESS_NAMESPACE,
             },
-            # For cert-manager's HTTP-01 answers alone, which are Ingress objects beside the certificate.
+            # Only for cert-manager's HTTP-01 challenges, which are Ingress objects next to the certificate.
             "kubernetesIngress": {
                 "enabled": True,
                 "namespaces": [INGRESS_NAMESPACE],
@@ -126,14 +126,14 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
             },
         },
         "log": {"level": "INFO", "format": "json"},
-        # Cookies and keys stay out of the log.
+        # Keeps cookies and API keys out of the log.
         "accessLog": {"enabled": True, "format": "json", "fields": {"headers": {"defaultMode": "drop"}}},
         "metrics": {
             "prometheus": {
                 "entryPoint": "metrics",
                 "addRoutersLabels": True,
                 "service": {"enabled": True},
-                # The monitor is an object of ours: the chart's would need Prometheus's definitions before Traefik can be installed.
+                # `monitoring` creates the monitor: the chart's own would need the CRDs of Prometheus before Traefik.
                 "serviceMonitor": {"enabled": False},
             }
         },
@@ -151,9 +151,9 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
                     "middlewares": [f"{INGRESS_NAMESPACE}-{HEADERS_MIDDLEWARE}@kubernetescrd"],
                     "maxHeaderBytes": 65_536,
                     "sanitizePath": True,
-                    # Many servers read X_Auth_Request_User as X-Auth-Request-User: the login drops only what is spelt its own way.
+                    # Many servers read X_Auth_Request_User as X-Auth-Request-User, and the login drops only the latter.
                     "underscoreHeadersStrategy": "delete",
-                    # A path that means another one once decoded could pass a route's prefix and arrive elsewhere.
+                    # A path that changes when it is decoded could match one route's prefix and reach another resource.
                     "encodedCharacters": {
                         f"allowEncoded{sign}": False
                         for sign in (

@@ -1,4 +1,4 @@
-"""The login of people: oauth2-proxy before any OIDC issuer. The routes that ask it are `ui_route`'s."""
+"""Login of people through an OIDC issuer, with oauth2-proxy. `ui_route` puts it in front of user interfaces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,13 +26,13 @@ IDENTITY_HEADERS = (
     "X-Auth-Request-Groups",
     "X-Auth-Request-Preferred-Username",
 )
-"""Set by the edge after the login; what a client sends under these names is dropped."""
+"""Headers that the edge sets after the login. Traefik drops them from incoming requests."""
 COOKIE_NAME = "_mlp_login"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoginArgs:
-    """The OIDC application that people log in with."""
+    """The OIDC application that people log in to."""
 
     namespace: pulumi.Input[str]
     domain: str
@@ -43,7 +43,7 @@ class LoginArgs:
     email_domains: Sequence[str] = ("*",)
     placement: Placement = field(default_factory=Placement)
     depends_on: Sequence[Any] = ()
-    """What brings the definition of IngressRoute."""
+    """Resources that install the CRD of IngressRoute."""
 
     def __post_init__(self) -> None:
         HTTPS_URL.check("issuer", self.issuer)
@@ -51,7 +51,7 @@ class LoginArgs:
 
 
 class Login(pulumi.ComponentResource):
-    """oauth2-proxy at `https://auth.<domain>/oauth2/`; its cookie holds for every host below the domain."""
+    """oauth2-proxy at `https://auth.<domain>/oauth2/`. Its cookie is valid for every host below the domain."""
 
     release: Any
 
@@ -112,7 +112,7 @@ class Login(pulumi.ComponentResource):
 
 
 def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, Any]:
-    """Values of oauth2-proxy's chart: forward-auth only, nothing passes through it."""
+    """Build the values of the oauth2-proxy chart: forward authentication only, no traffic passes through it."""
     size = resources("oauth2-proxy", args.placement.size)
     return {
         "replicaCount": size.replicas,

@@ -1,4 +1,4 @@
-"""Certificates of the edge: cert-manager, the issuer, one certificate for all hosts, and the TLS that Traefik speaks."""
+"""TLS of the edge: cert-manager, an issuer, one certificate for all hosts, and Traefik's TLS options."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,8 @@ from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceA
 
 CERTIFICATE_SECRET = "edge-certificate"
 ISSUER = one_of("self-signed", "acme")
-# TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 chooses its own. Source: Mozilla's "intermediate" configuration 5.7.
+# TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 has its own suites.
+# Source: Mozilla's "intermediate" configuration 5.7.
 CIPHER_SUITES = (
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -30,7 +31,7 @@ CIPHER_SUITES = (
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeCertificatesArgs:
-    """Who signs the certificate."""
+    """Hosts of the certificate, and who signs it."""
 
     namespace: pulumi.Input[str]
     domain: str
@@ -39,7 +40,7 @@ class EdgeCertificatesArgs:
     acme_server: str = "https://acme-v02.api.letsencrypt.org/directory"
     placement: Placement = field(default_factory=Placement)
     teams: Sequence[str] = ()
-    """Each has the host of its own Prefect."""
+    """Teams, each with a host for its own Prefect."""
 
     def __post_init__(self) -> None:
         ISSUER.check("issuer", self.issuer)
@@ -49,7 +50,7 @@ class EdgeCertificatesArgs:
 
 
 class EdgeCertificates(pulumi.ComponentResource):
-    """cert-manager, the cluster issuer and the certificate for every host of the platform, in Secret `edge-certificate`."""
+    """cert-manager, the cluster issuer and one certificate for every host, in the Secret `edge-certificate`."""
 
     issuer_name: str
     hosts: list[str]
@@ -70,7 +71,7 @@ class EdgeCertificates(pulumi.ComponentResource):
         self.issuer_name = CLUSTER_ISSUER
         issuer_of = CLUSTER_ISSUER
         if args.issuer == "self-signed":
-            # An authority of its own signs, so that people trust one certificate once and renewals do not ask again.
+            # A private CA signs the certificate, so that people trust the CA once and renewals need no further step.
             issuer_of = f"{CLUSTER_ISSUER}-root"
             root = self._issuer(f"{name}-root", issuer_of, {"selfSigned": {}}, after)
             authority = k8s.apiextensions.CustomResource(
@@ -124,7 +125,7 @@ class EdgeCertificates(pulumi.ComponentResource):
 
 
 def acme_spec(args: EdgeCertificatesArgs) -> dict[str, Any]:
-    """HTTP-01 through Traefik: no DNS provider has to be known."""
+    """Build the spec of an ACME issuer. HTTP-01 challenges through Traefik need no access to a DNS provider."""
     return {
         "email": args.acme_email,
         "server": args.acme_server,
@@ -134,7 +135,7 @@ def acme_spec(args: EdgeCertificatesArgs) -> dict[str, Any]:
 
 
 def tls_option_spec() -> dict[str, Any]:
-    """TLS 1.2 or newer; a host that is not ours gets no certificate and no handshake."""
+    """Build Traefik's TLS options: TLS 1.2 or newer, and no handshake for unknown hosts."""
     return {
         "minVersion": "VersionTLS12",
         "cipherSuites": list(CIPHER_SUITES),
@@ -144,7 +145,7 @@ def tls_option_spec() -> dict[str, Any]:
 
 
 def manager_values(args: EdgeCertificatesArgs) -> dict[str, Any]:
-    """Values of cert-manager's chart."""
+    """Build the values of the cert-manager chart."""
     size = resources("cert-manager", args.placement.size)
     part = {"replicaCount": size.replicas, "resources": size.requirements}
     return {
@@ -158,7 +159,7 @@ def manager_values(args: EdgeCertificatesArgs) -> dict[str, Any]:
         "volumeMounts": args.placement.mirrors.ca_mounts(),
         "webhook": part,
         "cainjector": part,
-        # A hook Job that asks until the webhook answers: Release waits for the Deployments already.
+        # A hook Job that waits for the webhook. The Release already waits for the Deployments.
         "startupapicheck": {"enabled": False},
     }
 

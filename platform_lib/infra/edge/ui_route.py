@@ -1,4 +1,4 @@
-"""The way to a user interface: HTTPS route, limits, login, then identity. Who is known to the login is `login`'s."""
+"""Route from outside to a user interface: HTTPS, rate and body limits, login, identity headers."""
 
 import base64
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from platform_lib.infra.edge.login import IDENTITY_HEADERS, PROXY_URL
 
 BUILT_IN_USER: Final = "admin"
 BUILT_IN_SECRET: Final = "ui-login"
-"""`kubernetes.io/basic-auth` Secret of the built-in account, in the namespace of every user interface."""
+"""Secret (`kubernetes.io/basic-auth`) of the built-in account, in the namespace of every user interface."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,27 +22,27 @@ class UiRouteArgs:
     """One user interface behind the login."""
 
     namespace: pulumi.Input[str]
-    """The service's own: Traefik lets no route reach into another."""
+    """Namespace of the service. Traefik does not allow routes to another namespace."""
     host: str
     service: str
     port: int
     has_oidc: bool
-    """False: the built-in account, whose Secret `ui-login` is in the same namespace."""
+    """False uses the built-in account, whose Secret `ui-login` is in the same namespace."""
     groups: Sequence[str] = ()
-    """Who may open it; empty is everyone who can log in."""
+    """Groups that may open it; empty allows everyone who can log in."""
     built_in_groups: Sequence[str] = ()
-    """Groups that the built-in account counts as a member of."""
+    """Groups of the built-in account."""
     credentials: tuple[str, pulumi.Input[str]] | None = None
-    """User and password that the service asks of its edge: proof that the login stands before the identity headers."""
+    """User and password that the service expects from the edge, as proof that the identity headers come from the login."""
     rate_limit_per_s: int = 100
-    """Of one address, at each Traefik: a page of a UI is dozens of requests."""
+    """Limit per client address and Traefik replica. One page of a user interface takes dozens of requests."""
     rate_limit_burst: int = 300
     max_body_mib: int = 32
     depends_on: Sequence[Any] = ()
 
 
 class UiRoute(pulumi.ComponentResource):
-    """HTTPS route to a user interface: rate limit, body limit, login, then identity."""
+    """HTTPS route to a user interface with rate limit, body limit, login and identity headers."""
 
     url: str
 
@@ -75,7 +75,7 @@ class UiRoute(pulumi.ComponentResource):
                 "routes": [
                     {
                         "kind": "Rule",
-                        # What only Prometheus reads has no way in from outside.
+                        # Metrics are for Prometheus only and have no route from outside.
                         "match": f"Host(`{args.host}`) && !PathPrefix(`/metrics`) && !PathPrefix(`/api/metrics`)",
                         "middlewares": [{"name": f"ui-{role}"} for role in chain],
                         "services": [{"name": args.service, "port": args.port}],
@@ -90,14 +90,14 @@ class UiRoute(pulumi.ComponentResource):
 
 
 def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
-    """Role → spec of the middlewares before a user interface, in the order in which a request meets them."""
+    """Return the middlewares in front of a user interface as role → spec, in the order in which requests pass them."""
     chain: dict[str, dict[str, Any]] = {
         "rate": {"rateLimit": {"average": args.rate_limit_per_s, "period": "1s", "burst": args.rate_limit_burst}},
         "body": {"buffering": {"maxRequestBodyBytes": args.max_body_mib * 1024 * 1024}},
     }
     if args.has_oidc:
         forward = {"trustForwardHeader": True, "authResponseHeaders": list(IDENTITY_HEADERS)}
-        # At "/" the proxy redirects to the issuer by itself; only at /oauth2/auth it looks at groups.
+        # At "/" the proxy redirects to the issuer; only /oauth2/auth checks groups.
         chain["login"] = {"forwardAuth": {"address": f"{PROXY_URL}/", **forward}}
         if args.groups:
             allowed = ",".join(quote(group, safe="") for group in args.groups)
@@ -113,7 +113,7 @@ def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
         }
     if args.credentials is not None:
         user, password = args.credentials
-        # Secret, so that it is encrypted in the stack's state; who may read Middlewares of the namespace can read it there.
+        # Encrypted in the stack's state. In the cluster, everyone who may read Middlewares of the namespace can read it.
         identity["Authorization"] = pulumi.Output.secret(password).apply(lambda text: _basic(user, text))
     if identity:
         chain["identity"] = {"headers": {"customRequestHeaders": identity}}

@@ -1,4 +1,4 @@
-"""The platform's Postgres: a cluster of CloudNativePG in Kubernetes, or databases elsewhere by their URLs. Backups are `docs/platform`'s."""
+"""Postgres for MLflow and Prefect: a CloudNativePG cluster, or external databases given by their URLs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceA
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
 
 DATABASES = ("mlflow", "prefect")
-"""One each, with an owner of the same name: neither service can read the other's."""
+"""Databases, each owned by a user of the same name, so that no service can read another's data."""
 CLUSTER_NAME = "postgres"
 PORT = 5432
 OPERATOR_IMAGE = "ghcr.io/cloudnative-pg/cloudnative-pg"
@@ -31,28 +31,29 @@ def _is_database_url(url: str) -> bool:
 
 DATABASE_URL_FORM = "postgresql://user:password@host:5432/name?sslmode=require"
 DATABASE_URL = Rule(_is_database_url, f"give {DATABASE_URL_FORM}")
-"""Of a database outside the cluster; holds a password."""
+"""URL of an external database; contains a password."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseArgs:
-    """In the cluster, or elsewhere."""
+    """Where the databases are, and which services connect to them."""
 
     urls: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """`postgresql://user:password@host:port/name` of each of `DATABASES`; empty makes a Postgres in the cluster."""
+    """`postgresql://user:password@host:port/name` of each database; empty creates a Postgres in the cluster."""
     namespace: pulumi.Input[str] = DATABASE_NAMESPACE
     port: int = PORT
-    """Of the databases at `urls`."""
+    """Port of the databases in `urls`."""
     secret_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Database → namespace of the service that connects; it gets a Secret there with the key `uri`."""
+    """Database → namespace of the service that connects to it and gets a Secret with the key `uri` there."""
     extra_databases: Sequence[str] = ()
-    """Databases besides `DATABASES`, with an owner of the same name that makes its own database at its first start."""
+    """Databases in addition to `DATABASES`. Their owner creates the database at the first start."""
     placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
         if self.urls and set(self.urls) != {*DATABASES, *self.extra_databases}:
             raise ValueError(
-                f"urls has {', '.join(sorted(self.urls))}: give one for each of {', '.join([*DATABASES, *self.extra_databases])}, or none."
+                f"urls has {', '.join(sorted(self.urls))}: give one for each of "
+                f"{', '.join([*DATABASES, *self.extra_databases])}, or none."
             )
         for name, url in self.urls.items():
             if isinstance(url, str):
@@ -60,19 +61,19 @@ class DatabaseArgs:
 
 
 def asyncpg_url(url: str) -> str:
-    """The same URL as Prefect's driver spells it: `postgresql+asyncpg://…`, and `ssl` for `sslmode`."""
+    """Return the URL in the form of Prefect's driver: `postgresql+asyncpg://…`, with `ssl` instead of `sslmode`."""
     return f"postgresql+asyncpg://{url.split('://', 1)[1].replace('sslmode=', 'ssl=')}"
 
 
 class Database(pulumi.ComponentResource):
-    """A Postgres database for MLflow and one for Prefect."""
+    """Postgres databases for MLflow and Prefect."""
 
     secrets: dict[str, pulumi.Output[str]]
-    """Name of the Secret with the key `uri`, `postgresql://…`, of each database; another name when the password changes, so that pods roll."""
+    """Database → name of its Secret with the key `uri`. A new password gives it a new name, which restarts the pods."""
     namespace: str
-    """Where it runs; empty for one elsewhere."""
+    """Namespace of the Postgres in the cluster; empty for external databases."""
     ready: list[Any]
-    """What a service that connects has to wait for."""
+    """Resources that a connecting service depends on."""
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Database", name, None, opts)
@@ -93,7 +94,7 @@ class Database(pulumi.ComponentResource):
                     "uri": urls[database],
                     "asyncpg_uri": pulumi.Output.from_input(urls[database]).apply(asyncpg_url),
                 },
-                # It is there when the database is: whoever waits for the Secret's name waits for both.
+                # Created after the database, so that waiting for the Secret's name waits for both.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=self.ready),
             )
             self.secrets[database] = secret.metadata["name"]
@@ -136,7 +137,7 @@ class Database(pulumi.ComponentResource):
             kind="Cluster",
             metadata={"name": CLUSTER_NAME, "namespace": args.namespace, "labels": labels(CLUSTER_NAME, "database")},
             spec=cluster_spec(args),
-            # Who wants to lose the data has to say so twice: `pulumi state unprotect`, then destroy.
+            # Deleting the data takes two steps: `pulumi state unprotect`, then `pulumi destroy`.
             opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=[operator.release, *owners.values()]),
         )
         self.ready = [cluster]
@@ -150,7 +151,7 @@ class Database(pulumi.ComponentResource):
 
 
 def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
-    """Spec of CloudNativePG's Cluster: owners' passwords come from their Secrets, the superuser has none."""
+    """Build the spec of a CloudNativePG Cluster. Owners get their passwords from Secrets; the superuser has none."""
     size = resources("postgres", args.placement.size)
     storage: dict[str, Any] = {"size": f"{storage_gib('postgres', args.placement.size)}Gi"}
     if args.placement.storage_class:

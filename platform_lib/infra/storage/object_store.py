@@ -1,4 +1,4 @@
-"""Where artifacts and request logs lie: a volume of the service's own, or a bucket of any S3-compatible store. Makes no bucket."""
+"""S3-compatible bucket for artifacts, and the Secret with its keys. Creates no bucket."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.setting_rules import BUCKET_URI, HTTP_URL, SettingError
 
 SECRET_NAME = "object-store"
-"""Keys `access_key_id` and `secret_access_key`."""
+"""Name of the Secret with the keys `access_key_id` and `secret_access_key`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStoreArgs:
-    """Which bucket, and who may read its keys."""
+    """The bucket, and the namespaces that may read its keys."""
 
     artifacts_uri: str = ""
     """`s3://bucket/prefix`; empty keeps artifacts on a volume."""
     endpoint: str = ""
-    """`https://host:port` of a store that is not AWS's."""
+    """`https://host:port` of a store other than AWS."""
     region: str = ""
     access_key_id: pulumi.Input[str] | None = None
-    """None where pods have an identity of their own."""
+    """None if pods have their own identity."""
     secret_access_key: pulumi.Input[str] | None = None
     namespaces: Sequence[pulumi.Input[str]] = ()
-    """Get the Secret with the keys."""
+    """Namespaces that get the Secret with the keys."""
 
     def __post_init__(self) -> None:
         if self.artifacts_uri:
@@ -36,17 +36,17 @@ class ObjectStoreArgs:
             HTTP_URL.check("endpoint", self.endpoint)
         if (self.access_key_id is None) != (self.secret_access_key is None):
             raise SettingError(
-                "access_key_id and secret_access_key belong together: give both, or neither where pods have an identity of their own."
+                "access_key_id and secret_access_key belong together: give both, or neither if pods have their own identity."
             )
 
 
 class ObjectStore(pulumi.ComponentResource):
-    """Address of a bucket and the Secret with its keys. Nothing of it reaches a team's namespace: clients go through MLflow."""
+    """Address of a bucket and the Secret with its keys. Teams have no access to it: their clients go through MLflow."""
 
     uri: str
-    """Empty for a volume."""
+    """`s3://bucket/prefix`; empty if artifacts are on a volume."""
     secret_name: str
-    """Empty where there are no keys."""
+    """Name of the Secret; empty without keys."""
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:ObjectStore", name, None, opts)

@@ -1,4 +1,4 @@
-"""Which models a team may route, decided before anything is made. The cluster enforces it: `route_admission`."""
+"""Which model names belong to which team, checked before deployment. `route_admission` enforces it in the cluster."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from platform_lib.infra.base.naming import team_namespace
 from platform_lib.infra.base.setting_rules import SettingError, matching
 
 MODELS_ANNOTATION: Final = "mlp.platform/models"
-"""On a team's namespace: comma-separated model names, `NAME` or `PREFIX*`."""
+"""Annotation of a team's namespace: comma-separated model names, `NAME` or `PREFIX*`."""
 MODEL_PATTERN: Final = matching(
     r"[a-z][a-z0-9-]{0,39}\*?|\*", "write a name of lowercase letters, digits and dashes, or its beginning and a *"
 )
@@ -15,15 +15,15 @@ MODEL_PATTERN: Final = matching(
 
 
 def default_models(team: str) -> tuple[str, ...]:
-    """A team that says nothing routes the model of its own name and those that begin with it and a dash."""
+    """Return the default patterns of a team: its own name, and names that start with it and a dash."""
     return (team, f"{team}-*")
 
 
 def checked_models(teams: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Team → patterns, when no model could belong to two teams.
+    """Return team → patterns, with defaults, after checking that no model could belong to two teams.
 
     Raises:
-        SettingError: A pattern has the wrong form, or two teams' patterns meet; the message names both.
+        SettingError: A pattern has the wrong form, or patterns of two teams overlap; the message names both.
     """
     checked = {team: tuple(patterns) or default_models(team) for team, patterns in teams.items()}
     for team, patterns in checked.items():
@@ -37,14 +37,14 @@ def checked_models(teams: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, .
                 for theirs in checked[other]:
                     if overlap(mine, theirs):
                         raise SettingError(
-                            f"team_models lets {one} and {other} own the same models ({mine} and {theirs}): give each team its own, "
-                            f"such as {one}=NAME and {other}=NAME."
+                            f"team_models lets {one} and {other} own the same models ({mine} and {theirs}): "
+                            f"give each team its own, such as {one}=NAME and {other}=NAME."
                         )
     return checked
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether some name fits both patterns."""
+    """Whether any name matches both patterns."""
     if one.endswith("*") and other.endswith("*"):
         return one[:-1].startswith(other[:-1]) or other[:-1].startswith(one[:-1])
     if other.endswith("*"):

@@ -1,4 +1,4 @@
-"""What a team's people and its CI may do in its namespace, as rules of Kubernetes roles. `team` binds them."""
+"""Rules of the Kubernetes roles for a team's people and CI in the team's namespace, as plain data."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ _WRITE: Final = [*_READ, "create", "update", "patch", "delete"]
 
 
 def people_rules() -> list[dict[str, Any]]:
-    """Look at everything but Secrets, read logs, and take the team's own MLflow credentials; changes go through CI."""
+    """Rules for people: read everything except Secrets, and the team's own credentials. Changes go through CI."""
     return [
         _rule(
             "",
@@ -40,7 +40,7 @@ def people_rules() -> list[dict[str, Any]]:
 
 
 def deployer_rules() -> list[dict[str, Any]]:
-    """Make and change what a model endpoint is made of. No Secrets, no roles, no quota, no namespace: those are the platform's."""
+    """Rules for CI: create and change the objects of a model endpoint, but no Secrets, roles, quotas or namespaces."""
     return [
         _rule("", ["services", "configmaps", "serviceaccounts", "persistentvolumeclaims"], _WRITE),
         _rule("apps", ["deployments"], _WRITE),
@@ -50,7 +50,7 @@ def deployer_rules() -> list[dict[str, Any]]:
         _rule("traefik.io", ["ingressroutes", "middlewares", "traefikservices"], _WRITE),
         _rule("monitoring.coreos.com", ["servicemonitors", "prometheusrules"], _WRITE),
         _rule("keda.sh", ["scaledobjects"], _WRITE),
-        # What a rollout that fails is explained with.
+        # To explain why a rollout fails.
         _rule("apps", ["replicasets"], _READ),
         _rule("", ["pods", "pods/log", "events", "endpoints"], _READ),
         _rule("discovery.k8s.io", ["endpointslices"], _READ),
@@ -61,7 +61,7 @@ def deployer_rules() -> list[dict[str, Any]]:
 
 
 def tunnel_rules() -> list[dict[str, Any]]:
-    """In the namespaces of MLflow and Prefect: what `mlp tunnel` needs to forward a port, and no more."""
+    """Rules for `mlp tunnel` in the namespaces of MLflow and Prefect: forward a port, and nothing else."""
     return [
         _rule("", ["services", "pods"], ["get", "list"]),
         _rule("", ["pods/portforward"], ["create"]),

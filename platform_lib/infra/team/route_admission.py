@@ -1,4 +1,4 @@
-"""Keeps every team's routes to its own hosts and prefixes: a ValidatingAdmissionPolicy that the API server itself evaluates."""
+"""Restrict each team's routes to its own models, with a ValidatingAdmissionPolicy that the API server evaluates."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ POLICY_NAME = "mlp-team-routes"
 
 @dataclass(frozen=True, kw_only=True)
 class RouteAdmissionArgs:
-    """Where models are reached."""
+    """The host that serves models."""
 
     models_host: str
 
@@ -24,7 +24,7 @@ class RouteAdmissionArgs:
 
 
 class RouteAdmission(pulumi.ComponentResource):
-    """The policy and its binding to every namespace of a team."""
+    """The admission policy, bound to the namespace of every team."""
 
     def __init__(self, name: str, args: RouteAdmissionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:RouteAdmission", name, None, opts)
@@ -48,13 +48,14 @@ class RouteAdmission(pulumi.ComponentResource):
 
 
 def policy_spec(models_host: str) -> dict[str, Any]:
-    """Spec of the policy: Traefik's objects in a team's namespace say nothing that reaches beyond it."""
+    """Build the spec of the policy: Traefik objects in a team's namespace cannot affect anything outside it."""
     is_route = "request.resource.resource != 'ingressroutes' || "
-    # One form alone, so that no clever rule (a second ||, a regular expression, a host in capitals) means more than it seems to.
-    rule = f"^Host\\\\(`{models_host.replace('.', chr(92) * 2 + '.')}`\\\\) && PathPrefix\\\\(`/models/[a-z][a-z0-9-]*/`\\\\)$"
+    # Only one form is allowed, so that no rule (a second ||, a regular expression, a host in capitals) hides another.
+    host = models_host.replace(".", r"\\.")
+    rule = rf"^Host\\(`{host}`\\) && PathPrefix\\(`/models/[a-z][a-z0-9-]*/`\\)$"
     model = "r.match.split('/models/')[1].split('/')[0]"
     owned = f"variables.models.exists(m, m.endsWith('*') ? {model}.startsWith(m.replace('*', '')) : m == {model})"
-    routes = "object.spec.routes"
+    routes, tls, annotations = "object.spec.routes", "object.spec.tls", "namespaceObject.metadata.annotations"
     return {
         "failurePolicy": "Fail",
         "matchConstraints": {
@@ -70,52 +71,51 @@ def policy_spec(models_host: str) -> dict[str, Any]:
         "variables": [
             {
                 "name": "models",
-                "expression": f"has(namespaceObject.metadata.annotations) && '{MODELS_ANNOTATION}' in namespaceObject.metadata.annotations"
-                f" ? namespaceObject.metadata.annotations['{MODELS_ANNOTATION}'].split(',') : []",
+                "expression": f"has({annotations}) && '{MODELS_ANNOTATION}' in {annotations}"
+                f" ? {annotations}['{MODELS_ANNOTATION}'].split(',') : []",
             },
         ],
         "validations": [
             {
                 "expression": "request.resource.resource in ['ingressroutes', 'middlewares', 'traefikservices']",
-                "message": "A team makes IngressRoutes, Middlewares and TraefikServices; TLS and TCP are the platform's.",
+                "message": "Teams may create IngressRoutes, Middlewares and TraefikServices only; the platform owns TLS and TCP objects.",
             },
             {
                 "expression": is_route + f"{routes}.all(r, r.match.matches('{rule}'))",
-                "message": f"Every route's match has to be Host(`{models_host}`) && PathPrefix(`/models/NAME/`).",
+                "message": f"The match of every route must be Host(`{models_host}`) && PathPrefix(`/models/NAME/`).",
             },
             {
                 "expression": is_route + f"{routes}.all(r, !r.match.matches('{rule}') || {owned})",
-                "messageExpression": "'this namespace owns the models ' + variables.models.join(', ') + ' and may route no other'",
+                "messageExpression": "'this namespace owns the models ' + variables.models.join(', ')"
+                " + ' and may not route others'",
             },
             {
                 "expression": is_route + "(has(object.spec.entryPoints) && object.spec.entryPoints == ['websecure'])",
-                "message": "entryPoints has to be [websecure]: nothing is served without TLS.",
+                "message": "entryPoints must be [websecure], because nothing is served without TLS.",
             },
             {
                 "expression": is_route
-                + "(has(object.spec.tls) && !has(object.spec.tls.options) && !has(object.spec.tls.store) && !has(object.spec.tls.secretName)"
-                " && !has(object.spec.tls.certResolver) && !has(object.spec.tls.domains))",
-                "message": "tls has to be {}: certificate and TLS options are the platform's.",
+                + f"(has({tls}) && !has({tls}.options) && !has({tls}.store) && !has({tls}.secretName)"
+                f" && !has({tls}.certResolver) && !has({tls}.domains))",
+                "message": "tls must be {}, because the platform owns the certificate and the TLS options.",
             },
             {
                 "expression": is_route + "!has(object.spec.parentRefs)",
-                "message": "parentRefs leads into other namespaces.",
+                "message": "parentRefs is not allowed, because it refers to other namespaces.",
             },
             {
-                "expression": is_route
-                + f"{routes}.all(r, !has(r.services) || r.services.all(s, (!has(s.namespace) || s.namespace == request.namespace)"
-                " && !s.name.contains('@')))",
-                "message": "A route leads to services of its own namespace.",
+                "expression": is_route + f"{routes}.all(r, !has(r.services) || r.services.all(s,"
+                " (!has(s.namespace) || s.namespace == request.namespace) && !s.name.contains('@')))",
+                "message": "A route may use services of its own namespace only.",
             },
             {
-                "expression": is_route
-                + f"{routes}.all(r, !has(r.middlewares) || r.middlewares.all(m, (!has(m.namespace) || m.namespace == request.namespace)"
-                " && !m.name.contains('@')))",
-                "message": "A route uses middlewares of its own namespace.",
+                "expression": is_route + f"{routes}.all(r, !has(r.middlewares) || r.middlewares.all(m,"
+                " (!has(m.namespace) || m.namespace == request.namespace) && !m.name.contains('@')))",
+                "message": "A route may use middlewares of its own namespace only.",
             },
             {
                 "expression": is_route + f"{routes}.all(r, !has(r.priority) || r.priority == 0)",
-                "message": "priority is left out: no route goes before another team's.",
+                "message": "priority is not allowed, because a route could override those of another team.",
             },
         ],
     }

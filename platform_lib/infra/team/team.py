@@ -1,4 +1,4 @@
-"""A team's place on the platform: namespace, quota, limits, closed network, roles, MLflow credentials, and the models that it may route."""
+"""A team on the platform: namespace, quota, limits, closed network, roles, credentials and model names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,12 +25,12 @@ from platform_lib.infra.team.rbac import deployer_rules, people_rules, tunnel_ru
 from platform_lib.names import OUTPUTS_CONFIG_MAP, TEAM_CREDENTIALS_SECRET, Port, SharedOutputs
 
 DEPLOYER = "deployer"
-"""Service account of the team's CI."""
+"""Name of the service account for the team's CI."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """The most that all pods of a team may ask for together."""
+    """Limits for the total requests of all pods of a team."""
 
     cpu: int = 32
     memory_gib: int = 128
@@ -46,31 +46,31 @@ class Quota:
 
 @dataclass(frozen=True, kw_only=True)
 class TeamArgs:
-    """Who a team is and how much it gets."""
+    """The team, its groups, its models and its quota."""
 
     team: str
     outputs: SharedOutputs
-    """Written into the namespace, where model stacks read them."""
+    """Written into the team's namespace, where model stacks read them."""
     models: Sequence[str] = ()
-    """Models that it may route, `NAME` or `PREFIX*`; empty is the team's own name and `TEAM-*`."""
+    """Models that the team may route, `NAME` or `PREFIX*`; empty allows the team's own name and `TEAM-*`."""
     people_groups: Sequence[str] = ()
-    """Kubernetes groups of its people; empty is the team's name."""
+    """Kubernetes groups of the team's people; empty uses the team's name."""
     ci_groups: Sequence[str] = ()
-    """Kubernetes groups of its CI, besides the service account `deployer`."""
+    """Kubernetes groups of the team's CI, in addition to the service account `deployer`."""
     quota: Quota = field(default_factory=Quota)
     outside_ports: Sequence[int] = (443,)
-    """TCP ports outside the cluster that training may reach: its data."""
+    """TCP ports outside the cluster that training jobs may connect to for their data."""
 
     def __post_init__(self) -> None:
         team_namespace(self.team)
 
 
 class Team(pulumi.ComponentResource):
-    """One namespace `team-<name>` and everything in it that is not the team's own to make."""
+    """The namespace `team-<name>` and everything in it that the team may not create itself."""
 
     namespace: pulumi.Output[str]
     mlflow_password_sha256: pulumi.Output[str]
-    """Secret; for MLflow's access file."""
+    """Secret value, for MLflow's access file."""
 
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Team", name, None, opts)
@@ -83,7 +83,7 @@ class Team(pulumi.ComponentResource):
                 "labels": {**labels(args.team, "team"), TEAM: args.team, **pod_security("restricted")},
                 "annotations": {MODELS_ANNOTATION: ",".join(models)},
             },
-            # With it would go the request logs on the team's volumes.
+            # Deleting it would delete the request logs on the team's volumes.
             opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
         self.namespace = namespace.metadata["name"]
@@ -120,7 +120,7 @@ class Team(pulumi.ComponentResource):
         deployers: list[dict[str, Any]] = [machine, *(_group(group) for group in args.ci_groups)]
         self._bind("people", people_rules(), people)
         self._bind("ci", deployer_rules(), deployers)
-        # The outputs alone, so that a role that reads nothing else can be bound to them.
+        # A role of its own for the outputs, so that it can be bound without other permissions.
         reads = [
             {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [OUTPUTS_CONFIG_MAP], "verbs": ["get"]}
         ]
@@ -151,7 +151,7 @@ class Team(pulumi.ComponentResource):
 
 
 def quota_hard(quota: Quota) -> dict[str, str]:
-    """`hard` of the ResourceQuota. Requests are what schedules; load balancers and node ports would be a way around the edge."""
+    """Build `hard` of the ResourceQuota. Load balancers and node ports are denied because they would bypass the edge."""
     return {
         "requests.cpu": str(quota.cpu),
         "requests.memory": f"{quota.memory_gib}Gi",
@@ -164,7 +164,7 @@ def quota_hard(quota: Quota) -> dict[str, str]:
 
 
 def container_limits() -> list[dict[str, Any]]:
-    """What a container gets that says nothing, so that a quota refuses no pod for silence."""
+    """Build the defaults for containers without resources, which the quota would otherwise reject."""
     return [
         {
             "type": "Container",
@@ -175,7 +175,7 @@ def container_limits() -> list[dict[str, Any]]:
 
 
 def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """Role → NetworkPolicy: everything is closed, then names, MLflow and the team's own Prefect are asked; training reaches its data outside."""
+    """Return role → NetworkPolicy spec: deny all, then allow DNS, MLflow, the team's Prefect, and data for training jobs."""
     services = [
         to_dns(),
         to_namespace(MLFLOW_NAMESPACE, Port.MLFLOW),
@@ -186,7 +186,7 @@ def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str
         "platform-services": policy_spec(ALL_PODS, egress=services),
     }
     if outside_ports:
-        # Kubernetes itself labels the pods of a Job, so that no team has to remember a label and no server gets one by mistake.
+        # Kubernetes sets this label on the pods of a Job, so no team can forget it and no server has it by mistake.
         training = {"matchExpressions": [{"key": "batch.kubernetes.io/job-name", "operator": "Exists"}]}
         made["training-data"] = policy_spec(training, egress=[to_outside(*outside_ports)])
     return made

@@ -26,7 +26,7 @@ def test_a_missing_name_is_said() -> None:
 
 @pytest.mark.parametrize("version", ["", "2"])
 def test_another_contract_is_refused(version: str) -> None:
-    with pytest.raises(UsageError, match=f"has contract version {version or 'none'}, this library reads 1"):
+    with pytest.raises(UsageError, match=f"has contract version {version or 'none'}, but this library reads version 1"):
         read_outputs(outputs_data(SHARED) | {"contract_version": version})
 
 

@@ -275,20 +275,20 @@ def route(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
-        ({"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/fraud/`)"}}, "may route no other"),
-        ({"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/`)"}}, "has to be"),
-        ({"rule": {"match": f"Host(`mlflow.{DOMAIN}`) && PathPrefix(`/models/churn/`)"}}, "has to be"),
+        ({"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/fraud/`)"}}, "may not route others"),
+        ({"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/`)"}}, "must be"),
+        ({"rule": {"match": f"Host(`mlflow.{DOMAIN}`) && PathPrefix(`/models/churn/`)"}}, "must be"),
         (
             {"rule": {"match": f"Host(`models.{DOMAIN}`) && PathPrefix(`/models/churn/`) || Host(`auth.{DOMAIN}`)"}},
-            "has to be",
+            "must be",
         ),
-        ({"rule": {"match": "PathPrefix(`/`)"}}, "has to be"),
+        ({"rule": {"match": "PathPrefix(`/`)"}}, "must be"),
         ({"rule": {"priority": 1000}}, "priority"),
         ({"rule": {"services": [{"name": "mlflow", "namespace": "mlp-mlflow", "port": 5000}]}}, "own namespace"),
         ({"rule": {"services": [{"name": "api@internal", "kind": "TraefikService"}]}}, "own namespace"),
         ({"rule": {"middlewares": [{"name": "ui-identity", "namespace": "mlp-mlflow"}]}}, "own namespace"),
         ({"entryPoints": ["web"]}, "websecure"),
-        ({"tls": {"options": {"name": "weak"}}}, "tls has to be"),
+        ({"tls": {"options": {"name": "weak"}}}, "tls must be"),
     ],
 )
 def test_a_route_that_claims_what_is_not_the_teams_is_refused(
