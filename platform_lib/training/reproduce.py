@@ -21,7 +21,7 @@ from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.versions import Registry
 from platform_lib.settings import Project, find_project
-from platform_lib.training.run import Progress, silent
+from platform_lib.training.plan import Progress, silent
 from platform_lib.training.tracking import read_evaluation
 
 TOLERANCE = 1e-6

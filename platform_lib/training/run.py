@@ -1,24 +1,21 @@
-"""One training from start to end: what it needs is checked first, every step is tracked, and its run never stays open.
+"""Run one training from start to end: track every step, and never leave its MLflow run open.
 
-Binds the steps to a run and a registry. Which steps are taken is the user's `pipeline.py`; whether Prefect runs them is `flow`'s.
+Binds the steps to a run and a registry. The user's `pipeline.py` decides which steps run; `plan` checks beforehand what they need.
 """
 
 import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from platform_lib import lineage
 from platform_lib.errors import CheckFailed, UntrustedModel
-from platform_lib.lineage import Lineage
 from platform_lib.names import VersionTag
-from platform_lib.registry.loading import load_record, open_registry
-from platform_lib.registry.versions import Registry
-from platform_lib.settings import Project, Settings, is_local_registry
+from platform_lib.registry.loading import load_record
+from platform_lib.settings import Project, Settings
 from platform_lib.training import tracking
+from platform_lib.training.plan import Progress, TrainingPlan, TrainingRequest, prepare, silent
 from platform_lib.training.steps import (
     Split,
     Steps,
@@ -40,75 +37,10 @@ if TYPE_CHECKING:
     from platform_lib.training.evaluation import Evaluation
     from platform_lib.training.gates import Verdict
 
-Progress = Callable[[str], AbstractContextManager[None]]
 
-
-def silent(text: str) -> AbstractContextManager[None]:
-    """Progress for callers without a terminal."""
-    del text
-    return nullcontext()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """What a training was asked for."""
-
-    overrides: tuple[str, ...] = ()
-    """Hydra's, such as `model=forest`."""
-    promote: bool = True
-    """Make a version that passes the champion at once; on a shared registry promotion is always a step of its own."""
-    allow_dirty: bool = False
-    """Register from uncommitted code on a shared registry."""
-    new_baseline: bool = False
-    """Leave champion and best-ever out of the comparison: thresholds alone decide."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """A training that may start: all that can be refused beforehand was."""
-
-    project: Project
-    registry: Registry
-    request: Request
-    config: "TrainConfig"
-    config_yaml: str
-    choices: dict[str, str]
-    origin: Lineage
-    is_local: bool
-
-
-def prepare(project: Project, settings: Settings, request: Request, flow_run: str = "") -> Plan:
-    """Compose the configuration, collect the lineage and reach the registry.
-
-    Raises:
-        UsageError: The configuration does not compose.
-        CheckFailed: No commit, data hash or lock; or a dirty tree on a shared registry.
-        ServiceError: The registry does not answer.
-    """
-    from platform_lib.training.config.compose import compose
-
-    composed = compose(project, list(request.overrides))
-    origin = lineage.collect(project, composed.config.data, composed.resolved_yaml, flow_run)
-    registry = open_registry(project, settings)
-    is_local = is_local_registry(project, registry.uri)
-    if origin.dirty and not is_local and not request.allow_dirty:
-        raise CheckFailed(
-            f"the working tree differs from commit {origin.git_commit[:8]}: {', '.join(origin.dirty_files[:5])}. "
-            f"{registry.uri} is shared, and nobody else could make this model again: commit first, or insist with --allow-dirty."
-        )
-    return Plan(
-        project=project,
-        registry=registry,
-        request=request,
-        config=composed.config,
-        config_yaml=composed.resolved_yaml,
-        choices=composed.choices,
-        origin=origin,
-        is_local=is_local,
-    )
-
-
-def execute(plan: Plan, *, progress: Progress = silent, wrap: Callable[[Steps], Steps] | None = None) -> TrainingResult:
+def execute(
+    plan: TrainingPlan, *, progress: Progress = silent, wrap: Callable[[Steps], Steps] | None = None
+) -> TrainingResult:
     """Train in a new MLflow run, which is finished, failed or killed when this returns.
 
     Args:
@@ -140,11 +72,13 @@ def train(
     progress: Progress = silent,
 ) -> TrainingResult:
     """Train once, in this process and without Prefect. `flow.train` uses Prefect where a server is configured."""
-    request = Request(overrides=tuple(overrides), promote=promote, allow_dirty=allow_dirty, new_baseline=new_baseline)
+    request = TrainingRequest(
+        overrides=tuple(overrides), promote=promote, allow_dirty=allow_dirty, new_baseline=new_baseline
+    )
     return execute(prepare(project, settings, request), progress=progress)
 
 
-def bind(plan: Plan, run_id: str, progress: Progress) -> Steps:
+def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
     """The steps of one run."""
 
     def load(config: "TrainConfig") -> "pd.DataFrame":
@@ -181,7 +115,7 @@ def bind(plan: Plan, run_id: str, progress: Progress) -> Steps:
     return Steps(load=load, split=split, fit=fit, evaluate=evaluate, gate=gate, register=register)
 
 
-def _gate(plan: Plan, pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
+def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
     from platform_lib.metrics import METRICS
 
     champion_record = None if plan.request.new_baseline else plan.registry.champion(plan.project.name)
@@ -203,7 +137,7 @@ def _gate(plan: Plan, pipeline: "Pipeline", parts: Split, config: "TrainConfig")
 
 
 def _register(
-    plan: Plan,
+    plan: TrainingPlan,
     run_id: str,
     pipeline: "Pipeline",
     evaluation: "Evaluation",

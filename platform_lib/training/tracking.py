@@ -16,11 +16,11 @@ from platform_lib.names import ArtifactFile, VersionTag
 from platform_lib.process_identity import still_runs
 from platform_lib.registry.client import as_current_store, mlflow_errors
 from platform_lib.registry.store import ARTIFACTS
+from platform_lib.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     from platform_lib.registry.versions import Registry
     from platform_lib.training.evaluation import Evaluation
-    from platform_lib.training.run import Plan
     from platform_lib.training.steps import Split
 
 EVALUATION_FILE = "evaluation.json"
@@ -28,7 +28,7 @@ HOST_TAG, PROCESS_TAG, STARTED_TAG, REASON_TAG = "mlp.host", "mlp.pid", "mlp.pro
 
 
 @contextmanager
-def open_run(plan: "Plan") -> Iterator[str]:
+def open_run(plan: TrainingPlan) -> Iterator[str]:
     """Open the run of a training; it ends FINISHED, FAILED with its reason, or KILLED, never RUNNING.
 
     It is also MLflow's active run, so that `mlflow.log_metric` in a user's own step lands in it.
@@ -92,7 +92,7 @@ def _local_artifacts(registry: "Registry", name: str) -> str | None:
     return f"{root}/{name}" if root.startswith("file:") and root.endswith(f"/{ARTIFACTS}") else None
 
 
-def log_rows(plan: "Plan", run_id: str, parts: "Split") -> None:
+def log_rows(plan: TrainingPlan, run_id: str, parts: "Split") -> None:
     """Record which table a run learnt from, by the hash that DVC knows it by."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -113,7 +113,7 @@ def log_rows(plan: "Plan", run_id: str, parts: "Split") -> None:
         )
 
 
-def log_evaluation(plan: "Plan", run_id: str, evaluation: "Evaluation") -> None:
+def log_evaluation(plan: TrainingPlan, run_id: str, evaluation: "Evaluation") -> None:
     """Keep the metrics as metrics and the whole evaluation as a file."""
     import time
 
@@ -170,7 +170,7 @@ def _is_alive(tags: dict[str, str]) -> bool:
     return still_runs(pid, started, tolerance_s=2.0)
 
 
-def _run_tags(plan: "Plan") -> dict[str, str]:
+def _run_tags(plan: TrainingPlan) -> dict[str, str]:
     tags = plan.origin.tags() | {
         HOST_TAG: socket.gethostname(),
         PROCESS_TAG: str(os.getpid()),
@@ -184,7 +184,7 @@ def _run_tags(plan: "Plan") -> dict[str, str]:
     return tags
 
 
-def _params(plan: "Plan") -> list[Any]:
+def _params(plan: TrainingPlan) -> list[Any]:
     """The configuration, flat; without the columns of the contract, which lie in config.yaml."""
     import msgspec
 
@@ -210,7 +210,7 @@ def _as_params(values: dict[str, Any]) -> list[Any]:
     return [Param(allowed(name), str(value)[:6000]) for name, value in values.items()]
 
 
-def _end(plan: "Plan", run_id: str, status: str, reason: str | None, trace: str | None = None) -> None:
+def _end(plan: TrainingPlan, run_id: str, status: str, reason: str | None, trace: str | None = None) -> None:
     import mlflow
 
     # A registry that died mid-training must not hide why the training ended.

@@ -12,7 +12,8 @@ from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.names import VersionTag
 from platform_lib.registry import Registry, open_registry
 from platform_lib.settings import Project, Settings
-from platform_lib.training.run import Request, prepare, train
+from platform_lib.training.plan import TrainingRequest, prepare
+from platform_lib.training.run import train
 from platform_lib.training.steps import TrainingResult
 from platform_lib.training.tracking import REASON_TAG, close_abandoned_runs, read_evaluation
 from tests.conftest import commit_all, copy_of
@@ -224,13 +225,13 @@ class TestRefusedBeforehand:
     def test_a_dirty_tree_is_refused_on_a_shared_registry_unless_allowed(
         self, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("platform_lib.training.run.is_local_registry", lambda project, uri: False)
+        monkeypatch.setattr("platform_lib.training.plan.is_local_registry", lambda project, uri: False)
         _append(project.conf_dir / "train.yaml", "\n")
 
         with pytest.raises(CheckFailed, match=r"conf/train\.yaml\. .* is shared.*--allow-dirty"):
-            prepare(project, Settings(), Request())
+            prepare(project, Settings(), TrainingRequest())
 
-        assert prepare(project, Settings(), Request(allow_dirty=True)).origin.dirty
+        assert prepare(project, Settings(), TrainingRequest(allow_dirty=True)).origin.dirty
 
 
 class TestFailures:

@@ -36,10 +36,12 @@ def command(overrides: tuple[str, ...], no_promote: bool, allow_dirty: bool, new
 
     project = find_project()
     with working("Loading the libraries"):
+        from platform_lib.training.plan import TrainingRequest
         from platform_lib.training.prefect.flow import train
-        from platform_lib.training.run import Request
 
-    request = Request(overrides=overrides, promote=not no_promote, allow_dirty=allow_dirty, new_baseline=new_baseline)
+    request = TrainingRequest(
+        overrides=overrides, promote=not no_promote, allow_dirty=allow_dirty, new_baseline=new_baseline
+    )
     result = train(project, load_settings(), request, progress=working, note=stderr().print)
     if as_json:
         click.echo(json.dumps(_as_dict(result), ensure_ascii=False))

@@ -7,8 +7,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from platform_lib.settings import find_project, load_settings
+from platform_lib.training.plan import TrainingRequest, prepare
 from platform_lib.training.prefect.flow import execute_tracked, final_state
-from platform_lib.training.run import Request, prepare
 
 
 @flow(name="training", persist_result=False, validate_parameters=False)  # type: ignore[untyped-decorator]
@@ -20,6 +20,6 @@ def training_flow(project: str, overrides: list[str] | None = None, promote: boo
         overrides: Hydra's.
         promote: Make a version that passes the champion, on a local registry.
     """
-    request = Request(overrides=tuple(overrides or ()), promote=promote)
+    request = TrainingRequest(overrides=tuple(overrides or ()), promote=promote)
     plan = prepare(find_project(Path(project)), load_settings(), request)
     return final_state(execute_tracked(plan, flow_run.id))

@@ -12,7 +12,8 @@ from platform_lib.errors import ServiceError
 from platform_lib.names import VersionTag
 from platform_lib.registry.client import quiet_third_parties
 from platform_lib.settings import Project, Settings, prefect_api_url
-from platform_lib.training.run import Plan, Progress, Request, execute, prepare, silent
+from platform_lib.training.plan import Progress, TrainingPlan, TrainingRequest, prepare, silent
+from platform_lib.training.run import execute
 from platform_lib.training.steps import Steps, TrainingResult
 
 RETRIES = 2
@@ -24,7 +25,7 @@ _RETRIED = ("load", "register")
 def train(
     project: Project,
     settings: Settings,
-    request: Request,
+    request: TrainingRequest,
     *,
     progress: Progress = silent,
     note: Callable[[str], Any] = lambda text: None,
@@ -83,7 +84,7 @@ def run_url(api_url: str, flow_run_id: str) -> str:
     return f"{api_url.rstrip('/').removesuffix('/api')}/runs/flow-run/{flow_run_id}"
 
 
-def _tracked(plan: Plan, api_url: str, progress: Progress, note: Callable[[str], Any]) -> TrainingResult:
+def _tracked(plan: TrainingPlan, api_url: str, progress: Progress, note: Callable[[str], Any]) -> TrainingResult:
     configure_prefect(api_url, quiet=True)
     with progress("Starting the Prefect flow"):
         from prefect import flow
@@ -116,7 +117,7 @@ def _tracked(plan: Plan, api_url: str, progress: Progress, note: Callable[[str],
     return outcome[0]
 
 
-def execute_tracked(plan: Plan, flow_run_id: str, progress: Progress = silent) -> TrainingResult:
+def execute_tracked(plan: TrainingPlan, flow_run_id: str, progress: Progress = silent) -> TrainingResult:
     """Train inside a running flow: every step is a task, and the lineage names the flow run."""
     origin = dataclasses.replace(plan.origin, flow_run=str(flow_run_id))
     return execute(dataclasses.replace(plan, origin=origin), progress=progress, wrap=as_tasks)
