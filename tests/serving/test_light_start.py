@@ -104,7 +104,7 @@ def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here
         kept, check=msgspec.structs.replace(kept.check, answers=[(f"not {label}", shares), *others])
     )
     assert select_fast_path(loaded(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is not None
-    assert select_fast_path(unasked(pipeline), EXAMPLE, profile, forged, same_libraries=True).is_mismatch
+    assert select_fast_path(unasked(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is None
 
 
 def test_a_version_is_accepted_and_answers_without_pandas(
@@ -154,7 +154,7 @@ def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(
     def refuses(_block: Any) -> Any:
         raise ValueError("no")
 
-    refusing = replace(selection, fast=replace(selection.fast, answer=refuses))
+    refusing = replace(selection, fast=replace(selection.fast, predict_block=refuses))
     columns = columns_of([EXAMPLE], CLASSIFICATION.features)
     expected = predict(pipeline, feature_frame(columns, CLASSIFICATION))
     assert prediction_function(model, refusing)(columns).values.tolist() == expected.values.tolist()

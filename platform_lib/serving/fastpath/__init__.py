@@ -1,4 +1,6 @@
-"""A fitted pipeline's arithmetic without its surroundings: no frames, the same numbers. One file a family of transformers or estimators.
+"""Fast predictions: a fitted scikit-learn pipeline's arithmetic on plain arrays, without data frames.
 
-`plan` puts a pipeline together from what the families cover and leaves the rest to scikit-learn; `parity` proves the result equal before it is used.
+One file per family of transformers or estimators in `families`. `plan` builds a pipeline from the steps that the
+families cover and leaves the rest to scikit-learn; `parity` proves that the predictions agree before the result is
+used.
 """

@@ -1,12 +1,15 @@
-"""What flows between the steps of a fast pipeline, and what a family offers.
+"""Data between the steps of a fast pipeline, and the interface of a family.
 
-Numbers are float64 of shape (n, k) with NaN for missing; texts a list of k columns of n values each, None for missing; times datetime64[us] of
-shape (n, k) with NaT for missing. A table has all columns of a request by name.
+Numbers are float64 of shape (n, k), NaN for missing values. Texts are a list of k columns of n values each, None for
+missing values. Times are datetime64[us] of shape (n, k), NaT for missing values. A table holds all columns of a request
+by name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -18,91 +21,123 @@ from platform_lib.data.times import utc
 Kind = Literal["table", "numbers", "texts", "times"]
 Numbers = NDArray[np.float64]
 Texts = list[Sequence[Any]]
-Run = Callable[[Any], Any]
+Transform = Callable[[Any], Any]
 """From one block to the next."""
-Answer = Callable[[Numbers], tuple[NDArray[Any], Numbers | None]]
-"""From the last block to values of shape (n,) and probabilities of shape (n, k)."""
+PredictBlock = Callable[[Numbers], tuple[NDArray[Any], Numbers | None]]
+"""From the last block, shape (n, k), to values of shape (n,) and probabilities of shape (n, classes), or None."""
 
 
 class NotCovered(Exception):
-    """scikit-learn has to do this step itself; says why."""
+    """No family covers this step, so scikit-learn has to run it. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """A transformer that a family covers."""
 
-    run: Run
+    transform: Transform
     kind: Kind = "numbers"
-    """Of what comes out."""
+    """Kind of its output."""
 
 
 TransformerFamily = Mapping[str, Callable[[Any, Kind], Step]]
-"""By `module.Class`: makes the step of a fitted transformer for what it is given. Raises NotCovered."""
-EstimatorFamily = Mapping[str, Callable[[Any], Answer]]
-"""By `module.Class`: makes the answers of a fitted estimator. Raises NotCovered."""
+"""By `module.Class`: builds the step of a fitted transformer for an input of a kind, or raises NotCovered."""
+EstimatorFamily = Mapping[str, Callable[[Any], PredictBlock]]
+"""By `module.Class`: builds the predictions of a fitted estimator, or raises NotCovered."""
 
 
 class Table:
-    """The checked columns of n rows, as they came, turned into blocks on demand. Values become what `data.frame` makes of them."""
+    """The checked columns of n rows, converted to blocks on demand with the types of `data.frame`."""
 
-    def __init__(self, columns: Mapping[str, Sequence[Any]], contract: DataContract, places: Mapping[str, int]) -> None:
-        """Keep them.
+    def __init__(
+        self, columns: Mapping[str, Sequence[Any]], contract: DataContract, positions: Mapping[str, int]
+    ) -> None:
+        """Keep the columns.
 
         Args:
-            columns: n values a feature.
-            places: Row of each number column in `_matrix`, from `number_places`.
+            columns: n values per feature.
+            contract: Gives each column's type.
+            positions: Row of each number column in `_matrix`, from `number_positions`.
         """
-        self.columns, self.contract, self._places = columns, contract, places
+        self.columns, self.contract, self._positions = columns, contract, positions
 
     @cached_property
     def _matrix(self) -> Numbers:
-        return np.array([self.columns[name] for name in self._places], dtype=np.float64)
+        return np.array([self.columns[name] for name in self._positions], dtype=np.float64)
 
-    def numbers(self, rows: Any) -> Numbers:
-        """Columns of numbers.
+    def numbers(self, positions: Any) -> Numbers:
+        """Return k number columns, shape (n, k).
 
         Args:
-            rows: Their places, as an index or a slice.
+            positions: Their positions, as a list or a slice.
         """
-        chosen: Numbers = self._matrix[rows].T
-        return chosen
+        selected: Numbers = self._matrix[positions].T
+        return selected
 
     def texts(self, names: Sequence[str]) -> Texts:
-        """Columns of texts, without white space around them, as in `data.frame`."""
+        """Return k text columns of n values each, without white space around them, as in `data.frame`."""
         return [[value if value is None else value.strip() for value in self.columns[name]] for name in names]
 
     def times(self, names: Sequence[str]) -> NDArray[np.datetime64]:
-        """Columns of points in time."""
+        """Return k columns of times, shape (n, k)."""
         values = [[None if value is None else utc(value) for value in self.columns[name]] for name in names]
         return np.array(values, dtype="datetime64[us]").T
 
     @cached_property
     def frame(self) -> Any:
-        """All columns as the frame that pipelines are fitted on, for steps that scikit-learn or the user's own code does."""
+        """All columns as the data frame that pipelines are fitted on, for the steps that no family covers."""
         from platform_lib.data.frame import feature_frame
 
         return feature_frame(self.columns, self.contract)
 
 
-def number_places(contract: DataContract) -> dict[str, int]:
-    """Place of each column that is a number to a pipeline."""
-    return {name: place for place, name in enumerate(contract.features_of("integer", "number", "boolean"))}
+def number_positions(contract: DataContract) -> dict[str, int]:
+    """Return the position of each column that a pipeline sees as a number."""
+    return {name: position for position, name in enumerate(contract.features_of("integer", "number", "boolean"))}
 
 
 def class_path(value: object) -> str:
-    """`module.Class` of an object; subclasses, which may do anything, have another one."""
+    """Return `module.Class` of an object. A subclass, which may do anything, has another path."""
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-def need_numbers(kind: Kind) -> None:
-    """Raises NotCovered for anything else."""
+def private(fitted: object, path: str) -> Any:
+    """Return a private attribute of a scikit-learn object.
+
+    Private attributes may change in any release, so a missing one must leave the step to scikit-learn.
+
+    Args:
+        fitted: A fitted estimator or transformer.
+        path: Attribute, or attributes joined by dots: `_loss.link`.
+    Raises:
+        NotCovered: The installed scikit-learn does not have it.
+    """
+    try:
+        return attrgetter(path)(fitted)
+    except AttributeError as err:
+        raise NotCovered(f"this version of scikit-learn has no {type(fitted).__name__}.{path}") from err
+
+
+def private_import(module: str, name: str) -> Any:
+    """Import a name from a private module of scikit-learn.
+
+    Raises:
+        NotCovered: The installed scikit-learn does not have it.
+    """
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as err:
+        raise NotCovered(f"this version of scikit-learn has no {module}.{name}") from err
+
+
+def require_numbers(kind: Kind) -> None:
+    """Raise NotCovered if the input is not numbers."""
     if kind != "numbers":
-        raise NotCovered(f"it is given {kind}")
+        raise NotCovered(f"its input is {kind}")
 
 
-def finite(block: Numbers) -> Numbers:
-    """What scikit-learn's steps demand that take no gaps.
+def require_finite(block: Numbers) -> Numbers:
+    """Check numbers as scikit-learn's steps without support for missing values do.
 
     Raises:
         ValueError: A value is missing or infinite.
@@ -112,8 +147,8 @@ def finite(block: Numbers) -> Numbers:
     return block
 
 
-def not_infinite(block: Numbers) -> Numbers:
-    """What steps demand that take gaps.
+def require_no_infinity(block: Numbers) -> Numbers:
+    """Check numbers as scikit-learn's steps with support for missing values do.
 
     Raises:
         ValueError: A value is infinite.

@@ -1,4 +1,4 @@
-"""A whole fitted pipeline, fast: from checked columns to answers. `parity` says whether it may be used."""
+"""Build the fast path of a whole fitted pipeline, from checked columns to predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import numpy as np
 from platform_lib.data.contract import DataContract
 from platform_lib.model.artifact import Predictions
 from platform_lib.serving.fastpath.blocks import (
-    Answer,
     EstimatorFamily,
     NotCovered,
     Numbers,
-    Run,
+    PredictBlock,
     Table,
+    Transform,
     class_path,
-    number_places,
+    number_positions,
 )
 from platform_lib.serving.fastpath.composition import Composer
 from platform_lib.serving.fastpath.families import boosting, forests, linear, neighbours
@@ -29,102 +29,103 @@ _FAMILIES: EstimatorFamily = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FastPath:
-    """One version's pipeline. Holds no state of its own: many threads may ask at once."""
+    """The fast path of one version. It keeps no state between calls, so any thread may use it."""
 
     contract: DataContract
-    runs: tuple[Run, ...]
-    answer: Answer
+    transforms: tuple[Transform, ...]
+    predict_block: PredictBlock
     classes: tuple[Any, ...]
-    ordinary: tuple[str, ...]
-    """Names of the steps that scikit-learn or the user's code does, outer ones first: `features/user`."""
-    places: Mapping[str, int]
+    by_scikit_learn: tuple[str, ...]
+    """Names of the steps that scikit-learn or the user's code runs, outer names first: `features/user`."""
+    positions: Mapping[str, int]
 
     def predict(self, columns: Mapping[str, Sequence[Any]]) -> Predictions:
-        """Answer n rows.
+        """Predict n rows.
 
         Args:
-            columns: n checked values a feature, as they came.
+            columns: n checked values per feature, as received.
         Raises:
-            ValueError: The pipeline would refuse them too.
+            ValueError: The pipeline refuses these rows too.
         """
-        block: Any = Table(columns, self.contract, self.places)
-        for run in self.runs:
-            block = run(block)
-        values, probabilities = self.answer(block)
+        block: Any = Table(columns, self.contract, self.positions)
+        for transform in self.transforms:
+            block = transform(block)
+        values, probabilities = self.predict_block(block)
         return Predictions(
             values if self.classes else np.asarray(values, dtype=np.float64), probabilities, self.classes
         )
 
 
 def plan(pipeline: Any, contract: DataContract) -> FastPath:
-    """Put the fast pipeline together.
+    """Build the fast path of a pipeline.
 
     Args:
         pipeline: A fitted scikit-learn Pipeline.
+        contract: The data contract that it was fitted with.
     Raises:
-        NotCovered: There is nothing that would be faster; says why.
+        NotCovered: No step would be faster; the message says why.
     """
     composer = Composer(contract)
     steps = list(pipeline.steps)
     if class_path(pipeline) != "sklearn.pipeline.Pipeline" or not steps:
-        raise NotCovered("it is no scikit-learn Pipeline")
-    runs: list[Run] = []
+        raise NotCovered("it is not a scikit-learn Pipeline")
+    transforms: list[Transform] = []
     if len(steps) == 1:
         select, kind = composer.select(contract.features)
-        runs.append(select)
+        transforms.append(select)
     else:
         step = composer.first(steps[0][1], steps[0][0])
-        runs.append(step.run)
+        transforms.append(step.transform)
         for name, fitted in steps[1:-1]:
             step = composer.step(fitted, step.kind, name)
-            runs.append(step.run)
+            transforms.append(step.transform)
         kind = step.kind
     if kind != "numbers":
-        raise NotCovered(f"its last step is given {kind}")
+        raise NotCovered(f"the input of its last step is {kind}")
     name, estimator = steps[-1]
     try:
-        answer = _covered(estimator)
+        predict_block = _covered(estimator)
         composer.covered.append(name)
     except NotCovered:
         if hasattr(estimator, "feature_names_in_"):
             raise
-        composer.ordinary.append(name)
-        answer = _ordinary(estimator)
+        composer.by_scikit_learn.append(name)
+        predict_block = _by_scikit_learn(estimator)
     if not composer.covered:
-        raise NotCovered("no family covers a step of it")
+        raise NotCovered("no family covers any of its steps")
     classes = tuple(estimator.classes_.tolist()) if hasattr(estimator, "classes_") else ()
     return FastPath(
         contract=contract,
-        runs=tuple(runs),
-        answer=answer,
+        transforms=tuple(transforms),
+        predict_block=predict_block,
         classes=classes,
-        ordinary=tuple(composer.ordinary),
-        places=number_places(contract),
+        by_scikit_learn=tuple(composer.by_scikit_learn),
+        positions=number_positions(contract),
     )
 
 
-def _covered(estimator: Any) -> Answer:
+def _covered(estimator: Any) -> PredictBlock:
     path = class_path(estimator)
     if path in THRESHOLDED:
-        return thresholded(estimator, _covered_or_ordinary)
+        return thresholded(estimator, _covered_or_by_scikit_learn)
     if path not in _FAMILIES:
         raise NotCovered(f"no family covers {path}")
     return _FAMILIES[path](estimator)
 
 
-def _covered_or_ordinary(estimator: Any) -> Answer:
+def _covered_or_by_scikit_learn(estimator: Any) -> PredictBlock:
     try:
         return _covered(estimator)
     except NotCovered:
-        return _ordinary(estimator)
+        return _by_scikit_learn(estimator)
 
 
-def _ordinary(estimator: Any) -> Answer:
-    """scikit-learn's own, on an array."""
+def _by_scikit_learn(estimator: Any) -> PredictBlock:
+    """scikit-learn's own predictions, from an array."""
     has_probabilities = hasattr(estimator, "classes_") and hasattr(estimator, "predict_proba")
 
-    def answer(block: Numbers) -> Any:
+    def predict_block(block: Numbers) -> Any:
         values = np.asarray(estimator.predict(block))
         return values, np.asarray(estimator.predict_proba(block), dtype=np.float64) if has_probabilities else None
 
-    return answer
+    return predict_block

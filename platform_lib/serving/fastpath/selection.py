@@ -1,4 +1,4 @@
-"""Decide for one version whether its fast path is used: made, proven equal on rows, and not switched off. Says why where it is not."""
+"""Decide for one version whether its fast path is used, and say why if not."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -19,19 +19,17 @@ log = logging.getLogger("platform_lib.serving")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was decided."""
+    """The decision."""
 
     fast: FastPath | None
     reason: str | None
-    """Why there is no fast path; None where there is one."""
-    is_mismatch: bool = False
-    """Whether it was made, but answered otherwise than the pipeline: a bug of ours, or of what the model was trained with."""
+    """Why there is no fast path; None if there is one."""
 
 
 def prediction_function(model: LoadedModel, selection: Selection) -> Predict:
-    """How a version answers checked columns: by its fast path where there is one, else by the pipeline.
+    """Return how a version predicts checked columns: by its fast path if it has one, otherwise by the pipeline.
 
-    What the fast path refuses, the pipeline has the last word on.
+    If the fast path raises, the pipeline predicts, and what the pipeline raises reaches the caller.
     """
     if selection.fast is None:
         return model.predict
@@ -54,40 +52,43 @@ def select_fast_path(
     model: LoadedModel,
     example: Row,
     profile: Profile | None,
-    samples: ReferenceAnswers | None = None,
+    reference: ReferenceAnswers | None = None,
     *,
     same_libraries: bool = False,
 ) -> Selection:
-    """Make the fast path of a version and prove it.
+    """Build the fast path of a version and compare it with the pipeline.
 
-    Where the libraries are those of training, it is compared with what the pipeline answered there: the pipeline need not be asked here, nor pandas
-    be imported. Otherwise, or where that comparison fails, it is compared with the pipeline itself.
+    If the libraries are those of training, the fast path is compared with the predictions that the pipeline made there,
+    so the pipeline need not run here and pandas need not be imported. Otherwise, or if that comparison fails, it is
+    compared with the pipeline itself.
 
     Args:
-        example: A row that it takes.
-        profile: Of its training rows; gives honest rows to compare on.
-        samples: Real rows, and what training answered to them and to check rows.
-        same_libraries: Whether all that the model was made with is here in the same version.
+        model: The loaded version.
+        example: A valid row, values in the order of the contract's features.
+        profile: Profile of the training rows, from which realistic probe rows are drawn.
+        reference: Training's predictions for real rows and for probe rows.
+        same_libraries: Whether every library has the same version as in training.
     """
+    contract = model.contract
     try:
-        fast = plan(model.pipeline, model.contract)
+        fast = plan(model.pipeline, contract)
     except NotCovered as why:
         return Selection(None, f"{why}.")
-    except Exception as err:  # of a library whose inside is another one than ours was written for
+    except Exception as err:  # a library whose internals differ from those that the families expect
         log.warning("version %s of %s has no fast path", model.version, model.name, exc_info=err)
-        return Selection(None, f"it could not be made ({type(err).__name__}).")
-    if same_libraries and not fast.ordinary and samples is not None:
-        kept = stored_probe_answers(samples, model.contract, profile)
-        if kept is not None and difference_from(kept[1], fast.predict, kept[0], model.contract) is None:
+        return Selection(None, f"it could not be built ({type(err).__name__}).")
+    if same_libraries and not fast.by_scikit_learn and reference is not None:
+        stored = stored_probe_answers(reference, contract, profile)
+        if stored is not None and difference_from(stored[1], fast.predict, stored[0], contract) is None:
             return Selection(fast, None)
-    rows = probe_rows(model.contract, example, profile) + (rows_of(samples.rows, model.contract) if samples else [])
-    found = difference(model.predict, fast.predict, rows, model.contract)
+    rows = probe_rows(contract, example, profile) + (rows_of(reference.rows, contract) if reference else [])
+    found = difference(model.predict, fast.predict, rows, contract)
     if found is None:
         return Selection(fast, None)
     log.warning(
-        "version %s of %s is answered by scikit-learn alone, since its fast path answers otherwise: %s",
+        "the pipeline alone serves version %s of %s, because its fast path differs: %s",
         model.version,
         model.name,
         found,
     )
-    return Selection(None, f"it answers otherwise than the pipeline: {found}.", is_mismatch=True)
+    return Selection(None, f"it differs from the pipeline: {found}.")

@@ -89,7 +89,7 @@ def describe_selection(selection: Selection) -> dict[str, Any]:
     """Whether a version's fast path is used, what of it scikit-learn does itself, and why there is none."""
     return {
         "used": selection.fast is not None,
-        "by_scikit_learn": list(selection.fast.ordinary) if selection.fast else [],
+        "by_scikit_learn": list(selection.fast.by_scikit_learn) if selection.fast else [],
         "reason": selection.reason,
     }
 

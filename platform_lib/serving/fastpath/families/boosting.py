@@ -1,43 +1,42 @@
-"""Gradient boosting, by histograms and by exact splits."""
+"""Gradient boosting with histograms and with exact splits."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from platform_lib.serving.fastpath.blocks import Answer, EstimatorFamily, NotCovered, Numbers
+from platform_lib.serving.fastpath.blocks import EstimatorFamily, NotCovered, Numbers, PredictBlock, private
 from platform_lib.serving.fastpath.families.linear import logistic, softmax
 from platform_lib.serving.fastpath.families.trees import Forest, as_single, nodes_of
 
 Raw = Callable[[Numbers], Numbers]
-"""Sums of the trees, shape (n, outputs)."""
+"""From a block to the sums of the trees, shape (n, outputs)."""
 
 
 def _histogram_raw(fitted: Any) -> Raw:
-    if getattr(fitted, "_preprocessor", None) is not None:
-        raise NotCovered("it has columns of categories")
+    if private(fitted, "_preprocessor") is not None:
+        raise NotCovered("it has categorical columns")
     outputs = fitted.n_trees_per_iteration_
-    trees = [iteration[output].nodes for output in range(outputs) for iteration in fitted._predictors]
-    return _summed(
-        trees, fitted.n_features_in_, np.asarray(fitted._baseline_prediction, dtype=np.float64).reshape(1, -1), outputs
-    )
+    iterations = private(fitted, "_predictors")
+    trees = [private(iteration[output], "nodes") for output in range(outputs) for iteration in iterations]
+    start = np.asarray(private(fitted, "_baseline_prediction"), dtype=np.float64).reshape(1, -1)
+    return _summed(trees, fitted.n_features_in_, start, outputs)
 
 
 def _exact_raw(fitted: Any) -> Raw:
     width = fitted.n_features_in_
     if fitted.init_ != "zero" and type(fitted.init_).__module__ != "sklearn.dummy":
-        raise NotCovered("it starts from a model of the user's")
+        raise NotCovered("its init is a custom model")
     outputs = fitted.estimators_.shape[1]
     trees = [
         nodes_of(tree.tree_, tree.tree_.value[:, 0, 0] * fitted.learning_rate)
         for output in range(outputs)
         for tree in fitted.estimators_[:, output]
     ]
-    start = np.asarray(fitted._raw_predict_init(np.zeros((1, width), dtype=np.float32)), dtype=np.float64).reshape(
-        1, -1
-    )
+    raw_predict_init = private(fitted, "_raw_predict_init")
+    start = np.asarray(raw_predict_init(np.zeros((1, width), dtype=np.float32)), dtype=np.float64).reshape(1, -1)
     summed = _summed(trees, width, start, outputs)
-    return lambda block: summed(as_single(block, gaps=False))
+    return lambda block: summed(as_single(block, allow_missing=False))
 
 
 def _summed(trees: list[Any], width: int, start: Numbers, outputs: int) -> Raw:
@@ -53,12 +52,17 @@ def _summed(trees: list[Any], width: int, start: Numbers, outputs: int) -> Raw:
     return raw
 
 
-def _classifier(raw: Raw, fitted: Any, threshold_included: bool) -> Answer:
-    if type(fitted._loss).__name__ not in ("HalfBinomialLoss", "HalfMultinomialLoss"):
-        raise NotCovered(f"its loss is {type(fitted._loss).__name__}")
+def _require_log_loss(fitted: Any) -> None:
+    loss = type(private(fitted, "_loss")).__name__
+    if loss not in ("HalfBinomialLoss", "HalfMultinomialLoss"):
+        raise NotCovered(f"its loss is {loss}")
+
+
+def _classifier(raw: Raw, fitted: Any, *, threshold_included: bool) -> PredictBlock:
+    """Predict classes from sums; `threshold_included`: whether a sum of exactly 0 is the second class."""
     classes = np.asarray(fitted.classes_)
 
-    def answer(block: Numbers) -> Any:
+    def predict_block(block: Numbers) -> Any:
         scores = raw(block)
         if scores.shape[1] > 1:
             return classes[scores.argmax(axis=1)], softmax(scores)
@@ -66,23 +70,25 @@ def _classifier(raw: Raw, fitted: Any, threshold_included: bool) -> Answer:
         is_second = single >= 0 if threshold_included else single > 0
         return classes[is_second.astype(np.intp)], logistic(single)
 
-    return answer
+    return predict_block
 
 
-def _histogram_classifier(fitted: Any) -> Answer:
+def _histogram_classifier(fitted: Any) -> PredictBlock:
+    _require_log_loss(fitted)
     return _classifier(_histogram_raw(fitted), fitted, threshold_included=False)
 
 
-def _exact_classifier(fitted: Any) -> Answer:
+def _exact_classifier(fitted: Any) -> PredictBlock:
+    _require_log_loss(fitted)
     return _classifier(_exact_raw(fitted), fitted, threshold_included=True)
 
 
-def _histogram_regressor(fitted: Any) -> Answer:
-    raw, inverse = _histogram_raw(fitted), fitted._loss.link.inverse
+def _histogram_regressor(fitted: Any) -> PredictBlock:
+    raw, inverse = _histogram_raw(fitted), private(fitted, "_loss.link.inverse")
     return lambda block: (inverse(raw(block)[:, 0]), None)
 
 
-def _exact_regressor(fitted: Any) -> Answer:
+def _exact_regressor(fitted: Any) -> PredictBlock:
     raw = _exact_raw(fitted)
     return lambda block: (raw(block)[:, 0], None)
 

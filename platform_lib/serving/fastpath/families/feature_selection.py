@@ -1,16 +1,23 @@
-"""Columns chosen once."""
+"""Selectors of columns."""
 
 from typing import Any
 
 import numpy as np
 
-from platform_lib.serving.fastpath.blocks import Kind, Step, TransformerFamily, finite, need_numbers, not_infinite
+from platform_lib.serving.fastpath.blocks import (
+    Kind,
+    Step,
+    TransformerFamily,
+    require_finite,
+    require_no_infinity,
+    require_numbers,
+)
 
 
 def _chosen(fitted: Any, kind: Kind) -> Step:
-    need_numbers(kind)
+    require_numbers(kind)
     places = np.flatnonzero(fitted.get_support())
-    check = not_infinite if fitted.__sklearn_tags__().input_tags.allow_nan else finite
+    check = require_no_infinity if fitted.__sklearn_tags__().input_tags.allow_nan else require_finite
     return Step(lambda block: check(block)[:, places])
 
 

@@ -1,4 +1,4 @@
-"""Fill gaps by one value a column."""
+"""Imputers that fill missing values with one value per column."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from platform_lib.serving.fastpath.blocks import (
     Step,
     Texts,
     TransformerFamily,
-    need_numbers,
-    not_infinite,
+    require_no_infinity,
+    require_numbers,
 )
 
 
 def _simple(fitted: Any, kind: Kind) -> Step:
     if not (isinstance(fitted.missing_values, float) and np.isnan(fitted.missing_values)):
-        raise NotCovered("what it takes for missing is not NaN")
+        raise NotCovered("its missing_values is not NaN")
     if kind == "texts":
         return _texts(fitted)
-    need_numbers(kind)
+    require_numbers(kind)
     statistics = np.asarray(fitted.statistics_, dtype=np.float64)
     kept = (
         None if fitted.keep_empty_features or not np.isnan(statistics).any() else np.flatnonzero(~np.isnan(statistics))
@@ -29,28 +29,28 @@ def _simple(fitted: Any, kind: Kind) -> Step:
     fill = statistics if kept is None else statistics[kept]
     told = fitted.indicator_.features_ if fitted.add_indicator else None
 
-    def run(block: Numbers) -> Numbers:
-        missing = np.isnan(not_infinite(block))
+    def transform(block: Numbers) -> Numbers:
+        missing = np.isnan(require_no_infinity(block))
         chosen, gaps = (block, missing) if kept is None else (block[:, kept], missing[:, kept])
         filled = np.where(gaps, fill, chosen)
         return filled if told is None else np.hstack((filled, missing[:, told]))
 
-    return Step(run)
+    return Step(transform)
 
 
 def _texts(fitted: Any) -> Step:
     if fitted.add_indicator:
-        raise NotCovered("it marks gaps of texts")
+        raise NotCovered("it adds an indicator of missing texts")
     fill = fitted.statistics_.tolist()
     if not all(isinstance(value, str) for value in fill):
-        raise NotCovered("it fills texts with something else")
+        raise NotCovered("it fills texts with other values")
 
-    def run(block: Texts) -> Texts:
+    def transform(block: Texts) -> Texts:
         return [
             [value if known is None else known for known in column] for value, column in zip(fill, block, strict=True)
         ]
 
-    return Step(run, "texts")
+    return Step(transform, "texts")
 
 
 TRANSFORMERS: TransformerFamily = {"sklearn.impute._base.SimpleImputer": _simple}

@@ -1,10 +1,17 @@
-"""Linear models."""
+"""Linear regression and classification."""
 
 from typing import Any
 
 import numpy as np
 
-from platform_lib.serving.fastpath.blocks import Answer, EstimatorFamily, NotCovered, Numbers, finite
+from platform_lib.serving.fastpath.blocks import (
+    EstimatorFamily,
+    NotCovered,
+    Numbers,
+    PredictBlock,
+    private,
+    require_finite,
+)
 
 
 def _scores(fitted: Any) -> tuple[Any, Any]:
@@ -12,41 +19,41 @@ def _scores(fitted: Any) -> tuple[Any, Any]:
     return coefficients, np.asarray(fitted.intercept_, dtype=np.float64)
 
 
-def _regression(fitted: Any) -> Answer:
+def _regression(fitted: Any) -> PredictBlock:
     if np.ndim(fitted.coef_) > 1 and np.shape(fitted.coef_)[0] != 1:
         raise NotCovered("it has several targets")
     coefficients, intercept = np.asarray(fitted.coef_, dtype=np.float64).ravel(), float(np.ravel(fitted.intercept_)[0])
-    return lambda block: (finite(block) @ coefficients + intercept, None)
+    return lambda block: (require_finite(block) @ coefficients + intercept, None)
 
 
-def _exponential(fitted: Any) -> Answer:
-    if type(fitted._base_loss.link).__name__ != "LogLink":
+def _exponential(fitted: Any) -> PredictBlock:
+    if type(private(fitted, "_base_loss.link")).__name__ != "LogLink":
         raise NotCovered("its link is not the logarithm")
     linear = _regression(fitted)
     return lambda block: (np.exp(linear(block)[0]), None)
 
 
-def _classes(fitted: Any) -> Answer:
-    """Without probabilities."""
+def _classes(fitted: Any) -> PredictBlock:
+    """Predict classes without probabilities."""
     coefficients, intercept = _scores(fitted)
     classes = np.asarray(fitted.classes_)
 
-    def answer(block: Numbers) -> Any:
-        scores = finite(block) @ coefficients + intercept
+    def predict_block(block: Numbers) -> Any:
+        scores = require_finite(block) @ coefficients + intercept
         return classes[_best(scores)], None
 
-    return answer
+    return predict_block
 
 
-def _logistic(fitted: Any) -> Answer:
+def _logistic(fitted: Any) -> PredictBlock:
     coefficients, intercept = _scores(fitted)
     classes = np.asarray(fitted.classes_)
 
-    def answer(block: Numbers) -> Any:
-        scores = finite(block) @ coefficients + intercept
+    def predict_block(block: Numbers) -> Any:
+        scores = require_finite(block) @ coefficients + intercept
         return classes[_best(scores)], logistic(scores[:, 0]) if scores.shape[1] == 1 else softmax(scores)
 
-    return answer
+    return predict_block
 
 
 def _best(scores: Numbers) -> Any:
@@ -54,7 +61,7 @@ def _best(scores: Numbers) -> Any:
 
 
 def logistic(scores: Numbers) -> Numbers:
-    """Probabilities of two classes from n scores of the second, shape (n, 2)."""
+    """Return the probabilities of two classes, shape (n, 2), from n scores of the second."""
     from scipy.special import expit
 
     out = np.empty((len(scores), 2))
@@ -64,10 +71,10 @@ def logistic(scores: Numbers) -> Numbers:
 
 
 def softmax(scores: Numbers) -> Numbers:
-    """Probabilities of k classes from scores of shape (n, k)."""
+    """Return the probabilities of k classes, shape (n, k), from scores of shape (n, k)."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Numbers = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    probabilities: Numbers = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 _MODULE = "sklearn.linear_model"

@@ -1,4 +1,4 @@
-"""Scalers and other functions of single numbers."""
+"""Scalers and other elementwise functions of numbers."""
 
 from typing import Any
 
@@ -8,67 +8,67 @@ from platform_lib.serving.fastpath.blocks import (
     Kind,
     NotCovered,
     Numbers,
-    Run,
     Step,
+    Transform,
     TransformerFamily,
-    finite,
-    need_numbers,
-    not_infinite,
+    require_finite,
+    require_no_infinity,
+    require_numbers,
 )
 
 
 def _standard(fitted: Any, kind: Kind) -> Step:
-    need_numbers(kind)
+    require_numbers(kind)
     return Step(_shifted(fitted.mean_ if fitted.with_mean else None, fitted.scale_ if fitted.with_std else None))
 
 
 def _robust(fitted: Any, kind: Kind) -> Step:
-    need_numbers(kind)
+    require_numbers(kind)
     return Step(
         _shifted(fitted.center_ if fitted.with_centering else None, fitted.scale_ if fitted.with_scaling else None)
     )
 
 
 def _max_abs(fitted: Any, kind: Kind) -> Step:
-    need_numbers(kind)
+    require_numbers(kind)
     if getattr(fitted, "clip", False):
         raise NotCovered("it clips")
     return Step(_shifted(None, fitted.scale_))
 
 
-def _shifted(center: Any, scale: Any) -> Run:
-    def run(block: Numbers) -> Numbers:
-        block = not_infinite(block)
+def _shifted(center: Any, scale: Any) -> Transform:
+    def transform(block: Numbers) -> Numbers:
+        block = require_no_infinity(block)
         if center is not None:
             block = block - center
         return block if scale is None else block / scale
 
-    return run
+    return transform
 
 
 def _min_max(fitted: Any, kind: Kind) -> Step:
-    need_numbers(kind)
+    require_numbers(kind)
     low, high = fitted.feature_range
 
-    def run(block: Numbers) -> Numbers:
-        scaled: Numbers = not_infinite(block) * fitted.scale_ + fitted.min_
+    def transform(block: Numbers) -> Numbers:
+        scaled: Numbers = require_no_infinity(block) * fitted.scale_ + fitted.min_
         return np.clip(scaled, low, high) if fitted.clip else scaled
 
-    return Step(run)
+    return Step(transform)
 
 
 def _binarizer(fitted: Any, kind: Kind) -> Step:
-    need_numbers(kind)
-    return Step(lambda block: (finite(block) > fitted.threshold).astype(np.float64))
+    require_numbers(kind)
+    return Step(lambda block: (require_finite(block) > fitted.threshold).astype(np.float64))
 
 
 def _function(fitted: Any, kind: Kind) -> Step:
-    """Identity, or a function of numpy's own; the user's may want a frame."""
+    """Cover the identity and numpy's ufuncs; another function may need a data frame."""
     if fitted.func is None and not fitted.validate:
         return Step(lambda block: block, kind)
-    need_numbers(kind)
+    require_numbers(kind)
     if not isinstance(fitted.func, np.ufunc) or fitted.kw_args or fitted.validate:
-        raise NotCovered("its function is not numpy's")
+        raise NotCovered("its function is not a numpy ufunc")
     function = fitted.func
     return Step(lambda block: np.asarray(function(block), dtype=np.float64))
 

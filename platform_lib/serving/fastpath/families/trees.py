@@ -1,8 +1,9 @@
-"""Many trees walked by one call.
+"""Evaluate many decision trees in one call.
 
-scikit-learn walks each tree by a call of its own, 4-10 µs each before anything is compared, which is nearly all of the time for few rows. Here all
-trees hang on one: its upper nodes lead by a number that is added to each row to the root of that tree, so one call of scikit-learn's own compiled
-walk does n × trees of them. For many rows the trees are walked one by one again, without the copy of each row.
+scikit-learn makes one call per tree, each with an overhead of 4-10 µs, which is nearly all of the time for a few rows.
+Here all trees are joined into one: its upper nodes branch on a tree number appended to each row and lead to the root of
+that tree. So one call of scikit-learn's own compiled function evaluates n rows × all trees. For many rows, the trees
+are evaluated one by one, which avoids copying each row once per tree.
 """
 
 from collections.abc import Sequence
@@ -11,29 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.serving.fastpath.blocks import NotCovered, Numbers
+from platform_lib.serving.fastpath.blocks import NotCovered, Numbers, private_import
 
-_TOGETHER_ROWS = 96
-"""Up to so many rows the one call is the faster one."""
-_AT_ONCE = 8192
-"""Rows × trees of one call: what is copied stays in the cache."""
+_HISTOGRAM = "sklearn.ensemble._hist_gradient_boosting"
+_JOINED_ROWS = 96
+"""Largest number of rows for which one call is faster."""
+_ROWS_PER_CALL = 8192
+"""Rows × trees per call, so that the copies fit in the CPU cache."""
 
 
 class Forest:
-    """Trees over the same columns."""
+    """Decision trees over the same columns."""
 
     def __init__(self, trees: Sequence[NDArray[Any]], width: int) -> None:
-        """Hang them on one.
+        """Join the trees into one.
 
         Args:
-            trees: Nodes in scikit-learn's PREDICTOR_RECORD_DTYPE, the root first, without splits by category.
+            trees: Nodes of each tree in scikit-learn's PREDICTOR_RECORD_DTYPE, root first, without categorical splits.
             width: Number of columns.
+        Raises:
+            NotCovered: A tree has a categorical split, or this scikit-learn has no such function.
         """
-        from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
-
         if any(tree["is_categorical"].any() for tree in trees):
-            raise NotCovered("its trees split by category")
-        self._walk = _predict_from_raw_data
+            raise NotCovered("its trees have categorical splits")
+        self._evaluate = private_import(f"{_HISTOGRAM}._predictor", "_predict_from_raw_data")
         self._width, self._trees = width, list(trees)
         self._nodes = _joined(trees, width)
         self._numbers = np.arange(len(trees), dtype=np.float64)
@@ -44,18 +46,18 @@ class Forest:
         """Each tree's value for each row, shape (trees, n)."""
         rows, trees = len(block), len(self._trees)
         out = np.empty((trees, rows))
-        if rows > _TOGETHER_ROWS:
+        if rows > _JOINED_ROWS:
             for tree, values in zip(self._trees, out, strict=True):
-                self._walk(tree, block, self._no_sets, self._no_sets, self._no_map, 1, values)
+                self._evaluate(tree, block, self._no_sets, self._no_sets, self._no_map, 1, values)
             return out
-        part = max(1, _AT_ONCE // trees)
+        part = max(1, _ROWS_PER_CALL // trees)
         for start in range(0, rows, part):
             chosen = block[start : start + part]
             wide = np.empty((trees, len(chosen), self._width + 1))
             wide[:, :, : self._width] = chosen
             wide[:, :, self._width] = self._numbers[:, None]
             values = np.empty(trees * len(chosen))
-            self._walk(
+            self._evaluate(
                 self._nodes, wide.reshape(-1, self._width + 1), self._no_sets, self._no_sets, self._no_map, 1, values
             )
             out[:, start : start + part] = values.reshape(trees, len(chosen))
@@ -63,16 +65,15 @@ class Forest:
 
 
 def _joined(trees: Sequence[NDArray[Any]], width: int) -> NDArray[Any]:
-    """Upper nodes that choose a tree by the number in column `width`, then all trees' nodes."""
-    upper: list[
-        tuple[int, float, int, int]
-    ] = []  # own place, threshold, and two places: of upper nodes, or of roots as -1 - tree
+    """Return upper nodes that select a tree by its number in column `width`, followed by the nodes of all trees."""
+    # Position, threshold, left and right child: the position of an upper node, or -1 - tree for the root of a tree.
+    upper: list[tuple[int, float, int, int]] = []
     _halve(0, len(trees), upper)
     starts = len(upper) + np.concatenate(([0], np.cumsum([len(tree) for tree in trees])[:-1])).astype(np.int64)
     nodes = np.zeros(len(upper) + sum(len(tree) for tree in trees), dtype=trees[0].dtype)
-    for place, threshold, left, right in upper:
-        nodes[place]["feature_idx"], nodes[place]["num_threshold"] = width, threshold
-        nodes[place]["left"], nodes[place]["right"] = (
+    for position, threshold, left, right in upper:
+        nodes[position]["feature_idx"], nodes[position]["num_threshold"] = width, threshold
+        nodes[position]["left"], nodes[position]["right"] = (
             side if side >= 0 else starts[-1 - side] for side in (left, right)
         )
     for start, tree in zip(starts, trees, strict=True):
@@ -87,26 +88,26 @@ def _joined(trees: Sequence[NDArray[Any]], width: int) -> NDArray[Any]:
 def _halve(first: int, stop: int, upper: list[tuple[int, float, int, int]]) -> int:
     if stop - first == 1:
         return -1 - first
-    place = len(upper)
-    upper.append((place, 0.0, 0, 0))
+    position = len(upper)
+    upper.append((position, 0.0, 0, 0))
     middle = (first + stop) // 2
     left, right = _halve(first, middle, upper), _halve(middle, stop, upper)
-    upper[place] = (place, middle - 0.5, left, right)
-    return place
+    upper[position] = (position, middle - 0.5, left, right)
+    return position
 
 
 def nodes_of(tree: Any, values: NDArray[np.float64]) -> NDArray[Any]:
-    """A tree of `sklearn.tree` in the nodes that `Forest` walks; its rows must have been rounded to float32, as `sklearn.tree` does.
+    """Convert a tree of `sklearn.tree` to nodes for `Forest`. Its rows must be rounded to float32, see `as_single`.
 
     Args:
-        tree: Its `tree_`.
-        values: One a node, what a leaf answers.
+        tree: The estimator's `tree_`.
+        values: Value of each node, shape (nodes,); those of the leaves are returned.
+    Raises:
+        NotCovered: The tree has categorical splits, or this scikit-learn has no such node type.
     """
-    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
-
     if getattr(tree, "categorical_splits", None) is not None:
-        raise NotCovered("its trees split by category")
-    nodes = np.zeros(tree.node_count, dtype=PREDICTOR_RECORD_DTYPE)
+        raise NotCovered("its trees have categorical splits")
+    nodes = np.zeros(tree.node_count, dtype=private_import(f"{_HISTOGRAM}.common", "PREDICTOR_RECORD_DTYPE"))
     is_leaf = tree.children_left == -1
     nodes["is_leaf"] = is_leaf
     nodes["value"] = values
@@ -118,14 +119,17 @@ def nodes_of(tree: Any, values: NDArray[np.float64]) -> NDArray[Any]:
     return nodes
 
 
-def as_single(block: Numbers, *, gaps: bool) -> Numbers:
-    """Rounded to float32, as `sklearn.tree` compares.
+def as_single(block: Numbers, *, allow_missing: bool) -> Numbers:
+    """Round to float32, as `sklearn.tree` does before it compares; the result is float64 again.
 
+    Args:
+        block: Shape (n, k).
+        allow_missing: Whether values may be NaN.
     Raises:
-        ValueError: A value is beyond float32, or missing where `gaps` says that there may be none.
+        ValueError: A value is too large for float32, or is missing although `allow_missing` is false.
     """
     with np.errstate(over="ignore"):
         single = block.astype(np.float32).astype(np.float64)
-    if np.isinf(single).any() or (not gaps and np.isnan(single).any()):
+    if np.isinf(single).any() or (not allow_missing and np.isnan(single).any()):
         raise ValueError("a value is missing, or too large for float32")
     return single
