@@ -1,13 +1,15 @@
 """`mlp train` says what came of a training, and ends with the exit code that CI reads."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from platform_lib.settings import Project
-from tests.conftest import Called, copy_of
+from tests.conftest import REPOSITORY, Called, copy_of
 
 
 @pytest.fixture
@@ -72,3 +74,14 @@ def test_a_dead_tracking_server_exits_3(
 
     assert done.code == 3
     assert done.err.splitlines()[-1].startswith("error: the MLflow server http://127.0.0.1:9 does not answer")
+
+
+def test_the_mistakes_on_the_configuration_page_print_what_the_page_says(
+    project: Project, call_mlp: Callable[..., Called]
+) -> None:
+    page = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8").split("## Mistakes\n")[1]
+    shown = re.findall(r"^\$ mlp (.+)\n(error: .+)$", page.split("```")[1], flags=re.MULTILINE)
+    assert len(shown) == 3
+    for command, message in shown:
+        done = call_mlp(project, *shlex.split(command))
+        assert (done.code, done.err.strip().splitlines()[-1]) == (2, message)
