@@ -23,7 +23,7 @@ CONFIGURATION = Path(__file__).parents[1] / "tests" / "serving" / "schemathesis.
 def fuzz(folder: Path, examples: int, seed: int) -> subprocess.CompletedProcess[str]:
     """Send `examples` bodies per operation, plus the cases that schemathesis adds; exit code 0 if no check fails."""
     key = new_key(folder / "keys.yaml", "fuzzer", ["predict", "labels", "admin"])
-    log = RequestLog(LogSettings(place=str(folder / "log")))
+    log = RequestLog(LogSettings(location=str(folder / "log")))
     app = create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(folder / "keys.yaml")), request_log=log)
     try:
         with live(app) as url:

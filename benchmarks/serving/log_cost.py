@@ -26,7 +26,7 @@ def main() -> int:
     types = {name: "string" if name.startswith("text") else "number" for name in columns}
     model = LoggedModel("benchmark", "1", "classification", types, ("no", "yes"))
     with tempfile.TemporaryDirectory() as folder:
-        log = RequestLog(LogSettings(place=folder))
+        log = RequestLog(LogSettings(location=folder))
         burst_us = []
         cpu_before = time.process_time()
         for first in range(0, requests, BURST):

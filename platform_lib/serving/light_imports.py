@@ -1,4 +1,4 @@
-"""Import libraries without what they would import besides where it is installed, and what this process has no use for: memory and start-up time."""
+"""Import libraries without their unused optional dependencies, to save memory and start-up time."""
 
 import sys
 import threading
@@ -10,7 +10,7 @@ from types import ModuleType
 
 
 class _Absent(MetaPathFinder):
-    """Makes imports of some packages fail, as if they were not installed: those of one thread, or of all."""
+    """Makes imports of some packages fail in one thread or in all, as if they were not installed."""
 
     def __init__(self, names: Sequence[str], thread: int | None = None) -> None:
         self.names, self._thread = frozenset(names), thread
@@ -20,34 +20,36 @@ class _Absent(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname in self.names and self._thread in (None, threading.get_ident()):
             raise ModuleNotFoundError(
-                f"{fullname} is kept out here (platform_lib.serving.light_imports)", name=fullname
+                f"{fullname} is blocked in this process (platform_lib.serving.light_imports)", name=fullname
             )
         return None
 
 
-def keep_out(*names: str) -> None:
-    """Let no import of these packages succeed in this process from now on; what would use them if they were there does without."""
+def block_imports(*names: str) -> None:
+    """Make imports of these packages fail in this process from now on, as if they were not installed."""
     sys.meta_path.insert(0, _Absent(names))
 
 
 @contextmanager
-def without(*names: str) -> Iterator[None]:
-    """As `keep_out`, for this thread and until the block ends. What is imported already stays."""
+def imports_blocked(*names: str) -> Iterator[None]:
+    """Make imports of these packages fail in this thread until the block ends. Imported packages stay imported."""
     finder = _Absent(names, threading.get_ident())
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        # It stays in the list: another thread's import that walks it just now would leave one out if this one went.
+        # It stays in sys.meta_path: removing it could make an import in another thread, which iterates over the list at
+        # this moment, skip a finder.
         finder.names = frozenset()
 
 
 def import_sklearn() -> None:
-    """Import scikit-learn without pandas and rich, which it imports to know whether they are there: 65 MiB that no answer by the fast path needs.
+    """Import scikit-learn without pandas and rich, 65 MiB that the fast path does not need.
 
-    What needs pandas later imports it then: scikit-learn looks for it anew for each frame. rich only draws the progress of fitting.
+    scikit-learn imports them only to see whether they are installed. Code that needs pandas later imports it then,
+    because scikit-learn checks again for each data frame. rich only draws the progress of fitting.
     """
     if "sklearn.pipeline" in sys.modules:
-        return  # asked for each version that is loaded
-    with without("pandas", "rich"):
+        return  # called for each version that is loaded
+    with imports_blocked("pandas", "rich"):
         import sklearn.pipeline  # noqa: F401

@@ -197,7 +197,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         after_poll=rollout.poll if rollout else lambda: None,
         **types,
     )
-    settings = LogSettings(place=options.log, policy=options.log_policy) if options.log else None
+    settings = LogSettings(location=options.log, policy=options.log_policy) if options.log else None
     request_log = (
         RequestLog(settings, on_drop=metrics.log_dropped.inc if metrics else lambda _rows: None) if settings else None
     )

@@ -1,4 +1,4 @@
-"""A project with a moody model, its registry and its server, all real processes: what the tests of faults break."""
+"""A project with a model that fails on certain rows, its registry and its server, as real processes to break."""
 
 import json
 import os
@@ -23,6 +23,7 @@ from platform_lib.registry.model_files import ModelContent
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.store import ensure_database
 from platform_lib.registry.versions import Registry
+from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from platform_lib.settings import find_project
 from platform_lib.user_code import make_importable
 from tests.conftest import free_port
@@ -37,7 +38,7 @@ CONTRACT = DataContract(
     columns={"x": Column(type="number"), "y": Column(type="number"), "mood": Column(type="string")},
 )
 RAISES, ANSWERS_NAN, TAKES_A_MINUTE = 1001.0, 1002.0, 1003.0
-"""Values of `x` that the model has its moods for."""
+"""Values of `x` on which the model raises, predicts NaN, or takes a minute."""
 SOURCE = '''"""A classifier that fails on certain rows."""
 
 import time
@@ -77,7 +78,7 @@ class MlflowServer:
         return self.folder / "artifacts"
 
     def start(self) -> None:
-        """Return when it answers."""
+        """Start it and wait until it responds."""
         ensure_database(self.folder / "mlflow.db")
         command = [
             sys.executable,
@@ -99,14 +100,14 @@ class MlflowServer:
         ]
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self.folder / "mlflow.txt").open("ab") as output:
-            # A group of its own: the server has children, and all of them are to be killed.
+            # A process group of its own, so that `kill` reaches the server's children.
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
         wait_until(lambda: _status(f"{self.url}/health") == 200)
 
     def kill(self) -> None:
-        """As a machine that lost its power."""
+        """Kill it and its children, as a power failure would."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -116,7 +117,7 @@ class MlflowServer:
 
 @dataclass
 class Moods:
-    """The registry's versions, the first of them champion."""
+    """A registry with versions of the model; version 1 is the champion."""
 
     root: Path
     mlflow: MlflowServer
@@ -135,7 +136,7 @@ class Moods:
 
 @contextmanager
 def moods(folder: Path, count: int) -> Iterator[Moods]:
-    """Make a project, start a registry and register so many versions."""
+    """Create a project, start a registry and register `count` versions."""
     root = folder / "project"
     package = root / "src" / "moody_model"
     package.mkdir(parents=True)
@@ -170,7 +171,7 @@ def _content(seed: int) -> ModelContent:
     random = np.random.default_rng(seed)
     frame = feature_frame({"x": random.normal(size=50).tolist(), "y": random.normal(size=50).tolist()}, CONTRACT)
     truth = np.where(frame["x"] + random.normal(scale=0.2, size=50) > 0, "good", "bad").astype(object)
-    # The moods look at x as it came.
+    # No scaling: the model looks for certain values of x.
     pipeline = Pipeline(
         [("scale", StandardScaler(with_mean=False, with_std=False)), ("model", Moody(C=0.1 * 2**seed))]
     ).fit(frame, truth)
@@ -225,7 +226,7 @@ class MoodServer:
 def serving(
     made: Moods, output: Path, *arguments: str, environment: dict[str, str] | None = None, key: str = ""
 ) -> Iterator[MoodServer]:
-    """Serve the champion; ready when the block begins, ended after it."""
+    """Serve the champion: ready when the block starts, terminated at its end."""
     port, metrics_port = free_port(), free_port()
     command = [
         sys.executable,
@@ -270,9 +271,18 @@ def _status(url: str) -> int:
         return 0
 
 
+def is_logged(folder: Path, request_id: str) -> bool:
+    """Whether a request log holds a request."""
+    log = LogFolder.at(str(folder))
+    return (
+        bool(log.files(PREDICTIONS))
+        and request_id in log.read(PREDICTIONS, columns=["request_id", "time"])["request_id"].to_pylist()
+    )
+
+
 @contextmanager
 def open_files(count: int) -> Iterator[None]:
-    """Let this process have so many open files, as far as the system allows."""
+    """Raise this process's limit of open files to `count`, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(count, hard)), hard))
     try:

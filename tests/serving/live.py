@@ -1,7 +1,6 @@
-"""The real application behind a real uvicorn on loopback, in a thread of the test's process: what HTTP clients and fuzzers talk to."""
+"""Serve the real application with uvicorn on loopback, in a thread of the test's process."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from platform_lib.serving.server import _UVICORN, open_listener
+from tests.waiting import wait_until
 
 
 @contextmanager
@@ -19,10 +19,8 @@ def live(app: FastAPI) -> Iterator[str]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        deadline = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.01)
+        wait_until(lambda: server.started or not thread.is_alive(), "the server", timeout_s=30)
+        assert thread.is_alive(), "the server did not start"
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True

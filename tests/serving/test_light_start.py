@@ -1,4 +1,4 @@
-"""A version whose steps are all covered is accepted and served without pandas; what the fast path cannot answer still gets the pipeline's answer."""
+"""A version whose steps are all covered is validated and served without pandas."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def profile(pipeline: Pipeline) -> Profile:
 
 @pytest.fixture(scope="module")
 def kept(pipeline: Pipeline, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> ReferenceAnswers:
-    """As they come out of an artifact."""
+    """Reference answers, written to an artifact and read again."""
     folder = tmp_path_factory.mktemp("artifact")
     write_reference_answers(
         build_reference_answers(pipeline, frame_of(rows(200, seed=5), CLASSIFICATION), CLASSIFICATION, profile), folder
@@ -57,18 +57,18 @@ def kept(pipeline: Pipeline, profile: Profile, tmp_path_factory: pytest.TempPath
     return read
 
 
-class Unasked(LoadedModel):
-    """A version whose pipeline refuses to answer."""
+class UnusedPipeline(LoadedModel):
+    """A version whose pipeline must not run."""
 
     def predict(self, table: Any) -> Predictions:
-        raise AssertionError("the pipeline was asked")
+        raise AssertionError("the pipeline was run")
 
 
-def unasked(pipeline: Pipeline) -> LoadedModel:
-    return Unasked(name="people", version="1", pipeline=pipeline, contract=CLASSIFICATION, sha256="0")
+def unused_pipeline(pipeline: Pipeline) -> LoadedModel:
+    return UnusedPipeline(name="people", version="1", pipeline=pipeline, contract=CLASSIFICATION, sha256="0")
 
 
-def test_what_was_kept_is_what_the_pipeline_answers_to_check_rows_and_samples(
+def test_stored_predictions_are_those_of_the_pipeline_for_probe_rows_and_real_rows(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     found = stored_probe_answers(kept, CLASSIFICATION, profile)
@@ -78,7 +78,7 @@ def test_what_was_kept_is_what_the_pipeline_answers_to_check_rows_and_samples(
     assert difference_from(answers, loaded(pipeline).predict, asked, CLASSIFICATION) is None
 
 
-def test_answers_to_rows_that_are_made_otherwise_now_are_not_compared(profile: Profile, kept: ReferenceAnswers) -> None:
+def test_stored_predictions_for_other_probe_rows_are_not_compared(profile: Profile, kept: ReferenceAnswers) -> None:
     assert stored_probe_answers(msgspec.structs.replace(kept, check=None), CLASSIFICATION, profile) is None
     assert stored_probe_answers(kept, CLASSIFICATION, None) is None
     assert kept.check is not None
@@ -86,16 +86,16 @@ def test_answers_to_rows_that_are_made_otherwise_now_are_not_compared(profile: P
     assert stored_probe_answers(msgspec.structs.replace(kept, check=moved), CLASSIFICATION, profile) is None
 
 
-def test_with_the_libraries_of_training_the_pipeline_is_not_asked(
+def test_with_the_libraries_of_training_the_pipeline_does_not_run(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
-    model = unasked(pipeline)
+    model = unused_pipeline(pipeline)
     selection = select_fast_path(model, EXAMPLE, profile, kept, same_libraries=True)
     assert selection.fast is not None, selection.reason
     assert select_fast_path(model, EXAMPLE, profile, kept, same_libraries=False).fast is None
 
 
-def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here(
+def test_predictions_that_differ_from_the_stored_ones_are_compared_with_the_pipeline(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     assert kept.check is not None
@@ -104,10 +104,10 @@ def test_answers_that_differ_from_those_kept_are_compared_with_the_pipeline_here
         kept, check=msgspec.structs.replace(kept.check, answers=[(f"not {label}", shares), *others])
     )
     assert select_fast_path(loaded(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is not None
-    assert select_fast_path(unasked(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is None
+    assert select_fast_path(unused_pipeline(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is None
 
 
-def test_a_version_is_accepted_and_answers_without_pandas(
+def test_a_version_is_validated_and_predicts_without_pandas(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers, tmp_path: Path
 ) -> None:
     sha256 = write_artifact(tmp_path / "version", pipeline)
@@ -122,8 +122,9 @@ def test_a_version_is_accepted_and_answers_without_pandas(
         from platform_lib.serving.models.registry_client import ResolvedVersion
 
         folder, sha256 = sys.argv[1:]
-        found = ResolvedVersion(name="people", version="1", tags={"mlp.model_sha256": sha256}, fetch=lambda target: Path(folder))
-        validated = validate(found, Path(folder), package=None, trusted_types=())
+        tags = {"mlp.model_sha256": sha256}
+        resolved = ResolvedVersion(name="people", version="1", tags=tags, fetch=lambda target: Path(folder))
+        validated = validate(resolved, Path(folder), package=None, trusted_types=())
         assert validated.selection.fast is not None, validated.selection.reason
         columns = {name: [value] for name, value in validated.example.items()}
         predict = prediction_function(validated.model, validated.selection)
@@ -144,7 +145,7 @@ def test_a_version_is_accepted_and_answers_without_pandas(
     assert done.stdout == "same\n", done.stderr
 
 
-def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(
+def test_the_pipeline_predicts_what_the_fast_path_refuses(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     model = loaded(pipeline)
@@ -160,7 +161,7 @@ def test_the_pipeline_has_the_last_word_where_the_fast_path_refuses(
     assert prediction_function(model, refusing)(columns).values.tolist() == expected.values.tolist()
 
 
-def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
+def test_the_log_writer_writes_without_pandas(tmp_path: Path) -> None:
     code = textwrap.dedent("""
         import io, sys
         import msgspec
@@ -169,7 +170,15 @@ def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
         batch = {
             "kind": "predictions", "model": "m", "version": "1", "task": "classification", "classes": ["no", "yes"],
             "columns": {"age": "integer", "town": "string"},
-            "records": [[0, [["r1", "key", 1.0, 2]], {"age": [31.0, None], "town": ["Bern", None]}, ["no", "yes"], [[0.75, 0.25], [0.5, 0.5]]]],
+            "records": [
+                [
+                    0,
+                    [["r1", "key", 1.0, 2]],
+                    {"age": [31.0, None], "town": ["Bern", None]},
+                    ["no", "yes"],
+                    [[0.75, 0.25], [0.5, 0.5]],
+                ]
+            ],
         }
         body = msgspec.msgpack.encode(batch)
         sys.stdin = io.TextIOWrapper(io.BytesIO(len(body).to_bytes(4, "big") + body))
@@ -188,10 +197,10 @@ def test_the_logs_writer_writes_without_pandas(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_kept_out_is_kept_out_for_this_thread_and_this_block_alone() -> None:
+def test_imports_are_blocked_only_in_this_thread_and_this_block() -> None:
     code = textwrap.dedent("""
         import threading
-        from platform_lib.serving.light_imports import without
+        from platform_lib.serving.light_imports import imports_blocked
 
         def can_import():
             try:
@@ -201,7 +210,7 @@ def test_what_is_kept_out_is_kept_out_for_this_thread_and_this_block_alone() -> 
             return True
 
         seen = {}
-        with without("wave"):
+        with imports_blocked("wave"):
             seen["inside"] = can_import()
             other = threading.Thread(target=lambda: seen.update(other=can_import()))
             other.start()

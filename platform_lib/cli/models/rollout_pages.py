@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from platform_lib.registry.reference import VersionRecord
     from platform_lib.registry.roles import CanaryRecord
     from platform_lib.registry.versions import Moved, Registry
-    from platform_lib.serving.request_log.comparison import LogComparison, Side
+    from platform_lib.serving.request_log.comparison import LogComparison, VersionStats
 
 _SOON = "Servers that follow the champion take it up within one poll (2 seconds by default)."
 
@@ -204,7 +204,7 @@ def _table(compared: "LogComparison") -> None:
     show(stdout(), shown)
 
 
-def _share(side: "Side", name: str) -> str:
+def _share(side: "VersionStats", name: str) -> str:
     from platform_lib.cli.rendering import number
 
     value = side.predicted.get(name)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from platform_lib.serving.light_imports import without
+from platform_lib.serving.light_imports import imports_blocked
 
-with without("pygments"):  # only httpx's command line needs it, and it would import rich
+with imports_blocked("pygments"):  # only httpx's command line needs it, and it would import rich
     import httpx
 
 from platform_lib.errors import NotFound, ServiceError

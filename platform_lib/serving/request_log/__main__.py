@@ -1,11 +1,14 @@
-"""What `request_log` starts: the writer of `log_writer`, in a process without pandas and numpy, which pyarrow would import for 45 MiB and more."""
+"""Entry point of the writer process, `python -m platform_lib.serving.request_log`.
 
-from platform_lib.serving.light_imports import keep_out
+Importing pandas and numpy is blocked: pyarrow would import them, for at least 45 MiB.
+"""
+
+from platform_lib.serving.light_imports import block_imports
 
 
 def main() -> None:
-    """Run until the input ends. Arguments: place, flush_s, file_rows, keep_rows."""
-    keep_out("pandas", "numpy")
+    """Run until the end of input. Arguments: location, flush_s, file_rows, keep_rows."""
+    block_imports("pandas", "numpy")
     from platform_lib.serving.request_log import writer
 
     writer.main()

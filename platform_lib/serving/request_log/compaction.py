@@ -1,7 +1,8 @@
-"""Merge the request log's many small files into one a day, so that no moment and no crash loses a row or shows it twice.
+"""Merge the request log's many small files into one file per day.
 
-A merged file says in its metadata which files it stands for, and readers leave those out. So the order is: write the merged file, whole; then delete
-what it stands for. A crash before is nothing, one in between is tidied by the next call, and servers may write meanwhile.
+No row is lost or read twice at any moment, even after a crash. A merged file lists in its metadata the files that it
+replaces, and readers skip those. The merged file is written completely before the replaced files are deleted. A crash
+in between leaves files that the next call deletes. Servers may write meanwhile.
 """
 
 import hashlib
@@ -18,17 +19,18 @@ from platform_lib.serving.request_log.files import ATTEMPTS, MERGED, REPLACES, L
 
 
 def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[int, int]:
-    """Merge each finished day's files into one.
+    """Merge the files of each past day into one.
 
     Args:
-        kind: Predictions or labels.
-        today: Left alone, since servers still write there; None is today in UTC, as servers see it.
+        folder: The request log.
+        kind: `PREDICTIONS` or `LABELS`.
+        today: The day that is skipped, because servers still write to it; None is today in UTC, as servers use it.
     Returns:
         The number of files before and after.
     Raises:
-        ServiceError: The files cannot be read, written or deleted; no row is lost.
+        ServiceError: The files cannot be read, written or deleted. No row is lost.
     """
-    left_alone = f"date={(today or datetime.now(UTC).date()).isoformat()}"
+    skipped_day = f"date={(today or datetime.now(UTC).date()).isoformat()}"
     for attempt in range(ATTEMPTS):
         try:
             files = folder.files(kind)
@@ -36,12 +38,12 @@ def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[in
             for file in files:
                 days.setdefault(file.rsplit("/", 1)[0], []).append(file)
             for day, members in days.items():
-                if not day.endswith(left_alone):
+                if not day.endswith(skipped_day):
                     _merge(folder, day, members)
             return len(files), len(folder.files(kind))
         except (OSError, pa.ArrowException) as err:
             if isinstance(err, FileNotFoundError) and attempt + 1 < ATTEMPTS:
-                continue  # somebody else merges too: what is there now is looked up anew
+                continue  # another process merges at the same time: list the files again
             raise ServiceError(
                 f"cannot merge the request log in {folder.path}: {err}. No row is lost; call it again."
             ) from err
@@ -50,15 +52,15 @@ def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[in
 
 def _merge(folder: LogFolder, day: str, files: list[str]) -> None:
     schemas = folder.schemas(files)
-    gone = replaced_files(schemas)
-    _delete(folder, gone & set(files))  # what an earlier merge left behind
-    members = {file: schema for file, schema in schemas.items() if file not in gone}
+    replaced = replaced_files(schemas)
+    _delete(folder, replaced & set(files))  # left by an interrupted merge
+    members = {file: schema for file, schema in schemas.items() if file not in replaced}
     if len(members) < 2:
         return
     names = {file.rsplit("/", 1)[1] for file in members}
     for schema in members.values():
         names |= replaced_names(schema)
-    # Named by what it stands for: two who merge the same at once write the same file.
+    # The name is a hash of the replaced names, so two processes that merge the same files write the same file.
     target = f"{MERGED}{hashlib.sha256(' '.join(sorted(names)).encode()).hexdigest()[:32]}.parquet"
     table = folder.read_files(members).sort_by("time")
     merged = folder.put(table.replace_schema_metadata({REPLACES: json.dumps(sorted(names))}), day, target)
@@ -73,4 +75,4 @@ def _delete(folder: LogFolder, files: set[str]) -> None:
         try:
             folder.filesystem.delete_file(file)
         except FileNotFoundError:
-            continue  # another merge was faster
+            continue  # another process has merged them

@@ -1,4 +1,4 @@
-"""Two versions side by side in the request log: how much each answered, how fast, what, and how well where the truth came later."""
+"""Compare champion and canary in the request log: traffic, latency, predictions and score."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,38 +15,40 @@ from platform_lib.metrics.weighting import MetricUndefined
 from platform_lib.model.artifact import Predictions
 from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder
 
-FEWEST_LABELS = 30
-"""Fewer tell nothing."""
+MIN_LABELS = 30
+"""Labels that each version needs before scores are compared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
-    """What one version did. Times in milliseconds."""
+class VersionStats:
+    """Statistics of one version."""
 
     version: str
     requests: int
     rows: int
     p50_ms: float | None
+    """Median latency of its requests in milliseconds; None without requests."""
     p99_ms: float | None
+    """99th percentile of the latency in milliseconds."""
     predicted: dict[str, float]
-    """Share of each class; for regression `mean`."""
+    """Share of each class in [0, 1]; for regression only `mean`."""
     labels: int
-    """Rows whose truth is known."""
+    """Number of rows with a label."""
     score: float | None
-    """None where there is none, or it cannot be computed."""
+    """None without labels, or if it cannot be computed."""
     error: float | None
     """The score's standard error."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogComparison:
-    """Champion and canary since the canary began, or since its first row where it is not known when that was."""
+    """Champion and canary since the canary started, or since its first row if that time is unknown."""
 
     metric: str
-    champion: Side
-    canary: Side
+    champion: VersionStats
+    canary: VersionStats
     verdict: str
-    """What the scores tell, in words."""
+    """Which version scores better, in one sentence."""
 
 
 def compare_logged(
@@ -58,35 +60,38 @@ def compare_logged(
     metric: str | None = None,
     since: datetime | None = None,
 ) -> LogComparison | None:
-    """Compare two versions from what is logged; None where the canary has answered nothing yet.
+    """Compare two versions from the request log, or return None if the canary has served nothing yet.
 
     Args:
-        champion, canary: Their versions.
-        metric: Name of the score; None takes what templates take for the task.
-        since: What is older is left out, UTC; None takes all that the version ever answered.
+        folder: The request log.
+        model: Name of the model.
+        champion: The champion's version.
+        canary: The canary's version.
+        metric: Name of the score; None is `r2` for regression and `balanced_accuracy` for classification.
+        since: Earlier rows are left out, UTC; None takes all rows.
     Raises:
-        NotFound: Nothing is logged there.
+        NotFound: The log has no predictions.
         ServiceError: The log cannot be read.
     """
     columns = ["request_id", "row", "time", "model", "version", "latency_ms", "prediction", "probabilities"]
     table = folder.read(PREDICTIONS, columns=columns, since=since)
     table = table.filter(pc.equal(table["model"], model))
-    ours = table.filter(pc.equal(table["version"], canary))
-    if not len(ours):
+    canary_rows = table.filter(pc.equal(table["version"], canary))
+    if not len(canary_rows):
         return None
-    metric = metric or ("r2" if pa.types.is_floating(ours["prediction"].type) else "balanced_accuracy")
+    metric = metric or ("r2" if pa.types.is_floating(canary_rows["prediction"].type) else "balanced_accuracy")
     try:
         truth = {(row["request_id"], row["row"]): row["label"] for row in folder.read(LABELS, since=since).to_pylist()}
     except NotFound:
         truth = {}
-    theirs = table.filter(
-        pc.and_(pc.equal(table["version"], champion), pc.greater_equal(table["time"], pc.min(ours["time"])))
+    champion_rows = table.filter(
+        pc.and_(pc.equal(table["version"], champion), pc.greater_equal(table["time"], pc.min(canary_rows["time"])))
     )
-    sides = _side(theirs, champion, truth, metric), _side(ours, canary, truth, metric)
-    return LogComparison(metric=metric, champion=sides[0], canary=sides[1], verdict=_verdict(metric, *sides))
+    stats = _stats(champion_rows, champion, truth, metric), _stats(canary_rows, canary, truth, metric)
+    return LogComparison(metric=metric, champion=stats[0], canary=stats[1], verdict=_verdict(metric, *stats))
 
 
-def _side(table: pa.Table, version: str, truth: dict[tuple[str, int], str], metric: str) -> Side:
+def _stats(table: pa.Table, version: str, truth: dict[tuple[str, int], str], metric: str) -> VersionStats:
     is_number = metric_named(metric).task == "regression"
     requests = table.group_by("request_id").aggregate([("latency_ms", "max")])
     times = requests["latency_ms_max"].to_numpy()
@@ -97,7 +102,7 @@ def _side(table: pa.Table, version: str, truth: dict[tuple[str, int], str], metr
     if known:
         labels = [truth[row["request_id"], row["row"]] for row in labelled.select(["request_id", "row"]).to_pylist()]
         value, error = _score(metric, labels, labelled, is_number=is_number)
-    return Side(
+    return VersionStats(
         version=version,
         requests=len(requests),
         rows=len(table),
@@ -125,11 +130,11 @@ def _score(metric: str, labels: list[str], table: pa.Table, *, is_number: bool) 
             predictions = Predictions(table["prediction"].to_numpy().astype(float), None)
         else:
             truth = np.asarray(labels)
-            shares = [dict(row) for row in table["probabilities"].to_pylist() if row is not None]
-            classes = tuple(sorted({name for row in shares for name in row} | set(labels)))
+            probabilities = [dict(row) for row in table["probabilities"].to_pylist() if row is not None]
+            classes = tuple(sorted({name for row in probabilities for name in row} | set(labels)))
             matrix = (
-                np.asarray([[row.get(name, 0.0) for name in classes] for row in shares])
-                if len(shares) == len(labels)
+                np.asarray([[row.get(name, 0.0) for name in classes] for row in probabilities])
+                if len(probabilities) == len(labels)
                 else None
             )
             predictions = Predictions(
@@ -140,16 +145,19 @@ def _score(metric: str, labels: list[str], table: pa.Table, *, is_number: bool) 
         return None, None
 
 
-def _verdict(metric: str, champion: Side, canary: Side) -> str:
-    fewest = min(champion.labels, canary.labels)
-    if fewest < FEWEST_LABELS:
-        have = f"{canary.labels} of the canary's rows and {champion.labels} of the champion's have one"
-        return f"Too few labels to tell: {have}, expected {FEWEST_LABELS} of each."
+def _verdict(metric: str, champion: VersionStats, canary: VersionStats) -> str:
+    labels = min(champion.labels, canary.labels)
+    if labels < MIN_LABELS:
+        have = f"{canary.labels} rows of the canary and {champion.labels} of the champion have one"
+        return f"Too few labels to compare: {have}, expected {MIN_LABELS} each."
     if champion.score is None or canary.score is None or champion.error is None or canary.error is None:
         return f"{metric} cannot be computed from these labels."
     noise = 1.96 * (champion.error**2 + canary.error**2) ** 0.5
     better = (canary.score - champion.score) * (1 if metric_named(metric).greater_is_better else -1)
     if abs(better) <= noise:
-        return f"No difference that these labels can show: {metric} differs by {abs(better):.4f}, and by up to {noise:.4f} from chance alone (95 %)."
+        return (
+            f"No significant difference: {metric} differs by {abs(better):.4f}, "
+            f"and by up to {noise:.4f} from chance alone (95 %)."
+        )
     word = "better" if better > 0 else "worse"
     return f"The canary is {word}: {metric} by {abs(better):.4f}, more than the {noise:.4f} of chance (95 %)."

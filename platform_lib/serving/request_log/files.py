@@ -1,7 +1,4 @@
-"""Files of the request log: their schema and place, how they are written and read.
-
-`log_writer` decides when, `request_log` what; `log_merging` makes few files of many.
-"""
+"""Parquet files of the request log: schema, location, writing and reading."""
 
 import json
 import os
@@ -20,14 +17,14 @@ from platform_lib.errors import NotFound, ServiceError, UsageError
 PREDICTIONS = "predictions"
 LABELS = "labels"
 FIXED = ("request_id", "row", "time", "model", "version", "key_name", "latency_ms", "prediction", "probabilities")
-"""Columns of every file; a table's column of such a name is logged as `feature_<name>`."""
+"""Columns of every file. A feature with one of these names is logged as `feature_<name>`."""
 
 REPLACES = b"mlp.replaces"
-"""In a merged file's metadata: JSON list of the names of the files that it stands for."""
+"""Metadata key of a merged file: JSON list of the names of the files that it replaces."""
 MERGED = "merged-"
-"""How the name of a merged file begins."""
+"""Prefix of a merged file's name."""
 ATTEMPTS = 5
-"""How often a reader looks anew when files are merged while it looks."""
+"""How often a reader lists the files again if they are merged meanwhile."""
 
 _TYPES = {
     "integer": pa.int64(),
@@ -40,16 +37,17 @@ _TIME = pa.timestamp("us", tz="UTC")
 
 
 def logged_name(column: str) -> str:
-    """The name under which a table's column stands in the log."""
+    """Return the name of a feature in the log."""
     return f"feature_{column}" if column in FIXED else column
 
 
 def prediction_schema(columns: dict[str, str], task: str) -> pa.Schema:
-    """Schema of a prediction file.
+    """Return the schema of a prediction file.
 
     Args:
-        columns: Contract type per logged column.
-        task: Decides the type of `prediction`: text for classes, so that it is the same whatever a class is; a number for regression.
+        columns: Contract type by logged column.
+        task: Decides the type of `prediction`: a float for regression, a string for classification, so that the type
+            is the same for classes of any type.
     """
     return pa.schema(
         [
@@ -72,17 +70,17 @@ LABEL_SCHEMA = pa.schema([("request_id", pa.string()), ("row", pa.int32()), ("ti
 
 @dataclass(frozen=True, slots=True)
 class LogFolder:
-    """A request log's place: a local folder or `s3://bucket/prefix`."""
+    """Location of a request log: a local folder or `s3://bucket/prefix`."""
 
     filesystem: fs.FileSystem
     path: str
 
     @staticmethod
     def at(uri: str) -> "LogFolder":
-        """Open a folder by path or URI; S3 credentials and `AWS_ENDPOINT_URL` come from the environment.
+        """Open a folder by path or URI. S3 credentials and `AWS_ENDPOINT_URL` come from the environment.
 
         Raises:
-            UsageError: The URI's scheme is not known.
+            UsageError: The URI's scheme is unknown.
         """
         if uri.startswith("s3://"):
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -94,21 +92,22 @@ class LogFolder:
                 options["region"] = region
             return LogFolder(fs.S3FileSystem(**options), uri.removeprefix("s3://").rstrip("/"))
         if "://" in uri and not uri.startswith("file://"):
-            raise UsageError(f"the request log's place is {uri!r}, expected a folder or s3://bucket/prefix.")
+            raise UsageError(f"the request log's location is {uri!r}, expected a folder or s3://bucket/prefix.")
         local = uri.removeprefix("file://")
-        return LogFolder(fs.LocalFileSystem(), os.path.abspath(local).replace(os.sep, "/"))  # noqa: PTH100 (a URI's path)
+        path = os.path.abspath(local).replace(os.sep, "/")  # noqa: PTH100 (a URI's path)
+        return LogFolder(fs.LocalFileSystem(), path)
 
     def write(self, kind: str, table: pa.Table, moment: datetime, sequence: int) -> str:
-        """Write one file, whole or not at all; returns its path. Its name is unique over hosts, processes and restarts."""
+        """Write one file atomically and return its path. Its name is unique over hosts, processes and restarts."""
         folder = f"{self.path}/{kind}/date={moment.date().isoformat()}"
         name = f"{moment:%Y%m%dT%H%M%S%f}-{socket.gethostname()}-{os.getpid()}-{sequence}.parquet"
         return self.put(table, folder, name)
 
     def put(self, table: pa.Table, folder: str, name: str) -> str:
-        """Write a table as one file, whole or not at all; returns its path."""
+        """Write a table as one file atomically and return its path."""
         target = f"{folder}/{name}"
         if isinstance(self.filesystem, fs.S3FileSystem):
-            pq.write_table(table, target, filesystem=self.filesystem, compression="zstd")  # an object appears whole
+            pq.write_table(table, target, filesystem=self.filesystem, compression="zstd")  # an object appears complete
             return target
         self.filesystem.create_dir(folder, recursive=True)
         # A leading underscore hides the unfinished file from every Parquet reader.
@@ -123,18 +122,19 @@ class LogFolder:
         return target
 
     def files(self, kind: str) -> list[str]:
-        """Paths of the finished files of a kind, oldest first; all from before a merge that runs meanwhile, or all from after it.
+        """Return the paths of a kind's complete files, oldest first: all before or all after any concurrent merge.
 
         Raises:
-            FileNotFoundError: They are merged again and again.
+            FileNotFoundError: Merges kept changing the files.
         """
         found = self._listed(kind)
         for _ in range(ATTEMPTS):
-            # A folder is not listed in one moment: a merged file may come behind where the listing is, and go before it what that stands for.
+            # Listing is not atomic: a merged file may appear behind the listing's position while the files that it
+            # replaces disappear ahead of it.
             before, found = found, self._listed(kind)
             if before <= found and not any(file.rsplit("/", 1)[1].startswith(MERGED) for file in found - before):
                 return sorted(found)
-        raise FileNotFoundError(f"files in {self.path} are merged again and again")
+        raise FileNotFoundError(f"merges keep changing the files in {self.path}")
 
     def _listed(self, kind: str) -> set[str]:
         infos = self.filesystem.get_file_info(
@@ -143,22 +143,25 @@ class LogFolder:
         return {info.path for info in infos if info.type == fs.FileType.File and info.base_name.endswith(".parquet")}
 
     def schemas(self, files: Sequence[str]) -> dict[str, pa.Schema]:
-        """The schema of each file.
+        """Return the schema of each file.
 
         Raises:
-            FileNotFoundError: A merge has taken one away since they were listed, so that others of them may be gone soon: list them anew.
+            FileNotFoundError: A merge has deleted one since they were listed; list them again.
         """
         return {file: pq.read_schema(file, filesystem=self.filesystem) for file in files}
 
     def read(self, kind: str, *, columns: Sequence[str] | None = None, since: datetime | None = None) -> pa.Table:
-        """All rows of a kind in the order of time, over all versions, each once: a column that a version lacks is null there.
+        """Read all rows of a kind from all versions, ordered by time, each once.
 
-        A column that has been retyped is a number where it was whole and other numbers, and text otherwise.
+        A column that a version lacks is null there. A column whose type changed between integer and number is a float,
+        after any other change of type a string.
 
         Args:
-            since: Rows before it are left out, UTC; files of days before it are not read.
+            kind: `PREDICTIONS` or `LABELS`.
+            columns: The columns to read; None for all.
+            since: Earlier rows are left out, UTC; files of earlier days are not read.
         Raises:
-            NotFound: Nothing is logged there since then.
+            NotFound: No rows are logged since then.
             ServiceError: The files cannot be read.
         """
         for _ in range(ATTEMPTS):
@@ -168,30 +171,32 @@ class LogFolder:
                 )
                 if not schemas:
                     raise NotFound(
-                        f"no {kind} are logged in {self.path}; a server writes them there when its log is on (`mlp serve --log`)."
+                        f"no {kind} are logged in {self.path}; start the server with its log on (`mlp serve --log`)."
                     )
-                gone = replaced_files(schemas)
-                table = self.read_files({file: schema for file, schema in schemas.items() if file not in gone}, columns)
+                replaced = replaced_files(schemas)
+                table = self.read_files(
+                    {file: schema for file, schema in schemas.items() if file not in replaced}, columns
+                )
                 if since is not None:
-                    import pyarrow.compute as pc  # not for the writer, whose memory counts
+                    import pyarrow.compute as pc  # not at module level: the writer process must stay small
 
                     table = table.filter(pc.greater_equal(table["time"], pa.scalar(since, _TIME)))
                 return table.sort_by("time")
             except FileNotFoundError:
-                continue  # merged meanwhile: what is there now is looked up anew
+                continue  # merged meanwhile: list the files again
             except (OSError, pa.ArrowException) as err:
                 raise ServiceError(f"cannot read the request log in {self.path}: {err}") from err
         raise ServiceError(
-            f"cannot read the request log in {self.path}: its files are merged again and again while they are read."
+            f"cannot read the request log in {self.path}: merges keep changing its files while they are read."
         )
 
     def read_files(self, schemas: Mapping[str, pa.Schema], columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of some files as one table."""
-        whole = common_schema(list(schemas.values()))
-        wanted = whole if columns is None else pa.schema([whole.field(name) for name in columns])
+        """Read some files as one table."""
+        schema_of_all = common_schema(list(schemas.values()))
+        wanted = schema_of_all if columns is None else pa.schema([schema_of_all.field(name) for name in columns])
         parts = []
         for file, schema in schemas.items():
-            # pyarrow would read `date=` in the path as a column.
+            # With partitioning, pyarrow would read `date=` in the path as a column.
             table = pq.read_table(
                 file,
                 columns=[name for name in wanted.names if name in schema.names],
@@ -211,31 +216,31 @@ class LogFolder:
 
 
 def _day(file: str) -> str:
-    """Of the folder that a file lies in, ISO 8601: the day on which it was written, so that no row in it is younger."""
+    """Return the day in the path of a file, ISO 8601: when it was written, so no row in it is newer."""
     return file.rsplit("/", 2)[1].removeprefix("date=")
 
 
 def replaced_files(schemas: Mapping[str, pa.Schema]) -> set[str]:
-    """Files whose rows stand in a merged one too: left there by a merge that is under way, or that was broken off."""
+    """Return the files whose rows are also in a merged file: a merge is in progress or was interrupted."""
     merged = {file: names for file, schema in schemas.items() if (names := replaced_names(schema))}
-    gone = {f"{file.rsplit('/', 1)[0]}/{name}" for file, names in merged.items() for name in names}
-    # Two merges at once: the one that began later has seen all that the other has, and more.
+    replaced = {f"{file.rsplit('/', 1)[0]}/{name}" for file, names in merged.items() for name in names}
+    # Two concurrent merges: the later one has replaced all files of the other one, and more.
     for file, names in merged.items():
-        gone |= {
+        replaced |= {
             other
             for other, others in merged.items()
             if other.rsplit("/", 1)[0] == file.rsplit("/", 1)[0] and others < names
         }
-    return gone
+    return replaced
 
 
 def replaced_names(schema: pa.Schema) -> frozenset[str]:
-    """Names of the files, in the same folder, that a merged file stands for; none for a file that a server wrote."""
+    """Return the names of the files in the same folder that a merged file replaces; empty for a server's file."""
     return frozenset(json.loads((schema.metadata or {}).get(REPLACES, b"[]")))
 
 
 def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """One schema for files of different versions: all their columns, each of a type that holds the values of all."""
+    """Return one schema for files of different versions: all columns, each with a type that fits every file."""
     types: dict[str, set[pa.DataType]] = {}
     for schema in schemas:
         for field in schema:

@@ -1,6 +1,7 @@
-"""What the server tells its log: a list append on the hot path, batches to the writer process from a thread, and every row accounted for.
+"""The server's side of the request log.
 
-The process that writes is `log_writer`; what its files look like, `log_files`.
+Logging a batch is one list append. A thread sends batches to the writer process (`writer`), and every row is counted as
+written or dropped.
 """
 
 import asyncio
@@ -20,62 +21,66 @@ from typing import Any, Literal
 import msgspec
 
 LENGTH_BYTES = 4
-"""Each batch to the writer is preceded by its length, big-endian."""
+"""Bytes of the length before each batch on the writer's stdin, big-endian."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogSettings:
-    """Where the log goes, and what happens when it cannot keep up."""
+    """Location of the log, buffers, and what happens when it cannot keep up."""
 
-    place: str
+    location: str
     """A folder, or `s3://bucket/prefix`."""
     policy: Literal["drop", "block"] = "drop"
-    """`drop`: requests are answered and what the log cannot take is counted. `block`: requests wait for the log."""
+    """`drop`: rows beyond the buffer are not logged, only counted. `block`: requests wait until the buffer has room."""
     buffer_rows: int = 50_000
-    """Rows that may wait for the writer, in this process and, apart, in the writer's."""
+    """Rows buffered in this process, and again in the writer process."""
     send_s: float = 0.05
-    """Rows leave this process at least so often: what a kill of the server loses. Encoding them holds up requests, so often a few is better than
-    seldom many: at 14,000 requests a second the 99th percentile is 11 ms with this value and 21 ms with half a second."""
+    """Seconds between two sends to the writer: a killed server loses the rows of that time.
+
+    Encoding rows delays requests, so frequent small batches are better than rare large ones: at 14,000 requests per
+    second, the 99th percentile is 11 ms with this value and 21 ms with 0.5 s."""
     flush_s: float = 10.0
-    """Rows reach the place at least so often: what a kill of the writer loses."""
+    """Seconds between two writes: a killed writer loses the rows of that time."""
     file_rows: int = 20_000
-    """A file holds about so many: well below `buffer_rows`, so that what is written makes room in time."""
+    """Approximate rows per file: well below `buffer_rows`, so that writing frees the buffer in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedModel:
-    """What the log must know of the version that answered."""
+    """What the log needs to know about the version that predicted."""
 
     name: str
     version: str
     task: str
     columns: Mapping[str, str]
-    """Contract type per column that may be logged."""
+    """Contract type by column that may be logged."""
     classes: tuple[str, ...] = ()
-    """Their names; none for regression."""
+    """Names of the classes; empty for regression."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogCounts:
-    """Rows since the start: taken = written + dropped + still waiting."""
+    """Rows since the start: taken = written + dropped + still buffered."""
 
     taken: int
+    sent: int
+    """Rows sent to the writer process, whatever happened to them there."""
     written: int
     dropped: int
 
 
 class RequestLog:
-    """The server's side of its log. Made once a process; `close` flushes it. The writer's process starts with the first row.
+    """The request log of one server process. The first row starts the writer process; `close` flushes it.
 
-    Three threads touch it, and each counter has one that writes it: the event loop (`_taken`, `_refused`), the sender (`_sent`, `_lost`) and the
-    reader of the writer's accounts (`_written`, `_given_up`). So no request ever waits for a lock.
+    Three threads use it, and each counter is written by one of them: the event loop (`_taken`, `_refused`), the sender
+    (`_sent`, `_lost`) and the reader of the writer's reports (`_written`, `_given_up`). So no request waits for a lock.
     """
 
     def __init__(self, settings: LogSettings, on_drop: Callable[[int], None] = lambda rows: None) -> None:
         self._settings, self._on_drop = settings, on_drop
         self.problem: str | None = None
-        """Why the writer cannot write now; None when it can."""
+        """Why the writer cannot write at the moment; None if it can."""
         self._buffer: deque[tuple[LoggedModel | None, Any, int]] = deque()
         self._taken = self._refused = self._sent = self._lost = self._written = self._given_up = 0
         self._ready = Condition()
@@ -88,11 +93,12 @@ class RequestLog:
 
     @property
     def counts(self) -> LogCounts:
-        """What became of the rows until now."""
-        return LogCounts(taken=self._taken, written=self._written, dropped=self._refused + self._lost + self._given_up)
+        """Rows taken, written and dropped so far."""
+        dropped = self._refused + self._lost + self._given_up
+        return LogCounts(taken=self._taken, sent=self._sent, written=self._written, dropped=dropped)
 
     @property
-    def _waiting(self) -> int:
+    def _unwritten(self) -> int:
         counts = self.counts
         return counts.taken - counts.written - counts.dropped
 
@@ -110,7 +116,7 @@ class RequestLog:
         predictions: Sequence[Any],
         probabilities: Sequence[Sequence[float]] | None,
     ) -> None:
-        """Log one answered request of n rows. Columns that the contract keeps out of the log never leave this call."""
+        """Log one request of n rows; see `batch`."""
         self.batch(model, [(request_id, key_name, latency_ms, len(predictions))], columns, predictions, probabilities)
 
     def batch(
@@ -121,13 +127,17 @@ class RequestLog:
         predictions: Sequence[Any],
         probabilities: Sequence[Sequence[float]] | None,
     ) -> None:
-        """Log requests that were answered together, n rows in all. Columns that the contract keeps out of the log never leave this call.
+        """Log requests that were predicted together, n rows in total.
+
+        Columns marked `log: false` in the contract are dropped here.
 
         Args:
-            requests: Request id, the key's name, milliseconds and the number of rows of each, in the order of the rows.
-            columns: n values a feature.
-            predictions: n answers.
-            probabilities: One list a row, in the order of the classes; None where the model has none.
+            model: The version that predicted.
+            requests: Request ID, name of the API key, latency in milliseconds and number of rows of each request, in
+                the order of the rows.
+            columns: n values per feature.
+            predictions: n predictions.
+            probabilities: One list per row, in the order of the classes; None if the model has none.
         """
         rows = len(predictions)
         if self._is_full(rows):
@@ -136,7 +146,7 @@ class RequestLog:
         self._buffer.append((model, (time.time_ns() // 1000, requests, kept, predictions, probabilities), rows))
 
     def labels(self, labels: Sequence[tuple[str, int, str]]) -> None:
-        """Log late truth: request id, row of the request, label."""
+        """Log labels that arrive after the prediction: request ID, row within the request, label."""
         if self._is_full(len(labels)):
             return
         now = time.time_ns() // 1000
@@ -146,7 +156,7 @@ class RequestLog:
         self._buffer.append((None, rows, len(rows)))
 
     def _is_full(self, rows: int) -> bool:
-        waiting = self._waiting
+        waiting = self._unwritten
         self._taken += rows
         if waiting + rows > self._settings.buffer_rows and self._settings.policy == "drop":
             self._refused += rows
@@ -155,10 +165,10 @@ class RequestLog:
         return False
 
     async def room(self) -> None:
-        """With the policy `block`: return when the log can take more; otherwise at once."""
+        """Wait for room in the buffer with the policy `block`; return immediately with `drop`."""
         if self._settings.policy == "drop":
             return
-        while self._waiting >= self._settings.buffer_rows and not self._closing:
+        while self._unwritten >= self._settings.buffer_rows and not self._closing:
             waiter = (asyncio.get_running_loop(), asyncio.Event())
             self._waiters.add(waiter)
             try:
@@ -167,7 +177,7 @@ class RequestLog:
                 self._waiters.discard(waiter)
 
     def close(self, timeout_s: float = 30) -> None:
-        """Send and write what there is, and end the writer. What is still unwritten after the timeout counts as dropped."""
+        """Write all rows and stop the writer. Rows that are not written within the timeout count as dropped."""
         with self._ready:
             self._closing = True
             self._ready.notify()
@@ -175,7 +185,7 @@ class RequestLog:
         self._wake()
         if self._writer is not None:
             self._end(self._writer, timeout_s)
-        if left := self._waiting:
+        if left := self._unwritten:
             self._lost += left
             self._on_drop(left)
 
@@ -188,7 +198,7 @@ class RequestLog:
         except subprocess.TimeoutExpired:
             writer.kill()
             writer.wait()
-        self._accounts.join(5)
+        self._reports.join(5)
 
     def _send_forever(self) -> None:
         closing = False
@@ -199,13 +209,13 @@ class RequestLog:
             writer = self._writer
             if writer is None:
                 if not self._buffer:
-                    continue  # a server that has answered nobody yet starts sooner and smaller without a writer
+                    continue  # without a writer, an unused server starts faster and needs less memory
                 writer = self._writer = self._start_writer()
             elif writer.poll() is not None:
                 if closing:
                     return
                 writer = self._writer = self._next_writer(writer.returncode)
-            # Rows beyond what the writer may keep stay here, where the policy sees them.
+            # Rows beyond the writer's buffer stay here, where the policy applies to them.
             if self._at_writer < self._settings.buffer_rows:
                 self._send(writer)
 
@@ -221,12 +231,12 @@ class RequestLog:
             try:
                 batch = self._batch(model, records)
             except Exception:
-                # Nothing that a caller may send gets here; if something did, it must not end the log for everybody.
-                _log.exception("%s rows cannot be told to the request log's writer", rows)
+                # Validated rows can always be encoded; if one cannot, the log must continue for all others.
+                _log.exception("%s rows cannot be sent to the request log's writer", rows)
                 self._lost += rows
                 self._on_drop(rows)
                 continue
-            # A writer that died is found dead by the next round, which counts what it had.
+            # If the writer died, the next iteration notices it and counts its rows.
             with contextlib.suppress(OSError, ValueError):
                 assert writer.stdin is not None
                 writer.stdin.write(len(batch).to_bytes(LENGTH_BYTES, "big") + batch)
@@ -249,41 +259,41 @@ class RequestLog:
 
     def _start_writer(self) -> "subprocess.Popen[bytes]":
         settings = self._settings
-        arguments = [settings.place, settings.flush_s, settings.file_rows, settings.buffer_rows]
-        # Apart from the terminal: a Ctrl-C must reach the server only, which then closes the pipe.
+        arguments = [settings.location, settings.flush_s, settings.file_rows, settings.buffer_rows]
+        # In a process group of its own: Ctrl-C must reach only the server, which then closes the pipe.
         flags: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
             if os.name == "nt"
             else {"start_new_session": True}
         )
         command = [sys.executable, "-m", "platform_lib.serving.request_log", *map(str, arguments)]
-        environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", **os.environ}  # Arrow's own holds 6 MiB more
+        environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", **os.environ}  # Arrow's default pool needs 6 MiB more
         writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **flags)
-        self._accounts = Thread(target=self._read_accounts, args=(writer,), name="request-log-accounts", daemon=True)
-        self._accounts.start()
+        self._reports = Thread(target=self._read_reports, args=(writer,), name="request-log-reports", daemon=True)
+        self._reports.start()
         return writer
 
     def _next_writer(self, exit_code: int) -> "subprocess.Popen[bytes]":
-        self._accounts.join(1)
+        self._reports.join(1)
         lost = self._at_writer
         self._lost += lost
         self._on_drop(lost)
         _log.error(
-            "the request log's writer died with exit code %s; %s rows are lost, a new one starts", exit_code, lost
+            "the request log's writer died with exit code %s; %s rows are lost. A new writer starts", exit_code, lost
         )
         return self._start_writer()
 
-    def _read_accounts(self, writer: "subprocess.Popen[bytes]") -> None:
+    def _read_reports(self, writer: "subprocess.Popen[bytes]") -> None:
         assert writer.stdout is not None
         for line in writer.stdout:
-            account = json.loads(line)
-            if account["problem"] and account["problem"] != self.problem:
-                _log.error("the request log cannot be written to %s: %s", self._settings.place, account["problem"])
-            self.problem = account["problem"]
-            self._written += account["written"]
-            self._given_up += account["dropped"]
-            if account["dropped"]:
-                self._on_drop(account["dropped"])
+            report = json.loads(line)
+            if report["problem"] and report["problem"] != self.problem:
+                _log.error("the request log cannot be written to %s: %s", self._settings.location, report["problem"])
+            self.problem = report["problem"]
+            self._written += report["written"]
+            self._given_up += report["dropped"]
+            if report["dropped"]:
+                self._on_drop(report["dropped"])
             self._wake()
 
     def _wake(self) -> None:

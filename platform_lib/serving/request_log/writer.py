@@ -1,7 +1,7 @@
-"""The process that writes a server's request log: batches in on stdin, Parquet out, one line of account a flush on stdout.
+"""The writer process of the request log: batches on stdin, Parquet files out.
 
-It outlives a killed server by one flush: end of input means write what is there, then go. `log_process` is the process, `request_log` starts it and
-sends the batches.
+After each flush it prints one JSON line with the number of rows written and dropped. At the end of input, even of a
+killed server, it writes the remaining rows and exits. `recorder` starts the process and sends the batches.
 """
 
 import json
@@ -23,7 +23,7 @@ from platform_lib.serving.request_log.recorder import LENGTH_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows of one kind and schema: what one file may hold."""
+    """Rows of one kind and schema, which fit in one file."""
 
     kind: str
     schema: pa.Schema
@@ -31,39 +31,41 @@ class Group:
 
     @property
     def rows(self) -> int:
+        """Number of rows."""
         return sum(len(table) for table in self.tables)
 
 
 @dataclass
 class Writer:
-    """Collects rows and writes them out every `flush_s` seconds or `file_rows` rows."""
+    """Collects rows and writes them every `flush_s` seconds or `file_rows` rows."""
 
     folder: LogFolder
     flush_s: float
     file_rows: int
     keep_rows: int
-    """Rows kept while they cannot be written; beyond it the oldest are dropped and counted."""
+    """Rows kept while writing fails; beyond that, the oldest rows are dropped and counted."""
     groups: list[Group] = field(default_factory=list)
     sequence: int = 0
     kept_since: float = 0.0
-    impossible: int = 0
-    """Rows since the last account that no table can hold."""
+    unfit: int = 0
+    """Rows since the last report that fit no table."""
 
     @property
     def rows(self) -> int:
+        """Number of rows that are not written yet."""
         return sum(group.rows for group in self.groups)
 
     def add(self, batch: dict[str, Any]) -> None:
-        """Take a batch of `request_log`."""
+        """Add a batch from `recorder`."""
         if not self.groups:
             self.kept_since = time.monotonic()
         if batch["kind"] == LABELS:
             schema = LABEL_SCHEMA
-            table, left_out = fitting_table(batch["rows"], schema)
+            table, unfit_rows = fitting_table(batch["rows"], schema)
         else:
             schema = prediction_schema(batch["columns"], batch["task"])
-            table, left_out = prediction_table(batch, schema)
-        self.impossible += left_out
+            table, unfit_rows = prediction_table(batch, schema)
+        self.unfit += unfit_rows
         for group in self.groups:
             if group.kind == batch["kind"] and group.schema.equals(schema):
                 group.tables.append(table)
@@ -71,10 +73,15 @@ class Writer:
         self.groups.append(Group(batch["kind"], schema, [table]))
 
     def is_due(self) -> bool:
+        """Return whether it is time to flush."""
         return bool(self.groups) and (self.rows >= self.file_rows or time.monotonic() - self.kept_since >= self.flush_s)
 
     def flush(self) -> dict[str, Any]:
-        """Write what there is; what cannot be written waits for the next flush, as far as it may. Returns the account."""
+        """Write all rows and return a report. After an error, the rest waits for the next flush, up to `keep_rows`.
+
+        Returns:
+            `written` and `dropped`: rows since the last report; `problem`: why writing failed, or None.
+        """
         written, problem = 0, None
         while self.groups and problem is None:
             group = self.groups[0]
@@ -89,8 +96,8 @@ class Writer:
                 written += len(table)
                 self.groups.pop(0)
         self.kept_since = time.monotonic()
-        impossible, self.impossible = self.impossible, 0
-        return {"written": written, "dropped": impossible + self._drop_oldest(), "problem": problem}
+        unfit, self.unfit = self.unfit, 0
+        return {"written": written, "dropped": unfit + self._drop_oldest(), "problem": problem}
 
     def _drop_oldest(self) -> int:
         over = dropped = max(0, self.rows - self.keep_rows)
@@ -110,7 +117,10 @@ _UNFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
 def fitting_table(rows: list[dict[str, Any]], schema: pa.Schema) -> tuple[pa.Table, int]:
-    """Rows as a table, and how many of them no table of that schema can hold: one strange value must not keep all others waiting for ever."""
+    """Convert rows to a table and count the rows that do not fit the schema.
+
+    Without this, one invalid value would block all other rows forever.
+    """
     try:
         return pa.Table.from_pylist(rows, schema=schema), 0
     except _UNFIT:
@@ -127,23 +137,23 @@ def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
 
 
 def prediction_table(batch: dict[str, Any], schema: pa.Schema) -> tuple[pa.Table, int]:
-    """A batch of answers as a table, column by column; row by row only where something in it does not fit."""
+    """Convert a batch of predictions to a table, by column; only by row if a value does not fit."""
     try:
         columns = prediction_columns(batch)
-        shares = share_maps(batch["classes"], columns.pop("probabilities"))
+        maps = probability_maps(batch["classes"], columns.pop("probabilities"))
         arrays = {
             field.name: pa.array(columns[field.name], type=field.type) for field in schema if field.name in columns
         }
-        return pa.Table.from_arrays([arrays.get(field.name, shares) for field in schema], schema=schema), 0
+        return pa.Table.from_arrays([arrays.get(field.name, maps) for field in schema], schema=schema), 0
     except _UNFIT:
         columns = prediction_columns(batch)
-        columns["probabilities"] = share_maps(batch["classes"], columns["probabilities"]).to_pylist()
+        columns["probabilities"] = probability_maps(batch["classes"], columns["probabilities"]).to_pylist()
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return fitting_table(rows, schema)
 
 
 def prediction_columns(batch: dict[str, Any]) -> dict[str, list[Any]]:
-    """One list of values a column of the file; each record of the batch is what the server answered at once."""
+    """Return the values of each column of the file. A record of the batch holds requests predicted together."""
     names = {name: logged_name(name) for name in batch["columns"]}
     out: dict[str, list[Any]] = {name: [] for name in ("request_id", "row", "time", "key_name", "latency_ms")}
     out |= {name: [] for name in (*names.values(), "prediction", "probabilities")}
@@ -167,8 +177,8 @@ def prediction_columns(batch: dict[str, Any]) -> dict[str, list[Any]]:
     return out | {"model": [batch["model"]] * rows, "version": [batch["version"]] * rows}
 
 
-def share_maps(classes: list[str], rows: list[list[float] | None]) -> pa.Array:
-    """Probabilities as the log keeps them, a map from class a row; null where there is not one a class."""
+def probability_maps(classes: list[str], rows: list[list[float] | None]) -> pa.Array:
+    """Return a map from class to probability for each row; null if a row has not one probability per class."""
     width = len(classes)
     starts: list[int | None] = []
     items: list[float] = []
@@ -190,17 +200,18 @@ def _read_batches(stream: BinaryIO, queue: "Queue[dict[str, Any] | None]") -> No
         head = stream.read(LENGTH_BYTES)
         body = stream.read(int.from_bytes(head, "big")) if len(head) == LENGTH_BYTES else b""
         if not body or len(body) < int.from_bytes(head, "big"):
-            queue.put(None)  # end of input, or a server that was killed in the middle of a batch
+            queue.put(None)  # end of input, or the server was killed in the middle of a batch
             return
         queue.put(decoder.decode(body))
 
 
 def main() -> None:
-    """Run until the input ends. Arguments: place, flush_s, file_rows, keep_rows."""
-    place, flush_s, file_rows, keep_rows = sys.argv[1:]
-    # The server says when to stop, by closing the pipe: a container's SIGTERM may reach this process first and must not lose rows.
+    """Run until the end of input. Arguments: location, flush_s, file_rows, keep_rows."""
+    location, flush_s, file_rows, keep_rows = sys.argv[1:]
+    # The server stops this process by closing the pipe. A container's SIGTERM may arrive here first and must not lose
+    # rows.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    writer = Writer(LogFolder.at(place), float(flush_s), int(file_rows), int(keep_rows))
+    writer = Writer(LogFolder.at(location), float(flush_s), int(file_rows), int(keep_rows))
     queue: Queue[dict[str, Any] | None] = Queue(maxsize=64)
     Thread(target=_read_batches, args=(sys.stdin.buffer, queue), daemon=True).start()
     open_input = True
@@ -214,10 +225,10 @@ def main() -> None:
         except Empty:
             pass
         if writer.is_due() or not open_input:
-            account = writer.flush()
+            report = writer.flush()
             if not open_input:
-                account["dropped"] += writer.rows
+                report["dropped"] += writer.rows
             try:
-                print(json.dumps(account), flush=True)
+                print(json.dumps(report), flush=True)
             except BrokenPipeError:
-                sys.stdout = None  # type: ignore[assignment]  # the server is gone; go on to write what it sent
+                sys.stdout = None  # type: ignore[assignment]  # the server is gone; keep writing the rows that it sent

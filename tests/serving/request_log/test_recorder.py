@@ -6,7 +6,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import pytest
@@ -16,32 +16,16 @@ from platform_lib.serving.http.app import create_app
 from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder
 from platform_lib.serving.request_log.recorder import LoggedModel, LogSettings, RequestLog
 from tests.serving.live import live
+from tests.serving.request_log.logged import MODEL, log_one, rows, writers
 from tests.serving.sample_models import FixedSource, fitted, loaded
 from tests.serving.sample_models import rows as honest_rows
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow  # each test starts a writer process, a second or so
 
-MODEL = LoggedModel(
-    "churn", "3", "classification", {"age": "integer", "city": "string", "time": "number"}, ("no", "yes")
-)
-
-
-def log_one(log: RequestLog, request_id: str = "r1", model: LoggedModel = MODEL, **columns: list[Any]) -> None:
-    table: dict[str, list[Any]] = {
-        **{"age": [31, None], "city": ["Bern", None], "time": [1.5, 2], "secret": ["x", "y"]},
-        **columns,
-    }
-    log.predictions(model, request_id, "checkout", 1.25, table, ["no", "yes"], [[0.9, 0.1], [0.2, 0.8]])
-
-
-def rows(folder: Path, kind: str = PREDICTIONS) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = LogFolder.at(str(folder)).read(kind).to_pylist()
-    return found
-
 
 def test_an_orderly_stop_loses_nothing(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path)))
+    log = RequestLog(LogSettings(location=str(tmp_path)))
     for number in range(500):
         log_one(log, f"r{number}")
     log.close()
@@ -50,7 +34,7 @@ def test_an_orderly_stop_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_row_is_kept_as_it_came_with_its_answer(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path)))
+    log = RequestLog(LogSettings(location=str(tmp_path)))
     log_one(log)
     log.close()
     first, second = rows(tmp_path)
@@ -72,7 +56,7 @@ def test_a_row_is_kept_as_it_came_with_its_answer(tmp_path: Path) -> None:
 
 
 def test_requests_that_were_answered_together_keep_their_own_ids_and_rows(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path)))
+    log = RequestLog(LogSettings(location=str(tmp_path)))
     columns = {"age": (31, 3.0, None), "city": ("Bern", None, "Genf"), "time": (1, 2.5, None)}
     log.batch(
         MODEL,
@@ -94,7 +78,7 @@ def test_requests_that_were_answered_together_keep_their_own_ids_and_rows(tmp_pa
 
 
 def test_a_column_that_must_not_be_logged_is_nowhere_in_the_files(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path)))
+    log = RequestLog(LogSettings(location=str(tmp_path)))
     log_one(log, secret=["s3cr3t-value", "s3cr3t-value"])
     log.close()
     assert all(b"s3cr3t-value" not in file.read_bytes() for file in tmp_path.rglob("*.parquet"))
@@ -102,7 +86,7 @@ def test_a_column_that_must_not_be_logged_is_nowhere_in_the_files(tmp_path: Path
 
 
 def test_files_lie_in_folders_of_their_day(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path)))
+    log = RequestLog(LogSettings(location=str(tmp_path)))
     log_one(log)
     log.close()
     (file,) = tmp_path.rglob("*.parquet")
@@ -110,7 +94,7 @@ def test_files_lie_in_folders_of_their_day(tmp_path: Path) -> None:
 
 
 def test_versions_with_other_columns_are_read_as_one_table(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path)))
+    log = RequestLog(LogSettings(location=str(tmp_path)))
     log_one(log, "old")
     newer = LoggedModel("churn", "4", "classification", {"age": "number", "plan": "string"}, MODEL.classes)
     log_one(log, "new", newer, age=[1.5, 2.5], plan=["a", "b"])
@@ -120,8 +104,8 @@ def test_versions_with_other_columns_are_read_as_one_table(tmp_path: Path) -> No
     assert (by_id["new", 0]["age"], by_id["new", 0]["city"]) == (1.5, None)
 
 
-def test_late_truth_is_kept_beside_the_predictions(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path)))
+def test_labels_are_kept_beside_the_predictions(tmp_path: Path) -> None:
+    log = RequestLog(LogSettings(location=str(tmp_path)))
     log.labels([("r1", 0, "no"), ("r1", 1, "no")])
     log.close()
     assert [(row["request_id"], row["row"], row["label"]) for row in rows(tmp_path, LABELS)] == [
@@ -130,8 +114,8 @@ def test_late_truth_is_kept_beside_the_predictions(tmp_path: Path) -> None:
     ]
 
 
-def test_a_timer_writes_without_a_stop(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path), send_s=0.05, flush_s=0.1))
+def test_rows_are_written_while_the_server_runs(tmp_path: Path) -> None:
+    log = RequestLog(LogSettings(location=str(tmp_path), send_s=0.05, flush_s=0.1))
     try:
         log_one(log)
         wait_until(lambda: log.counts.written == 2)
@@ -140,12 +124,12 @@ def test_a_timer_writes_without_a_stop(tmp_path: Path) -> None:
         log.close()
 
 
-def test_a_killed_server_loses_no_more_than_what_it_had_not_sent(tmp_path: Path) -> None:
+def test_a_killed_server_loses_only_rows_that_it_had_not_sent(tmp_path: Path) -> None:
     code = textwrap.dedent(f"""
         import os, sys, time
         from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
-        from tests.serving.request_log.test_recorder import log_one
-        log = RequestLog(LogSettings(place={str(tmp_path)!r}, send_s=0.05, flush_s=60))
+        from tests.serving.request_log.logged import log_one
+        log = RequestLog(LogSettings(location={str(tmp_path)!r}, send_s=0.05, flush_s=60))
         for number in range(50): log_one(log, f"sent-{{number}}")
         while log._buffer: time.sleep(0.01)
         time.sleep(0.3)
@@ -157,11 +141,11 @@ def test_a_killed_server_loses_no_more_than_what_it_had_not_sent(tmp_path: Path)
 
 
 def test_the_writer_starts_with_the_first_row(tmp_path: Path) -> None:
-    idle = RequestLog(LogSettings(place=str(tmp_path / "idle"), send_s=0.01))
-    log = RequestLog(LogSettings(place=str(tmp_path / "log"), send_s=0.01))
+    idle = RequestLog(LogSettings(location=str(tmp_path / "idle"), send_s=0.01))
+    log = RequestLog(LogSettings(location=str(tmp_path / "log"), send_s=0.01))
     log_one(log, "first")
-    wait_until(lambda: log._writer is not None)
-    assert idle._writer is None
+    wait_until(lambda: writers(tmp_path / "log"))
+    assert writers(tmp_path / "idle") == []
     idle.close()
     log.close()
     assert len(rows(tmp_path / "log")) == 2
@@ -170,23 +154,22 @@ def test_the_writer_starts_with_the_first_row(tmp_path: Path) -> None:
 
 def test_a_killed_writer_is_replaced_and_its_rows_are_counted(tmp_path: Path) -> None:
     drops: list[int] = []
-    log = RequestLog(LogSettings(place=str(tmp_path), send_s=0.05, flush_s=60), on_drop=drops.append)
+    log = RequestLog(LogSettings(location=str(tmp_path), send_s=0.05, flush_s=60), on_drop=drops.append)
     log_one(log, "lost")
-    wait_until(lambda: log._at_writer == 2)
-    old = log._writer
-    assert old is not None
+    wait_until(lambda: log.counts.sent == 2)
+    (old,) = writers(tmp_path)
     old.kill()
-    wait_until(lambda: log._writer is not old)
+    wait_until(lambda: [each.pid for each in writers(tmp_path) if each.pid != old.pid])
     log_one(log, "kept")
     log.close()
     assert sum(drops) == log.counts.dropped == 2
     assert {row["request_id"] for row in rows(tmp_path)} == {"kept"}
 
 
-def test_a_place_that_cannot_be_written_is_reported_and_healed(tmp_path: Path) -> None:
+def test_a_location_that_cannot_be_written_is_reported_until_it_can(tmp_path: Path) -> None:
     place = tmp_path / "log"
     place.write_text("a file where the folder should be")
-    log = RequestLog(LogSettings(place=str(place), send_s=0.05, flush_s=0.1))
+    log = RequestLog(LogSettings(location=str(place), send_s=0.05, flush_s=0.1))
     log_one(log)
     wait_until(lambda: log.problem is not None)
     place.unlink()
@@ -196,11 +179,11 @@ def test_a_place_that_cannot_be_written_is_reported_and_healed(tmp_path: Path) -
     assert len(rows(place)) == 2
 
 
-def test_what_cannot_be_kept_is_dropped_and_counted(tmp_path: Path) -> None:
+def test_rows_beyond_the_buffer_are_dropped_and_counted(tmp_path: Path) -> None:
     place = tmp_path / "log"
     place.write_text("no folder")
     drops: list[int] = []
-    log = RequestLog(LogSettings(place=str(place), buffer_rows=10, send_s=0.05, flush_s=0.1), on_drop=drops.append)
+    log = RequestLog(LogSettings(location=str(place), buffer_rows=10, send_s=0.05, flush_s=0.1), on_drop=drops.append)
     for number in range(50):
         log_one(log, f"r{number}")
     log.close(timeout_s=5)
@@ -210,7 +193,7 @@ def test_what_cannot_be_kept_is_dropped_and_counted(tmp_path: Path) -> None:
 
 
 def test_a_row_that_no_table_can_hold_is_counted_and_takes_no_other_with_it(tmp_path: Path) -> None:
-    log = RequestLog(LogSettings(place=str(tmp_path), send_s=0.05, flush_s=0.1))
+    log = RequestLog(LogSettings(location=str(tmp_path), send_s=0.05, flush_s=0.1))
     log_one(log, "before")
     log_one(log, "impossible", age=["no number", 1])
     wait_until(lambda: log.counts.written == 3)
@@ -225,7 +208,7 @@ def test_a_row_that_no_table_can_hold_is_counted_and_takes_no_other_with_it(tmp_
 def test_with_block_a_request_waits_for_room(tmp_path: Path) -> None:
     place = tmp_path / "log"
     place.write_text("no folder yet")
-    log = RequestLog(LogSettings(place=str(place), policy="block", buffer_rows=4, send_s=0.02, flush_s=0.05))
+    log = RequestLog(LogSettings(location=str(place), policy="block", buffer_rows=4, send_s=0.02, flush_s=0.05))
 
     async def scenario() -> None:
         log_one(log, "a")
@@ -245,7 +228,7 @@ def test_with_block_a_request_waits_for_room(tmp_path: Path) -> None:
 def test_over_http_a_full_log_is_counted_or_waited_for(tmp_path: Path, policy: Literal["drop", "block"]) -> None:
     place = tmp_path / "log"
     place.write_text("no folder yet")
-    log = RequestLog(LogSettings(place=str(place), policy=policy, buffer_rows=2, send_s=0.02, flush_s=0.05))
+    log = RequestLog(LogSettings(location=str(place), policy=policy, buffer_rows=2, send_s=0.02, flush_s=0.05))
     with (
         live(create_app(FixedSource(loaded(fitted())), request_log=log)) as url,
         httpx.Client(base_url=url, timeout=60) as client,
@@ -272,8 +255,8 @@ def test_a_ctrl_c_on_the_terminal_loses_nothing(tmp_path: Path) -> None:
     code = textwrap.dedent(f"""
         import os, signal, time
         from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
-        from tests.serving.request_log.test_recorder import log_one
-        log = RequestLog(LogSettings(place={str(tmp_path)!r}, send_s=0.05, flush_s=60))
+        from tests.serving.request_log.logged import log_one
+        log = RequestLog(LogSettings(location={str(tmp_path)!r}, send_s=0.05, flush_s=60))
         log_one(log)
         try:
             os.killpg(0, signal.SIGINT)
@@ -285,11 +268,11 @@ def test_a_ctrl_c_on_the_terminal_loses_nothing(tmp_path: Path) -> None:
     assert len(rows(tmp_path)) == 2
 
 
-def test_an_empty_place_is_said_so(tmp_path: Path) -> None:
+def test_an_empty_location_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no predictions are logged"):
         LogFolder.at(str(tmp_path / "none")).read(PREDICTIONS)
 
 
-def test_an_unknown_place_is_refused() -> None:
+def test_an_unknown_location_is_refused() -> None:
     with pytest.raises(UsageError, match=r"expected a folder or s3://"):
         LogFolder.at("ftp://host/log")

@@ -1,4 +1,4 @@
-"""The request log in S3, with its real writer process and moto's real server on loopback: from the request over HTTP to the merged file."""
+"""The request log in S3, from the HTTP request to the merged file: real writer process, moto's S3 server."""
 
 import os
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def keys(s3: Any, prefix: str) -> list[str]:
 
 def test_what_is_asked_answered_and_told_later_is_found_in_the_bucket_without_what_must_not_be_logged(s3: Any) -> None:
     place = f"s3://{BUCKET}/whole"
-    log = RequestLog(LogSettings(place=place, send_s=0.05, flush_s=0.2))
+    log = RequestLog(LogSettings(location=place, send_s=0.05, flush_s=0.2))
     secret = "s3cr3t-of-a-person"
     with live(create_app(FixedSource(loaded(fitted(), version="7")), request_log=log)) as url:
         some = [{**row, "secret": secret} for row in rows(3)]
@@ -85,7 +85,7 @@ def test_what_is_asked_answered_and_told_later_is_found_in_the_bucket_without_wh
 def test_many_small_objects_become_one_a_day_and_the_commands_read_them(s3: Any) -> None:
     place = f"s3://{BUCKET}/small"
     for number in range(3):
-        log = RequestLog(LogSettings(place=place))
+        log = RequestLog(LogSettings(location=place))
         log.labels([(f"r{number}", 0, "yes")])
         log.close()
         assert log.counts.written == 1
@@ -101,7 +101,7 @@ def test_many_small_objects_become_one_a_day_and_the_commands_read_them(s3: Any)
 
 def test_a_bucket_that_refuses_is_said_and_nothing_is_lost_when_it_heals(s3: Any) -> None:
     place = f"s3://{BUCKET}-later/log"
-    log = RequestLog(LogSettings(place=place, send_s=0.05, flush_s=0.2))
+    log = RequestLog(LogSettings(location=place, send_s=0.05, flush_s=0.2))
     log.labels([("r1", 0, "yes")])
     wait_until(lambda: log.problem is not None)
     s3.create_bucket(Bucket=f"{BUCKET}-later")

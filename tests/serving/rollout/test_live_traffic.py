@@ -22,7 +22,7 @@ class TestPredictions:
     ) -> None:
         registry.canary = "2"
         loader, rollout = following(registry)
-        log = RequestLog(LogSettings(place=str(tmp_path)))
+        log = RequestLog(LogSettings(location=str(tmp_path)))
         some = rows(4, seed=9)
         assert loader.current is not None and rollout.canary is not None
         expected = {
