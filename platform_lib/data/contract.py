@@ -1,6 +1,6 @@
-"""The data contract: what a table's columns are, as people review it in `conf/data/<name>.yaml`.
+"""The data contract: a table's columns, their types and limits, as reviewed in `conf/data/<name>.yaml`.
 
-Reading and writing the contract, and the one way from raw values to the frame that a pipeline sees; `quality` judges a table by it.
+Reads and writes contracts, and checks the rows of a request against one. `quality` checks whole tables.
 """
 
 import re
@@ -17,11 +17,12 @@ ColumnType = Literal["integer", "number", "boolean", "string", "datetime"]
 Task = Literal["classification", "regression"]
 
 LARGEST_NUMBER = 1e30
-"""What a request may hold in a number, either way. Trees compute in float32, which ends at 3.4e38, and scaling may make a number larger."""
+"""Largest absolute value of a number in a request. Trees compute in float32, which ends at 3.4e38, and scaling may
+make a number larger."""
 LARGEST_INTEGER = 2**63 - 1
-"""What a request may hold in a whole number, either way: what the request log and any table can keep."""
+"""Largest absolute value of a whole number in a request: what the request log and any table can store."""
 MAX_CATEGORIES = 50
-"""More different texts than this are not listed as `allowed`; the target's labels always are."""
+"""Columns with more different texts have no `allowed` list; the target always has one."""
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -39,7 +40,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a table holds and what is predicted from it."""
+    """A table's columns, and which of them is predicted."""
 
     name: str
     path: str
@@ -49,7 +50,7 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     id: str | None = None
     time: str | None = None
     key: list[str] = []
-    """Columns whose values decide on which side of the split a row falls: the id, or else all columns of the first import."""
+    """Columns that decide on which side of the split a row falls: the id, or all columns of the first import."""
     columns: dict[str, Column]
 
     @property
@@ -68,7 +69,11 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def parse_contract(values: Mapping[str, Any], source: str) -> DataContract:
-    """Turn plain values into a contract.
+    """Convert plain values to a contract.
+
+    Args:
+        values: As YAML holds them.
+        source: Where they come from, for errors.
 
     Raises:
         UsageError: Names `source` and the entry that does not fit.
@@ -77,7 +82,7 @@ def parse_contract(values: Mapping[str, Any], source: str) -> DataContract:
         contract = msgspec.convert(values, DataContract)
     except msgspec.ValidationError as err:
         raise UsageError(
-            f"{source} is not a data contract: {err}. Mend the entry, or write the file anew with `mlp data import`."
+            f"{source} is not a data contract: {err}. Fix the entry, or write the file again with `mlp data import`."
         ) from err
     named = {
         "target": contract.target,
@@ -118,7 +123,7 @@ def dump_contract(contract: DataContract) -> str:
 
 
 class _QuotingDumper(yaml.SafeDumper):
-    """Quotes every text that is not plainly a word: Hydra reads 1e3 and others as numbers where PyYAML reads texts."""
+    """Quotes every text that is not a plain word: Hydra reads 1e3 and others as numbers where PyYAML reads texts."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -133,12 +138,17 @@ _QuotingDumper.add_representer(str, _quoted)
 
 
 def columns_from_rows(rows: Sequence[Mapping[str, Any]], contract: DataContract) -> dict[str, list[Any]]:
-    """Check JSON-like rows against the contract, strictly, and turn them into one list a feature.
+    """Check JSON-like rows against the contract, strictly, and transpose them to one list per feature.
 
-    Every feature must be there; null only where the contract says nullable. Target, id and time may be sent and are left out;
-    any other name is refused, since it is most often a misspelt one. Values out of range and unknown categories pass. NaN, which clients send for
-    a gap, is null; so is pandas' "NaT" in a time.
+    Every feature is required; null is allowed only if the column is nullable. Target, id and time are accepted and
+    ignored. Any other name is rejected, because it is usually a misspelling. Values out of range and unknown categories
+    are accepted. NaN, which clients send for a missing value, is null; so is pandas' "NaT" in a time.
 
+    Args:
+        rows: n mappings from column name to value.
+        contract: Names and types of the features.
+    Returns:
+        Per feature, in the contract's order, its n values; None is missing.
     Raises:
         UsageError: Names the row (from 0), the column, what was given and what was expected.
     """
@@ -154,7 +164,8 @@ def columns_from_rows(rows: Sequence[Mapping[str, Any]], contract: DataContract)
         for number, row in enumerate(rows):
             if name not in row:
                 raise UsageError(
-                    f"row {number}: column {name!r} is missing; send null if the value is not known and the column is nullable."
+                    f"row {number}: column {name!r} is missing; send null if the value is not known and the column is "
+                    "nullable."
                 )
             values.append(_checked(_known(row[name], column), name, column, number))
         table[name] = values
@@ -180,7 +191,8 @@ def _checked(value: Any, name: str, column: Column, row: int) -> Any:
         if column.nullable:
             return None
         raise UsageError(
-            f"row {row}: column {name!r} is null, expected {_EXPECTED[column.type]}; the contract says it is never missing."
+            f"row {row}: column {name!r} is null, expected {_EXPECTED[column.type]}; the contract says it is never "
+            "missing."
         )
     match column.type:
         case "boolean":
@@ -195,7 +207,8 @@ def _checked(value: Any, name: str, column: Column, row: int) -> Any:
             largest = LARGEST_NUMBER if column.type == "number" else LARGEST_INTEGER
             if fits and abs(value) > largest:
                 raise UsageError(
-                    f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]} of at most {largest:.2g} either way."
+                    f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]} of at most "
+                    f"{largest:.2g} either way."
                 )
     if not fits:
         raise UsageError(f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]}.")

@@ -1,4 +1,5 @@
-"""Find a project's tables and read them. The contract is judged by `quality`, types are applied by `frame`, DVC is `versioning`'s."""
+"""Find and read a project's tables. `quality` checks them against the contract, `frame` applies the types, `dvc`
+versions them."""
 
 import json
 from pathlib import Path
@@ -19,13 +20,14 @@ NOTHING_SELECTED = (
 
 
 def read_table(path: Path, contract: DataContract | None = None) -> "pd.DataFrame":
-    """Read a CSV or Parquet file without converting it to the contract's types; `frame.feature_frame` and `frame.typed_table` do that.
+    """Read a CSV or Parquet file without converting it to the contract's types, which is what `frame` does.
 
     Args:
         path: Of the file.
         contract: Decides what a cell such as `1,5` is, where there is one; see `data.files.cleaning`.
     Returns:
-        Shape (rows, columns of the file). Values of CSV are texts, missing where a cell is empty or a marker such as NA.
+        Shape (rows, columns of the file). Values of CSV are texts, missing where a cell is empty or a marker such as
+        NA.
     Raises:
         UsageError: There is no such file, or it is not a table.
     """
@@ -36,12 +38,12 @@ def read_table(path: Path, contract: DataContract | None = None) -> "pd.DataFram
 
 
 def load_dataset(project: Project, contract: DataContract) -> "pd.DataFrame":
-    """Read the table of a contract, judge it by the contract, and type it.
+    """Read the table of a contract, check it against the contract, and convert it to the contract's types.
 
     Returns:
-        All columns of the contract in its order, dtypes as in `data.frame`.
+        Shape (rows, columns of the contract), in the contract's order, dtypes as in `data.frame`.
     Raises:
-        NotFound: The file is not there; says how to fetch it.
+        NotFound: The file does not exist; says how to fetch it.
         CheckFailed: The table breaks the contract; names columns, counts and examples.
     """
     from platform_lib.data.quality import check_table
@@ -50,11 +52,13 @@ def load_dataset(project: Project, contract: DataContract) -> "pd.DataFrame":
 
 
 def load_table(name: str | None = None, project: Project | None = None) -> "pd.DataFrame":
-    """Read a table of the project, checked and typed by its contract: what a notebook starts with.
+    """Read a table of the project, checked and typed by its contract. The starting point of a notebook.
 
     Args:
-        name: Name of a contract in conf/data; None is the one that conf/train.yaml selects.
-        project: None is the project that the working directory lies in.
+        name: Of a contract in conf/data; None is the one that conf/train.yaml selects.
+        project: None is the project that contains the working directory.
+    Returns:
+        Shape (rows, columns of the contract).
     """
     project = project or find_project()
     return load_dataset(project, find_contract(project, name))
@@ -64,7 +68,7 @@ def find_contract(project: Project, name: str | None = None) -> DataContract:
     """The contract `conf/data/<name>.yaml`; None is the selected one.
 
     Raises:
-        NotFound: There is none of that name, or none is selected; lists what there is.
+        NotFound: No contract has that name, or none is selected; lists those that exist.
     """
     name = name or selected_name(project)
     if name is None:
@@ -73,13 +77,14 @@ def find_contract(project: Project, name: str | None = None) -> DataContract:
     if not path.is_file():
         known = ", ".join(dataset_names(project)) or "none"
         raise NotFound(
-            f"there is no data contract {name!r}: conf/data has {known}. Import it with `mlp data import FILE --target COLUMN --name {name}`."
+            f"there is no data contract {name!r}: conf/data has {known}. Import it with `mlp data import FILE --target "
+            f"COLUMN --name {name}`."
         )
     return read_contract(path)
 
 
 def contract_path(project: Project, name: str) -> Path:
-    """Where the contract of a table lies, whether it is there or not."""
+    """The path of a table's contract, whether it exists or not."""
     return project.conf_dir / "data" / f"{name}.yaml"
 
 
@@ -89,7 +94,7 @@ def dataset_names(project: Project) -> list[str]:
 
 
 def selected_name(project: Project) -> str | None:
-    """The table that conf/train.yaml selects by `- data: NAME`; None where it is `???` or not there.
+    """The table that conf/train.yaml selects with `- data: NAME`; None if it is `???` or absent.
 
     Raises:
         UsageError: conf/train.yaml is missing or not YAML.
@@ -98,7 +103,7 @@ def selected_name(project: Project) -> str | None:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        raise UsageError(f"cannot read {path}: {err}. Mend it, or take it back with `git checkout`.") from err
+        raise UsageError(f"cannot read {path}: {err}. Fix it, or restore it with `git checkout -- {path}`.") from err
     defaults = values.get("defaults") if isinstance(values, dict) else None
     for entry in defaults if isinstance(defaults, list) else []:
         if isinstance(entry, dict) and "data" in entry:
@@ -108,19 +113,20 @@ def selected_name(project: Project) -> str | None:
 
 
 def dataset_path(project: Project, contract: DataContract) -> Path:
-    """The table's file.
+    """The path of a contract's table.
 
     Raises:
-        NotFound: It is not there; says how to fetch it.
-        UsageError: The contract's path is an address or leaves the project.
+        NotFound: The file does not exist; says how to fetch it.
+        UsageError: The contract's path is a URL, or an import of the table was interrupted.
     """
     if "://" in contract.path:
         raise UsageError(
-            f"the contract {contract.name!r} has path {contract.path!r}, expected a file of this project. Import it with `mlp data import`."
+            f"the contract {contract.name!r} has path {contract.path!r}, expected a file of this project. Import it "
+            "with `mlp data import`."
         )
     if _is_half_imported(project, contract):
         raise UsageError(
-            f"the import of {contract.name!r} was stopped half-way, or is at work right now; `mlp data check` finishes it."
+            f"the import of {contract.name!r} was interrupted or is still running; `mlp data check` finishes it."
         )
     path = project.root / contract.path
     if not path.is_file():
@@ -128,7 +134,7 @@ def dataset_path(project: Project, contract: DataContract) -> Path:
         remedy = (
             "fetch it with `mlp data pull`"
             if tracked
-            else "put it there, or import a table with `mlp data import FILE --target COLUMN`"
+            else "put the file there, or import a table with `mlp data import FILE --target COLUMN`"
         )
         raise NotFound(f"the table {contract.name!r} is not there: {contract.path} is missing; {remedy}.")
     return path

@@ -1,4 +1,4 @@
-"""The content of a table: its hash, and DVC that keeps it, run in this process. Remotes are configured by plain `dvc`; meaning is the contract's."""
+"""Version tables with DVC: hash, track, push and pull, in this process. Remotes are configured with plain `dvc`."""
 
 import hashlib
 import logging
@@ -17,10 +17,10 @@ from platform_lib.settings import Project
 
 
 def data_hash(project: Project, contract: DataContract) -> str:
-    """MD5 of the table's bytes as they lie now, hexadecimal: for an imported table the one that DVC keeps it under.
+    """MD5 of the table's bytes on disk, hexadecimal. For an imported table, DVC stores it under this hash.
 
     Raises:
-        NotFound: The file is not there; says how to fetch it.
+        NotFound: The file does not exist; says how to fetch it.
     """
     return file_md5(dataset_path(project, contract))
 
@@ -32,14 +32,15 @@ def file_md5(path: Path) -> str:
 
 
 def require_repository(project: Project) -> None:
-    """Make sure that DVC could track files of the project; changes nothing.
+    """Check that DVC can track files of the project, without changing anything.
 
     Raises:
         UsageError: The project is not in a git repository.
     """
     if not any((folder / ".git").exists() for folder in (project.root, *project.root.parents)):
         raise UsageError(
-            f"{project.root} is not in a git repository yet, which DVC needs to version data; run `make setup`, which makes one."
+            f"{project.root} is not in a git repository, which DVC needs to version data; run `make setup`, which "
+            "creates one."
         )
 
 
@@ -47,17 +48,17 @@ def _initialise(project: Project) -> None:
     from dvc.repo import Repo
 
     Repo.init(str(project.root), subdir=not (project.root / ".git").exists()).close()
-    # Third parties' telemetry is off by default, for plain `dvc` too.
+    # Telemetry is off by default, for plain `dvc` too.
     (project.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n", encoding="utf-8")
 
 
 def tracked_files(project: Project) -> list[Path]:
-    """Tables under data/ that DVC tracks, whether they are here or only in a remote."""
+    """Tables under data/ that DVC tracks, whether they are on disk or only in a remote."""
     return sorted(path.with_suffix("") for path in project.data_dir.glob("*.dvc"))
 
 
 def tracked_md5(path: Path) -> str | None:
-    """The hash under which DVC keeps a tracked file, as its .dvc file says; None where there is none."""
+    """The hash under which DVC stores a tracked file, from its .dvc file; None without one."""
     try:
         md5 = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_text(encoding="utf-8"))["outs"][0]["md5"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):
@@ -66,11 +67,11 @@ def tracked_md5(path: Path) -> str | None:
 
 
 def track(project: Project, path: Path) -> None:
-    """Put a file under DVC: its content into the cache, its hash into `<file>.dvc`, its name into .gitignore. Doing it again does no harm.
+    """Track a file with DVC: content in the cache, hash in `<file>.dvc`, name in .gitignore. Idempotent.
 
-    DVC is initialised where it is not yet.
+    Initialises DVC in the project if necessary.
     """
-    with _speaking(f"track {path.name}"):
+    with _dvc_errors(f"track {path.name}"):
         if not (project.root / ".dvc").is_dir():
             _initialise(project)
         with _repository(project) as repo:
@@ -78,58 +79,64 @@ def track(project: Project, path: Path) -> None:
 
 
 def push(project: Project, remote: str | None = None) -> int:
-    """Copy what the remote lacks of the tracked tables to it.
+    """Copy the tracked tables that the remote does not have to the remote.
 
     Returns:
-        How many files were copied.
+        Number of files copied.
     Raises:
-        UsageError: Nothing is tracked, no such remote, or a table is neither in the cache nor as it was tracked.
-        ServiceError: The remote cannot be reached or refuses.
+        UsageError: Nothing is tracked, the remote does not exist, or a table is not in the cache and differs from the
+            tracked one.
+        ServiceError: The remote cannot be reached, or it refuses the request.
     """
     files = _some(tracked_files(project))
     for path in files:
         md5 = tracked_md5(path)
         if md5 is None:
             raise UsageError(
-                f"{path.name}.dvc cannot be read; take it back with `git checkout`, or import the table again."
+                f"{path.name}.dvc cannot be read; restore it with `git checkout -- data/{path.name}.dvc`, or import "
+                "the table again."
             )
         if path.is_file() and file_md5(path) != md5:
             raise UsageError(
                 f"data/{path.name} was changed after it was imported, so a push would copy the old content. "
-                f"Import the change with `mlp data import`, or take the old content back with `mlp data pull --force`."
+                f"Import the change with `mlp data import`, or restore the old content with `mlp data pull --force`."
             )
-    with _speaking("push", remote), _repository(project) as repo:
+    with _dvc_errors("push", remote), _repository(project) as repo:
         _resolve_remote(repo, remote)
         for path in files:
             if not _in_cache(repo, str(tracked_md5(path))):
                 if not path.is_file():
                     raise UsageError(
-                        f"data/{path.name} is neither here nor in the cache; fetch it with `mlp data pull`, or import it again."
+                        f"data/{path.name} is neither here nor in the cache; fetch it with `mlp data pull`, or import "
+                        "it again."
                     )
                 repo.commit(str(path), force=True)
         return int(repo.push(targets=[f"{path}.dvc" for path in files], remote=remote))
 
 
 def pull(project: Project, remote: str | None = None, *, force: bool = False) -> int:
-    """Fetch the tracked tables that are missing here or differ from what is tracked.
+    """Fetch the tracked tables that are missing on disk or differ from the tracked ones.
 
     Args:
-        force: Overwrite tables that were changed here.
+        project: Whose tables.
+        remote: Name of a DVC remote; None is the default one.
+        force: Overwrite tables that were changed on disk.
     Returns:
-        How many files were fetched from the remote.
+        Number of files fetched from the remote.
     Raises:
-        UsageError: Nothing is tracked, no such remote, or a changed table would be overwritten.
-        NotFound: The remote does not hold a table.
-        ServiceError: The remote cannot be reached or refuses.
+        UsageError: Nothing is tracked, the remote does not exist, or a changed table would be overwritten.
+        NotFound: The remote does not have a table.
+        ServiceError: The remote cannot be reached, or it refuses the request.
     """
     files = _some(tracked_files(project))
     if not force:
         for path in files:
             if path.is_file() and file_md5(path) != tracked_md5(path) and not _is_older(project, path):
                 raise UsageError(
-                    f"data/{path.name} was changed here and would be overwritten; import the change, or discard it with `mlp data pull --force`."
+                    f"data/{path.name} was changed here and would be overwritten; import the change, or discard it "
+                    "with `mlp data pull --force`."
                 )
-    with _speaking("pull", remote), _repository(project) as repo:
+    with _dvc_errors("pull", remote), _repository(project) as repo:
         if all(_in_cache(repo, str(tracked_md5(path))) for path in files):
             repo.checkout(targets=[f"{path}.dvc" for path in files], force=True)
             return 0
@@ -139,7 +146,7 @@ def pull(project: Project, remote: str | None = None, *, force: bool = False) ->
 
 
 def _is_older(project: Project, path: Path) -> bool:
-    """Whether the file is another version that DVC has in its cache: then nothing is lost when it is overwritten."""
+    """Whether the file is another version that DVC has in its cache, so that overwriting it loses nothing."""
     with _repository(project) as repo:
         return _in_cache(repo, file_md5(path))
 
@@ -160,7 +167,8 @@ def _resolve_remote(repo: Any, remote: str | None) -> None:
     name = remote or repo.config["core"].get("remote")
     if name is None:
         raise UsageError(
-            "no DVC remote is configured; add one with `dvc remote add --default storage URL`, where URL is a folder or s3://bucket/path."
+            "no DVC remote is configured; add one with `dvc remote add --default storage URL`, where URL is a folder "
+            "or s3://bucket/path."
         )
     if name not in repo.config["remote"]:
         known = ", ".join(repo.config["remote"]) or "none"
@@ -173,15 +181,15 @@ def _resolve_remote(repo: Any, remote: str | None) -> None:
 def _repository(project: Project) -> Iterator[Any]:
     from dvc.repo import Repo
 
-    # An image holds the project without its git history: DVC then reads what is tracked from the files alone.
+    # An image has the project without its git history: DVC then reads what is tracked from the .dvc files alone.
     has_git = any((folder / ".git").exists() for folder in (project.root, *project.root.parents))
     with Repo(str(project.root), config=None if has_git else {"core": {"no_scm": True}}) as repo:
         yield repo
 
 
 @contextmanager
-def _speaking(action: str, remote: str | None = None) -> Iterator[None]:
-    """Turn what DVC and its storage raise into one sentence of ours; DVC itself stays quiet."""
+def _dvc_errors(action: str, remote: str | None = None) -> Iterator[None]:
+    """Convert errors of DVC and its storage to this library's, and silence DVC's log."""
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     from dvc.config import ConfigError, NoRemoteError, RemoteNotFoundError
     from dvc.exceptions import CheckoutError, DvcException, FileMissingError, FileTransferError, NotDvcRepoError
@@ -201,15 +209,17 @@ def _speaking(action: str, remote: str | None = None) -> Iterator[None]:
         ) from err
     except NotDvcRepoError as err:
         raise UsageError(
-            f"DVC could not {action}: the project has no .dvc folder; take it back with `git checkout .dvc`, or run `dvc init`."
+            f"DVC could not {action}: the project has no .dvc folder; restore it with `git checkout -- .dvc`, or run "
+            "`dvc init`."
         ) from err
     except LockError as err:
         raise UsageError(
-            f"DVC could not {action}: another DVC process is at work in this project; wait until it is done and try again."
+            f"DVC could not {action}: another DVC process is running in this project; wait until it ends and try again."
         ) from err
     except (CheckoutError, FileMissingError) as err:
         raise NotFound(
-            f"DVC could not {action}: {where} does not hold the tracked content. Push it with `mlp data push` where it was imported."
+            f"DVC could not {action}: {where} does not hold the tracked content. Push it with `mlp data push` where it "
+            "was imported."
         ) from err
     except (FileTransferError, AuthError, OSError) as err:
         raise ServiceError(
@@ -220,7 +230,8 @@ def _speaking(action: str, remote: str | None = None) -> Iterator[None]:
     except DvcException as err:
         raise ServiceError(f"DVC could not {action}: {_cause(err)}.") from err
     except Exception as err:
-        # Storage libraries raise errors of their own; Python's are bugs, and ours are said already.
+        # Storage libraries raise their own errors. Python's built-in ones are bugs, and this library's are fine as they
+        # are.
         if type(err).__module__.partition(".")[0] in ("builtins", "platform_lib"):
             raise
         raise ServiceError(

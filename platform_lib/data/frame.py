@@ -1,10 +1,11 @@
-"""The frame that a pipeline sees: a column's contract type decides its dtype, in training, batch prediction and serving alike.
+"""The frame that a pipeline sees, in training, batch prediction and serving. The contract type decides the dtype.
 
 - integer, number, boolean → float64 (true is 1.0; missing and infinite values are NaN)
 - string → object, without white space around a text (missing is NaN)
 - datetime → datetime64[us], UTC without a zone
 
-Each value is converted independently of the others, so a row gives the same values alone and in a batch. `quality` checks the values.
+Each value is converted independently of the others, so a row gives the same values alone and in a batch. `quality`
+checks the values.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,10 +21,10 @@ from platform_lib.errors import CheckFailed, UsageError
 
 
 def feature_frame(table: Mapping[str, Any] | pd.DataFrame, contract: DataContract) -> pd.DataFrame:
-    """Turn raw columns into the frame of features.
+    """Convert raw columns to the frame of features.
 
     Args:
-        table: Per feature a sequence of n values, as lists of a request or columns of a table; other columns are left out.
+        table: Per feature n values, as lists of a request or columns of a table; other columns are ignored.
         contract: Names, order and types of the features.
     Returns:
         Shape (n, number of features), columns in the contract's order.
@@ -34,15 +35,16 @@ def feature_frame(table: Mapping[str, Any] | pd.DataFrame, contract: DataContrac
 
 
 def typed_table(table: Mapping[str, Any] | pd.DataFrame, contract: DataContract) -> pd.DataFrame:
-    """Like `feature_frame` for all columns of the contract: target, id and time too. Its values are as raw as those of `table` otherwise."""
+    """Like `feature_frame`, with all columns of the contract: target, id and time too."""
     return _frame(table, contract, tuple(contract.columns), "the contract names")
 
 
 def target_values(table: pd.DataFrame, contract: DataContract) -> NDArray[Any]:
-    """The truth of each row, as a model learns and answers it.
+    """The target of each row, as models learn and predict it.
 
     Returns:
-        Shape (n,): float64 for regression; for classification the labels, as object (str), bool or int64 by the target's type.
+        Shape (n,): float64 for regression; for classification the labels, as object (str), bool or int64 by the
+        target's type.
     Raises:
         CheckFailed: A row has no target.
     """
@@ -51,8 +53,9 @@ def target_values(table: pd.DataFrame, contract: DataContract) -> NDArray[Any]:
     missing = np.asarray(pd.isna(values))
     if count := int(missing.sum()):
         raise CheckFailed(
-            f"{count} row{' has' if count == 1 else 's have'} no value in the target {contract.target!r}, the first is row {int(missing.argmax())}. "
-            "Leave such rows out, as `mlp data import` does."
+            f"{count} row{' has' if count == 1 else 's have'} no value in the target {contract.target!r}, the first is "
+            f"row {int(missing.argmax())}. "
+            "Drop such rows, as `mlp data import` does."
         )
     if contract.task == "regression":
         return np.asarray(values, dtype=np.float64)
@@ -66,8 +69,14 @@ def target_values(table: pd.DataFrame, contract: DataContract) -> NDArray[Any]:
 
 
 def typed_values(values: Sequence[Any] | pd.Series, name: str, column: Column) -> NDArray[Any]:
-    """One column's n values as the dtype its contract type stands for; see the module.
+    """Convert one column's n values to the dtype of its contract type; see the module.
 
+    Args:
+        values: Shape (n,).
+        name: Of the column, for errors.
+        column: Its entry in the contract.
+    Returns:
+        Shape (n,).
     Raises:
         UsageError: A value cannot be read as the type; names the column, the row (from 0) and the value.
     """
@@ -89,10 +98,14 @@ EXPECTED = {
 
 
 def convert(series: pd.Series, column: Column) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Convert what can be converted.
+    """Convert the values of a column that can be converted to its contract type.
 
+    Args:
+        series: Raw values, shape (n,).
+        column: Its entry in the contract.
     Returns:
-        The typed values, missing where one cannot be read as the type, and the positions of those that cannot.
+        The typed values, shape (n,), missing where one cannot be converted; and the positions of those m values, shape
+        (m,).
     """
     match column.type:
         case "string":
@@ -119,7 +132,7 @@ def _frame(
 
 def _column(values: Sequence[Any] | pd.Series, name: str, column: Column, index: pd.Index | None) -> pd.Series:
     typed = typed_values(values, name, column)
-    # The dtype is named because pandas 3 would make its own text type of objects that are texts.
+    # The dtype is explicit because pandas 3 would convert objects that are texts to its own text type.
     return pd.Series(typed, index=index, dtype=typed.dtype, copy=False)
 
 
@@ -138,7 +151,7 @@ def _texts(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def _text(value: Any) -> Any:
-    """A whole number is written without its fraction, since a gap elsewhere in its column would have made it a float."""
+    """Write whole numbers without a fraction: a missing value elsewhere in the column makes them floats."""
     if _is_missing(value):
         return np.nan
     if isinstance(value, float) and value.is_integer():

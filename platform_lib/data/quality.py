@@ -1,4 +1,4 @@
-"""Judge a table by its contract, with Pandera: types, gaps, ranges, categories. Whether data or contract is to be mended is for people to say."""
+"""Check a table against its contract with Pandera: types, missing values, ranges and categories."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ class Violation:
 
 
 def check_table(table: pd.DataFrame, contract: DataContract) -> pd.DataFrame:
-    """Judge a raw table and return it typed: all columns of the contract in its order, dtypes as in `frame`.
+    """Check a raw table against its contract and convert it: the contract's columns in its order, dtypes as in `frame`.
 
     Raises:
         CheckFailed: The table breaks the contract; the message lists every violation.
@@ -54,7 +54,7 @@ def check_table(table: pd.DataFrame, contract: DataContract) -> pd.DataFrame:
         more = f"; and {len(found) - 10} more (`mlp data check {contract.name}` lists all)" if len(found) > 10 else ""
         raise CheckFailed(
             f"the table {contract.name!r} breaks its contract: {listed}{more}. "
-            f"Mend the data; or, where the data is right, edit conf/data/{contract.name}.yaml. Rows count from 0."
+            f"Fix the data; or, if the data is right, edit conf/data/{contract.name}.yaml. Rows count from 0."
         )
     return typed
 

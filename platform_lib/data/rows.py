@@ -1,4 +1,4 @@
-"""Rows as tuples in the contract's order, and as columns: what lies between a caller's JSON and a model's frame."""
+"""Rows as tuples in the contract's order, and as columns: between a caller's JSON and a model's frame."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -7,11 +7,11 @@ from typing import Any
 from platform_lib.data.contract import DataContract, columns_from_rows
 
 Row = tuple[Any, ...]
-"""The values of one row, one a feature in the contract's order, as they came; None is missing."""
+"""The values of one row as sent, one per feature in the contract's order; None is missing."""
 
 
 def rows_of(given: Sequence[Mapping[str, Any]], contract: DataContract) -> list[Row]:
-    """Check JSON-like rows, strictly.
+    """Check JSON-like rows strictly, and convert them to tuples.
 
     Raises:
         UsageError: As `columns_from_rows`.
@@ -20,12 +20,12 @@ def rows_of(given: Sequence[Mapping[str, Any]], contract: DataContract) -> list[
 
 
 class ColumnRows:
-    """Rows that came as columns and stay so: making a tuple of each would cost more than most models do."""
+    """Rows that were sent as columns and stay columns: converting them to tuples would take longer than most models."""
 
     __slots__ = ("columns",)
 
     def __init__(self, columns: Sequence[Sequence[Any]]) -> None:
-        """Keep them: one sequence of n values a feature, in the contract's order, at least one."""
+        """Store one sequence of n values per feature, in the contract's order; at least one feature."""
         self.columns = columns
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ Rows = Sequence[Row] | ColumnRows
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """The rows of several requests, one after the other."""
+    """Concatenate the rows of several requests."""
     if len(parts) == 1:
         return parts[0]
     by_column = [part.columns for part in parts if isinstance(part, ColumnRows)]
@@ -49,10 +49,11 @@ def joined(parts: Sequence[Rows]) -> Rows:
 
 
 def columns_of(rows: Rows, features: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """One sequence of n values a feature.
+    """One sequence of n values per feature.
 
     Args:
-        features: The contract's, in its order.
+        rows: n rows.
+        features: Names of the features, in the contract's order.
     """
     if isinstance(rows, ColumnRows):
         return dict(zip(features, rows.columns, strict=True))

@@ -1,4 +1,4 @@
-"""Rows as a caller would send them: telling ones of a frame, without what must not be logged. What a model answers to them is `build_reference_answers`'s."""
+"""Choose representative rows of a frame, as a caller would send them, without values that must not be logged."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def typical_value(column: Column) -> Any:
-    """A value that the contract takes, JSON-able, where there is no real one or it must not be shown."""
+    """A JSON-able value that fits the contract, for use where no real value exists or may be shown."""
     if column.allowed:
         return column.allowed[0]
     low = column.min if column.min is not None else 0.0
@@ -35,14 +35,16 @@ def typical_value(column: Column) -> Any:
 def sample_rows(
     frame: "pd.DataFrame", labels: NDArray[Any] | None, contract: DataContract, most: int
 ) -> list[dict[str, Any]]:
-    """Choose rows that show much: a gap in each column that has some, each label, and the rest evenly over the frame.
+    """Choose representative rows: a missing value of each column that has one, each label, and others evenly spaced.
 
     Args:
         frame: n rows of features, from `data.frame.feature_frame`.
-        labels: A model's answer to each row, shape (n,); None for numbers.
-        most: How many to choose at most.
+        labels: A model's prediction for each row, shape (n,); None for regression.
+        contract: Of the frame.
+        most: Largest number of rows.
     Returns:
-        JSON-able mappings in the contract's order that serving takes; columns marked `log: false` hold a typical value instead of their own.
+        JSON-able mappings in the contract's order, valid as a request. Columns marked `log: false` have a typical value
+        instead of the real one.
     """
     shown = [name for name in contract.features if contract.columns[name].log]
     never_missing = [name for name in shown if not contract.columns[name].nullable]
@@ -63,7 +65,10 @@ def sample_rows(
 
 
 def rows_as_sent(frame: "pd.DataFrame", contract: DataContract) -> list[dict[str, Any]]:
-    """A feature frame's n rows as JSON-able mappings; `feature_frame` makes the same frame of them, but for columns marked `log: false`."""
+    """A feature frame's n rows as JSON-able mappings.
+
+    `feature_frame` converts them back to the same frame, except for columns marked `log: false`.
+    """
     columns = {name: _as_sent(frame[name], contract.columns[name]) for name in contract.features}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 

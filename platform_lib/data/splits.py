@@ -1,7 +1,6 @@
-"""Which rows are held out: decided for each row by itself, so that a row once held out stays so while the table grows.
+"""Decide which rows are held out, for each row independently, so that a row stays on its side while the table grows.
 
-The decision depends on the row's key and the salt alone: not on order, on other rows, on dtypes or on the version of pandas. `frame` types the
-table first; what is done with the two sides is training's.
+The decision depends only on the row's key and the salt: not on order, other rows, dtypes or the version of pandas.
 """
 
 import hashlib
@@ -30,18 +29,19 @@ def holdout_mask(
     cutoff: str | None = None,
     salt: str = "",
 ) -> NDArray[np.bool_]:
-    """Say which rows are held out.
+    """Decide which rows are held out.
 
     Args:
         table: n rows with at least the columns that decide, typed or raw.
         contract: Its `key` decides for `hash`; without a key its id, and without an id all columns.
-        method: `hash` by the row's key, `group` by `column`, `time` by `cutoff` on `column` (default: the contract's time column).
+        method: `hash` by the row's key, `group` by `column`, `time` by `cutoff` on `column` (default: the contract's
+            time column).
         test_share: Share of rows (hash) or groups (group) held out, in (0, 1).
         column: See method. Rows without a group are one group.
         cutoff: ISO 8601; rows at or after it are held out.
-        salt: Another salt is another split.
+        salt: A different salt gives a different split.
     Returns:
-        Shape (n,), True where held out; at least one row on either side.
+        Shape (n,), True where held out; each side has at least one row.
     Raises:
         UsageError: A setting or column does not fit, or a side would be empty.
     """
@@ -64,20 +64,28 @@ def holdout_mask(
         if mask.all():
             side, remedy = ("training side", "a smaller share" if method != "time" else "a later cutoff")
         raise UsageError(
-            f"the {side} of the split would be empty: all {len(mask)} rows fall on the other side. Use more rows, {remedy}, or another split."
+            f"the {side} of the split would be empty: all {len(mask)} rows fall on the other side. Use more rows, "
+            f"{remedy}, or another split."
         )
     return mask
 
 
 def key_columns(contract: DataContract) -> list[str]:
-    """The columns that decide a row's side, in the order in which they are hashed: by name, so that reordering the contract moves no row."""
+    """The columns that decide a row's side, in hashing order: by name, so that reordering the contract moves no row."""
     return sorted(contract.key or ([contract.id] if contract.id else list(contract.columns)))
 
 
 def row_hashes(columns: Iterable[tuple[pd.Series, Column]], rows: int, salt: str) -> NDArray[np.uint64]:
-    """A 64-bit hash of each row's values in the given columns, evenly spread; equal values have equal hashes.
+    """A 64-bit hash of each row's values in the given columns, evenly distributed; equal values have equal hashes.
 
-    Ours and not pandas', which promises no stability between versions: a changed hash would train on rows once held out.
+    Does not use pandas' hash, which may change between versions: a changed hash would train on rows that were held out.
+
+    Args:
+        columns: Values, shape (rows,), and contract entry of each column.
+        rows: Number of rows.
+        salt: A different salt gives different hashes.
+    Returns:
+        Shape (rows,).
     """
     state = np.full(rows, _text_hash(f"platform_lib.splits/1/{salt}"), dtype=np.uint64)
     for series, column in columns:
@@ -92,7 +100,8 @@ def _share(
         raise UsageError(f"split.test_share is {test_share}, expected a share between 0 and 1 such as 0.2.")
     if absent := [name for name in columns if name not in table]:
         raise UsageError(
-            f"the split needs the column {absent[0]!r}, which the table lacks; it has {', '.join(map(str, table.columns))}."
+            f"the split needs the column {absent[0]!r}, which the table lacks; it has "
+            f"{', '.join(map(str, table.columns))}."
         )
     hashes = row_hashes(((table[name], contract.columns[name]) for name in columns), len(table), salt)
     mask: NDArray[np.bool_] = hashes < np.uint64(int(test_share * 2**64))
@@ -103,7 +112,8 @@ def _since(table: pd.DataFrame, contract: DataContract, column: str, cutoff: str
     kind = contract.columns[column].type
     if kind != "datetime":
         raise UsageError(
-            f"the time split needs a datetime column, but {column!r} is of type {kind}; set split.column to one that is."
+            f"the time split needs a datetime column, but {column!r} is of type {kind}; set split.column to one that "
+            "is."
         )
     try:
         limit = datetime.fromisoformat(str(cutoff))
@@ -114,7 +124,8 @@ def _since(table: pd.DataFrame, contract: DataContract, column: str, cutoff: str
     if missing := int(np.isnat(times).sum()):
         have, them = ("row has", "it") if missing == 1 else ("rows have", "them")
         raise UsageError(
-            f"{missing} {have} no value in the time column {column!r}, so a time split cannot place {them}. Fill {them} in, or use another split."
+            f"{missing} {have} no value in the time column {column!r}, so a time split cannot place {them}. Fill "
+            f"{them} in, or use another split."
         )
     mask: NDArray[np.bool_] = times >= np.datetime64(limit, "us")
     return mask
@@ -135,7 +146,7 @@ def _value_hashes(series: pd.Series, column: Column) -> NDArray[np.uint64]:
     values, _ = convert(series, column)
     if column.type == "string":
         codes, texts = pd.factorize(values)
-        # Missing has code -1, which picks the last.
+        # A missing value has code -1, which selects the last hash.
         hashes = np.array([*(_text_hash(text) for text in texts), _MISSING_TEXT], dtype=np.uint64)
         return hashes[codes]
     if column.type == "datetime":
@@ -152,7 +163,10 @@ _MISSING_TEXT = 0x9E3779B97F4A7C15
 
 
 def mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Finaliser of SplitMix64 (Steele, Lea, Flood 2014): each input bit changes each output bit with probability near one half."""
+    """Mix the bits of each hash, shape (n,): each input bit changes each output bit with probability near one half.
+
+    Source: the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+    """
     state = state + np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,6 +1,6 @@
-"""A point in time as the frame holds it: UTC without a zone.
+"""Convert a point in time to UTC without a zone, as in the frame.
 
-Python's parser and not pandas': it takes every year on all versions, and it is the one that checks requests.
+Uses Python's parser instead of pandas': it accepts every year in all versions, and requests are checked with it too.
 """
 
 from datetime import UTC, date, datetime
@@ -8,21 +8,21 @@ from typing import Any
 
 
 def utc(value: Any) -> datetime:
-    """A datetime, a date or an ISO 8601 text.
+    """Convert a datetime, a date or an ISO 8601 text.
 
     Raises:
-        ValueError: A text that is neither.
-        TypeError: Something else.
+        ValueError: The text is not ISO 8601.
+        TypeError: The value is of another type.
     """
     if isinstance(value, datetime):
         time = value
     elif isinstance(value, date):
         time = datetime(value.year, value.month, value.day)
     else:
-        time = datetime.fromisoformat(value)  # TypeError for what is no text
+        time = datetime.fromisoformat(value)  # TypeError if it is not a text
     if time.tzinfo is None:
         return time
     try:
         return time.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError:  # the first and the last day of the calendar may lie beyond it in UTC
+    except OverflowError:  # the first and the last day of the calendar may be outside of it in UTC
         return datetime.min if time.year == datetime.min.year else datetime.max

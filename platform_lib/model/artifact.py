@@ -1,4 +1,4 @@
-"""A model's files: load them safely, and answer with them. `registry` finds and stores the folder that they lie in."""
+"""Load a model's files safely, and predict with the model. `registry` stores and finds the files."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from platform_lib.data.contract import DataContract, read_contract
 from platform_lib.errors import CheckFailed, UntrustedModel
 from platform_lib.names import ArtifactFile
 
-# A server starts without scikit-learn, and answers without pandas.
+# A server starts without scikit-learn, and predicts without pandas.
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Answers for n rows."""
+    """Predictions for n rows."""
 
     values: NDArray[Any]
     """Labels, or numbers for regression; shape (n,)."""
@@ -32,11 +32,13 @@ class Predictions:
 
 
 def predict(pipeline: "Pipeline", frame: "pd.DataFrame") -> Predictions:
-    """Answer rows with a fitted pipeline. The only way from features to answers: training, batch and serving all come here.
+    """Predict rows with a fitted pipeline, the same way in training, batch prediction and serving.
 
     Args:
         pipeline: Fitted; its last step is the estimator.
-        frame: What `data.frame.feature_frame` made, shape (n, features), n ≥ 1.
+        frame: From `data.frame.feature_frame`, shape (n, features), n ≥ 1.
+    Returns:
+        Labels or numbers, shape (n,), and probabilities, shape (n, k), where the estimator has them.
     """
     inputs = pipeline[:-1].transform(frame) if len(pipeline) > 1 else frame
     estimator = pipeline[-1]
@@ -59,7 +61,7 @@ def category_text(label: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedModel:
-    """One registered version, ready to answer."""
+    """One registered version, ready to predict."""
 
     name: str
     version: str
@@ -68,10 +70,10 @@ class LoadedModel:
     sha256: str
 
     def predict(self, table: Any) -> Predictions:
-        """Answer a raw table: a DataFrame, or a mapping from column name to n values.
+        """Predict a raw table: a DataFrame of n rows, or a mapping from column name to n values.
 
         Raises:
-            UsageError: A column is missing or a value is not of its type.
+            UsageError: A column is missing, or a value does not have the column's type.
         """
         from platform_lib.data.frame import feature_frame
 
@@ -85,7 +87,7 @@ def file_sha256(path: Path) -> str:
 
 
 def files_sha256(folder: Path) -> str:
-    """One SHA-256 over the files that stand beside the model file and are ours; a file that is missing counts as such."""
+    """One SHA-256 over this library's other files in the folder; that a file is missing changes the hash too."""
     names = (ArtifactFile.CONTRACT, ArtifactFile.PROFILE, ArtifactFile.CONFIG, ArtifactFile.ANSWERS)
     lines = [f"{name} {file_sha256(folder / name) if (folder / name).is_file() else '-'}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -104,14 +106,17 @@ def load_artifact(
     """Load a version from its downloaded artifact folder.
 
     Args:
-        folder: Holds `model.skops` and `contract.yaml`.
-        sha256: What the registry says the model file's SHA-256 is (`mlp.model_sha256`).
-        package: The project's own package; its types may be loaded. None trusts no package.
-        trusted_types: Further types from the project's settings.
-        others_sha256: What the registry says of the other files (`mlp.files_sha256`); empty for a version made before this was kept.
+        folder: Has `model.skops` and `contract.yaml`.
+        name: Of the model.
+        version: Of the model.
+        sha256: SHA-256 of the model file in the registry (`mlp.model_sha256`).
+        package: The project's package, whose types may be loaded. None trusts no package.
+        trusted_types: More types, from the project's settings.
+        others_sha256: SHA-256 of the other files in the registry (`mlp.files_sha256`); empty if it was not recorded.
     Raises:
-        UntrustedModel: Other bytes than registered, or a type on no list; nothing of the file was executed.
-        CheckFailed: The file is sound, but cannot be loaded here: a library or the package's own code differs from when it was trained.
+        UntrustedModel: The bytes are not the registered ones, or a type is not trusted; no code of the file was
+            executed.
+        CheckFailed: The file is valid but cannot be loaded: a library or the package's code differs from training.
     """
     from platform_lib.model.trust import check_types
 
@@ -128,7 +133,7 @@ def load_artifact(
         )
     if others_sha256 and files_sha256(folder) != others_sha256:
         raise UntrustedModel(
-            f"{title}: contract, profile, configuration or answers are not those that were registered. "
+            f"{title}: contract, profile, configuration or reference answers are not the registered ones. "
             "A file was changed after training: train again, or roll back with `mlp rollback`."
         )
     trusted = check_types(path, package=package, trusted_types=trusted_types)
@@ -145,14 +150,16 @@ def _load_pipeline(path: Path, trusted: list[str], title: str) -> "Pipeline":
     try:
         pipeline = skops.io.load(path, trusted=trusted)
     except Exception as err:
-        # Whatever a class that has changed since makes of its old state.
+        # A class that changed after training may raise anything when it gets its old state.
         raise CheckFailed(
-            f"{title} cannot be loaded here: {type(err).__name__}: {err!s:.200} Its code or its libraries differ from those it was trained with; "
+            f"{title} cannot be loaded here: {type(err).__name__}: {err!s:.200} Its code or its libraries differ from "
+            "those it was trained with; "
             "install those (see requirements.txt of its artifact), or train again."
         ) from err
     if not isinstance(pipeline, Pipeline):
         raise UntrustedModel(
-            f"{title}: its model file holds a {type(pipeline).__name__}, expected a scikit-learn Pipeline. Register it with `mlp train`."
+            f"{title}: its model file holds a {type(pipeline).__name__}, expected a scikit-learn Pipeline. Register it "
+            "with `mlp train`."
         )
     return pipeline
 

@@ -1,6 +1,7 @@
-"""Rows to compare two ways to a model's answers on, and the answers to them: training keeps what its pipeline said, a server asks its fast path.
+"""Probe rows on which the pipeline and the fast path must agree, with their predictions.
 
-Honest rows are drawn from the reference profile; edge rows are all missing, unknown categories, extremes, whole numbers as floats.
+Typical rows are drawn from the reference profile. Edge rows have missing values, unknown categories, extremes, and
+whole numbers as floats.
 """
 
 import random
@@ -17,31 +18,37 @@ from platform_lib.data.rows import Row, columns_of
 from platform_lib.model.artifact import Predictions
 from platform_lib.model.profile import Bins, Profile
 
-_HONEST_ROWS = 64
+_TYPICAL_ROWS = 64
 
 Predict = Callable[[Mapping[str, Sequence[Any]]], Predictions]
-"""From n checked values a column to n answers."""
+"""From n checked values per column to n predictions."""
 
 
 def probe_rows(contract: DataContract, example: Row, profile: Profile | None) -> list[Row]:
-    """Rows to compare on; the same ones each time."""
+    """The probe rows of a contract; equal arguments give equal rows.
+
+    Args:
+        contract: Names and types of the features.
+        example: A valid row, around which edge rows are built.
+        profile: Of the training rows, from which typical rows are drawn; None draws them from the contract.
+    """
     dice = random.Random(0)
     features = contract.features
-    honest = [
-        tuple(_honest(name, place, contract, example, profile, dice) for place, name in enumerate(features))
-        for _ in range(_HONEST_ROWS)
+    typical = [
+        tuple(_typical(name, place, contract, example, profile, dice) for place, name in enumerate(features))
+        for _ in range(_TYPICAL_ROWS)
     ]
     choices = [_edges(contract.columns[name], example[place]) for place, name in enumerate(features)]
     longest = max(len(values) for values in choices)
-    # The whole row at its edges, and each column alone at each of its edges.
+    # All columns at an edge together, and each column at each of its edges alone.
     edges = [tuple(values[min(step, len(values) - 1)] for values in choices) for step in range(longest)]
     edges += [
         (*example[:place], value, *example[place + 1 :]) for place, values in enumerate(choices) for value in values
     ]
-    return [example, *honest, *edges]
+    return [example, *typical, *edges]
 
 
-def _honest(
+def _typical(
     name: str, place: int, contract: DataContract, example: Row, profile: Profile | None, dice: random.Random
 ) -> Any:
     column = contract.columns[name]
@@ -102,7 +109,7 @@ def _edges(column: Column, usual: Any) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class RowPrediction:
-    """What one row is answered."""
+    """The prediction for one row."""
 
     value: Any
     probabilities: tuple[float, ...] | None
@@ -110,14 +117,24 @@ class RowPrediction:
 
 @contextmanager
 def suppress_warnings() -> Iterator[None]:
-    """No warnings while check rows are answered: they are strange on purpose."""
+    """Suppress warnings while probe rows are predicted: they are unusual on purpose."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
 
 
 def predict_each(predict: Predict, rows: Sequence[Row], contract: DataContract) -> list[RowPrediction | None]:
-    """The answer to each row, None where it is refused or no number, which callers are told alike. As few calls as the refused ones allow."""
+    """Predict each row; None where the pipeline rejects the row or does not return a finite number.
+
+    Predicts all rows at once, and divides them only where one is rejected.
+
+    Args:
+        predict: The pipeline or a fast path.
+        rows: n rows, one value per feature each.
+        contract: Names of the features.
+    Returns:
+        n predictions.
+    """
     if not rows:
         return []
     try:
@@ -131,7 +148,7 @@ def predict_each(predict: Predict, rows: Sequence[Row], contract: DataContract) 
                 RowPrediction(value, share and tuple(share))
                 for value, share in zip(answers.values.tolist(), probabilities, strict=True)
             ]
-    except Exception:  # whatever the pipeline refuses rows with
+    except Exception:  # a pipeline may reject rows with any error
         if len(rows) == 1:
             return [None]
     if len(rows) == 1:

@@ -1,6 +1,6 @@
-"""The reference profile: how a column's values are spread over bins, kept with a model so that live rows can be counted into the same bins.
+"""The reference profile: each column's distribution over bins, stored with a model to compare live rows with.
 
-Counting live rows is the server's, and judging the difference is monitoring's.
+The server counts live rows into the same bins; monitoring compares the two.
 """
 
 from bisect import bisect_right
@@ -24,19 +24,22 @@ _TOP_CATEGORIES = 20
 
 
 class Bins(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Bins of one column and the share of reference rows in each."""
+    """The bins of one column, and the share of reference rows in each."""
 
     kind: Literal["number", "time", "boolean", "category"]
     shares: list[float]
-    """One a bin, ≥ 0, summing to 1. The last bin is `missing`; for booleans and categories the one before it is `other`."""
+    """One per bin, ≥ 0, summing to 1. The last bin is `missing`; for booleans and categories, the one before is
+    `other`."""
     edges: list[float] = []
-    """For number and time (seconds since 1970, UTC): ascending; bin i holds edges[i-1] ≤ value < edges[i], the first and last are open."""
+    """For number and time (seconds since 1970, UTC): ascending; bin i holds edges[i-1] ≤ value < edges[i], the first
+    and last are open."""
     values: list[str] = []
-    """For boolean `false` and `true`; for category the most frequent first, classes of a prediction in the model's order."""
+    """For boolean `false` and `true`; for category the most frequent first, classes of a prediction in the model's
+    order."""
 
     @property
     def labels(self) -> list[str]:
-        """One text a bin, in the order of `shares`."""
+        """One text per bin, in the order of `shares`."""
         if self.kind in ("boolean", "category"):
             return [*self.values, "other", "missing"]
         texts = [f"{edge:.6g}" if self.kind == "number" else _iso(edge) for edge in self.edges]
@@ -60,7 +63,8 @@ def bin_of(bins: Bins, value: Any) -> int:
 
     Args:
         bins: Of the value's column.
-        value: As the typed frame or a request holds it: float, text, bool, datetime64, datetime or its text; None, NaN and NaT are missing.
+        value: As in the typed frame or a request: float, text, bool, datetime64, datetime or its text; None, NaN and
+            NaT are missing.
     """
     if value is None or value != value:
         return len(bins.shares) - 1
@@ -101,7 +105,7 @@ def parse_profile(values: dict[str, Any]) -> Profile:
 
 
 def prediction_bins(predictions: Predictions) -> Bins:
-    """Bins of the answers: every class with its share, or quantiles of numbers."""
+    """Bins of n predictions: every class, or quantiles of numbers."""
     if not predictions.classes:
         return _number_bins(np.asarray(predictions.values, dtype=np.float64), "number")
     tally = Counter(map(category_text, predictions.values.tolist()))
@@ -133,7 +137,7 @@ def _number_bins(values: NDArray[np.float64], kind: Literal["number", "time"]) -
     if not present.size:
         return Bins(kind=kind, edges=[], shares=[0.0, 1.0])
     inner = np.quantile(present, np.linspace(0, 1, _QUANTILE_BINS + 1)[:-1], method="inverted_cdf")
-    # The edge after the largest value gives what lies outside the reference's range, on either side, bins of their own.
+    # The edge after the largest value gives values outside the reference range, on each side, their own bins.
     edges = np.unique([*inner, np.nextafter(present.max(), np.inf)])
     counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
     shares = [*(counts / len(values)).tolist(), (len(values) - present.size) / len(values)]

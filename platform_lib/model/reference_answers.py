@@ -1,4 +1,4 @@
-"""Answers of the training process to sample rows, kept in the artifact: whoever loads the model later can prove that it still answers the same."""
+"""Reference answers: predictions of the training process, stored with the model to check a loaded model against."""
 
 import hashlib
 import json
@@ -24,43 +24,44 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 32
 RELATIVE_TOLERANCE = 1e-9
-"""How far two numbers may be apart and still be the same answer."""
+"""Largest relative difference of two numbers that count as equal."""
 
 
 class ProbeAnswers(msgspec.Struct, frozen=True, kw_only=True):
-    """What was answered to the rows of `probe_rows`, which whoever reads this makes again: n answers."""
+    """The predictions for the n rows of `probe_rows`, which a reader generates again."""
 
     example: list[Any]
-    """The row that they were made around, one value a feature."""
+    """The row that the probe rows are built around, one value per feature."""
     rows_sha256: str
-    """Of the rows, so that answers are never compared with those to other rows."""
+    """Of the rows, so that predictions for other rows are never compared."""
     answers: list[tuple[Any, list[float] | None] | None]
-    """Label or number and probabilities; None where the pipeline refused the row or answered no number."""
+    """Label or number, and probabilities; None where the pipeline rejected the row or gave no finite number."""
 
 
 class ReferenceAnswers(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows and what was answered to them, n of each."""
+    """n rows and the predictions for them."""
 
     rows: list[dict[str, Any]]
     """As callers send them."""
     predictions: list[Any]
     """Labels, or numbers for regression."""
     probabilities: list[list[float]] | None = None
-    """One list a row, in the order of `classes`."""
+    """One list per row, in the order of `classes`."""
     classes: list[Any] = []
     check: ProbeAnswers | None = None
-    """None where they were not kept."""
+    """None if they were not stored."""
 
 
 def build_reference_answers(
     pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract, profile: Profile | None = None
 ) -> ReferenceAnswers:
-    """Answer some of the training rows, on the way that serving will answer them.
+    """Predict some of the training rows the way the server will.
 
     Args:
         pipeline: Fitted.
-        frame: The rows to choose from, from `data.frame.feature_frame`, n ≥ 1.
-        profile: Of the training rows, for honest rows to check on.
+        frame: Rows to choose from, from `data.frame.feature_frame`, shape (n, features), n ≥ 1.
+        contract: Names and types of the features.
+        profile: Of the training rows, for typical probe rows.
     """
     from platform_lib.data.frame import feature_frame
 
@@ -86,14 +87,17 @@ def _probe_answers(pipeline: "Pipeline", example: Row, contract: DataContract, p
     rows = probe_rows(contract, example, profile)
     with suppress_warnings():
         answers = predict_each(lambda columns: predict(pipeline, feature_frame(columns, contract)), rows, contract)
-    kept = [None if answer is None else (answer.value, _listed(answer.probabilities)) for answer in answers]
+    kept = [None if answer is None else (answer.value, _as_list(answer.probabilities)) for answer in answers]
     return ProbeAnswers(example=list(example), rows_sha256=_sha256(rows), answers=kept)
 
 
 def stored_probe_answers(
     samples: ReferenceAnswers, contract: DataContract, profile: Profile | None
 ) -> tuple[list[Row], list[RowPrediction | None]] | None:
-    """Check rows and sample rows, and what the training process answered to each; None where it was not kept, or the rows are made otherwise now."""
+    """Probe rows and sample rows, with the training process's prediction for each.
+
+    None if the predictions were not stored, or if this version of the library generates other probe rows.
+    """
     check = samples.check
     if check is None:
         return None
@@ -109,7 +113,7 @@ def stored_probe_answers(
     return rows + rows_of(samples.rows, contract), answers
 
 
-def _listed(probabilities: Sequence[float] | None) -> list[float] | None:
+def _as_list(probabilities: Sequence[float] | None) -> list[float] | None:
     return None if probabilities is None else list(probabilities)
 
 
@@ -125,10 +129,10 @@ def write_reference_answers(answers: ReferenceAnswers, folder: Path) -> None:
 
 
 def read_reference_answers(folder: Path) -> ReferenceAnswers | None:
-    """The answers in an artifact's folder; None where the version was made before they were kept.
+    """Read the reference answers of an artifact's folder; None if it has none.
 
     Raises:
-        CheckFailed: The file is not of the form.
+        CheckFailed: The file cannot be read.
     """
     file = folder / ArtifactFile.ANSWERS
     if not file.is_file():
@@ -140,12 +144,12 @@ def read_reference_answers(folder: Path) -> ReferenceAnswers | None:
 
 
 def first_difference(expected: ReferenceAnswers, given: Predictions) -> str | None:
-    """Compare: labels must be equal, numbers within a relative 1e-9.
+    """Compare predictions: labels must be equal, numbers within a relative 1e-9.
 
-    A number that is nearly zero beside the others' size (1e-12 of the largest) counts as zero: there the last bits of a sum decide.
+    A number below 1e-12 of the largest counts as zero, because there the last bits of a sum decide.
 
     Returns:
-        The first row that differs, in words; None where all answers are the same.
+        A description of the first row that differs; None if all predictions are the same.
     """
     if len(given.values) != len(expected.predictions):
         return f"{len(given.values)} answers instead of {len(expected.predictions)}"

@@ -113,7 +113,7 @@ def check_dvc(project: Project) -> Iterable[Finding]:
             found.append(problem(name, f"data/{path.name}.dvc cannot be read.", remedy))
         elif path.is_file() and file_md5(path) != expected:
             remedy = (
-                "Import the change with `mlp data import`, or take the old content back with `mlp data pull --force`."
+                "Import the change with `mlp data import`, or restore the old content with `mlp data pull --force`."
             )
             found.append(problem(name, f"data/{path.name} is not what DVC tracks.", remedy))
     count = len(tracked_files(project))

@@ -1,4 +1,4 @@
-"""Models in MLflow's registry: find, load, register, promote, roll back. Training decides what is registered; serving what is loaded."""
+"""Models in MLflow's registry: find, load, register, promote and roll back."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from platform_lib.registry.store import ensure_store as ensure_store
     from platform_lib.registry.versions import Registry as Registry
 
-# Imported on first use: whoever needs only the store or a client must not wait three seconds for scikit-learn.
+# Imported on first use: users of only the store or a client should not wait three seconds for scikit-learn.
 _HOMES = {
     "Reference": "reference",
     "Registry": "versions",

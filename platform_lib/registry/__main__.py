@@ -1,4 +1,4 @@
-"""`python -m platform_lib.registry resolve --tracking-uri URI REF`: for programs that must not hold MLflow in their own memory."""
+"""`python -m platform_lib.registry resolve --tracking-uri URI REF`: for programs that should not import MLflow."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from platform_lib.errors import PlatformError
 
 @click.group()
 def main() -> None:
-    """Ask the registry from another process; answers are JSON."""
+    """Query the registry from another process. Output is JSON."""
 
 
 @main.command()
@@ -20,11 +20,11 @@ def main() -> None:
 @click.option(
     "--target",
     type=click.Path(path_type=Path),
-    help="Copy the files into this folder; else they stay where they lie, or in the cache.",
+    help="Copy the files to this folder. By default, local files stay where they are, and others go to the cache.",
 )
-@click.option("--without-files", is_flag=True, help="Only say which version it is; `folder` is null.")
-def resolve(reference: str, tracking_uri: str, target: Path | None, without_files: bool) -> None:
-    """Print {name, version, folder, tags} of the version that REFERENCE means."""
+@click.option("--without-files", is_flag=True, help="Only print which version it is; `folder` is null.")
+def resolve(reference: str, tracking_uri: str, target: Path | None, *, without_files: bool) -> None:
+    """Print {name, version, folder, tags} of the version that REFERENCE names."""
     from platform_lib.registry.versions import Registry
 
     registry = Registry(tracking_uri)

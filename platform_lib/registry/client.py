@@ -1,4 +1,4 @@
-"""The connection to MLflow: quiet, quick to give up, and its failures as our sentences. What is asked over it is `versions`'s."""
+"""Connect to MLflow quietly, with short timeouts, and convert its errors."""
 
 import logging
 import os
@@ -11,7 +11,8 @@ from platform_lib.errors import ServiceError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Set where the user has not chosen: no telemetry to third parties, and a dead server is reported in seconds instead of minutes.
+# Defaults where the environment sets nothing: no telemetry, and a server that does not answer is reported in seconds
+# instead of minutes.
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DVC_NO_ANALYTICS": "1",
@@ -24,16 +25,16 @@ _DEFAULTS = {
 
 
 def quiet_third_parties() -> None:
-    """Turn other tools' telemetry and chatter off, for this process and its children, unless the environment says otherwise."""
+    """Turn off other tools' telemetry and output in this process and its children, unless the environment sets it."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
 
 
 def connect(uri: str) -> "MlflowClient":
-    """A client of the store at `uri`.
+    """Connect to the store at `uri`.
 
     Raises:
-        ServiceError: No server answers there.
+        ServiceError: No server answers at `uri`.
     """
     quiet_third_parties()
     if uri.startswith(("http:", "https:")):
@@ -58,7 +59,7 @@ def _probe(uri: str) -> None:
 
 @contextmanager
 def mlflow_errors(uri: str) -> Iterator[None]:
-    """Turn what goes wrong between us and MLflow into one sentence."""
+    """Convert MLflow's errors to ServiceError with one sentence."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -72,15 +73,22 @@ def _sentence(uri: str, err: Exception) -> str:
     text = " ".join(str(err).split())
     code = getattr(err, "error_code", "")
     if "out-of-date database schema" in text:
-        return f"the store {uri} was made by another version of MLflow. Copy the file away, then run `mlflow db upgrade {uri}`."
+        return (
+            f"the store {uri} was created by another version of MLflow. Back up the file, then run `mlflow db "
+            f"upgrade {uri}`."
+        )
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED") or " 401" in text or " 403" in text:
-        return f"the MLflow server {uri} refused: {text:.200}. Are MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or a token) right?"
+        return (
+            f"the MLflow server {uri} refused the request: {text:.200}. Are MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD (or a token) right?"
+        )
     return f"the MLflow store {uri} failed: {text:.300}"
 
 
 @contextmanager
 def as_current_store(uri: str) -> Iterator[None]:
-    """Make `uri` the process's store for a while: MLflow looks models up in the current one when it makes a version in a local store."""
+    """Make `uri` the process's store in a `with` block: MLflow looks models up in the current store when it creates a
+    version."""
     import mlflow
 
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
@@ -92,5 +100,5 @@ def as_current_store(uri: str) -> Iterator[None]:
 
 
 def is_missing(err: Exception) -> bool:
-    """Whether MLflow says that what was asked for does not exist."""
+    """Whether MLflow's error means that the object does not exist."""
     return getattr(err, "error_code", "") in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND") or "not found" in str(err).lower()

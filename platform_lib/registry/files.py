@@ -1,4 +1,4 @@
-"""Artifacts as local folders: where they lie if that is here, else fetched whole or not at all."""
+"""Get artifacts as local folders: local ones in place, others downloaded completely or not at all."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 
 
 def cache_dir() -> Path:
-    """The user's folder for what can be fetched again."""
+    """The user's cache folder, for files that can be downloaded again."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -21,12 +21,15 @@ def cache_dir() -> Path:
 
 
 def fetch_artifacts(source: str, tracking_uri: str, *, target: Path | None, key: str) -> Path:
-    """Bring the folder at the artifact address `source` onto this machine.
+    """Get the folder at the artifact URI `source` as a local folder.
 
     Args:
-        target: Where to; None leaves local files where they lie and keeps others in the cache under `key`.
+        source: Artifact URI or path.
+        tracking_uri: The store that can download it.
+        target: Folder to copy to; None leaves local files in place and stores others in the cache.
+        key: Name in the cache; empty downloads to a new folder each time.
     Raises:
-        FileNotFoundError: The address is a local folder that does not exist.
+        FileNotFoundError: The URI is a local folder that does not exist.
     """
     local = local_path(source)
     if local is not None:
@@ -53,11 +56,11 @@ def fetch_artifacts(source: str, tracking_uri: str, *, target: Path | None, key:
 
 
 def local_path(source: str) -> Path | None:
-    """The folder of a `file:` address or a plain path; None for an address elsewhere."""
+    """The folder of a `file:` URI or a plain path; None for other URIs."""
     parts = urlsplit(source)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
-    # One letter before the colon is a drive of Windows.
+    # One letter before the colon is a drive on Windows.
     return Path(source) if len(parts.scheme) <= 1 else None
 
 

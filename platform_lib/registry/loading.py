@@ -1,4 +1,4 @@
-"""From a reference to a model that answers: the call of notebooks, batch prediction and the gate. `artifact` checks and opens the files."""
+"""Load a model by reference, for notebooks, batch prediction and the gate. `artifact` checks and opens the files."""
 
 from platform_lib.model.artifact import LoadedModel, load_artifact
 from platform_lib.registry.reference import VersionRecord, parse_reference
@@ -8,7 +8,8 @@ from platform_lib.user_code import make_importable
 
 
 def open_registry(project: Project, settings: Settings) -> Registry:
-    """The registry that this project uses now: the environment's, the local platform's, or the local store, created if need be."""
+    """Open the registry that the project uses: of the environment, the local platform, or the local store, created if
+    needed."""
     return Registry(tracking_uri(project, settings))
 
 
@@ -17,10 +18,10 @@ def load_model(reference: str | None = None, project: Project | None = None) -> 
 
     Args:
         reference: `NAME@champion`, `NAME/7`, `@candidate`, `7`; None is the project's champion.
-        project: None is the one that the working directory lies in.
+        project: None is the project that contains the working directory.
     Raises:
-        NotFound: No such version; the message lists what there is.
-        UntrustedModel: The file is not the registered one or holds a foreign type.
+        NotFound: The version does not exist; the message lists those that do.
+        UntrustedModel: The file is not the registered one, or contains a type that is not trusted.
     """
     project = project or find_project()
     registry = open_registry(project, load_settings())
@@ -28,7 +29,7 @@ def load_model(reference: str | None = None, project: Project | None = None) -> 
 
 
 def load_record(registry: Registry, record: VersionRecord, project: Project) -> LoadedModel:
-    """Load a version that was resolved, with the types that this project trusts."""
+    """Load a resolved version, with the types that the project trusts."""
     make_importable(project)
     return load_artifact(
         registry.folder(record),

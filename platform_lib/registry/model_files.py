@@ -1,4 +1,4 @@
-"""The folder that is a registered model: MLflow's model in skops, with our contract, profile and configuration beside it."""
+"""Write the folder of a registered model: MLflow's model in skops, with contract, profile and configuration."""
 
 import importlib.metadata
 import json
@@ -27,19 +27,19 @@ _KNOWN_MODULES = {"builtins", "numpy", "pandas", "platform_lib", "sklearn", "sko
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelContent:
-    """What a version is made of."""
+    """The content of a version."""
 
     pipeline: "Pipeline"
     """Fitted."""
     contract: DataContract
     example: pd.DataFrame
-    """Some rows of the feature frame, at least one; the first three are stored as input example, some with the pipeline's answers."""
+    """Rows of the feature frame, shape (n, features), n ≥ 1; the first three are stored as the input example."""
     predictions: Predictions
-    """The pipeline's answers to `example`."""
+    """For the n rows of `example`."""
     profile: dict[str, Any]
     config_yaml: str
     package: str | None
-    """The project's own package, whose types the model may hold."""
+    """The project's package, whose types the model may contain."""
     trusted_types: tuple[str, ...] = ()
 
 
@@ -47,12 +47,13 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
     """Write the folder.
 
     Args:
-        folder: Does not exist yet.
-        mlflow_model: Carries the identity that MLflow gave the model.
+        content: What to write.
+        folder: Must not exist.
+        mlflow_model: Has the id that MLflow gave the model.
     Returns:
-        Version tags with the SHA-256 of the model file and of our other files.
+        Version tags with the SHA-256 of the model file and of this library's other files.
     Raises:
-        UntrustedModel: The pipeline holds a type that is on no list of trusted types.
+        UntrustedModel: The pipeline contains a type that is not trusted.
     """
     import mlflow.sklearn
     import skops.io
@@ -87,15 +88,16 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
 
 
 def signature(contract: DataContract, predictions: Predictions) -> "ModelSignature":
-    """MLflow's signature: the features by the contract's types, and the label or number that `predict` answers.
+    """MLflow's signature: the features by their contract types, and the label or number that `predict` returns.
 
-    Probabilities are not in it: an MLflow model has one predict function, and labels are what its clients expect. Ours answers both.
+    Without probabilities: an MLflow model has one predict function, and its clients expect labels.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType
 
-    # Whole numbers come as integers from a file and as floats from a column with gaps; MLflow takes neither for the other.
+    # Whole numbers are integers in a file and floats in a column with missing values; MLflow accepts neither for the
+    # other.
     types = {"string": DataType.string, "datetime": DataType.datetime, "integer": AnyType()}
     columns = {name: contract.columns[name] for name in contract.features}
     inputs = [
@@ -108,14 +110,14 @@ def signature(contract: DataContract, predictions: Predictions) -> "ModelSignatu
 
 
 def requirements(types: Iterable[str]) -> list[str]:
-    """What has to be installed to load a model: the distributions that its types come from, at the versions installed here.
+    """The distributions that a model's types come from, pinned to the versions installed here.
 
-    The project's own package is not among them: it is no distribution that an index knows.
+    Without the project's package, which is not on a package index.
     """
     modules = {name.split(".")[0] for name in types}
     found = {*_ALWAYS}
     if "platform_lib" in modules:
-        # An editable installation does not say which modules it holds.
+        # An editable installation does not list its modules.
         found.add("platform-lib")
     if others := modules - _KNOWN_MODULES:
         # Reads the files of every installed distribution: half a second.
@@ -136,5 +138,5 @@ def _pin(distribution: str) -> str | None:
     if commit:
         extra = "[serving]" if distribution == "platform-lib" else ""
         return f"{distribution}{extra} @ git+{direct['url']}@{commit}"
-    # A folder of this machine would mean nothing elsewhere.
+    # A folder on this machine does not exist elsewhere.
     return f"{distribution}=={installed.version}" if distribution == "platform-lib" else None

@@ -1,4 +1,4 @@
-"""How people name a registered model, and what the registry knows of one version. Looking it up is `versions`'s."""
+"""References to registered models, and the record of one version. `versions` looks them up."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _FORMS = "NAME, NAME@alias, NAME/7, models:/NAME@alias or models:/NAME/7"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One model and the alias or the version that is meant; exactly one of the two is set."""
+    """A model and one of its aliases or versions; exactly one of the two is set."""
 
     name: str
     alias: str | None = None
@@ -27,13 +27,15 @@ class Reference:
 def parse_reference(
     text: str | None, default_name: str | None = None, default_alias: str = Alias.CHAMPION
 ) -> Reference:
-    """Read a reference as people and MLflow write it.
+    """Parse a reference as people and MLflow write it.
 
     Args:
-        text: `NAME` (its `default_alias`), `NAME@alias`, `NAME/7`, either with `models:/` before it; with a default name also `@alias`, `7` or None.
-        default_name: The project's model, where there is a project.
+        text: `NAME` (with `default_alias`), `NAME@alias` or `NAME/7`, optionally after `models:/`; with a default name
+            also `@alias`, `7` or None.
+        default_name: The project's model, in a project.
+        default_alias: The alias of a reference without alias and version.
     Raises:
-        UsageError: None of these forms.
+        UsageError: The text has none of these forms.
     """
     given = (text or "").strip().removeprefix("models:").lstrip("/")
     if default_name is not None:
@@ -53,13 +55,13 @@ def parse_reference(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VersionRecord:
-    """One registered version as the registry knows it."""
+    """One version in the registry."""
 
     name: str
     version: str
     run_id: str
     source: str
-    """MLflow's address of the files: `models:/m-…`."""
+    """MLflow's URI of the files: `models:/m-…`."""
     tags: dict[str, str]
     aliases: tuple[str, ...]
     metrics: dict[str, float]
@@ -69,17 +71,17 @@ class VersionRecord:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 that was registered for the model file; empty for a version that this library did not register."""
+        """Registered SHA-256 of the model file; empty for a version that this library did not register."""
         return self.tags.get(VersionTag.MODEL_SHA256, "")
 
     @property
     def files_sha256(self) -> str:
-        """SHA-256 that was registered for our other files; empty for a version made before it was kept."""
+        """Registered SHA-256 of this library's other files; empty if it was not recorded."""
         return self.tags.get(VersionTag.FILES_SHA256, "")
 
     @property
     def verdict(self) -> dict[str, Any] | None:
-        """What the gate said, as `training.gates.Verdict` was stored; None where no gate was asked."""
+        """The stored `training.gates.Verdict`; None if the gate has not judged the version."""
         try:
             value = json.loads(self.tags[VersionTag.GATE])
         except (KeyError, ValueError):
@@ -88,5 +90,5 @@ class VersionRecord:
 
     @property
     def passed_gate(self) -> bool:
-        """Whether the gate let this version through."""
+        """Whether the version passed the gate."""
         return bool((self.verdict or {}).get("passed"))

@@ -1,4 +1,4 @@
-"""Make a version of a fitted pipeline: whole or not at all, in whatever moment it is stopped. `model_files` writes the files."""
+"""Register a fitted pipeline as a version, atomically: an interruption leaves no incomplete version."""
 
 import tempfile
 from pathlib import Path
@@ -22,9 +22,9 @@ def register(
     tags: dict[str, str],
     passed: bool,
 ) -> str:
-    """Register; see `versions.Registry.register`. Returns the version."""
+    """Register a version; see `versions.Registry.register`. Returns its number."""
     with mlflow_errors(uri):
-        # A retried step finds what its first attempt made before the connection broke.
+        # A retried step finds the version that its first attempt created before the connection broke.
         made = client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
         version = str(made[0].version) if made else None
     if version is None:

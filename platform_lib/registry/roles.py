@@ -1,4 +1,4 @@
-"""The parts that a version may play beside the champion: canary, with a share of the requests, and shadow. Promotion is `versions`'s."""
+"""Roles of a version next to the champion: canary, with a share of the requests, and shadow."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class CanaryRecord:
 
     record: VersionRecord
     percent: float | None
-    """None where the tag says no share."""
+    """Share of the requests, above 0 and at most 100; None if the tag is invalid."""
     since: datetime | None
-    """When it became the canary, UTC; None where the tag says no time."""
+    """When it became the canary, UTC; None if the tag is invalid."""
 
 
 def find_role(registry: Registry, name: str, alias: str) -> VersionRecord | None:
-    """The version that has an alias, None where none has."""
+    """The version that has an alias, or None."""
     try:
         return registry.resolve(Reference(name, alias=alias))
     except NotFound:
@@ -31,7 +31,7 @@ def find_role(registry: Registry, name: str, alias: str) -> VersionRecord | None
 
 
 def find_canary(registry: Registry, name: str) -> CanaryRecord | None:
-    """The canary, None where there is none."""
+    """The canary, or None."""
     record = find_role(registry, name, Alias.CANARY)
     if record is None:
         return None
@@ -49,15 +49,19 @@ def find_canary(registry: Registry, name: str) -> CanaryRecord | None:
 def start_canary(
     registry: Registry, record: VersionRecord, percent: float, *, force: bool = False
 ) -> CanaryRecord | None:
-    """Let a version answer a share of the requests, or change its share.
+    """Send a share of the requests to a version, or change its share.
 
     Args:
-        percent: Above 0, at most 100.
+        registry: Of the model.
+        record: The version.
+        percent: Of the requests, above 0 and at most 100.
+        force: Allow a version that did not pass the gate.
     Returns:
-        The canary until now, None where there was none.
+        The previous canary, or None.
     Raises:
-        UsageError: The share is none.
-        CheckFailed: It is the champion, there is no champion, or the gate refused it and `force` is not given.
+        UsageError: `percent` is out of range.
+        CheckFailed: The version is the champion, there is no champion, or it did not pass the gate and `force` is
+            False.
     """
     if not 0 < percent <= 100:
         raise UsageError(
@@ -65,10 +69,11 @@ def start_canary(
         )
     _check_beside_champion(registry, record, "canary")
     if not record.passed_gate and not force:
-        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate never judged it"
+        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate has not judged it"
         raise CheckFailed(
             f"{record.name} version {record.version} did not pass the gate: {reasons}. "
-            "Its answers would be given to callers: overrule the gate with --force, or compare it unheard with `mlp shadow`."
+            "Callers would get its predictions: override the gate with --force, or compare it in the background with "
+            "`mlp shadow`."
         )
     before = find_canary(registry, record.name)
     goes_on = before is not None and before.record.version == record.version
@@ -77,13 +82,13 @@ def start_canary(
         tags[VersionTag.CANARY_SINCE] = datetime.now(UTC).isoformat(timespec="seconds")
     with mlflow_errors(registry.uri):
         try:
-            # The share first: no server may see the alias with an older one.
+            # The share first: no server may see the alias with an older share.
             for tag, value in tags.items():
                 registry.client.set_model_version_tag(record.name, record.version, tag, value)
             registry.client.set_registered_model_alias(record.name, Alias.CANARY, record.version)
         except Exception:
             if not goes_on:
-                with suppress(Exception):  # the first failure is the one to tell
+                with suppress(Exception):  # report the first failure
                     _drop_tags(registry, registry.resolve(Reference(record.name, version=record.version)))
             raise
     if before is not None and not goes_on:
@@ -92,7 +97,7 @@ def start_canary(
 
 
 def end_canary(registry: Registry, name: str) -> VersionRecord:
-    """Take the alias and the share away; the champion answers everybody.
+    """Remove the alias and the share: the champion answers all requests.
 
     Raises:
         NotFound: There is no canary.
@@ -103,10 +108,10 @@ def end_canary(registry: Registry, name: str) -> VersionRecord:
 
 
 def end_of_champion(registry: Registry, champion: VersionRecord) -> CanaryRecord | None:
-    """End what a version was beside the champion, now that it is the champion.
+    """Remove the other roles of a version that has become the champion.
 
     Returns:
-        The canary that there still is: another version.
+        The canary, if it is another version.
     """
     if (shadow := find_role(registry, champion.name, Alias.SHADOW)) is not None and shadow.version == champion.version:
         end_role(registry, champion.name, Alias.SHADOW)
@@ -122,21 +127,21 @@ def finish_canary(registry: Registry, name: str, *, force: bool = False) -> Move
 
     Raises:
         NotFound: There is no canary.
-        CheckFailed: The gate refused it and `force` is not given.
+        CheckFailed: It did not pass the gate and `force` is False.
     """
     canary = find_canary(registry, name)
     if canary is None:
         raise NotFound(_no_role(name, Alias.CANARY))
     moved = registry.promote(canary.record, force=force)
-    end_of_champion(registry, moved.champion)  # after the promotion: until it is seen, the canary keeps its share
+    end_of_champion(registry, moved.champion)  # after the promotion: until servers see it, the canary keeps its share
     return moved
 
 
 def start_shadow(registry: Registry, record: VersionRecord) -> None:
-    """Let a version answer in the background; the gate is not asked, for nobody hears it.
+    """Run a version on live traffic without returning its predictions, and therefore without the gate.
 
     Raises:
-        CheckFailed: It is the champion, or there is no champion.
+        CheckFailed: The version is the champion, or there is no champion.
     """
     _check_beside_champion(registry, record, "shadow")
     with mlflow_errors(registry.uri):
@@ -144,10 +149,10 @@ def start_shadow(registry: Registry, record: VersionRecord) -> None:
 
 
 def end_role(registry: Registry, name: str, alias: str) -> VersionRecord:
-    """Take an alias away.
+    """Remove an alias; returns the version that had it.
 
     Raises:
-        NotFound: No version has it.
+        NotFound: No version has the alias.
     """
     record = find_role(registry, name, alias)
     if record is None:
@@ -161,11 +166,11 @@ def _check_beside_champion(registry: Registry, record: VersionRecord, role: str)
     champion = registry.champion(record.name)
     if champion is None:
         raise CheckFailed(
-            f"{record.name} has no champion that a {role} could be compared with: promote a version first with `mlp promote`."
+            f"{record.name} has no champion to compare a {role} with: promote a version first with `mlp promote`."
         )
     if champion.version == record.version:
         raise CheckFailed(
-            f"{record.name} version {record.version} is the champion: a {role} is another version beside it."
+            f"{record.name} version {record.version} is the champion: a {role} has to be another version."
         )
 
 

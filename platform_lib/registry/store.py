@@ -1,4 +1,4 @@
-"""The local store: one SQLite file and a folder of artifacts, made once and following the project when its folder moves."""
+"""The local store: one SQLite file and a folder of artifacts, which may be moved with the project."""
 
 import sqlite3
 from contextlib import closing
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ARTIFACTS = "artifacts"
 LOCK_TIMEOUT_S = 120.0
 
-# Columns of MLflow's tables that hold addresses of files below the artifact folder.
+# Columns of MLflow's tables with URIs of files in the artifact folder.
 _ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -26,28 +26,28 @@ _ADDRESSES = (
 
 
 def ensure_store(project: Project, uri: str) -> None:
-    """Make the store at `uri` usable: a local database is created, once, whatever else starts at the same moment; a server is left alone."""
-    del project  # the database's own folder says where its artifacts lie
+    """Create the local database at `uri` if it does not exist, once, even if several processes start together."""
+    del project  # the artifacts are next to the database
     if (database := database_path(uri)) is not None:
         ensure_database(database)
 
 
 def database_path(uri: str) -> Path | None:
-    """The file of a `sqlite:` address, None for anything else."""
+    """The file of a `sqlite:` URI; None for other URIs."""
     if not uri.startswith("sqlite:///"):
         return None
     return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0]))
 
 
 def store_lock(database: Path) -> "FileLock":
-    """The lock that whoever creates, moves or promotes in a local store holds."""
+    """The lock for creating and moving a local store, and for promotions in it."""
     from filelock import FileLock
 
     return FileLock(f"{database}.lock", timeout=LOCK_TIMEOUT_S)
 
 
 def ensure_database(database: Path) -> None:
-    """Create the database with its artifact folder beside it, or mend its addresses after the folder was moved or copied."""
+    """Create the database and the artifact folder, or update its URIs after the folder was moved or copied."""
     from filelock import Timeout
 
     artifacts = database.parent / ARTIFACTS
@@ -66,12 +66,13 @@ def ensure_database(database: Path) -> None:
         ) from err
     except (OSError, sqlite3.Error) as err:
         raise ServiceError(
-            f"cannot make the store {database}: {err}. Is the disk full, or the folder not yours?"
+            f"cannot create the store {database}: {err}. Is the disk full, or is the folder not writable?"
         ) from err
 
 
 def _create(database: Path, artifacts: Path) -> None:
-    """Migrations take a second and break when two processes run them: they go into a temporary file that is complete when it gets its name."""
+    """Migrations take a second and break when two processes run them: they go into a temporary file that is complete
+    when it gets its name."""
     quiet_third_parties()
     import logging
 
@@ -88,13 +89,13 @@ def _create(database: Path, artifacts: Path) -> None:
 
 
 def _moved_from(database: Path, artifacts: Path) -> str | None:
-    """Address of the artifact folder as the database has it, when that is one of ours and not where it lies now."""
+    """The artifact URI in the database, if this library created it and the folder was moved since."""
     try:
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             row = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
     except sqlite3.Error as err:
         raise ServiceError(
-            f"{database} is not a store that MLflow made: {err}. Move it away; the next `mlp train` makes a new one."
+            f"{database} is not an MLflow store: {err}. Move it away; the next `mlp train` makes a new one."
         ) from err
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""Versions of models in MLflow: resolve, list, download, register whole, promote, roll back. Files are `model_files`'s, decisions training's."""
+"""Versions of models in MLflow: resolve, list, download, register, promote and roll back."""
 
 import hashlib
 import json
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moved:
-    """What a promotion or a rollback did."""
+    """The result of a promotion or a rollback."""
 
     champion: VersionRecord
     before: str | None
-    """Version that was champion until now."""
+    """The previous champion's version, or None."""
     changed: bool = True
 
 
@@ -40,9 +40,9 @@ class Registry:
         """Connect.
 
         Args:
-            uri: `sqlite:///…` (created where it does not exist) or the address of an MLflow server.
+            uri: `sqlite:///…` (created if it does not exist) or the address of an MLflow server.
         Raises:
-            ServiceError: No server answers there, or the file cannot be made.
+            ServiceError: No server answers at `uri`, or the file cannot be created.
         """
         self.uri = uri
         self._database = database_path(uri)
@@ -56,10 +56,10 @@ class Registry:
             return sorted(model.name for model in self.client.search_registered_models(max_results=1000))
 
     def resolve(self, reference: str | Reference) -> VersionRecord:
-        """Find the version that is meant.
+        """Find the version that a reference names.
 
         Raises:
-            NotFound: There is no such model, version or alias; the message lists what there is.
+            NotFound: The model, version or alias does not exist; the message lists those that do.
         """
         wanted = parse_reference(reference) if isinstance(reference, str) else reference
         found = self._find(wanted)
@@ -68,12 +68,12 @@ class Registry:
         return self._record(found)
 
     def champion(self, name: str) -> VersionRecord | None:
-        """The version that serves, None before the first promotion."""
+        """The champion; None before the first promotion."""
         found = self._find(Reference(name, alias=Alias.CHAMPION))
         return None if found is None else self._record(found)
 
     def versions(self, name: str) -> list[VersionRecord]:
-        """All versions of a model, the newest first; empty where there is no such model."""
+        """All versions of a model, newest first; empty if the model does not exist."""
         with mlflow_errors(self.uri):
             found = self.client.search_model_versions(f"name='{name}'", max_results=10000)
             aliases = self._aliases(name) if found else {}
@@ -82,7 +82,7 @@ class Registry:
         return sorted(records, key=lambda record: int(record.version), reverse=True)
 
     def run_tags(self, record: VersionRecord) -> dict[str, str]:
-        """Tags of the run that made a version; empty where the run was deleted."""
+        """Tags of the run that created a version; empty if the run was deleted."""
         from mlflow.exceptions import MlflowException
 
         with mlflow_errors(self.uri):
@@ -97,9 +97,10 @@ class Registry:
         """The version's files as a local folder.
 
         Args:
-            target: Copy them there. None: where they lie if that is on this machine, else the user's cache.
+            record: The version.
+            target: Folder to copy to. None leaves local files in place and downloads others to the user's cache.
         Raises:
-            ServiceError: They cannot be read or fetched.
+            ServiceError: The files cannot be read or downloaded.
         """
         with mlflow_errors(self.uri):
             source = record.source
@@ -108,21 +109,24 @@ class Registry:
             return fetch_artifacts(source, self.uri, target=target, key=_cache_key(self.uri, source, record))
 
     def download(self, record: VersionRecord, target: Path) -> Path:
-        """Copy the version's files into the folder `target`, which is made; returns it."""
+        """Copy the version's files to the folder `target`, which is created; returns it."""
         return self.folder(record, target)
 
     def register(
         self, name: str, content: "ModelContent", *, run_id: str, tags: dict[str, str], passed: bool
     ) -> VersionRecord:
-        """Store a model and make a version of it: whole or not at all.
+        """Store a model and create a version of it, atomically.
 
-        The files are complete before the version exists, and the version appears with all its tags in one step. What is left of an
-        interrupted registration is a logged model that no version names. Registering a run's model again gives the version it has.
+        The files are complete before the version exists, and the version appears with all its tags in one step. An
+        interrupted registration leaves a logged model that no version names. Registering the model of a run again
+        returns the existing version.
 
         Args:
-            run_id: The run that made it.
-            tags: All version tags but the files' SHA-256, which are added.
-            passed: The gate let it through: it becomes `candidate`.
+            name: Of the model.
+            content: What to store.
+            run_id: The run that trained it.
+            tags: All version tags except the files' SHA-256, which are added.
+            passed: It passed the gate, and gets the alias `candidate`.
         """
         from platform_lib.registry.registration import register
 
@@ -130,25 +134,26 @@ class Registry:
         return self.resolve(Reference(name, version=version))
 
     def promote(self, record: VersionRecord, *, force: bool = False) -> Moved:
-        """Make a version the champion; the champion so far becomes `previous`.
+        """Make a version the champion; the current champion becomes `previous`.
 
-        MLflow moves one alias at a time. In a local store promotions wait for each other; on a server the last one to write wins, and
-        a reader may see `previous` moved a moment before `champion`.
+        MLflow moves one alias at a time. In a local store, promotions wait for each other. On a server, the last one to
+        write wins, and a reader may see `previous` move a moment before `champion`.
 
         Raises:
-            CheckFailed: The gate refused this version and `force` is not given.
+            CheckFailed: The version did not pass the gate and `force` is False.
         """
         if not record.passed_gate and not force:
-            reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate never judged it"
+            reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate has not judged it"
             raise CheckFailed(
-                f"{record.name} version {record.version} did not pass the gate: {reasons}. Train a better one, or overrule the gate with --force."
+                f"{record.name} version {record.version} did not pass the gate: {reasons}. Train a better one, or "
+                "override the gate with --force."
             )
         with self._lock(), mlflow_errors(self.uri):
             champion = self._find(Reference(record.name, alias=Alias.CHAMPION))
             before = None if champion is None else str(champion.version)
             if before == record.version:
                 return Moved(champion=record, before=before, changed=False)
-            # The score first: a champion whose score is not kept would let quality slide.
+            # The score first: a champion without a stored score would let quality decline unnoticed.
             if score := _promoted_score(record):
                 self.client.set_model_version_tag(record.name, record.version, VersionTag.PROMOTED_SCORE, score)
             if not record.passed_gate:
@@ -162,14 +167,15 @@ class Registry:
         """Swap champion and previous, so that a second rollback undoes the first.
 
         Raises:
-            NotFound: There is no version to go back to.
+            NotFound: There is no version to roll back to.
         """
         with self._lock(), mlflow_errors(self.uri):
             champion = self._find(Reference(name, alias=Alias.CHAMPION))
             previous = self._find(Reference(name, alias=Alias.PREVIOUS))
             if previous is None or (champion is not None and previous.version == champion.version):
                 raise NotFound(
-                    f"{name} has no version to go back to: nothing was promoted before the champion. {self._list_versions(name)}"
+                    f"{name} has no version to roll back to: nothing was promoted before the champion. "
+                    f"{self._list_versions(name)}"
                 )
             self.client.set_registered_model_alias(name, Alias.CHAMPION, previous.version)
             if champion is not None:
@@ -178,7 +184,7 @@ class Registry:
         return Moved(champion=record, before=None if champion is None else str(champion.version))
 
     def best_promoted(self, name: str, *, metric: str, data: str, target: str, greater_is_better: bool) -> float | None:
-        """The best score that any promoted version had for the same metric, dataset and target; None where there is none."""
+        """The best score of all promoted versions for the same metric, dataset and target; None if there is none."""
         scores = []
         for record in self.versions(name):
             try:
@@ -232,7 +238,7 @@ class Registry:
         names = self.names()
         if wanted.name not in names:
             there = (
-                f"the models are {', '.join(names)}" if names else "it holds no model yet; `mlp train` makes the first"
+                f"the models are {', '.join(names)}" if names else "it has no models yet; `mlp train` creates the first"
             )
             return f"there is no model {wanted.name!r} in {self.uri}: {there}."
         missing = f"alias {wanted.alias!r}" if wanted.alias else f"version {wanted.version}"
@@ -246,7 +252,8 @@ class Registry:
 
 
 def _cache_key(uri: str, source: str, record: VersionRecord) -> str:
-    """Names one version's files: two versions may have equal model files and other contracts. Empty where the model file's hash is not known."""
+    """Cache key of a version's files, because equal model files may have different contracts. Empty without the model
+    file's hash."""
     parts = (uri, source, record.sha256, record.files_sha256)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if record.sha256 else ""
 
@@ -266,7 +273,7 @@ def _to_record(version: "ModelVersion", aliases: dict[str, str], metrics: dict[s
 
 
 def _promoted_score(record: VersionRecord) -> str | None:
-    """What the best-ever rule compares with later, from the verdict that travels with the version."""
+    """The score that later versions are compared with, from the stored verdict."""
     verdict = record.verdict
     if not verdict or not isinstance(verdict.get("score"), int | float):
         return None

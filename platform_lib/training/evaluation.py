@@ -1,4 +1,4 @@
-"""Measure a fitted pipeline on held-out rows: overall, per slice, and where it errs. Whether that is good enough is the gate's."""
+"""Evaluate a fitted pipeline on held-out rows: overall, per slice, and by its errors."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -24,24 +24,24 @@ _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 class SliceResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows with one value in one column."""
+    """Metrics of the rows with one value in one column."""
 
     column: str
     value: str
-    """The value as text; `missing`, an interval of numbers or times, or `other` for the rarest of many texts."""
+    """The value as text, `missing`, an interval of numbers or times, or `other` for the rarest of many texts."""
     rows: int
     metrics: dict[str, float]
     """Only those that can be computed on these rows."""
     small: bool
-    """Fewer than 30 rows: the numbers are mostly noise."""
+    """Fewer than 30 rows, so the metrics are mostly noise."""
 
 
 class Confusion(msgspec.Struct, frozen=True, kw_only=True):
-    """How often which class was answered for which."""
+    """How often each class was predicted for each true class."""
 
     labels: list[str]
     counts: list[list[int]]
-    """One row a true class, one column a predicted one, in the order of `labels`."""
+    """One row per true class, one column per predicted class, in the order of `labels`."""
 
 
 class WorstRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class WorstRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Residuals(msgspec.Struct, frozen=True, kw_only=True):
-    """How far predictions lie from the truth: prediction − truth, in the target's unit."""
+    """Residuals, prediction − truth, in the target's unit."""
 
     mean: float
     standard_deviation: float
@@ -65,25 +65,25 @@ class Residuals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured. JSON-able by msgspec."""
+    """The results on the held-out rows. JSON-able by msgspec."""
 
     rows: int
     metrics: dict[str, float]
     standard_errors: dict[str, float] = {}
-    """Per metric: how much it would vary between hold-outs of this size."""
+    """Per metric, its standard error over hold-outs of this size."""
     not_computed: dict[str, str] = {}
-    """Per metric that cannot be computed: why."""
+    """Per metric that cannot be computed, the reason."""
     slices: list[SliceResult] = []
     confusion: Confusion | None = None
     residuals: Residuals | None = None
 
 
 def evaluate(pipeline: "Pipeline", frame: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -> Evaluation:
-    """Measure a pipeline on rows it was not fitted on.
+    """Evaluate a pipeline on rows that it was not fitted on.
 
     Args:
         pipeline: Fitted.
-        frame: Features of the n held-out rows, from `data.frame.feature_frame`.
+        frame: Features of the n held-out rows, from `data.frame.feature_frame`, shape (n, features).
         truth: Their targets, shape (n,).
         config: Task and slices.
     """
@@ -91,7 +91,7 @@ def evaluate(pipeline: "Pipeline", frame: pd.DataFrame, truth: NDArray[Any], con
 
 
 def measure(predictions: Predictions, frame: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -> Evaluation:
-    """Like `evaluate`, from answers that are there already."""
+    """Like `evaluate`, from the predictions for the n rows."""
     task = config.data.task
     metrics, why = _scores(task, truth, predictions)
     errors = {name: standard_error(name, truth, predictions) for name in metrics}
@@ -143,7 +143,13 @@ def _slices(
 
 
 def slice_values(series: pd.Series) -> pd.Series:
-    """The slice of each row, as an ordered categorical of texts: values as they are, quarters of numbers and times with over 20 distinct values."""
+    """The slice of each row, as an ordered categorical of texts, shape (n,).
+
+    Slices are the values, or quarters for numbers and times with more than 20 distinct values.
+
+    Args:
+        series: One typed column, shape (n,).
+    """
     missing = series.isna()
     distinct = series[~missing].nunique()
     if series.dtype == object:

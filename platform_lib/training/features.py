@@ -1,4 +1,4 @@
-"""The standard way from a table's columns to numbers, and the pipeline that features and model become. Which model is the user's `model.py`."""
+"""Standard feature engineering by contract type, and the pipeline of features and model."""
 
 from typing import Any
 
@@ -27,20 +27,26 @@ def standard_features(
     date_parts: list[str] | tuple[str, ...] = PARTS,
     **unknown: Any,
 ) -> ColumnTransformer:
-    """Turn every feature of the contract into numbers, by its type.
+    """Convert every feature of the contract to numbers, by its type.
 
-    Numbers and booleans: gaps are filled, with a column that says where they were for those the contract calls nullable; then scaled to mean 0
-    and deviation 1. Texts: one column a category, missing being one of them; rare and unknown categories share one. Times: `DateParts`.
+    - Numbers and booleans: missing values are imputed, with an indicator column for nullable features; then scaled to
+    mean 0 and standard
+      deviation 1.
+    - Texts: one column per category, missing being one of them; rare and unknown categories share one.
+    - Times: `DateParts`.
 
     Args:
         contract: Names and types of the features.
         numeric_imputation: `median`, `mean` or `most_frequent` of the column.
-        scale: Scale numbers; trees do without.
-        min_frequency: Categories in fewer training rows (or a smaller share, below 1) count as rare; None: none does.
-        max_categories: At most so many columns a text; None: no limit.
+        scale: Whether to scale numbers; trees do not need it.
+        min_frequency: Categories in fewer training rows (or a smaller share, if below 1) are rare; None keeps all.
+        max_categories: Largest number of columns per text; None is no limit.
         date_parts: Some of year, month, day, weekday, hour.
+        **unknown: Settings that do not exist, for the error.
+    Returns:
+        An unfitted transformer from shape (n, features) to (n, columns), float64.
     Raises:
-        UsageError: A setting is unknown or has no such value, or the contract has no features.
+        UsageError: A setting is unknown or has an invalid value, or the contract has no features.
     """
     if unknown:
         raise UsageError(
@@ -57,7 +63,8 @@ def standard_features(
         raise UsageError(f"features.scale is {scale!r}, expected true or false.")
     if not _is_count(min_frequency) and not (isinstance(min_frequency, float) and 0 < min_frequency < 1):
         raise UsageError(
-            f"features.min_frequency is {min_frequency!r}, expected a whole number of rows, a share between 0 and 1, or null."
+            f"features.min_frequency is {min_frequency!r}, expected a whole number of rows, a share between 0 and 1, "
+            "or null."
         )
     if not _is_count(max_categories):
         raise UsageError(
@@ -65,11 +72,12 @@ def standard_features(
         )
     if not contract.features:
         raise UsageError(
-            f"the table {contract.name!r} has no features: every column is its target, id or time. Bring a column to learn from."
+            f"the table {contract.name!r} has no features: every column is the target, the id or the time. Add a "
+            "column to learn from."
         )
 
     def numeric(*first: tuple[str, Any], indicate: bool) -> Pipeline:
-        # An all-missing column stays, as zeros: dropping it would make the columns depend on the rows.
+        # A column without values stays, as zeros: dropping it would make the columns depend on the rows.
         impute = SimpleImputer(strategy=numeric_imputation, add_indicator=indicate, keep_empty_features=True)
         return Pipeline([*first, ("impute", impute), *([("scale", StandardScaler())] if scale else [])])
 
@@ -94,7 +102,7 @@ def _is_count(value: Any) -> bool:
 
 
 def compose_pipeline(features: BaseEstimator, model: BaseEstimator, config: TrainConfig) -> Pipeline:
-    """One pipeline of features and model, unfitted; with `model.threshold` the model answers by that probability.
+    """Combine features and model to one unfitted pipeline; with `model.threshold`, it predicts by that probability.
 
     Raises:
         UsageError: A threshold with regression, with other than two classes, or with a model without probabilities.
@@ -113,17 +121,20 @@ def _positive_label(model: BaseEstimator, config: TrainConfig) -> Any:
     contract = config.data
     if contract.task == "regression" or is_regressor(model):
         raise UsageError(
-            f"model.threshold is {config.model.threshold}, but {contract.target!r} is a number to predict: set it to null."
+            f"model.threshold is {config.model.threshold}, but the target {contract.target!r} is a number: set it to "
+            "null."
         )
     if not hasattr(model, "predict_proba"):
         raise UsageError(
-            f"{type(model).__name__} gives no probabilities, so model.threshold {config.model.threshold} cannot be applied: set it to null."
+            f"{type(model).__name__} gives no probabilities, so model.threshold {config.model.threshold} cannot be "
+            "applied: set it to null."
         )
     target = contract.columns[contract.target]
     labels = [False, True] if target.type == "boolean" else sorted(target.allowed or [])
     if len(labels) != 2:
         raise UsageError(
-            f"model.threshold is {config.model.threshold}, which is for two classes, but conf/data/{contract.name}.yaml allows "
+            f"model.threshold is {config.model.threshold}, which is for two classes, but "
+            f"conf/data/{contract.name}.yaml allows "
             f"{len(labels) or 'unlisted'} labels of {contract.target!r}: set it to null, or list the two labels there."
         )
     return labels[1]

@@ -1,4 +1,4 @@
-"""Decide whether a candidate may replace the champion, from predictions on the same held-out rows. Who is champion is the registry's."""
+"""The gate: decide from predictions on the same held-out rows whether a candidate may replace the champion."""
 
 from typing import Any
 
@@ -12,31 +12,31 @@ from platform_lib.model.artifact import Predictions
 from platform_lib.training.config.schema import GateConfig
 
 _SEED = 20_261_123
-_ROUNDING = 1e-12  # a reloaded champion may differ from itself in the last bits; with delta 0 that must not refuse
+_ROUNDING = 1e-12  # a reloaded champion may differ from itself in the last bits, which must not fail with delta 0
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate said, and the numbers it said it on."""
+    """The gate's decision, and the numbers that it is based on."""
 
     passed: bool
     reasons: list[str]
-    """Why it was refused, a sentence each; empty when it passed."""
+    """Why the candidate was refused, one sentence each; empty if it passed."""
     metric: str
     score: float | None
-    """The candidate's; None where it cannot be computed."""
+    """The candidate's score in `metric`; None if it cannot be computed."""
     rows: int
-    """Held-out rows that were judged on."""
+    """Number of held-out rows."""
     delta: float
     thresholds: dict[str, float] = {}
     scores: dict[str, float] = {}
-    """The candidate's score per metric that has a threshold."""
+    """The candidate's score in each metric that has a threshold."""
     champion_version: str | None = None
     champion_score: float | None = None
     """On the same rows, in the same run."""
     interval: tuple[float, float] | None = None
-    """95 % paired-bootstrap interval of how much better the candidate is than the champion; above 0 is better, for every metric."""
+    """95 % paired-bootstrap interval of the candidate's gain over the champion; above 0 is better, for every metric."""
     best_promoted: float | None = None
-    """Best score that a promoted version of this model ever had."""
+    """Best score of all versions of this model that were ever promoted."""
 
 
 def judge(
@@ -52,13 +52,13 @@ def judge(
 
     Args:
         gate: The metric, its thresholds and delta.
-        truth: Of the n held-out rows, shape (n,).
-        candidate: Its answers for these rows.
-        champion: The champion's answers for the same rows; None where there is no champion.
+        truth: Targets of the n held-out rows, shape (n,).
+        candidate: The candidate's predictions for these rows.
+        champion: The champion's predictions for the same rows; None without a champion.
         champion_version: To name it in the reasons.
-        best_promoted: The best score in `gate.metric` of any version that was ever promoted; None where there was none.
+        best_promoted: The best score in `gate.metric` of any version that was ever promoted; None if there is none.
     Raises:
-        UsageError: The configuration names no metric. A metric that cannot be computed is a refusal and no error.
+        UsageError: The metric does not exist. A metric that cannot be computed is a refusal, not an error.
     """
     sign = 1.0 if metric_named(gate.metric).greater_is_better else -1.0
     own, reasons = _computed(gate.metric, truth, candidate)
@@ -68,13 +68,14 @@ def judge(
     if champion is not None:
         name = f"the champion, version {champion_version}," if champion_version else "the champion"
         champion_score, undefined = _computed(gate.metric, truth, champion)
-        reasons += [f"{name} cannot be compared with: {reason}" for reason in undefined]
+        reasons += [f"{name} cannot be compared: {reason}" for reason in undefined]
         if own is not None and champion_score is not None:
             interval = _paired_interval(gate, truth, candidate, champion, sign)
             reasons += _against_champion(gate, name, own, champion_score, interval, sign, len(truth))
     if best_promoted is not None and own is not None and sign * (own - best_promoted) < -gate.delta - _ROUNDING:
         reasons.append(
-            f"{gate.metric} is {own:.4f}, worse by {abs(own - best_promoted):.4f} than the best ever promoted, {best_promoted:.4f}; "
+            f"{gate.metric} is {own:.4f}, worse by {abs(own - best_promoted):.4f} than the best ever promoted, "
+            f"{best_promoted:.4f}; "
             f"delta allows {gate.delta:g}"
         )
     return Verdict(
@@ -118,9 +119,10 @@ def _thresholds(gate: GateConfig, truth: NDArray[Any], candidate: Predictions) -
 def _paired_interval(
     gate: GateConfig, truth: NDArray[Any], candidate: Predictions, champion: Predictions, sign: float
 ) -> tuple[float, float] | None:
-    """The 2.5 % and 97.5 % quantiles of (candidate − champion) over resamples of the rows, the same rows for both.
+    """The 2.5 % and 97.5 % quantiles of the gain over resamples of the rows, the same rows for both models.
 
-    Resamples in which the metric is undefined, such as those without a row of some class, are left out; None where that is more than half.
+    Resamples in which the metric is undefined, such as those without a row of some class, are ignored; None if more
+    than half are.
     """
     ours, theirs = weighted_score(gate.metric, truth, candidate), weighted_score(gate.metric, truth, champion)
     generator = np.random.default_rng(_SEED)
@@ -146,7 +148,7 @@ def _against_champion(
 ) -> list[str]:
     if interval is None:
         return [
-            f"{gate.metric} is undefined in most resamples of the {rows} held-out rows, so {name} cannot be compared with: "
+            f"{gate.metric} is undefined in most resamples of the {rows} held-out rows, so {name} cannot be compared: "
             "hold out more rows of the rare classes, or choose another metric"
         ]
     low, high = interval
@@ -154,11 +156,13 @@ def _against_champion(
         return []
     gain = sign * (own - champion_score)
     facts = (
-        f"{gate.metric} is {own:.4f} against {champion_score:.4f} of {name.rstrip(',')} on the same {rows} rows; the 95 % interval of the gain is "
-        f"[{low:+.4f}, {high:+.4f}], and its lower end is {-gate.delta - low:.4f} below the −{gate.delta:g} that delta allows"
+        f"{gate.metric} is {own:.4f} against {champion_score:.4f} for {name.rstrip(',')} on the same {rows} rows; the "
+        "95 % interval of the gain is "
+        f"[{low:+.4f}, {high:+.4f}], and its lower end is {-gate.delta - low:.4f} below the −{gate.delta:g} that delta "
+        "allows"
     )
     if gain < -gate.delta:
         return [facts]
     return [
-        f"{facts}. So few rows cannot show that it is no worse: hold out more rows, or allow more with a larger gate.delta"
+        f"{facts}. These rows are too few to show that it is not worse: hold out more rows, or use a larger gate.delta"
     ]

@@ -1,4 +1,4 @@
-"""Everything known of a registered version in one place, and what two versions do not share. Reads only; pages are the command line's."""
+"""Inspect a registered version, and compare two versions. Read-only."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,25 +16,25 @@ from platform_lib.training.tracking import read_evaluation
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspected:
-    """One version with what its files and its run say."""
+    """One version, with the content of its files and its run."""
 
     record: VersionRecord
     contract: DataContract
     config: dict[str, Any]
     """The resolved configuration it was trained with."""
     evaluation: dict[str, Any]
-    """As `training.evaluation.Evaluation`; only metrics where the run's file is gone."""
+    """As `training.evaluation.Evaluation`; only metrics if the run has no such file."""
     origin: Lineage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Differences:
-    """What two versions of a model do not share: name → (of the one, of the other); None where one has none."""
+    """What differs between two versions: name → (value of the one, value of the other); None for no value."""
 
     one: str
     other: str
     metrics: dict[str, tuple[float | None, float | None]]
-    """All metrics, the equal ones too."""
+    """All metrics, including equal ones."""
     config: dict[str, tuple[Any, Any]]
     columns: dict[str, tuple[str | None, str | None]]
     lineage: dict[str, tuple[str, str]]
@@ -44,8 +44,8 @@ def inspect_version(registry: Registry, record: VersionRecord) -> Inspected:
     """Read a version's files and its run.
 
     Raises:
-        UsageError: Its contract cannot be read: this library did not register it.
-        ServiceError: Its files cannot be fetched.
+        UsageError: The contract cannot be read: this library did not register the version.
+        ServiceError: The files cannot be downloaded.
     """
     folder = registry.folder(record)
     contract = read_contract(folder / ArtifactFile.CONTRACT)
@@ -80,7 +80,7 @@ def _unequal(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any,
 
 
 def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flat, without the search space and the columns, which are compared apart."""
+    """Flat settings, without the search space, and without the columns, which are compared separately."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         full = f"{prefix}{name}"
@@ -95,7 +95,7 @@ def _columns(contract: DataContract) -> dict[str, str]:
 
 
 def describe_column(contract: DataContract, name: str) -> str:
-    """A column of the contract in a few words: type, gaps, range or values."""
+    """Describe a column of the contract in a few words: type, missing values, range or values."""
     column = contract.columns[name]
     words: list[str] = [column.type]
     if column.nullable:

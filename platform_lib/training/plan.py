@@ -19,7 +19,7 @@ Progress = Callable[[str], AbstractContextManager[None]]
 
 
 def silent(text: str) -> AbstractContextManager[None]:
-    """Progress for callers without a terminal."""
+    """Progress that shows nothing, for callers without a terminal."""
     del text
     return nullcontext()
 

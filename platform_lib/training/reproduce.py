@@ -1,4 +1,4 @@
-"""Train a registered version again from its record alone, and compare the metrics. `reproduce_child` is the child process that trains."""
+"""Reproduce a registered version from its record alone, and compare the metrics."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compared:
-    """One metric, as recorded and as measured again."""
+    """One metric, as recorded and as reproduced."""
 
     recorded: float
     again: float | None
@@ -39,7 +39,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reproduction:
-    """What came of training a version again."""
+    """The result of reproducing a version."""
 
     record: VersionRecord
     origin: Lineage
@@ -48,7 +48,7 @@ class Reproduction:
 
     @property
     def matches(self) -> bool:
-        """Whether every recorded metric came out the same."""
+        """Whether every recorded metric was reproduced."""
         return all(item.same for item in self.metrics.values())
 
 
@@ -61,11 +61,15 @@ def reproduce(
     progress: Progress = silent,
     note: Callable[[str], Any] = lambda text: None,
 ) -> Reproduction:
-    """Train a version again: its commit in a clean clone, its data by hash, its resolved configuration, the installed library.
+    """Train a version again from its commit, data hash and resolved configuration, with the installed library.
 
     Args:
-        tolerance: Greatest relative difference of a metric.
-        note: Is told what differs from the record and may explain a difference.
+        project: Of the version.
+        registry: Of the version.
+        record: The version.
+        tolerance: Largest relative difference of a metric.
+        progress: Shows the current step.
+        note: Called with each difference from the record that may explain different metrics.
     Raises:
         CheckFailed: The version was trained with uncommitted changes, or without a record.
         NotFound: Its commit or its data cannot be found.
@@ -82,7 +86,7 @@ def reproduce(
         files = registry.folder(record)
         contract = read_contract(files / ArtifactFile.CONTRACT)
         with progress(f"Fetching {contract.path}, MD5 {origin.data_hash[:8]}"):
-            _bring_data(project, clone, contract, origin.data_hash)
+            _fetch_data(project, clone, contract, origin.data_hash)
         with progress("Training again"):
             metrics = _retrain(clone, files / ArtifactFile.CONFIG, Path(scratch))
     return Reproduction(
@@ -91,7 +95,7 @@ def reproduce(
 
 
 def compare(recorded: dict[str, float], again: dict[str, float], tolerance: float) -> dict[str, Compared]:
-    """Hold the metrics of two trainings together; one that is missing the second time differs."""
+    """Compare the metrics of two trainings; a metric that the second one does not have differs."""
     found = {}
     for name, value in recorded.items():
         second = again.get(name)
@@ -106,12 +110,13 @@ def _require_record(record: VersionRecord, origin: Lineage) -> None:
     about = f"{record.name} version {record.version}"
     if not (origin.git_commit and origin.data_hash):
         raise CheckFailed(
-            f"{about} has no recorded commit and data, so it cannot be made again: `mlp train` did not register it."
+            f"{about} has no recorded commit and data, so it cannot be reproduced: `mlp train` did not register it."
         )
     if origin.dirty:
         changed = f" ({', '.join(origin.dirty_files[:5])})" if origin.dirty_files else ""
         raise CheckFailed(
-            f"{about} was trained with uncommitted changes{changed}, and those are not recorded: commit, and train it again."
+            f"{about} was trained with uncommitted changes{changed}, which are not recorded: commit them, and train it "
+            "again."
         )
 
 
@@ -132,7 +137,7 @@ def _environment_differences(project: Project, origin: Lineage) -> list[str]:
     found = []
     lock = project.lock_file
     if lock is None or hashlib.sha256(lock.read_bytes()).hexdigest() != origin.lock_hash:
-        found.append("the lock of dependencies is not the one it was trained with, so installed packages may differ.")
+        found.append("the lock file is not the one it was trained with, so installed packages may differ.")
     if lineage.installed_library() != origin.library:
         found.append(f"it was trained with {origin.library}, and {lineage.installed_library()} is installed.")
     if origin.python and platform.python_version() != origin.python:
@@ -141,10 +146,11 @@ def _environment_differences(project: Project, origin: Lineage) -> list[str]:
 
 
 def _clone(project: Project, commit: str, scratch: Path) -> Project:
-    """The project as the commit has it, in a folder of its own that shares the repository's objects."""
+    """Check out the project at a commit, in a clone that shares the repository's objects."""
     if not git.succeeds(project.root, "cat-file", "-e", f"{commit}^{{commit}}"):
         raise NotFound(
-            f"{project.root} does not have the recorded commit {commit[:12]}: `git fetch` it from where the version was trained."
+            f"{project.root} does not have the recorded commit {commit[:12]}: `git fetch` it from where the version "
+            "was trained."
         )
     top = Path(git.require(project.root, "rev-parse", "--show-toplevel").strip())
     folder = scratch / "repository"
@@ -153,13 +159,14 @@ def _clone(project: Project, commit: str, scratch: Path) -> Project:
     inside = folder / project.root.resolve().relative_to(top.resolve())
     if not (inside / "pyproject.toml").is_file():
         raise NotFound(
-            f"commit {commit[:12]} has no project in {inside.relative_to(folder).as_posix()}: it was moved since. Check that commit out yourself."
+            f"commit {commit[:12]} has no project in {inside.relative_to(folder).as_posix()}: it was moved later. "
+            "Check out that commit yourself."
         )
     return find_project(inside)
 
 
-def _bring_data(project: Project, clone: Project, contract: DataContract, wanted: str) -> None:
-    """Put the table of the recorded hash into the clone: from the commit, from here, from DVC's cache or its remote."""
+def _fetch_data(project: Project, clone: Project, contract: DataContract, wanted: str) -> None:
+    """Get the table with the recorded hash: from the commit, the project, DVC's cache or its remote."""
     from platform_lib.data.dvc import file_md5, pull
 
     target = clone.root / contract.path
@@ -178,12 +185,13 @@ def _bring_data(project: Project, clone: Project, contract: DataContract, wanted
         why = f" {err}"
     if not target.is_file() or file_md5(target) != wanted:
         raise NotFound(
-            f"the table {contract.path} with MD5 {wanted} is neither in the commit nor here, in DVC's cache or on its remote.{why}"
+            f"the table {contract.path} with MD5 {wanted} is not in the commit, in this project, in DVC's cache or on "
+            f"its remote.{why}"
         )
 
 
 def _share_dvc(project: Project, clone: Project) -> None:
-    """Let the clone use this project's DVC cache and remotes: addresses relative to the project's folder would mean nothing there."""
+    """Configure the clone to use the project's DVC cache and remotes, with absolute paths."""
     import configparser
 
     from dvc.config import Config
@@ -202,10 +210,10 @@ def _share_dvc(project: Project, clone: Project) -> None:
 
 
 def _retrain(clone: Project, config: Path, scratch: Path) -> dict[str, float]:
-    """Train in a process that has the clone's code only; answers the metrics."""
+    """Train in a process that has only the clone's code; returns the metrics."""
     answer = scratch / "metrics.json"
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    # Steps of the user's own that log to MLflow write where they disturb nobody.
+    # The user's steps may log to MLflow: they write to a store that is deleted.
     env |= {
         "MLFLOW_TRACKING_URI": f"sqlite:///{(scratch / 'unused.db').as_posix()}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -234,14 +242,15 @@ def _retrain(clone: Project, config: Path, scratch: Path) -> dict[str, float]:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         raise CheckFailed(
-            f"training it again failed: {said[-1].removeprefix('error: ') if said else f'exit code {done.returncode}'}"
+            "training the version again failed: "
+            f"{said[-1].removeprefix('error: ') if said else f'exit code {done.returncode}'}"
         )
     values: dict[str, float] = json.loads(answer.read_text(encoding="utf-8"))
     return values
 
 
 def as_dict(result: Reproduction) -> dict[str, Any]:
-    """For programs."""
+    """The result as JSON-able values."""
     return {
         "name": result.record.name,
         "version": result.record.version,

@@ -1,4 +1,4 @@
-"""`python -m platform_lib.training.reproduce_child`: one training without run, gate or registry, for `reproduce`. Writes its metrics as JSON."""
+"""Child process of `reproduce`: train without run, gate or registry, and write the metrics as JSON."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def retrain(project: Project, config: "TrainConfig") -> dict[str, float]:
-    """Train as `pipeline.py` says and answer the metrics on the held-out rows."""
+    """Train with the project's `pipeline.py`; returns the metrics on the held-out rows."""
     result = import_user_module(project, "pipeline").train(config, untracked_steps(project))
     if not isinstance(result, TrainingResult):
         raise CheckFailed(
@@ -39,7 +39,7 @@ def retrain(project: Project, config: "TrainConfig") -> dict[str, float]:
 
 
 def untracked_steps(project: Project) -> Steps:
-    """Steps that compute the same and keep nothing."""
+    """Steps that compute the same and store nothing."""
 
     def load(config: "TrainConfig") -> "pd.DataFrame":
         from platform_lib.data.dataset import load_dataset
@@ -70,7 +70,7 @@ def untracked_steps(project: Project) -> Steps:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; exits with a code of `contract.ExitCode`."""
+    """Entry point; exits with a code of `names.ExitCode`."""
     from platform_lib.training.config.compose import read_config
 
     parser = argparse.ArgumentParser(prog="python -m platform_lib.training.reproduce_child", description=__doc__)

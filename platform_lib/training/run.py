@@ -1,6 +1,7 @@
 """Run one training from start to end: track every step, and never leave its MLflow run open.
 
-Binds the steps to a run and a registry. The user's `pipeline.py` decides which steps run; `plan` checks beforehand what they need.
+Binds the steps to a run and a registry. The user's `pipeline.py` decides which steps run; `plan` checks beforehand what
+they need.
 """
 
 import json
@@ -44,10 +45,12 @@ def execute(
     """Train in a new MLflow run, which is finished, failed or killed when this returns.
 
     Args:
-        wrap: Turns the steps into tracked ones.
+        plan: What to train.
+        progress: Shows the current step.
+        wrap: Converts the steps to tracked ones.
     Raises:
         UsageError: The project's `pipeline.py` cannot be imported.
-        PlatformError: What a step refused; its reason is in the run.
+        PlatformError: A step failed; the run has the reason.
     """
     train = import_user_module(plan.project, "pipeline").train
     tracking.close_abandoned_runs(plan.registry, plan.project.name)
@@ -56,7 +59,8 @@ def execute(
         result = train(plan.config, wrap(steps) if wrap else steps)
         if not isinstance(result, TrainingResult):
             raise CheckFailed(
-                f"train() in pipeline.py returned {type(result).__name__}, expected what steps.register returns: end it with `return`."
+                f"train() in pipeline.py returned {type(result).__name__}, expected what steps.register returns: end "
+                "it with `return`."
             )
         return result
 
@@ -79,7 +83,7 @@ def train(
 
 
 def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
-    """The steps of one run."""
+    """Bind the steps to one run."""
 
     def load(config: "TrainConfig") -> "pd.DataFrame":
         from platform_lib.data.dataset import load_dataset
@@ -187,7 +191,7 @@ def _register(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let a termination end the run as Ctrl-C does, where signals reach this thread."""
+    """Convert SIGTERM to KeyboardInterrupt in the main thread, so that it ends the run as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

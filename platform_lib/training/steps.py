@@ -1,6 +1,7 @@
-"""The steps of a training, as the user's `pipeline.py` composes them. Each decides or computes; `run` gives them their run and their registry.
+"""The steps of a training, which the user's `pipeline.py` calls. `run` binds them to a run and a registry.
 
-A project's `pipeline.py` is written once and never updated: what it uses (`Steps`, its six callables and `TrainingResult`) only ever grows.
+A project's `pipeline.py` is generated once and never updated: what it uses (`Steps`, its six callables and
+`TrainingResult`) may only be extended.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
-    """Rows as a model sees them, n of them."""
+    """n rows as a model sees them."""
 
     frame: pd.DataFrame
     """The features, shape (n, features); see `data.frame.feature_frame`."""
@@ -40,30 +41,30 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """The table, apart in what is learnt from and what is judged on."""
+    """The table, divided into training rows and held-out rows."""
 
     table: pd.DataFrame
     """All rows and columns of the contract."""
     held_out: NDArray[np.bool_]
-    """Shape (rows of the table,): True where a row is held out."""
+    """Shape (rows of the table,), True where held out."""
     train: Rows
     test: Rows
-    """The held-out rows: no step but `evaluate` and `gate` looks at them."""
+    """The held-out rows, which only `evaluate` and `gate` use."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingResult:
-    """What came of a training."""
+    """The result of a training."""
 
     name: str
     version: str
     run_id: str
     passed: bool
-    """The gate let it through."""
+    """Whether the version passed the gate."""
     promoted: bool
-    """It is the champion now."""
+    """Whether the version is the champion now."""
     champion_before: str | None
-    """Version that was champion until now, None where there was none."""
+    """The previous champion's version, or None."""
     evaluation: "Evaluation"
     verdict: "Verdict"
 
@@ -81,10 +82,13 @@ class Steps:
 
 
 def split_rows(table: pd.DataFrame, config: TrainConfig) -> Split:
-    """Take the held-out rows apart, as `config.split` says.
+    """Divide the table into training rows and held-out rows by `config.split`.
 
+    Args:
+        table: Typed, shape (rows, columns of the contract).
+        config: Split and contract.
     Raises:
-        UsageError: A setting does not fit, or no row is left to learn from or to judge on.
+        UsageError: A setting does not fit, or one side would be empty.
     """
     settings = config.split
     held_out = holdout_mask(
@@ -105,15 +109,15 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
     """Fit features and model as one pipeline, on the training rows only.
 
     Raises:
-        CheckFailed: The training rows hold one class only.
-        UsageError: The estimator refuses its parameters or the data.
+        CheckFailed: The training rows have only one class.
+        UsageError: The estimator rejects its parameters or the data.
     """
     from platform_lib.training.features import compose_pipeline
 
     if config.data.task == "classification" and len(classes := set(split.train.truth.tolist())) < 2:
         raise CheckFailed(
             f"all {len(split.train)} training rows have {config.data.target} = {classes.pop()!r}, "
-            "and a classifier needs at least two classes: bring more rows."
+            "and a classifier needs at least two classes: add rows."
         )
     pipeline = compose_pipeline(features, model, config)
     try:
@@ -122,12 +126,13 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
         raise
     except (TypeError, ValueError) as err:
         raise UsageError(
-            f"fitting {type(model).__name__} failed: {' '.join(str(err).split()):.400}. Look at conf/model, features.py and model.py."
+            f"fitting {type(model).__name__} failed: {' '.join(str(err).split()):.400}. Look at conf/model, "
+            "features.py and model.py."
         ) from err
 
 
 def evaluate_held_out(pipeline: "Pipeline", split: Split, config: TrainConfig) -> "Evaluation":
-    """Measure the pipeline on the held-out rows, overall and per slice."""
+    """Evaluate the pipeline on the held-out rows, overall and per slice."""
     from platform_lib.training.evaluation import evaluate
 
     return evaluate(pipeline, split.test.frame, split.test.truth, config)
@@ -141,9 +146,9 @@ def judge_candidate(
     champion: LoadedModel | None,
     best_promoted: float | None,
 ) -> "Verdict":
-    """Ask the gate: the candidate against thresholds, against the champion on the same held-out rows, and against the best ever promoted.
+    """Apply the gate: thresholds, the champion on the same held-out rows, and the best score ever promoted.
 
-    A champion that cannot be scored on these rows refuses the candidate: a metric that cannot be computed fails.
+    If the champion cannot be scored on these rows, the candidate is refused.
     """
     from platform_lib.training.gates import judge
 
@@ -167,14 +172,14 @@ def judge_candidate(
 
 
 def refused(verdict: "Verdict", reason: str) -> "Verdict":
-    """The verdict turned into a refusal, with one reason more."""
+    """The verdict as a refusal, with one more reason."""
     import msgspec
 
     return msgspec.structs.replace(verdict, passed=False, reasons=[*verdict.reasons, reason])
 
 
 def unscorable(version: str, reason: str) -> str:
-    """Why a champion that cannot answer refuses a candidate, and what to do where that is meant."""
+    """The reason for refusing a candidate because the champion cannot be scored, and the remedy."""
     return (
         f"the champion, version {version}, cannot be scored on these rows: {reason.rstrip('.')}. "
         "If the table changed on purpose, `mlp train --new-baseline` lets the thresholds alone decide"

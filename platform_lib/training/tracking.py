@@ -1,4 +1,4 @@
-"""What a training leaves in its MLflow run: parameters, data, metrics, and how it ended. The model itself is the registry's."""
+"""Record a training in its MLflow run: parameters, data, metrics, and how it ended."""
 
 import json
 import os
@@ -29,9 +29,9 @@ HOST_TAG, PROCESS_TAG, STARTED_TAG, REASON_TAG = "mlp.host", "mlp.pid", "mlp.pro
 
 @contextmanager
 def open_run(plan: TrainingPlan) -> Iterator[str]:
-    """Open the run of a training; it ends FINISHED, FAILED with its reason, or KILLED, never RUNNING.
+    """Open the run of a training, which ends as FINISHED, FAILED with a reason, or KILLED, never as RUNNING.
 
-    It is also MLflow's active run, so that `mlflow.log_metric` in a user's own step lands in it.
+    It is also MLflow's active run, so that `mlflow.log_metric` in a user's step logs to it.
     """
     import mlflow
 
@@ -40,7 +40,7 @@ def open_run(plan: TrainingPlan) -> Iterator[str]:
         experiment = experiment_id(plan.registry, plan.project.name, is_local=plan.is_local)
         run = client.create_run(experiment, run_name=plan.config.model.name, tags=_run_tags(plan))
     run_id: str = run.info.run_id
-    # Only for the run's time: MLflow would tell the whole process, and its children by the environment.
+    # Only during the run: MLflow sets it for the whole process, and for its children in the environment.
     with as_current_store(uri):
         try:
             with mlflow_errors(uri):
@@ -65,7 +65,7 @@ def open_run(plan: TrainingPlan) -> Iterator[str]:
 
 
 def experiment_id(registry: "Registry", name: str, *, is_local: bool) -> str:
-    """The project's experiment, made where there is none; a deleted one is taken back."""
+    """The id of the project's experiment, which is created if necessary; a deleted one is restored."""
     from mlflow.exceptions import MlflowException
 
     found = registry.client.get_experiment_by_name(name)
@@ -86,21 +86,21 @@ def experiment_id(registry: "Registry", name: str, *, is_local: bool) -> str:
 
 
 def _local_artifacts(registry: "Registry", name: str) -> str | None:
-    """Where a local experiment keeps its files: the store's own folder, whether it is reached as a file or through `mlp up`."""
+    """The artifact folder of a local experiment: the store's, whether it is opened as a file or through `mlp up`."""
     default = registry.client.get_experiment("0")
     root = default.artifact_location.removesuffix("/0") if default else ""
     return f"{root}/{name}" if root.startswith("file:") and root.endswith(f"/{ARTIFACTS}") else None
 
 
 def log_rows(plan: TrainingPlan, run_id: str, parts: "Split") -> None:
-    """Record which table a run learnt from, by the hash that DVC knows it by."""
+    """Record the table that a run was trained on, by its hash in DVC."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     data = plan.config.data
     counts = {"train": len(parts.train), "held_out": len(parts.test), "all": len(parts.table)}
     dataset = Dataset(
         name=data.name,
-        # As it is: the hash by which DVC keeps the table, so that it can be fetched again.
+        # DVC's hash of the table, so that it can be fetched again.
         digest=plan.origin.data_hash,
         source_type="local",
         source=json.dumps({"uri": data.path}),
@@ -109,12 +109,12 @@ def log_rows(plan: TrainingPlan, run_id: str, parts: "Split") -> None:
     with mlflow_errors(plan.registry.uri):
         plan.registry.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         plan.registry.client.log_batch(
-            run_id, params=_as_params({f"rows.{name}": count for name, count in counts.items()})
+            run_id, params=as_params({f"rows.{name}": count for name, count in counts.items()})
         )
 
 
 def log_evaluation(plan: TrainingPlan, run_id: str, evaluation: "Evaluation") -> None:
-    """Keep the metrics as metrics and the whole evaluation as a file."""
+    """Log the metrics, and the whole evaluation as a file."""
     import time
 
     import msgspec
@@ -128,7 +128,7 @@ def log_evaluation(plan: TrainingPlan, run_id: str, evaluation: "Evaluation") ->
 
 
 def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:
-    """The evaluation of a run; None where it has none."""
+    """The evaluation of a run; None if it has none."""
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
@@ -146,7 +146,7 @@ def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:
 
 
 def close_abandoned_runs(registry: "Registry", name: str) -> int:
-    """End runs of this project whose process on this machine is gone: a kill -9 or a power cut left them RUNNING. Returns how many."""
+    """End runs whose process on this machine has ended, after a kill -9 or a power cut. Returns how many."""
     with mlflow_errors(registry.uri):
         experiment = registry.client.get_experiment_by_name(name)
         if experiment is None:
@@ -157,7 +157,7 @@ def close_abandoned_runs(registry: "Registry", name: str) -> int:
         )
         abandoned = [run for run in open_runs if not _is_alive(run.data.tags)]
         for run in abandoned:
-            registry.client.set_tag(run.info.run_id, REASON_TAG, "its process ended without saying so")
+            registry.client.set_tag(run.info.run_id, REASON_TAG, "its process ended without closing the run")
             registry.client.set_terminated(run.info.run_id, "KILLED")
     return len(abandoned)
 
@@ -185,13 +185,13 @@ def _run_tags(plan: TrainingPlan) -> dict[str, str]:
 
 
 def _params(plan: TrainingPlan) -> list[Any]:
-    """The configuration, flat; without the columns of the contract, which lie in config.yaml."""
+    """The flat configuration, without the columns of the contract, which are in config.yaml."""
     import msgspec
 
     values = msgspec.to_builtins(plan.config)
     values["data"] = {name: value for name, value in values["data"].items() if name not in ("columns", "key")}
     values.pop("search", None)
-    return _as_params({**{f"choice.{group}": choice for group, choice in plan.choices.items()}, **_flat(values)})
+    return as_params({**{f"choice.{group}": choice for group, choice in plan.choices.items()}, **_flat(values)})
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -201,7 +201,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _as_params(values: dict[str, Any]) -> list[Any]:
+def as_params(values: dict[str, Any]) -> list[Any]:
+    """The values as MLflow parameters, with names and lengths that MLflow accepts."""
     from mlflow.entities import Param
 
     def allowed(name: str) -> str:
@@ -213,7 +214,7 @@ def _as_params(values: dict[str, Any]) -> list[Any]:
 def _end(plan: TrainingPlan, run_id: str, status: str, reason: str | None, trace: str | None = None) -> None:
     import mlflow
 
-    # A registry that died mid-training must not hide why the training ended.
+    # A registry that failed during the training must not hide why the training ended.
     with suppress(Exception):
         mlflow.end_run(status)
     with suppress(ServiceError), mlflow_errors(plan.registry.uri):

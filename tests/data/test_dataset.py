@@ -63,7 +63,7 @@ def test_the_notebook_call_reads_the_selected_table_typed(project: Project, monk
     ("tracked", "remedy"),
     [
         (True, "fetch it with `mlp data pull`"),
-        (False, "put it there, or import a table with `mlp data import FILE --target COLUMN`"),
+        (False, "put the file there, or import a table with `mlp data import FILE --target COLUMN`"),
     ],
     ids=["under-dvc", "not-tracked"],
 )
@@ -114,6 +114,6 @@ def test_a_broken_contract_names_the_entry(project: Project) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("type: string", "type: words", 1), encoding="utf-8")
 
     with pytest.raises(
-        UsageError, match=r"is not a data contract: Invalid enum value 'words'.*Mend the entry, or write the file anew"
+        UsageError, match=r"is not a data contract: Invalid enum value 'words'.*Fix the entry, or write the file again"
     ):
         read_contract(path)

@@ -100,7 +100,7 @@ def test_a_violation_says_what_to_do() -> None:
 
     assert str(caught.value) == (
         "the table 'houses' breaks its contract: column 'rooms': below min 1 in 1 row, such as 0 in row 0. "
-        "Mend the data; or, where the data is right, edit conf/data/houses.yaml. Rows count from 0."
+        "Fix the data; or, if the data is right, edit conf/data/houses.yaml. Rows count from 0."
     )
 
 

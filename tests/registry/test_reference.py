@@ -49,7 +49,7 @@ class TestResolve:
     def test_an_empty_registry_says_how_to_fill_it(self, registry: Registry) -> None:
         with pytest.raises(
             NotFound,
-            match=r"there is no model 'tiny' in sqlite:.*: it holds no model yet; `mlp train` makes the first\.",
+            match=r"there is no model 'tiny' in sqlite:.*: it has no models yet; `mlp train` creates the first\.",
         ):
             registry.resolve("tiny@champion")
 
@@ -82,5 +82,5 @@ class TestResolve:
             "this is no database, but it is long enough to look like one" * 20, encoding="utf-8"
         )
 
-        with pytest.raises(ServiceError, match="is not a store that MLflow made"):
+        with pytest.raises(ServiceError, match="is not an MLflow store"):
             Registry(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")

@@ -37,7 +37,7 @@ class TestPromote:
         assert registry.champion("tiny") is None
 
     def test_a_version_that_was_never_judged_is_not_promoted(self, registry: Registry) -> None:
-        with pytest.raises(CheckFailed, match="the gate never judged it"):
+        with pytest.raises(CheckFailed, match="the gate has not judged it"):
             registry.promote(bare_version(registry, TAGS))
 
     def test_overruling_the_gate_is_tagged(self, registry: Registry) -> None:

@@ -146,7 +146,9 @@ def test_a_setting_that_does_not_fit_is_one_sentence(settings: dict[str, Any], s
 
 
 def test_a_table_without_features_is_one_sentence() -> None:
-    with pytest.raises(UsageError, match="the table 't' has no features: every column is its target, id or time"):
+    with pytest.raises(
+        UsageError, match="the table 't' has no features: every column is the target, the id or the time"
+    ):
         standard_features(_contract({}))
 
 
@@ -257,7 +259,7 @@ def test_a_threshold_is_refused_for_other_than_two_classes(target: Column, says:
 
 def test_a_threshold_is_refused_for_regression() -> None:
     contract = _contract({"x": Column(type="number")}, Column(type="number"), task="regression")
-    with pytest.raises(UsageError, match="'y' is a number to predict: set it to null"):
+    with pytest.raises(UsageError, match="the target 'y' is a number: set it to null"):
         compose_pipeline(standard_features(contract), LinearRegression(), _config(contract, threshold=0.3))
 
 

@@ -92,7 +92,7 @@ def test_a_better_model_passes_and_a_worse_one_is_refused() -> None:
     assert not verdict.passed
     assert verdict.champion_score == 0.95
     assert verdict.reasons[0].startswith(
-        "accuracy is 0.8500 against 0.9500 of the champion, version 7 on the same 1000 rows"
+        "accuracy is 0.8500 against 0.9500 for the champion, version 7 on the same 1000 rows"
     )
 
 
@@ -122,7 +122,7 @@ def test_a_better_model_that_few_rows_cannot_show_is_refused_with_what_would_hel
     assert verdict.score > verdict.champion_score
     assert not verdict.passed
     assert verdict.reasons[0].endswith(
-        "So few rows cannot show that it is no worse: hold out more rows, or allow more with a larger gate.delta"
+        "These rows are too few to show that it is not worse: hold out more rows, or use a larger gate.delta"
     )
 
 
@@ -210,7 +210,7 @@ def test_a_champion_of_other_labels_fails_instead_of_losing() -> None:
     verdict = _judge(_wrong_on(range(100)), champion)
     assert not verdict.passed
     assert verdict.reasons[0].startswith(
-        "the champion, version 7, cannot be compared with: accuracy cannot be computed: the model knows the classes 0, 1"
+        "the champion, version 7, cannot be compared: accuracy cannot be computed: the model knows the classes 0, 1"
     )
 
 

@@ -107,9 +107,7 @@ class TestReproduction:
         matches, notes = _reproduce(project)
 
         assert matches
-        assert notes == [
-            "note: the lock of dependencies is not the one it was trained with, so installed packages may differ."
-        ]
+        assert notes == ["note: the lock file is not the one it was trained with, so installed packages may differ."]
 
     def test_a_table_under_dvc_comes_back_from_the_cache_by_its_hash(
         self, tmp_path: Path, generate: Callable[..., Project]

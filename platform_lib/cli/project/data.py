@@ -104,7 +104,7 @@ def check_command(name: str | None) -> None:
         about_all = "".join(f" ({violation})" for violation in found if not violation.column)
         raise CheckFailed(
             f"the table {contract.name!r} breaks its contract in {len(found)} way{'' if len(found) == 1 else 's'}{about_all}. "
-            f"Mend the data; or, where the data is right, edit conf/data/{contract.name}.yaml."
+            f"Fix the data; or, if the data is right, edit conf/data/{contract.name}.yaml."
         )
     stdout().print(f"The table fits its contract conf/data/{contract.name}.yaml.")
 

@@ -1,4 +1,5 @@
-"""Read a CSV or Parquet file in parts of bounded size: the cells as in the file, and their values. `reading` reads whole files."""
+"""Read a CSV or Parquet file in parts of bounded size: the cells as in the file, and their values. `reading` reads
+whole files."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class BatchFile:
         """Read the file from the start, in batches of at most `max_rows` rows.
 
         Raises:
-            UsageError: The file is not a table of its suffix; says what and where.
+            UsageError: The content does not fit the suffix; says what is wrong and where.
         """
         first_row = 0
         for part in self._parts(max_rows):
@@ -90,15 +91,15 @@ class BatchFile:
 
 
 def open_batches(path: Path, types: Mapping[str, str]) -> BatchFile:
-    """Look at a file's header.
+    """Read a file's header.
 
     Args:
         path: Of a CSV or Parquet file.
         types: Contract types by column; other columns have cells but no values.
 
     Raises:
-        NotFound: There is no such file.
-        UsageError: It is not a table of its suffix.
+        NotFound: The file does not exist.
+        UsageError: The content does not fit the suffix.
     """
     if checked_suffix(path) in PARQUET_SUFFIXES:
         return _open_parquet(path, types)

@@ -1,7 +1,7 @@
-"""Turn the cells of a file into values: the same for import, append, training and batch prediction.
+"""Convert the cells of a file to values, identically for import, append, training and batch prediction.
 
-Where a contract exists, the column's type in it decides what a cell such as `1,5` is: a number in a column of numbers, a text in a column of
-texts. A first import has no contract yet, so all of the column's values decide.
+Where a contract exists, the column's type in it decides what a cell such as `1,5` is: a number in a column of numbers,
+a text in a column of texts. A first import has no contract yet, so all of the column's values decide.
 """
 
 from dataclasses import dataclass
@@ -35,12 +35,13 @@ class CleanColumn:
 
 
 def clean_csv_column(cells: pa.ChunkedArray, *, separator: str, column_type: str | None) -> CleanColumn:
-    """Remove white space around values, turn markers into missing values, and decimal commas into points where the column holds numbers.
+    """Clean a column of CSV: white space, markers of missing values, and decimal commas of numbers.
 
     Args:
         cells: Texts as in the file, shape (n,), none missing.
         separator: Of the file.
-        column_type: The column's type in the data contract; None where there is no contract: then `cells` must be the whole column.
+        column_type: The column's type in the data contract; None where there is no contract: then `cells` must be the
+            whole column.
     """
     values = pc.utf8_trim_whitespace(cells)
     was_trimmed = not cells.equals(values)
@@ -69,14 +70,15 @@ def _are_decimal_commas(values: pa.ChunkedArray) -> bool:
 def clean_parquet_column(
     cells: pa.ChunkedArray, *, name: str, path: Path, column_type: str | None = None
 ) -> CleanColumn:
-    """Give a column one of int64, uint64, double, bool, string, timestamp and null; NaN is missing, texts lose white space around them.
+    """Clean a column of Parquet: few types, NaN as missing, no white space around texts.
 
     Args:
         cells: As in the file, shape (n,).
         name: Of the column, for errors.
         path: Of the file, for errors.
-        column_type: The column's type in the data contract, None where there is none. Whole numbers in a column of texts become
-            texts here, because pandas would hold them as floats where one is missing, and merge neighbours beyond 2^53.
+        column_type: The column's type in the data contract, None where there is none. Whole numbers in a column of
+            texts become texts here, because pandas would hold them as floats where one is missing, and merge neighbours
+            beyond 2^53.
     Raises:
         UsageError: The column holds lists, bytes or another type that no model can learn from.
     """
@@ -104,5 +106,6 @@ def clean_parquet_column(
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return CleanColumn(values=cells)
     raise UsageError(
-        f"{path}: column {name!r} holds {kind}, expected numbers, texts, booleans or times. Convert it to one of these, or remove it."
+        f"{path}: column {name!r} holds {kind}, expected numbers, texts, booleans or times. Convert it to one of "
+        "these, or remove it."
     )

@@ -1,4 +1,5 @@
-"""Read a CSV or Parquet file as it lies, into Arrow. CSV stays text, so that no type is guessed; `type_inference` decides types, `frame` applies them."""
+"""Read a whole CSV or Parquet file into Arrow. Cells of CSV stay texts: `type_inference` or the contract decides their
+types."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -18,19 +19,19 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawTable:
-    """A file's rows, untyped where the file does not type them."""
+    """A file's rows; the values of CSV are texts."""
 
     table: pa.Table
-    """CSV: text columns, missing where the text is one of MISSING_MARKERS. Parquet: its columns in plain types."""
+    """The columns as `cleaning` gives them."""
     notes: tuple[str, ...]
-    """What was done to read it, as sentences."""
+    """What was done to read the file, as sentences."""
     markers: dict[str, tuple[str, ...]]
-    """Per column the texts that were read as missing; empty for Parquet."""
+    """Per column the cells that were read as missing; empty for Parquet."""
     from_text: bool
-    """Whether texts may stand for other types, as in CSV."""
+    """Whether texts may be values of other types, as in CSV."""
 
     def with_table(self, table: pa.Table) -> "RawTable":
-        """The same of other rows."""
+        """The same with another table."""
         return replace(self, table=table)
 
 
@@ -39,10 +40,11 @@ def read_raw(path: Path, types: Mapping[str, str] | None = None) -> RawTable:
 
     Args:
         path: Of a CSV or Parquet file.
-        types: Contract types by column, where a contract exists; see `cleaning`. Columns that it does not name are read as in a first import.
+        types: Contract types by column, where a contract exists; see `cleaning`. Columns that it does not name are read
+            as in a first import.
     Raises:
-        NotFound: There is no such file.
-        UsageError: The file is not a table of its suffix; says what it is and what was expected.
+        NotFound: The file does not exist.
+        UsageError: The content does not fit the suffix; says what it is and what was expected.
     """
     suffix = checked_suffix(path)
     try:
@@ -52,11 +54,11 @@ def read_raw(path: Path, types: Mapping[str, str] | None = None) -> RawTable:
 
 
 def checked_suffix(path: Path) -> str:
-    """The suffix of a file that can be a table, in small letters.
+    """The suffix of a table file, in lower case.
 
     Raises:
-        NotFound: There is no such file.
-        UsageError: A folder, another suffix, or empty.
+        NotFound: The file does not exist.
+        UsageError: It is a folder, has another suffix, or is empty.
     """
     suffix = path.suffix.lower()
     if not path.exists():
@@ -65,7 +67,8 @@ def checked_suffix(path: Path) -> str:
         raise UsageError(f"{path} is a folder, expected one CSV or Parquet file.")
     if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
         raise UsageError(
-            f"{path} ends in {suffix or 'nothing'!r}, expected one of {', '.join(CSV_SUFFIXES + PARQUET_SUFFIXES)}: save it as one of these."
+            f"{path} ends in {suffix or 'nothing'!r}, expected one of {', '.join(CSV_SUFFIXES + PARQUET_SUFFIXES)}: "
+            "save it as one of these."
         )
     if path.stat().st_size == 0:
         raise UsageError(f"{path} is empty, expected a table with a header row and data rows.")
@@ -110,7 +113,7 @@ def _raw_table(
 
 
 def csv_header(path: Path) -> tuple[str, list[str]]:
-    """The separator whose first rows agree on the most columns, and the first row's cells."""
+    """The separator for which the first rows agree on the most columns, and the cells of the header."""
     best: tuple[int, str, list[str]] | None = None
     for separator in SEPARATORS:
         try:
@@ -121,7 +124,7 @@ def csv_header(path: Path) -> tuple[str, list[str]]:
         except csv.Error as err:
             raise UsageError(f"{path} is not CSV: {err}. Save the table as CSV (UTF-8) or Parquet.") from err
         if not rows:
-            raise UsageError(f"{path} holds only blank lines, expected a header row and data rows.")
+            raise UsageError(f"{path} has only blank lines, expected a header row and data rows.")
         agreeing = sum(len(row) == len(rows[0]) for row in rows)
         score = len(rows[0]) * agreeing if agreeing > len(rows) / 2 else 0
         if best is None or score > best[0]:
@@ -131,20 +134,22 @@ def csv_header(path: Path) -> tuple[str, list[str]]:
 
 
 def checked_names(names: list[str], path: Path) -> list[str]:
-    """Column names that contract, Hydra and Parquet can all hold.
+    """Check that contract, Hydra and Parquet can all represent the column names.
 
     Raises:
-        UsageError: One is blank, twice there, or holds what Hydra would read as a reference.
+        UsageError: A name is blank, duplicate, or contains something that Hydra would resolve.
     """
     for number, name in enumerate(names, start=1):
         if not name.strip():
             hint = " If it is pandas' index, save with index=False." if number == 1 else ""
             raise UsageError(
-                f"{path}: column {number} has a blank name, expected a name for each column.{hint} Name it or take it out."
+                f"{path}: column {number} has a blank name, expected a name for each column.{hint} Name it or remove "
+                "it."
             )
         if "${" in name:
             raise UsageError(
-                f"{path}: column {number} is named {name!r}, but '${{' in a name would be read as a reference by Hydra. Rename it."
+                f"{path}: column {number} is named {name!r}, but '${{' in a name would be read as a reference by "
+                "Hydra. Rename it."
             )
         if name == "???":
             raise UsageError(
@@ -152,7 +157,8 @@ def checked_names(names: list[str], path: Path) -> list[str]:
             )
         if not name.isprintable():
             raise UsageError(
-                f"{path}: column {number} is named {name!r}, which holds a character that cannot be printed. Rename it."
+                f"{path}: column {number} is named {name!r}, which contains a character that cannot be printed. Rename "
+                "it."
             )
     if twice := [name for name in names if names.count(name) > 1]:
         places = [str(number) for number, name in enumerate(names, start=1) if name == twice[0]]
@@ -163,7 +169,7 @@ def checked_names(names: list[str], path: Path) -> list[str]:
 
 
 def csv_error(path: Path, separator: str, width: int, err: Exception) -> UsageError:
-    """Find the line that Arrow's error is about; slow, but only once something is wrong."""
+    """Convert Arrow's error to one that names the line. Slow, but used only after a failure."""
     if "UTF8" in str(err) or "UTF-8" in str(err):
         return _not_utf8(path)
     try:
@@ -173,7 +179,7 @@ def csv_error(path: Path, separator: str, width: int, err: Exception) -> UsageEr
                 if row and len(row) != width:
                     return UsageError(
                         f"{path}: line {reader.line_num} has {len(row)} values, expected {width} as in the header. "
-                        "Mend the line; a value that holds the separator needs double quotes around it."
+                        "Fix the line; a value that contains the separator needs double quotes around it."
                     )
     except UnicodeDecodeError:
         return _not_utf8(path)
@@ -189,8 +195,8 @@ def _not_utf8(path: Path) -> UsageError:
                 line.decode("utf-8")
             except UnicodeDecodeError as err:
                 return UsageError(
-                    f"{path} is not UTF-8: line {number} holds the byte 0x{line[err.start]:02x}. "
-                    "Save it as UTF-8; in a spreadsheet the choice is named 'CSV UTF-8'."
+                    f"{path} is not UTF-8: line {number} contains the byte 0x{line[err.start]:02x}. "
+                    "Save it as UTF-8; in a spreadsheet, choose 'CSV UTF-8'."
                 )
     return UsageError(f"{path} is not UTF-8; save it as UTF-8.")
 
@@ -205,7 +211,7 @@ def _read_parquet(path: Path, types: Mapping[str, str]) -> RawTable:
             f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV."
         ) from err
     names = data_columns(table.column_names)
-    notes = ["pandas' index was left out."] if len(names) < table.num_columns else []
+    notes = ["pandas' index was dropped."] if len(names) < table.num_columns else []
     checked_names(names, path)
     columns = {
         name: clean_parquet_column(table.column(name), name=name, path=path, column_type=types.get(name))

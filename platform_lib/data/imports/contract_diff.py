@@ -1,4 +1,4 @@
-"""What a second import of a table changes, and how the contract that people have edited lives on. Decides only; `plan` acts."""
+"""Compare the contracts of two imports of a table, and keep the edits that people made."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,8 @@ from platform_lib.data.contract import MAX_CATEGORIES, Column, DataContract
 
 
 def diff_contracts(old: DataContract, new: DataContract, *, old_rows: int, new_rows: int) -> list[str]:
-    """Sentences on what differs between the table there is and the one that comes, limits as seen in the data."""
+    """Describe what differs between the existing table and the new one, one sentence per change; limits as in the
+    data."""
     found = [f"rows: {old_rows} → {new_rows}" if old_rows != new_rows else f"rows: {old_rows} in both"]
     for role in ("target", "id", "time", "task"):
         before, after = getattr(old, role), getattr(new, role)
@@ -55,7 +56,7 @@ def _range(column: Column) -> str:
 
 
 def number(value: float | None) -> str:
-    """A limit as people write it."""
+    """A limit as text."""
     if value is None:
         return "any"
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:g}"
@@ -68,20 +69,20 @@ def _listed(values: list[Any]) -> str:
 
 
 def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) -> tuple[DataContract, list[str]]:
-    """The contract after `--replace`: the new table's columns, with what people decided about those that are still there.
+    """The contract after `--replace`: the new table's columns, with the edits to those that still exist.
 
     Args:
-        old: As it lies in conf/data, edits included.
+        old: From conf/data, edits included.
         new: As inferred from the new table.
-        left_out: Columns that the old file has and people took out of its contract.
+        left_out: Columns of the old table that people removed from its contract.
     Returns:
-        The contract and sentences on what of the old one was kept.
+        The contract, and sentences on what was kept of the old one.
     """
     notes: list[str] = []
     columns: dict[str, Column] = {}
     for name, column in new.columns.items():
         if name in left_out and name not in (new.target, new.id, new.time):
-            notes.append(f"{name} stays out of the contract, as it was taken out before.")
+            notes.append(f"{name} stays out of the contract, because it was removed before.")
             continue
         columns[name] = _kept(old.columns[name], column) if name in old.columns else column
         if name == new.target:
@@ -106,11 +107,12 @@ def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) ->
 
 
 def extended(old: DataContract, seen: Mapping[str, Column]) -> tuple[DataContract, list[str]]:
-    """The contract after `--append`: key and types as they are, limits widened where the new rows need it.
+    """The contract after `--append`: key and types unchanged, limits widened where the new rows need it.
 
     Args:
-        old: As it lies in conf/data, edits included.
-        seen: What the appended rows alone hold, per column of the contract; every text listed where the old entry lists any.
+        old: From conf/data, edits included.
+        seen: Entries inferred from the appended rows alone, per column; with every text listed if the old entry has a
+            list.
     """
     columns = {name: _kept(column, seen[name]) if name in seen else column for name, column in old.columns.items()}
     for name, column in columns.items():
@@ -127,7 +129,7 @@ def extended(old: DataContract, seen: Mapping[str, Column]) -> tuple[DataContrac
 
 
 def _kept(old: Column, new: Column) -> Column:
-    """The new entry with what people may have edited in the old one: wider limits, limits taken away, gaps allowed, no logging."""
+    """The new entry with edits of the old one: wider or removed limits, missing values allowed, no logging."""
     if old.type != new.type:
         return msgspec.structs.replace(new, log=old.log)
     allowed = None
@@ -169,7 +171,7 @@ def role_of(contract: DataContract, name: str) -> str:
 
 
 def limits_text(column: Column) -> str:
-    """Range or categories of a contract's entry, on one line."""
+    """Range or categories of a contract entry, on one line."""
     if column.allowed is not None:
         return _listed(column.allowed)
     return "" if column.min is None and column.max is None else _range(column)

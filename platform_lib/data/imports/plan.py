@@ -1,4 +1,4 @@
-"""`mlp data import`: turn a file into a table of the project and its contract. This module decides and writes nothing; `staging` puts it on disk."""
+"""Plan an import: the table and the contract that a file gives. Writes nothing; `staging` writes to disk."""
 
 import re
 from collections.abc import Mapping
@@ -25,43 +25,43 @@ from platform_lib.settings import Project
 Mode = Literal["new", "replace", "append"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
-# Words of YAML that are no texts, and names that are devices on Windows.
+# Words that YAML does not read as texts, and device names on Windows.
 _RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "con", "prn", "aux", "nul"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportRequest:
-    """What the command was told."""
+    """The options of `mlp data import`."""
 
     file: Path
     target: str | None = None
-    """Required unless the table is there already; then None is what it was."""
+    """Required for a new table; None keeps the target of an existing one."""
     id: str | None = None
     time: str | None = None
     name: str | None = None
-    """None is made from the file's name."""
+    """None derives it from the file's name."""
     mode: Mode = "new"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportPlan:
-    """What an import would put on disk, decided in full before anything is written."""
+    """What an import would write, complete before anything is written."""
 
     contract: DataContract
     table: pa.Table
     report: ImportReport
     existing: DataContract | None
-    """The contract that is there already under this name."""
+    """The contract that exists under this name."""
     changes: list[str] = field(default_factory=list)
-    """Sentences on what changes against the existing table."""
+    """What changes in comparison with the existing table, as sentences."""
 
 
 def plan_import(project: Project, request: ImportRequest) -> ImportPlan:
-    """Read a file, infer its contract, and compare it with what is there. Writes nothing.
+    """Read a file, infer its contract, and compare it with the existing table. Writes nothing.
 
     Raises:
-        UsageError: The file, a name or a setting does not fit; one sentence each.
-        NotFound: The file, or the table to append to, is not there.
+        UsageError: The file, a name or an option does not fit.
+        NotFound: The file, or the table to append to, does not exist.
     """
     name = table_name(request)
     existing = find_contract(project, name) if contract_path(project, name).is_file() else None
@@ -84,10 +84,10 @@ def _read(file: Path, types: Mapping[str, str] | None = None) -> RawTable:
 
 
 def table_name(request: ImportRequest) -> str:
-    """The table's name: as given, or made from the file's name.
+    """The table's name: as given, or derived from the file's name.
 
     Raises:
-        UsageError: It is no valid name.
+        UsageError: It is not a valid name.
     """
     rule = "1 to 60 lowercase letters, digits, dashes and underscores, starting with a letter, such as churn-2026"
     name = request.name
@@ -95,9 +95,7 @@ def table_name(request: ImportRequest) -> str:
         name = re.sub(r"[^a-z0-9_-]+", "-", request.file.stem.lower())
         name = re.sub(r"[_-]*([_-])[_-]*", r"\1", name).strip("_-")
         if not _is_name(name):
-            raise UsageError(
-                f"no name for the table can be made from {request.file.name!r}; give one with --name: {rule}."
-            )
+            raise UsageError(f"no table name can be derived from {request.file.name!r}; give one with --name: {rule}.")
     if not _is_name(name):
         raise UsageError(f"--name is {name!r}, expected {rule}.")
     return name
@@ -110,7 +108,7 @@ def _is_name(name: str) -> bool:
 def _plan_whole(
     project: Project, request: ImportRequest, name: str, existing: DataContract | None, raw: RawTable
 ) -> ImportPlan:
-    """A first import, or one that replaces."""
+    """Plan a first import or `--replace`."""
     names = raw.table.column_names
     roles = _roles(request, existing, names)
     target = roles["target"]
@@ -138,7 +136,9 @@ def _plan_whole(
         columns={column_name: column.column for column_name, column in inferred.items()},
     )
     if not contract.features:
-        raise UsageError(f"{request.file} has no column to learn from besides target, id and time; add at least one.")
+        raise UsageError(
+            f"{request.file} has no column to learn from other than target, id and time; add at least one."
+        )
     table = pa.table({column_name: column.values for column_name, column in inferred.items()})
     report = build_report(contract, inferred, raw, empty=empty, without_target=without_target)
     found: list[str] = []
@@ -157,7 +157,8 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
         given, there = getattr(request, role), getattr(existing, role)
         if given is not None and given != there:
             raise UsageError(
-                f"--{role} is {given!r}, but the table {existing.name!r} has {there or 'none'}; leave --{role} out, or use --replace."
+                f"--{role} is {given!r}, but the table {existing.name!r} has {there or 'none'}; omit --{role}, or use "
+                "--replace."
             )
     old_raw = read_raw(dataset_path(project, existing), existing.types).table
     known = {
@@ -167,12 +168,13 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     names = raw.table.column_names
     if lacking := [n for n in existing.columns if n not in names]:
         raise UsageError(
-            f"{request.file} lacks the column {lacking[0]!r} of the table {existing.name!r}; add it, or import all rows anew with --replace."
+            f"{request.file} lacks the column {lacking[0]!r} of the table {existing.name!r}; add it, or import all "
+            "rows again with --replace."
         )
     if unknown := [n for n in names if n not in known]:
         raise UsageError(
-            f"{request.file} has the column {unknown[0]!r}, which the table {existing.name!r} has not; "
-            "take it out, or import all rows anew with --replace."
+            f"{request.file} has the column {unknown[0]!r}, which the table {existing.name!r} does not have; "
+            "remove it, or import all rows again with --replace."
         )
     raw, without_target = _with_target(raw, existing.target, request.file, must_vary=False)
     rows = raw.table.num_rows
@@ -192,13 +194,14 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     contract = msgspec.structs.replace(contract, path=f"data/{existing.name}.parquet")
     table = pa.concat_tables([old, appended])
     _check_appended_target(table, contract, request.file)
-    notes = [*raw.notes, *([f"{rows_text(without_target)} without a target left out."] if without_target else [])]
+    notes = [*raw.notes, *([f"{rows_text(without_target)} without a target dropped."] if without_target else [])]
     if already := _already_there(table, old.num_rows):
         if already == rows:
             raise UsageError(
-                f"all {rows_text(rows)} of {request.file} are in the table {existing.name!r} already; there is nothing to append."
+                f"all {rows_text(rows)} of {request.file} are already in the table {existing.name!r}; there is nothing "
+                "to append."
             )
-        notes.append(f"Exact copies of rows that were there: {already} of the {rows} new ones; appended all the same.")
+        notes.append(f"Exact copies of existing rows: {already} of the {rows} new ones; appended anyway.")
     columns = tuple(
         ColumnReport(
             name=n,
@@ -221,7 +224,7 @@ def _roles(request: ImportRequest, existing: DataContract | None, names: list[st
         given = getattr(request, role)
         before = getattr(existing, role) if existing is not None else None
         name = given or before
-        # What the file no longer has falls away, unless it was asked for or is the target.
+        # A role whose column the file no longer has is dropped, unless it was given or is the target.
         roles[role] = None if given is None and role != "target" and name not in names else name
         if roles[role] is not None and name not in names:
             close = get_close_matches(str(name), names, n=1, cutoff=0.6) or [
@@ -229,19 +232,21 @@ def _roles(request: ImportRequest, existing: DataContract | None, names: list[st
             ]
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise UsageError(
-                f"--{role} names the column {name!r}, which {request.file} has not; it has {', '.join(names)}.{hint}"
+                f"--{role} names the column {name!r}, which {request.file} does not have; it has "
+                f"{', '.join(names)}.{hint}"
             )
     used = [name for name in roles.values() if name is not None]
     if len(set(used)) < len(used):
         twice = next(name for name in used if used.count(name) > 1)
         raise UsageError(
-            f"the column {twice!r} is given for more than one of --target, --id and --time; name a different column for each."
+            f"the column {twice!r} is given for more than one of --target, --id and --time; name a different column "
+            "for each."
         )
     return roles
 
 
 def _with_target(raw: RawTable, target: str, file: Path, *, must_vary: bool = True) -> tuple[RawTable, int]:
-    """Leave rows without a target out; how many there were."""
+    """Drop rows without a target; returns the rest and how many were dropped."""
     values = raw.table.column(target)
     missing = values.null_count
     if missing == len(values):
@@ -265,7 +270,8 @@ def _check_roles(roles: dict[str, str | None], inferred: dict[str, InferredColum
         column = inferred[name]
         if role == "id" and column.missing:
             raise UsageError(
-                f"the id column {name!r} has no value in {rows_text(column.missing)}; fill it in, leave the rows out, or choose another with --id."
+                f"the id column {name!r} has no value in {rows_text(column.missing)}; fill it in, remove the rows, or "
+                "choose another with --id."
             )
         if role == "time" and column.column.type != "datetime":
             example = column.values.drop_null()[0].as_py()

@@ -1,4 +1,4 @@
-"""The report of an import: per column what was inferred and why, and what a data scientist should know. Notices and warns, changes nothing."""
+"""Report on an import: each column's type and why, notes, and warnings about identifiers and leaks."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _MIN_ROWS_FOR_ID = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColumnReport:
-    """One column of the report."""
+    """One column of an import."""
 
     name: str
     role: str
@@ -30,14 +30,14 @@ class ColumnReport:
     type: str
     missing: int
     values: str
-    """Range or categories as in the contract."""
+    """Range or categories, as in the contract."""
     reason: str
-    """Why it is of this type, and notices."""
+    """Why the column has this type, and notices."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportReport:
-    """What an import says about what it did."""
+    """What an import inferred, noted and warns about."""
 
     rows: int
     columns: tuple[ColumnReport, ...]
@@ -45,7 +45,7 @@ class ImportReport:
     warnings: tuple[str, ...]
 
     def with_notes(self, notes: list[str]) -> "ImportReport":
-        """The same with further notes."""
+        """The same with more notes."""
         return replace(self, notes=(*self.notes, *notes))
 
 
@@ -57,21 +57,21 @@ def build_report(
     empty: list[str],
     without_target: int,
 ) -> ImportReport:
-    """Say what was inferred from a whole table.
+    """Build the report on a whole table.
 
     Args:
         contract: As inferred.
-        inferred: Per column of the contract; rows without a target are out already.
-        raw: The rows that are left, as read.
-        empty: Columns that were left out since they hold no value.
-        without_target: Rows that were left out since they have no target.
+        inferred: Per column of the contract, without the rows that have no target.
+        raw: The remaining rows, as read.
+        empty: Columns that were dropped because they have no value.
+        without_target: Number of rows that were dropped because they have no target.
     """
     rows = raw.table.num_rows
     notes = list(raw.notes)
     if without_target:
-        notes.append(f"{rows_text(without_target)} without a target left out.")
+        notes.append(f"{rows_text(without_target)} without a target dropped.")
     if empty:
-        notes.append(f"{', '.join(empty)}: left out, since no row has a value.")
+        notes.append(f"{', '.join(empty)}: dropped, since no row has a value.")
     columns = []
     for name, column in inferred.items():
         parts = [column.reason, *column.notices]
@@ -95,7 +95,8 @@ def build_report(
         )
     if contract.id and (repeated := rows - inferred[contract.id].distinct):
         notes.append(
-            f"{rows_text(repeated)} with an id of {contract.id!r} that is there before; rows of one id fall on the same side of the split."
+            f"{rows_text(repeated)} with an id in {contract.id!r} that an earlier row has; rows with the same id fall "
+            "on the same side of the split."
         )
     warnings = [*_identifiers(contract, inferred, rows), *_leaks(contract, inferred)]
     return ImportReport(rows=rows, columns=tuple(columns), notes=tuple(notes), warnings=tuple(warnings))
@@ -107,10 +108,11 @@ def rows_text(count: int) -> str:
 
 
 def hashes_of(table: pa.Table) -> NDArray[np.uint64]:
-    """A 64-bit hash of each row, good within this table only: equal rows have equal hashes."""
+    """A 64-bit hash of each row, shape (rows,): equal rows of this table have equal hashes."""
     state = np.zeros(table.num_rows, dtype=np.uint64)
     for values in table.columns:
-        # One chunk: unifying the dictionaries of many takes far longer. Large texts, since one chunk of others ends at 2 GiB.
+        # One chunk: unifying the dictionaries of many takes far longer. Large strings, because a chunk of others ends
+        # at 2 GiB.
         whole = (values.cast(pa.large_string()) if values.type == pa.string() else values).combine_chunks()
         codes = pc.fill_null(whole.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
         state = mix(state + codes.astype(np.int64).view(np.uint64))
@@ -135,15 +137,16 @@ def _identifiers(contract: DataContract, inferred: Mapping[str, InferredColumn],
         named = bool(_ID_NAME.search(name) or _CAMEL_ID.search(name))
         if named or (column.column.type == "string" and rows >= _MIN_ROWS_FOR_ID):
             found.append(
-                f"{name!r} looks like an identifier: all {rows} values differ. It is a feature now; if it only names the rows, "
-                f'import again with --id "{name}" --replace, or take the column out.'
+                f"{name!r} looks like an identifier: all {rows} values differ. It is a feature now; if it only names "
+                "the rows, "
+                f'import again with --id "{name}" --replace, or remove the column.'
             )
     return found
 
 
 def _leaks(contract: DataContract, inferred: Mapping[str, InferredColumn]) -> list[str]:
     target = inferred[contract.target]
-    remedy = "Take it out, unless it is known before the target is."
+    remedy = "Remove it, unless it is known before the target is."
     found = []
     for name in contract.features:
         column = inferred[name]
@@ -155,7 +158,8 @@ def _leaks(contract: DataContract, inferred: Mapping[str, InferredColumn]) -> li
             )
         elif contract.task == "classification" and _is_renaming(column, target):
             found.append(
-                f"{name!r} tells the target {contract.target!r} one to one, so a model would only translate it. {remedy}"
+                f"{name!r} determines the target {contract.target!r} one to one, so a model would only translate it. "
+                f"{remedy}"
             )
     return found
 

@@ -1,7 +1,7 @@
-"""Put an import on disk so that a stop at any moment leaves the old state, or one that the next command finishes.
+"""Write an import to disk so that an interruption leaves the old state, or one that the next command finishes.
 
-Everything is staged in `.mlp/import/` first; a journal, renamed into place last, marks the staging as complete. From then on the import is
-carried out by moves that can be repeated. `plan` decided what is put there.
+Everything is staged in `.mlp/import/` first; a journal, renamed into place last, marks the staging as complete. The
+rest of the import consists of moves that can be repeated. `plan` decides what is written.
 """
 
 import json
@@ -30,38 +30,37 @@ _MARK = {b"platform_lib": b"imported"}
 _SELECTION = re.compile(r"""^(?P<before>\s*-\s*["']?data["']?\s*:\s*)(?P<name>[^\s#]+)(?P<after>.*)$""")
 
 HEADER = """\
-# The columns of {path}. Written by `mlp data import`; review and edit it like code. Training checks the table against it.
-#   type       integer, number, boolean, string or datetime
-#   nullable   true: values may be missing
-#   min, max   smallest and largest value allowed; widen or remove them if values may go further
-#   allowed    the values allowed; add to the list, or remove it to allow any value
-#   log        false keeps the column out of the request log
-# Remove a column's entry to keep it out of the model. A second import keeps such edits if they still fit, but not comments.
+# The columns of {path}. Written by `mlp data import`; review and edit it like code. Training checks the table against
+# it.   type       integer, number, boolean, string or datetime   nullable   true: values may be missing   min, max
+# smallest and largest value allowed; widen or remove them if values may go further   allowed    the values allowed; add
+# to the list, or remove it to allow any value   log        false keeps the column out of the request log Remove a
+# column's entry to keep it out of the model. A second import keeps such edits if they still fit, but not comments.
 # `key` decides on which side of the hold-out split a row falls: changing it moves rows.
 """
 
 
 def check_destination(project: Project, name: str) -> None:
-    """Check, before anything is read, that an import could be put on disk.
+    """Check that an import can be written, before anything is read.
 
     Raises:
-        UsageError: No git repository, another import is at work, no line to select the table in conf/train.yaml, or a file that is not ours
-            lies where the table would go.
+        UsageError: There is no git repository, conf/train.yaml has no line that selects a table, or the table would
+            overwrite a file that was not imported.
     """
     dvc.require_repository(project)
     selected_line(project)
     path = project.data_dir / f"{name}.parquet"
-    if path.exists() and not contract_path(project, name).exists() and not _is_ours(path):
+    if path.exists() and not contract_path(project, name).exists() and not _was_imported(path):
         raise UsageError(
-            f"data/{name}.parquet is in the place where the import would write its own table; move it out of data/, or give another --name."
+            f"data/{name}.parquet is where the import would write its table; move the file out of data/, or use "
+            "another --name."
         )
 
 
 def write_import(project: Project, contract: DataContract, table: pa.Table) -> None:
-    """Write table and contract, put the table under DVC, and select it in conf/train.yaml.
+    """Write table and contract, track the table with DVC, and select it in conf/train.yaml.
 
     Raises:
-        UsageError: Another import is at work, or a file is held open by another program.
+        UsageError: Another import is running, or another program has a file open.
     """
     import pyarrow.parquet as parquet
 
@@ -82,33 +81,33 @@ def write_import(project: Project, contract: DataContract, table: pa.Table) -> N
 
 
 def finish_interrupted(project: Project) -> str | None:
-    """Carry out an import that was stopped half-way, or clear away one that had not begun to write.
+    """Finish an import that was interrupted, or remove the files of one that had not begun to write.
 
     Returns:
-        A sentence on the import that was finished, None where there was none.
+        A sentence on the import that was finished; None if there was none.
     Raises:
-        UsageError: The import is not stopped but at work.
+        UsageError: The import is still running.
     """
     staging = staging_folder(project)
     if not staging.is_dir():
         return None
     if owner := _living_owner(staging):
-        raise UsageError(f"another import is at work in this project (process {owner}); wait until it is done.")
+        raise UsageError(f"another import is running in this project (process {owner}); wait until it ends.")
     journal = _journal(project)
     if journal is None:
         shutil.rmtree(staging, ignore_errors=True)
         return None
     _finish(project)
-    return f"Finished the import of {journal['name']!r}, which had been stopped half-way."
+    return f"Finished the import of {journal['name']!r}, which had been interrupted."
 
 
 def staging_folder(project: Project) -> Path:
-    """Where an import prepares its files."""
+    """The folder in which an import prepares its files."""
     return project.state_dir / "import"
 
 
 def selected_line(project: Project) -> tuple[list[str], int, re.Match[str]]:
-    """Lines of conf/train.yaml, and which of them selects the table.
+    """The lines of conf/train.yaml, and the number and match of the one that selects the table.
 
     Raises:
         UsageError: The file cannot be read, or no line of its `defaults` selects a table.
@@ -117,7 +116,7 @@ def selected_line(project: Project) -> tuple[list[str], int, re.Match[str]]:
     try:
         lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as err:
-        raise UsageError(f"cannot read {path}: {err}. Mend it, or take it back with `git checkout`.") from err
+        raise UsageError(f"cannot read {path}: {err}. Fix it, or restore it with `git checkout -- {path}`.") from err
     inside = False
     for number, line in enumerate(lines):
         if line.startswith("defaults:"):
@@ -127,7 +126,8 @@ def selected_line(project: Project) -> tuple[list[str], int, re.Match[str]]:
         elif inside and (match := _SELECTION.match(line.rstrip("\r\n"))):
             return lines, number, match
     raise UsageError(
-        f"{path} has no line `- data: NAME` under `defaults:`, so the import cannot select its table; add the line `  - data: ???`."
+        f"{path} has no line `- data: NAME` under `defaults:`, so the import cannot select its table; add the line `  "
+        "- data: ???`."
     )
 
 
@@ -142,7 +142,7 @@ def _finish(project: Project) -> None:
             _move(source, target)
     dvc.track(project, table)
     _select(project, journal["name"], staging)
-    # The journal goes first: without it the rest is litter that the next command clears away.
+    # The journal is deleted first: without it, the next command removes the rest.
     (staging / JOURNAL).unlink()
     shutil.rmtree(staging, ignore_errors=True)
 
@@ -163,25 +163,26 @@ def _move(source: Path, target: Path) -> None:
         move_into_place(source, target)
     except PermissionError as err:
         raise UsageError(
-            f"{target} cannot be replaced: it is read-only or open in another program. Close it; `mlp data check` then finishes the import."
+            f"{target} cannot be replaced: it is read-only or open in another program. Close it; `mlp data check` then "
+            "finishes the import."
         ) from err
 
 
 def _claim(project: Project) -> Path:
-    """Make the staging folder; that it is new is the lock."""
+    """Create the staging folder, which is also the lock."""
     staging = staging_folder(project)
     staging.parent.mkdir(exist_ok=True)
     try:
         staging.mkdir()
     except FileExistsError as err:
-        raise UsageError("another import is at work in this project; wait until it is done.") from err
+        raise UsageError("another import is running in this project; wait until it ends.") from err
     process = psutil.Process()
     (staging / _OWNER).write_text(json.dumps({"pid": process.pid, "started": process.create_time()}), encoding="utf-8")
     return staging
 
 
 def _living_owner(staging: Path) -> int | None:
-    """The process that prepares the staging folder, None if it is dead or this one."""
+    """The process that prepares the staging folder; None if it has ended or is this one."""
     try:
         owner: dict[str, Any] = json.loads((staging / _OWNER).read_text(encoding="utf-8"))
         pid, started = int(owner["pid"]), float(owner["started"])
@@ -197,7 +198,7 @@ def _journal(project: Project) -> dict[str, str] | None:
         return None
 
 
-def _is_ours(path: Path) -> bool:
+def _was_imported(path: Path) -> bool:
     import pyarrow.parquet as parquet
 
     try:

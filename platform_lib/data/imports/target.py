@@ -1,4 +1,4 @@
-"""Whether a column can be the target of the project's task. Which task that is stands in pyproject.toml; `plan` asks."""
+"""Check that a column can be the target of the project's task."""
 
 import dataclasses
 from pathlib import Path
@@ -14,15 +14,16 @@ MAX_CLASSES = 200
 
 
 def checked_target(target: InferredColumn, name: str, task: Task, file: Path) -> InferredColumn:
-    """The target as the task needs it: labels listed for classes, a range for numbers.
+    """The target as the task needs it: a list of labels for classification, a range for regression.
 
     Raises:
-        UsageError: It has one value, fits the other task, or has a class that cannot be both learnt and tested.
+        UsageError: The target has one value, fits the other task, or has a class with a single row.
     """
     if target.distinct == 1:
         value = target.values.drop_null()[0].as_py()
         raise UsageError(
-            f"the target {name!r} has only one value in {file}, {value!r:.60}: there is nothing to learn; choose another with --target."
+            f"the target {name!r} has only one value in {file}, {value!r:.60}: there is nothing to learn; choose "
+            "another with --target."
         )
     return _classes(target, name) if task == "classification" else _numbers(target, name)
 
@@ -32,11 +33,13 @@ def _numbers(target: InferredColumn, name: str) -> InferredColumn:
     if kind not in ("integer", "number"):
         example = target.values.drop_null()[0].as_py()
         raise UsageError(
-            f"the target {name!r} is of type {kind}, such as {str(example)!r:.60}, but this project's task is regression, which predicts a number. "
-            "Choose another with --target, or start a project with task classification (task in [tool.mlp] says which this is)."
+            f"the target {name!r} is of type {kind}, such as {str(example)!r:.60}, but this project's task is "
+            "regression, which predicts a number. "
+            "Choose another with --target, or start a project with task classification (task in [tool.mlp] says which "
+            "this is)."
         )
     if target.missing:  # an infinite value became missing
-        raise UsageError(f"the target {name!r} is infinite in {target.missing} rows; mend them or leave them out.")
+        raise UsageError(f"the target {name!r} is infinite in {target.missing} rows; fix or remove them.")
     return target
 
 
@@ -45,7 +48,8 @@ def _classes(target: InferredColumn, name: str) -> InferredColumn:
     values = target.values
     if kind == "datetime":
         raise UsageError(
-            f"the target {name!r} holds dates, but this project's task is classification, which predicts a class; choose another with --target."
+            f"the target {name!r} holds dates, but this project's task is classification, which predicts a class; "
+            "choose another with --target."
         )
     if kind == "number":
         whole = bool(pc.all(pc.equal(values, pc.floor(values))).as_py()) and not target.missing
@@ -59,8 +63,9 @@ def _classes(target: InferredColumn, name: str) -> InferredColumn:
     for entry in counts.to_pylist():
         if entry["counts"] == 1:
             raise UsageError(
-                f"the class {entry['values']!r:.60} of the target {name!r} has a single row, expected two or more: to learn from and to test on. "
-                "Add rows, take the row out, or merge the class with another."
+                f"the class {entry['values']!r:.60} of the target {name!r} has a single row, expected two or more: to "
+                "learn from and to test on. "
+                "Add rows, remove the row, or merge the class with another."
             )
     column = limits(values, kind, target.distinct, is_label=True)
     sizes = ", ".join(
@@ -73,7 +78,9 @@ def _classes(target: InferredColumn, name: str) -> InferredColumn:
 def _not_classes(target: InferredColumn, name: str) -> UsageError:
     example = target.values.drop_null()[0].as_py()
     return UsageError(
-        f"the target {name!r} has {target.distinct} different values, such as {str(example)!r:.60}, but this project's task is classification, "
-        f"which takes up to {MAX_CLASSES} classes and no fractions. Choose another with --target, or start a project with task regression "
+        f"the target {name!r} has {target.distinct} different values, such as {str(example)!r:.60}, but this project's "
+        "task is classification, "
+        f"which takes up to {MAX_CLASSES} classes and no fractions. Choose another with --target, or start a project "
+        "with task regression "
         "(task in [tool.mlp] says which this is)."
     )

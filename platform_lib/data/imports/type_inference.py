@@ -1,4 +1,4 @@
-"""Decide a column's type and limits from all of its values, and say why. `reading` gives the raw values; `plan` decides about the table."""
+"""Infer a column's type and limits from all of its values, and say why."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from platform_lib.data.frame import EXPECTED, convert
 from platform_lib.errors import UsageError
 
 MAX_EXACT_INTEGER = 2**53
-"""Beyond it neighbouring whole numbers are one float64, so that two identifiers would become the same value."""
+"""Beyond it, neighbouring whole numbers are the same float64, so that two identifiers would become one."""
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "integer": pa.int64(),
@@ -30,26 +30,26 @@ _OTHER_DATE = r"^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( |$)"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InferredColumn:
-    """What one column was found to be."""
+    """One column's inferred contract entry and typed values."""
 
     column: Column
     values: pa.ChunkedArray
-    """Of the type in ARROW_TYPES."""
+    """Shape (n,), of the type in ARROW_TYPES."""
     missing: int
     distinct: int
-    """Different values, missing ones not counted."""
+    """Number of different values, without missing ones."""
     reason: str
-    """Why it is of this type."""
+    """Why the column has this type."""
     notices: tuple[str, ...] = ()
-    """What people should know about it, each a clause without a full stop."""
+    """What people should know about the column, each a clause without a full stop."""
 
 
 def infer_column(values: pa.ChunkedArray, *, from_text: bool) -> InferredColumn | None:
-    """Infer one column; None where it holds no value at all.
+    """Infer one column; None if it has no value at all.
 
     Args:
-        values: As `reading.read_raw` gives them.
-        from_text: The file was CSV: texts may stand for other types.
+        values: As `reading.read_raw` gives them, shape (n,).
+        from_text: The file was CSV, so that texts may be values of other types.
     """
     if values.null_count == len(values):
         return None
@@ -85,7 +85,7 @@ def infer_column(values: pa.ChunkedArray, *, from_text: bool) -> InferredColumn 
 
 
 def limits(values: pa.ChunkedArray, kind: ColumnType, distinct: int, *, is_label: bool = False) -> Column:
-    """The contract's entry for typed values: nullable, range, categories. Labels are listed whatever their number and have no range."""
+    """The contract entry for typed values: nullable, range, categories. Labels are always listed and have no range."""
     nullable = values.null_count > 0
     if kind in ("string", "integer") and (is_label or kind == "string"):
         few = is_label or (distinct <= MAX_CATEGORIES and 2 * distinct <= len(values) - values.null_count)
@@ -100,10 +100,16 @@ def limits(values: pa.ChunkedArray, kind: ColumnType, distinct: int, *, is_label
 
 
 def as_type(values: pa.ChunkedArray, column: Column, name: str) -> pa.ChunkedArray:
-    """Raw values as the type that a contract has for them, read as training would read them.
+    """Convert raw values to their contract type, as training does.
 
+    Args:
+        values: Shape (n,).
+        column: The contract entry.
+        name: Of the column, for errors.
+    Returns:
+        Shape (n,), of the type in ARROW_TYPES.
     Raises:
-        UsageError: A value cannot be read as that type; names the first and how many there are.
+        UsageError: A value cannot be converted; names the first and how many there are.
     """
     series = values.to_pandas()
     typed, bad = convert(series, column)
@@ -113,8 +119,10 @@ def as_type(values: pa.ChunkedArray, column: Column, name: str) -> pa.ChunkedArr
         row = int(bad[0])
         are = "new value is" if bad.size == 1 else "new values are"
         raise UsageError(
-            f"column {name!r} is of type {column.type} in the contract, but {bad.size} {are} not {EXPECTED[column.type]}, the first is "
-            f"{series.iloc[row]!r:.60} in row {row} (counted from 0). Mend the file, or import all rows anew with --replace."
+            f"column {name!r} is of type {column.type} in the contract, but {bad.size} {are} not "
+            f"{EXPECTED[column.type]}, the first is "
+            f"{series.iloc[row]!r:.60} in row {row} (counted from 0). Fix the file, or import all rows again with "
+            "--replace."
         )
     array = pa.array(typed, from_pandas=True)
     target = ARROW_TYPES[column.type]
@@ -184,13 +192,13 @@ def _times(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
     times = _cast(values, pa.timestamp("us"))
     if times is not None:
         return times
-    # Slower, but reads zones and whatever else requests may hold.
+    # Slower, but reads zones and everything else that requests may contain.
     typed, bad = convert(values.to_pandas(), Column(type="datetime"))
     return None if bad.size else pa.chunked_array([pa.array(typed)])
 
 
 def _text_notices(values: pa.ChunkedArray) -> list[str]:
-    """What a column that stayed text looks like, where it looks like something else."""
+    """Notices about a column of texts that looks like numbers or dates."""
     present = values.drop_null()
     counts = pc.value_counts(present)
     texts, repeats = counts.field("values"), counts.field("counts")
@@ -201,11 +209,13 @@ def _text_notices(values: pa.ChunkedArray) -> list[str]:
         other = texts.filter(pc.invert(is_number))[0].as_py()
         row = pc.index(values, pa.scalar(other, values.type)).as_py()
         notices.append(
-            f"mixed: {numbers} of {len(present)} values are numbers, but {other!r:.40} in row {row} is not, so all are text"
+            f"mixed: {numbers} of {len(present)} values are numbers, but {other!r:.40} in row {row} is not, so all are "
+            "text"
         )
     elif pc.all(pc.match_substring_regex(texts, _OTHER_DATE)).as_py():
         notices.append(
-            f"looks like dates, but {texts[0].as_py()!r} can be read in two ways: kept as text; write dates as YYYY-MM-DD"
+            f"looks like dates, but {texts[0].as_py()!r} can be read in two ways: kept as text; write dates as "
+            "YYYY-MM-DD"
         )
     return notices
 

@@ -1,4 +1,4 @@
-"""Which types a model file may hold. Nothing of the file is imported or executed here; `artifact` loads it afterwards."""
+"""Decide which types a model file may contain, without importing or executing anything of the file."""
 
 from platform_lib.model.trust.check import check_types
 

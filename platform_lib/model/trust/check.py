@@ -1,7 +1,8 @@
-"""Which types a model file may hold: our reviewed list, the project's own package, and what its settings add. `artifact` loads the file.
+"""Check the types in a model file: a reviewed list, the project's package, and types that its settings add.
 
-skops checks type names only, and trusts a name wherever it stands: as the class of an object, but also as something that is called with
-values of the file. So a name here is trusted for the place where scikit-learn needs it and for no other. Nothing is imported or executed.
+skops checks type names only, and trusts a name everywhere in the file: as the class of an object, but also as a
+function that is called with values of the file. Here, a name is trusted only for the kind of node in which scikit-learn
+needs it. Nothing is imported or executed.
 """
 
 import json
@@ -14,24 +15,24 @@ from platform_lib.errors import UntrustedModel
 from platform_lib.model.trust.names import KEY_TYPES, LOADERS, TRUSTED
 from platform_lib.model.trust.own_package import OwnPackage
 
-_PROTOCOLS_FROM = (
-    2  # earlier ones carry nodes that skops audits less strictly, and no release that we support wrote them
-)
-_MAX_EXPANSION = 100  # unpacked bytes a packed one; real models reach about 20
-_SMALL = 64 * 2**20  # unpacked bytes that are fine at any ratio
+# Earlier protocols have nodes that skops audits less strictly, and no supported release wrote them.
+_PROTOCOLS_FROM = 2
+_MAX_EXPANSION = 100  # unpacked bytes per packed byte; real models reach about 20
+_SMALL = 64 * 2**20  # unpacked bytes that are allowed at any ratio
 
 
 def check_types(path: Path, *, package: str | None, trusted_types: tuple[str, ...] = ()) -> list[str]:
-    """Say which types of a skops file to trust, all of them or none.
+    """Decide which types of a skops file to trust: all of them, or raise.
 
     Args:
-        path: The model file; its bytes are those that were registered (the caller compared the hash).
-        package: The project's own package; classes and functions defined in its source files are trusted. None trusts no package.
+        path: The model file; the caller has compared its hash with the registered one.
+        package: The project's package: classes and functions that its source files define are trusted. None trusts no
+            package.
         trusted_types: Full names from `[tool.mlp] trusted_types`.
     Returns:
-        The names that `skops.io.load(path, trusted=…)` needs for this file besides skops' own, sorted.
+        The names that `skops.io.load(path, trusted=…)` needs for this file in addition to skops' own, sorted.
     Raises:
-        UntrustedModel: A type that is on no list (names it and the setting), or a file that is not a sound skops file.
+        UntrustedModel: A type is not trusted (names it and the setting), or the file is not a valid skops file.
     """
     schema = _read_schema(path)
     own = OwnPackage(package) if package else None
@@ -51,13 +52,16 @@ def check_types(path: Path, *, package: str | None, trusted_types: tuple[str, ..
     for full_name in sorted({*needed, *(name for names in TRUSTED.values() for name in names)} & elsewhere.keys()):
         if full_name not in trusted_types:
             raise UntrustedModel(
-                f"{path.name} holds {full_name} as a {elsewhere[full_name]}, where no honest file has it. The file was crafted: do not load it."
+                f"{path.name} holds {full_name} as a {elsewhere[full_name]}, where a genuine file never has it. The "
+                "file was crafted: do not load it."
             )
     for full_name in sorted(_unsafe_for_skops(path) - needed):
         why = own.refusal(full_name) if own is not None else None
         raise UntrustedModel(
-            f"{path.name} holds the type {full_name}, which is on no list of trusted types{f' ({why})' if why else ''}. If you know what it does "
-            f'and want it, add "{full_name}" to trusted_types in [tool.mlp] of pyproject.toml; else do not load this file.'
+            f"{path.name} holds the type {full_name}, which is not on a list of trusted "
+            f"types{f' ({why})' if why else ''}. If you know what it does "
+            f'and want to load it, add "{full_name}" to trusted_types in [tool.mlp] of pyproject.toml; otherwise, do '
+            "not load this file."
         )
     return sorted(needed)
 
@@ -77,14 +81,14 @@ def _read_schema(path: Path) -> dict[str, Any]:
     protocol = schema.get("protocol")
     if type(protocol) is not int or protocol < _PROTOCOLS_FROM:
         raise _unsound(path, f"its protocol is {protocol!r}, expected {_PROTOCOLS_FROM} or later")
-    # One entry may be named by many nodes, and each reads it into memory anew.
+    # Many nodes may name the same entry, and each reads it into memory again.
     if sum(sizes.get(file, 0) for node in _nodes(schema) if isinstance(file := node.get("file"), str)) > limit:
         raise _unsound(path, f"it would unpack to more than {limit // 2**20} MiB")
     return schema
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON object that skops could take for a node, reachable or not."""
+    """Every JSON object that skops could read as a node, reachable or not."""
     waiting = [schema]
     while waiting:
         value = waiting.pop()
@@ -97,7 +101,7 @@ def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def _sound_nodes(schema: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
-    """The nodes, each known, named by texts, and the same wherever its identity is used again."""
+    """Check the nodes: kinds are known, names are texts, and one identity is always the same node."""
     seen: dict[int, tuple[object, ...]] = {}
     key_lists: list[int] = []
     for node in _nodes(schema):
@@ -106,13 +110,14 @@ def _sound_nodes(schema: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]
             raise _unsound(path, f"a node is named {kind!r:.80}")
         if kind[0] not in LOADERS:
             raise UntrustedModel(
-                f"{path.name} holds a {kind[0]} for {kind[1]}.{kind[2]}, which no model of this platform needs and which can run code. "
+                f"{path.name} holds a {kind[0]} for {kind[1]}.{kind[2]}, which models of this platform do not need and "
+                "which can run code. "
                 "Write the step as a class or function of your own package instead of a bound method or an operator."
             )
         identity = node.get("__id__")
         if identity is not None and type(identity) is not int:
             raise _unsound(path, f"a node's identity is {identity!r:.80}")
-        # skops answers a known identity with the node that had it first, whatever stands here.
+        # For a known identity, skops returns the first node that had it and ignores this one.
         if identity and seen.setdefault(identity, kind) != kind:
             raise _unsound(path, "two different nodes have one identity")
         if kind[0] == "DictNode":
@@ -125,7 +130,8 @@ def _sound_nodes(schema: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]
 
 
 def _key_list_identity(node: dict[str, Any], path: Path) -> int:
-    """skops calls each key type with a text of the file, so only types that make plain keys may stand there."""
+    """The identity of a dictionary's key types. skops calls each with a text of the file, so only plain types are
+    allowed."""
     types = node.get("key_types")
     entries = types.get("content") if isinstance(types, dict) and types.get("__loader__") == "ListNode" else None
     if not isinstance(entries, list):
@@ -136,7 +142,7 @@ def _key_list_identity(node: dict[str, Any], path: Path) -> int:
             or entry.get("__loader__") != "TypeNode"
             or f"{entry.get('__module__')}.{entry.get('__class__')}" not in KEY_TYPES
         ):
-            raise _unsound(path, "a dictionary's keys are of another type than text, number or truth value")
+            raise _unsound(path, "a dictionary's keys are not texts, numbers or booleans")
     identity = types.get("__id__") if isinstance(types, dict) else None
     return identity if type(identity) is int else 0
 
@@ -147,11 +153,11 @@ def _unsafe_for_skops(path: Path) -> set[str]:
     try:
         return set(skops.io.get_untrusted_types(file=path))
     except Exception as err:
-        # Its parser raises whatever a malformed file makes of it; nothing was constructed.
+        # A malformed file may raise anything in its parser; nothing was constructed.
         raise _unsound(path, f"{type(err).__name__}: {err}"[:200]) from err
 
 
 def _unsound(path: Path, reason: str) -> UntrustedModel:
     return UntrustedModel(
-        f"{path.name} is not a sound skops model file: {reason}. Train and register the model again with `mlp train`."
+        f"{path.name} is not a valid skops model file: {reason}. Train and register the model again with `mlp train`."
     )

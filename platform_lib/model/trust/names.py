@@ -1,13 +1,13 @@
-"""The reviewed names: what scikit-learn's usual pipelines hold besides what skops trusts itself, each for the place where it belongs.
+"""Reviewed names: types in scikit-learn's usual pipelines that skops does not trust, per kind of node.
 
-Reviewed means: made there, it runs no code of the file's choosing and touches no file, process or network. Found by dumping every estimator
-of scikit-learn; `tests/model/test_trust.py` does so again.
+Reviewed means that constructing the type in that node runs no code chosen by the file and touches no file, process or
+network. The list comes from dumping every estimator of scikit-learn, which `tests/model/` repeats.
 """
 
 from typing import Final
 
-# Kinds of nodes that may stand in a file at all. Not here: bound methods and `operator` functions, whose past holes are CVE-2025-54413 and
-# CVE-2025-54412, and readers of old or foreign formats.
+# Kinds of nodes that a file may contain. Excluded are bound methods and `operator` functions, whose past
+# vulnerabilities are CVE-2025-54413 and CVE-2025-54412, and readers of old or foreign formats.
 LOADERS: Final = frozenset(
     {
         "BytearrayNode",
@@ -35,7 +35,7 @@ LOADERS: Final = frozenset(
     }
 )
 
-# What skops calls with the text of a dictionary's key.
+# Types that skops calls with the text of a dictionary's key.
 KEY_TYPES: Final = frozenset(
     {"builtins.str", "builtins.int", "builtins.float", "builtins.bool"}
     | {
@@ -97,11 +97,11 @@ _SPLITTERS = (
     ),
 )
 
-# Made without calling their constructor; then given their attributes.
+# Constructed without calling their constructor, then given their attributes.
 _OBJECTS: Final = frozenset(
     {
-        # Trees of histogram boosting. Like `Tree` below they are arrays of indices which scikit-learn follows unchecked, so that a crafted
-        # one could read outside of memory; the registered SHA-256 is what guards them.
+        # Trees of histogram boosting. Like `Tree` below, they are arrays of indices that scikit-learn follows
+        # unchecked, so a crafted one could read out of bounds; the registered SHA-256 protects against that.
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn._loss.loss.HalfTweedieLoss",
         "sklearn._loss.loss.HalfTweedieLossIdentity",
@@ -130,7 +130,7 @@ _OBJECTS: Final = frozenset(
         # Gaussian processes.
         "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
         *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
-        # Neural networks, clustering, searches kept as the final estimator.
+        # Neural networks, clustering, searches as the final estimator.
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.cluster._bisect_k_means._BisectingTree",
@@ -138,9 +138,9 @@ _OBJECTS: Final = frozenset(
         "sklearn.model_selection._search_successive_halving.HalvingGridSearchCV",
         "sklearn.model_selection._search_successive_halving.HalvingRandomSearchCV",
         *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),
-        # Our own transformers; they hold plain values only.
+        # This library's transformers; they have plain values only.
         "platform_lib.project.transformers.DateParts",
-        # Gradient boosting of others: their pickled state is their own model format, read by their native parser.
+        # Other gradient boosting libraries: their pickled state is their own model format, read by their native parser.
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "lightgbm.sklearn.LGBMRegressor",
@@ -152,16 +152,16 @@ _OBJECTS: Final = frozenset(
     }
 )
 
-# Referred to, and called with data at prediction (by FunctionTransformer and the like): from arrays to arrays, nothing else. NumPy's and
-# SciPy's ufuncs are trusted by skops.
+# Functions from arrays to arrays that FunctionTransformer and similar steps call at prediction. skops trusts NumPy's
+# and SciPy's ufuncs.
 _FUNCTIONS: Final = frozenset(
     {
         *(
             f"numpy.{name}"
             for name in ("around", "clip", "digitize", "mean", "median", "nan_to_num", "ravel", "round", "where")
         ),
-        "scipy._lib.array_api_compat.numpy._aliases.asarray",  # kept by BSpline
-        "sklearn.utils.validation.check_array",  # kept by HistGradientBoosting with categories
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",  # stored in BSpline
+        "sklearn.utils.validation.check_array",  # stored in HistGradientBoosting with categories
         "sklearn.cluster._kmeans._kmeans_single_lloyd",
         "sklearn.cluster._kmeans._kmeans_single_elkan",
         *(
@@ -169,7 +169,7 @@ _FUNCTIONS: Final = frozenset(
             for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")
         ),
         *(f"sklearn.feature_selection._mutual_info.mutual_info_{task}" for task in ("classif", "regression")),
-        # What a scorer inside a search or a tuned threshold computes.
+        # Scorers inside a search or a tuned threshold.
         *(
             f"sklearn.metrics._classification.{name}"
             for name in (
@@ -212,14 +212,15 @@ TRUSTED: Final = {
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
     "DTypeNode": frozenset({"numpy.dtype"}),
     "DictNode": frozenset({"sklearn.utils._bunch.Bunch"}),
-    # Always made as functools.partial itself and not called while loading; the function in it is judged on its own.
+    # Always constructed as functools.partial and not called while loading; the function in it is checked separately.
     "PartialNode": frozenset({"functools.partial"}),
-    # Read by SciPy without pickle, whatever the name.
+    # Read by SciPy without pickle.
     "SparseMatrixNode": frozenset(
         f"scipy.sparse._{form}.{form}_{kind}" for form in ("csr", "csc", "coo") for kind in ("matrix", "array")
     ),
     "TupleNode": frozenset({"sklearn.impute._iterative._ImputerTriplet"}),
-    # Immutable values; their constructors take numbers and a zone's name, which zoneinfo keeps inside its own folder.
+    # Immutable values; their constructors take numbers and a zone's name, which zoneinfo resolves only inside its own
+    # folder.
     "ConstructorFromReduceNode": frozenset({"datetime.timedelta", "datetime.timezone", "zoneinfo.ZoneInfo"}),
     "TypeNode": frozenset({"numpy.asarray"}),
 }

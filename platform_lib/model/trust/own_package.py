@@ -1,4 +1,4 @@
-"""What the project's own package defines, read from its source files without importing them. `check` decides what that allows."""
+"""Find the classes and functions that the project's package defines, from its source files without importing them."""
 
 import ast
 import importlib.metadata
@@ -8,13 +8,13 @@ import sys
 from functools import cache
 from pathlib import Path
 
-# What skops does with a class at these places calls nothing with values of the file's choosing: it makes the object without its constructor,
-# or empty, or as a named tuple, or only refers to it.
+# For a class in these nodes, skops calls nothing with values chosen by the file: it creates the object without its
+# constructor, empty, or as a named tuple, or only refers to it.
 _PLACES_OF_A_CLASS = frozenset({"ObjectNode", "DictNode", "TupleNode", "TypeNode"})
 
 
 class OwnPackage:
-    """One project's package."""
+    """The package of one project."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -22,23 +22,23 @@ class OwnPackage:
         self._foreign = _foreign(name, self._folders)
 
     def defines(self, module: str, name: str, loader: str) -> bool:
-        """Whether a top-level class or function of that name is written in the package's own module, and may stand at `loader`.
+        """Whether a module of the package defines a class or function of that name, which may occur in `loader`.
 
-        A name that the module merely imported, such as `system` after `from os import system`, is not the package's own.
+        A name that the module only imports, such as `system` after `from os import system`, does not count.
         """
         if self._foreign or (module != self.name and not module.startswith(f"{self.name}.")):
             return False
         return loader in _places(self._folders, tuple(module.split(".")[1:])).get(name, frozenset())
 
     def refusal(self, full_name: str) -> str | None:
-        """Why a type of this package is not trusted; None where it is another's."""
+        """Why a type of this package is not trusted; None for a type of another package."""
         if not full_name.startswith(f"{self.name}."):
             return None
         if self._foreign:
             return self._foreign
         if not self._folders:
             return f"the package {self.name} cannot be found here"
-        return f"no module of the package {self.name} defines it as a class or function of its own"
+        return f"no module of the package {self.name} defines it as its own class or function"
 
 
 def _folders(name: str) -> tuple[Path, ...]:
@@ -52,9 +52,12 @@ def _folders(name: str) -> tuple[Path, ...]:
 
 
 def _foreign(name: str, folders: tuple[Path, ...]) -> str | None:
-    """Why the package may be somebody else's: an own package that bears the name of one would lend its trust to it."""
+    """Why the name may belong to another package, which would then be trusted as the project's own."""
     if name in sys.stdlib_module_names or name == "platform_lib":
-        return f"{name} is also the name of a module of {'Python' if name != 'platform_lib' else 'this platform'}, so rename the project's package"
+        return (
+            f"{name} is also the name of a module of {'Python' if name != 'platform_lib' else 'this platform'}, so "
+            "rename the project's package"
+        )
     for distribution in _distributions().get(name, ()):
         if not _is_local(distribution):
             return (
@@ -69,7 +72,7 @@ def _distributions() -> dict[str, list[str]]:
 
 
 def _is_local(distribution: str) -> bool:
-    """Installed from a folder or a repository of one's own, not from an index."""
+    """Whether it was installed from a folder or a repository instead of an index."""
     try:
         direct = json.loads(importlib.metadata.distribution(distribution).read_text("direct_url.json") or "{}")
     except (importlib.metadata.PackageNotFoundError, ValueError):
@@ -94,7 +97,8 @@ def _places(folders: tuple[Path, ...], parts: tuple[str, ...]) -> dict[str, froz
 
 @cache
 def _defined(source: str) -> dict[str, frozenset[str]]:
-    """Per name of a module its places. A name that is bound twice, say by a class and an import, has none."""
+    """Per top-level name, the nodes in which it may occur. A name that is bound twice, such as by a class and an
+    import, has none."""
     places: dict[str, frozenset[str]] = {}
     bound: list[str] = []
     for node in ast.parse(source).body:

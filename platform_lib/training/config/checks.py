@@ -1,4 +1,4 @@
-"""Judge a typed configuration as a whole: do its numbers, metrics and columns fit each other and the data contract?"""
+"""Check that the values of a configuration fit each other and the data contract."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from platform_lib.training.config.schema import SearchDimension, TrainConfig
 
 
 def check_config(config: TrainConfig) -> None:
-    """Refuse what could only fail later, or would be judged by a number that means something else.
+    """Reject values that would fail later, or that would compare models by the wrong number.
 
     Raises:
         UsageError: Names the key, its value and what was expected.
@@ -37,7 +37,8 @@ def _check_gate(config: TrainConfig) -> None:
         raise UsageError(f"gate.delta is {gate.delta}, expected a finite number of 0 or more.")
     if not 100 <= gate.bootstrap_samples <= 100_000:
         raise UsageError(
-            f"gate.bootstrap_samples is {gate.bootstrap_samples}, expected 100 to 100000: fewer make the interval a matter of luck."
+            f"gate.bootstrap_samples is {gate.bootstrap_samples}, expected 100 to 100000: with fewer, the interval is "
+            "mostly chance."
         )
 
 
@@ -65,10 +66,12 @@ def _check_model(config: TrainConfig) -> None:
         for key, value in (("threshold", model.threshold), ("class_weight", model.class_weight)):
             if value is not None:
                 raise UsageError(
-                    f"model.{key} is {value}, but {contract.target!r} is a number to predict: set it to null."
+                    f"model.{key} is {value}, but the target {contract.target!r} is a number: set it to null."
                 )
     if isinstance(model.class_weight, str) and model.class_weight != "balanced":
-        raise UsageError(f"model.class_weight is {model.class_weight!r}, expected null, balanced, or a weight a class.")
+        raise UsageError(
+            f"model.class_weight is {model.class_weight!r}, expected null, balanced, or one weight per class."
+        )
     if isinstance(model.class_weight, dict):
         for label, weight in model.class_weight.items():
             if not (math.isfinite(weight) and weight >= 0):
@@ -76,11 +79,12 @@ def _check_model(config: TrainConfig) -> None:
                     f"model.class_weight has {weight} for {label!r}, expected a finite number of 0 or more."
                 )
         allowed = contract.columns[contract.target].allowed
-        strange = [label for label in model.class_weight if allowed is not None and label not in allowed]
-        if allowed is not None and strange:
+        unknown = [label for label in model.class_weight if allowed is not None and label not in allowed]
+        if allowed is not None and unknown:
             listed = ", ".join(repr(label) for label in allowed)
             raise UsageError(
-                f"model.class_weight has a weight for {strange[0]!r}, but the labels of {contract.target!r} are {listed}."
+                f"model.class_weight has a weight for {unknown[0]!r}, but the labels of {contract.target!r} are "
+                f"{listed}."
             )
 
 
@@ -105,7 +109,7 @@ def _check_dimension(key: str, dimension: SearchDimension) -> None:
     low, high = dimension.low, dimension.high
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or low > high:
         ends = " to ".join("nothing" if end is None else f"{end:g}" for end in (low, high))
-        raise UsageError(f"{key} goes from {ends}, expected two finite numbers, low and then high.")
+        raise UsageError(f"{key} goes from {ends}, expected two finite numbers, the lower one first.")
     if dimension.log and low <= 0:
         raise UsageError(f"{key} is searched on a log scale from {low:g}, expected low above 0.")
     if dimension.type == "int" and not (float(low).is_integer() and float(high).is_integer()):

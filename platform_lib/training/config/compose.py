@@ -1,6 +1,7 @@
-"""Compose a project's `conf/` with Hydra into one typed configuration. `error_messages` explains what does not compose, `checks` judges what the values mean.
+"""Compose a project's `conf/` with Hydra into one typed configuration.
 
-The data contract is read as it lies, not by Hydra: a category such as `${x}` or a column named `???` is a text there, and nothing to resolve.
+The data contract is read without Hydra, which would resolve a category such as `${x}` or a column named `???`.
+`error_messages` explains what does not compose, and `checks` checks the values.
 """
 
 import shutil
@@ -26,7 +27,7 @@ ROOT = "train"
 
 
 class Composed(msgspec.Struct, frozen=True, kw_only=True):
-    """One run's configuration, resolved."""
+    """The resolved configuration of one run."""
 
     config: TrainConfig
     resolved_yaml: str
@@ -39,10 +40,11 @@ def compose(project: Project, overrides: Sequence[str] = ()) -> Composed:
     """Compose `conf/train.yaml`, its groups and the overrides.
 
     Args:
-        project: Whose `conf/` it is.
-        overrides: In Hydra's grammar: `model=forest`, `model.params.C=0.1`, `+model.params.tol=0.01`, `data.path=data/other.csv`.
+        project: Whose `conf/` to compose.
+        overrides: In Hydra's grammar: `model=forest`, `model.params.C=0.1`, `+model.params.tol=0.01`,
+            `data.path=data/other.csv`.
     Raises:
-        UsageError: A file, key, value, group or choice does not fit; one sentence that lists what does.
+        UsageError: A file, key, value, group or choice does not fit; the message lists those that do.
     """
     conf = project.conf_dir
     settings = parse_settings(overrides, conf)
@@ -66,10 +68,10 @@ def dump_config(config: TrainConfig) -> str:
 
 
 def read_config(text: str) -> TrainConfig:
-    """The configuration from the text that `dump_config` wrote, such as an artifact's `config.yaml`.
+    """Read a configuration that `dump_config` wrote, such as an artifact's `config.yaml`.
 
     Raises:
-        UsageError: It is not such a text.
+        UsageError: The text is not a configuration.
     """
     try:
         values = yaml.safe_load(text)
@@ -79,7 +81,7 @@ def read_config(text: str) -> TrainConfig:
 
 
 def _hydra(conf: Path, settings: Sequence[Setting]) -> Any:
-    """Compose all but the contract; the answer is OmegaConf's, unresolved, and holds Hydra's own node with the choices."""
+    """Compose everything except the contract; returns OmegaConf's unresolved result, with Hydra's node of choices."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -139,13 +141,14 @@ def _read_contract(conf: Path, choices: dict[str, str]) -> dict[str, Any]:
     values = error_messages.load_yaml(path, conf)
     if not isinstance(values, dict):
         raise UsageError(
-            f"conf/data/{path.name} is no data contract but {type(values).__name__}. Write it anew with `mlp data import`."
+            f"conf/data/{path.name} is not a data contract but {type(values).__name__}. Write it again with `mlp data "
+            "import`."
         )
     return values
 
 
 def _insert_contract(composed: Any, contract: dict[str, Any]) -> None:
-    """Let other files refer to the contract's plain entries, such as `${data.target}`."""
+    """Insert the contract's plain entries, so that other files can refer to them, such as `${data.target}`."""
     from omegaconf import OmegaConf, open_dict
 
     plain = {name: value for name, value in contract.items() if isinstance(value, str) and value != "???"}

@@ -1,4 +1,4 @@
-"""Word what goes wrong while a configuration is composed: one sentence that says where, what was expected and what exists."""
+"""Explain errors of composing a configuration: where, what was expected, and what exists."""
 
 import re
 from collections.abc import Iterator
@@ -23,16 +23,19 @@ from platform_lib.training.config.schema import (
 
 
 def check_root(conf: Path, root: str) -> None:
-    """Refuse a folder without the file that everything starts from."""
+    """Check that the folder has the root configuration."""
     if not (conf / f"{root}.yaml").is_file():
-        raise UsageError(f"{conf / f'{root}.yaml'} is missing. Take it back with `git checkout`, or see the template.")
+        raise UsageError(
+            f"{conf / f'{root}.yaml'} is missing. Restore it with `git checkout -- conf/train.yaml`, or copy it from "
+            "the template."
+        )
 
 
 def load_yaml(path: Path, conf: Path) -> Any:
     """Read one file of `conf/` as plain values.
 
     Raises:
-        UsageError: It is not YAML; names file and line.
+        UsageError: The file is not YAML; names file and line.
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -42,10 +45,10 @@ def load_yaml(path: Path, conf: Path) -> Any:
 
 @contextmanager
 def translate(conf: Path, folder: Path) -> Iterator[None]:
-    """Turn errors of Hydra into ours.
+    """Convert Hydra's errors to this library's.
 
     Args:
-        conf: The project's folder, which the sentences name.
+        conf: The project's folder, which the messages name.
         folder: The copy that Hydra reads.
     """
     from hydra.errors import HydraException, MissingConfigException
@@ -63,10 +66,10 @@ def translate(conf: Path, folder: Path) -> Iterator[None]:
 
 
 def resolve(composed: Any, conf: Path, contract: dict[str, Any]) -> dict[str, Any]:
-    """The composed configuration as plain values without Hydra's own.
+    """The composed configuration as plain values, without Hydra's node.
 
     Raises:
-        UsageError: A value that has to be given is not, or refers to what does not exist.
+        UsageError: A required value is missing, or refers to a key that does not exist.
     """
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -88,7 +91,8 @@ def resolve(composed: Any, conf: Path, contract: dict[str, Any]) -> dict[str, An
         ) from err
     except OmegaConfBaseException as err:
         raise UsageError(
-            f"{err.full_key} cannot be resolved: {str(err).splitlines()[0].rstrip('.')}. Look at {_file_of(conf, err.full_key)}."
+            f"{err.full_key} cannot be resolved: {str(err).splitlines()[0].rstrip('.')}. Look at "
+            f"{_file_of(conf, err.full_key)}."
         ) from err
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
@@ -113,21 +117,24 @@ _KINDS = {
 
 
 def not_typed(message: str) -> str:
-    """Word msgspec's message about a value of another type, an unknown key or a missing one."""
+    """Translate msgspec's message about a wrong type, an unknown key or a missing one."""
     text, _, place = message.partition(" - at ")
     path = place.strip("`").removeprefix("$").removeprefix(".")
     if unknown := re.search(r"unknown field `(.*)`", text):
         known = list((_STRUCTS.get(path) or SearchDimension).__struct_fields__)
         where = (
-            f"{path} has a key {unknown[1]!r} that means nothing"
+            f"{path} has a key {unknown[1]!r} that is not known"
             if path
-            else f"the configuration has a key {unknown[1]!r} that means nothing"
+            else f"the configuration has a key {unknown[1]!r} that is not known"
         )
         return f"{where}; the keys are {', '.join(known)}.{closest(unknown[1], known)}"
     if missing := re.search(r"missing required field `(.*)`", text):
         if path:
             return f"{path}.{missing[1]} is missing: set it in conf/{path.split('.')[0]}."
-        return f"no {missing[1]} is chosen: add `- {missing[1]}: CHOICE` to the defaults of conf/train.yaml, or set {missing[1]}=CHOICE."
+        return (
+            f"no {missing[1]} is chosen: add `- {missing[1]}: CHOICE` to the defaults of conf/train.yaml, or set "
+            f"{missing[1]}=CHOICE."
+        )
     if kinds := re.fullmatch(r"Expected `(.*)`, got `(.*)`", text):
         expected = " or ".join(_KINDS.get(kind.strip(), kind.strip()) for kind in kinds[1].split("|"))
         return f"{path or 'the configuration'} is {_KINDS.get(kinds[2], kinds[2])}, expected {expected}."
@@ -147,7 +154,7 @@ def _missing_choice(conf: Path, err: Any) -> UsageError:
 
 
 def _check_each(conf: Path, folder: Path) -> None:
-    """Find the file that cannot be read, if that is what went wrong."""
+    """Raise an error for the first file that cannot be read, if there is one."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -163,7 +170,10 @@ def _broken(path: Path, conf: Path, err: Exception) -> str:
     mark = getattr(err, "problem_mark", None)
     place = f", line {mark.line + 1}" if mark is not None else ""
     problem = getattr(err, "problem", None) or " ".join(str(err).split())
-    return f"{name}{place} is not valid YAML: {str(problem).rstrip('.')}. Mend it, or take it back with `git checkout`."
+    return (
+        f"{name}{place} is not valid YAML: {str(problem).rstrip('.')}. Fix it, or restore it with `git checkout -- "
+        f"{name}`."
+    )
 
 
 def _composition(conf: Path, message: str) -> str:
@@ -173,7 +183,10 @@ def _composition(conf: Path, message: str) -> str:
         return f"no {group} is chosen in conf/train.yaml: set {group}=CHOICE; conf/{group} has {listed or 'none'}."
     if unused := re.search(r"Could not override '([^']*)'", message):
         group = unused[1]
-        return f"conf/train.yaml does not list the group {group!r} among its defaults: add it there, or choose it with +{group}=CHOICE."
+        return (
+            f"conf/train.yaml does not list the group {group!r} among its defaults: add it there, or choose it with "
+            f"+{group}=CHOICE."
+        )
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return f"the configuration does not compose: {' '.join(lines[:2]).rstrip('.')}."
 

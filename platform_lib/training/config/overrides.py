@@ -1,4 +1,4 @@
-"""Read what is set on the command line, in Hydra's grammar, and judge each setting against the configuration it changes."""
+"""Parse overrides in Hydra's grammar, and check each against the configuration that it changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +15,29 @@ class Setting:
     """One override."""
 
     text: str
-    """As it was given."""
+    """As given."""
     key: str
     """Such as `model`, `model.params.C`."""
     value: Any
-    """As plain values; None for a deletion too. A list of texts for `values`."""
+    """As plain values; None for a deletion or several values."""
     is_choice: bool
-    """It chooses a file of a group."""
+    """Whether it chooses a file of a group."""
     sign: str = ""
-    """`+` adds a key, `++` sets it whether it is there or not, `~` deletes it."""
+    """`+` adds a key, `++` sets it whether it exists or not, `~` deletes it."""
     values: tuple[str, ...] = ()
-    """The several values of a list such as `model=logistic,forest`; only a sweep takes one."""
+    """The values of a list such as `model=logistic,forest`, which only a sweep accepts."""
 
 
 def parse_settings(overrides: Sequence[str], conf: Path, *, lists: bool = False) -> list[Setting]:
-    """Read overrides.
+    """Parse overrides.
 
     Args:
         overrides: Such as `model=forest`.
         conf: The folder whose subfolders are the groups.
-        lists: Whether comma lists over choices of a group are allowed.
+        lists: Whether comma lists of the choices of a group are allowed.
     Raises:
-        UsageError: One is not in the grammar, chooses what does not exist, or gives several values where one is expected.
+        UsageError: An override is not in the grammar, or has several values where one is expected.
+        NotFound: A choice does not exist.
     """
     settings = [_parse(text, conf) for text in overrides]
     for setting in settings:
@@ -48,7 +49,7 @@ def parse_settings(overrides: Sequence[str], conf: Path, *, lists: bool = False)
             )
             as_list = f"{setting.key}=[{','.join(setting.values)}]"
             raise UsageError(
-                f"{setting.text!r} gives several values, expected one; {remedy}. Where a list is meant, write {as_list}."
+                f"{setting.text!r} gives several values, expected one; {remedy}. If you mean a list, write {as_list}."
             )
         if setting.is_choice and setting.sign != "~":
             for choice in setting.values or (setting.value,):
@@ -57,10 +58,10 @@ def parse_settings(overrides: Sequence[str], conf: Path, *, lists: bool = False)
 
 
 def check_choice(conf: Path, group: str, choice: Any) -> None:
-    """Refuse a choice that has no file.
+    """Check that a choice has a file.
 
     Raises:
-        NotFound: Lists the choices there are.
+        NotFound: It has none; lists the choices that exist.
     """
     known = choices_of(conf, group)
     if choice is not None and str(choice).removesuffix(".yaml") not in known:
@@ -69,28 +70,28 @@ def check_choice(conf: Path, group: str, choice: Any) -> None:
 
 
 def choices_of(conf: Path, group: str) -> list[str]:
-    """The choices of a group, by name."""
+    """The names of the choices of a group."""
     return sorted(path.stem for path in (conf / group).glob("*.yaml") if not path.name.startswith("."))
 
 
 def groups_of(conf: Path) -> list[str]:
-    """The groups: folders of `conf/`, such as `model`, that hold a choice."""
+    """The groups: folders of `conf/`, such as `model`, with at least one choice."""
     return sorted(path.name for path in conf.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
 
 
 def closest(name: str, known: Sequence[str]) -> str:
-    """` Did you mean …?` where one is close."""
+    """` Did you mean …?` if a known name is close, else an empty text."""
     close = get_close_matches(name, known, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def check_settings(settings: Sequence[Setting], composed: Any) -> list[str]:
-    """Judge settings of values against what is composed without them.
+    """Check settings of values against the configuration without them.
 
     Returns:
-        Their texts for Hydra: a key that the files leave at its default is set like one that they name.
+        Their texts for Hydra: a key that no file names, but has a default, can be set like one that a file names.
     Raises:
-        UsageError: A key does not exist, or a text stands where the configuration has a number.
+        UsageError: A key does not exist, or its value is a text and the configuration has a number.
     """
     from omegaconf import OmegaConf
 
@@ -117,14 +118,14 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "gate": GateConfig.__struct_fields__,
     "search": SearchConfig.__struct_fields__,
 }
-"""Per group the keys that mean something, whether its file names them or not."""
+"""The known keys of each group, whether its file names them or not."""
 
 
 def set_value(values: dict[str, Any], setting: Setting, *, prefix: str) -> None:
-    """Apply a setting of a value to plain values, in place: what Hydra would do below `prefix`.
+    """Apply a setting to plain values in place, as Hydra would below `prefix`.
 
     Raises:
-        UsageError: The key does not exist and is not added.
+        UsageError: The key does not exist, and the setting does not add it.
     """
     *parents, name = setting.key.removeprefix(prefix).split(".")
     node: Any = values
@@ -147,7 +148,7 @@ def set_value(values: dict[str, Any], setting: Setting, *, prefix: str) -> None:
     node[name] = setting.value
 
 
-# Entries of a contract that its file leaves out where they have their default.
+# Entries that a contract's file omits if they have their default.
 _OPTIONAL = {"id", "time", "key", "nullable", "min", "max", "allowed", "log"}
 
 
@@ -160,7 +161,8 @@ def _parse(text: str, conf: Path) -> Setting:
         (parsed,) = OverridesParser.create().parse_overrides([text])
     except (HydraException, ValueError) as err:
         raise UsageError(
-            f"{text!r} is not a setting: expected KEY=VALUE, such as model=forest or model.params.C=0.1; put quotes around a value with signs in it."
+            f"{text!r} is not a setting: expected KEY=VALUE, such as model=forest or model.params.C=0.1; put quotes "
+            "around a value with special characters."
         ) from err
     signs = {OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++", OverrideType.DEL: "~"}
     several: tuple[str, ...] = ()
@@ -204,7 +206,7 @@ def _child(node: Any, name: str, setting: Setting, depth: int, prefix: str) -> A
     raise UsageError(f"the configuration has no key {setting.key!r}: {here}.{closest(name, known)}{add}")
 
 
-# Below these a key may be new: estimators, features.py, more thresholds and searched parameters know more than the files name.
+# A key below these may be new: estimators, features.py, thresholds and searches have more keys than the files name.
 _OPEN = ("model.params", "model.class_weight", "features", "gate.thresholds", "search.space")
 
 
@@ -221,7 +223,7 @@ def _check_type(setting: Setting, old: Any) -> None:
     if not fits:
         raise UsageError(
             f"{setting.key} is {new!r}, expected {expected}: the configuration has {_shown(old)} there. "
-            f"Where it is meant, insist with ++{setting.text}"
+            f"If you mean it, use ++{setting.text}"
         )
 
 

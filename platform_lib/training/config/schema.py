@@ -1,4 +1,4 @@
-"""What a training run is told: typed values made once from the composed Hydra configuration. `compose` reads the files."""
+"""Types of the training configuration. `compose` reads the files."""
 
 from typing import Any, Literal
 
@@ -8,13 +8,14 @@ from platform_lib.data.contract import DataContract
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which estimator, and how it is built: `conf/model/<choice>.yaml`."""
+    """The estimator and its parameters: `conf/model/<choice>.yaml`."""
 
     name: str
     class_weight: str | dict[Any, float] | None = None
-    """None, `balanced`, or a weight a class."""
+    """None, `balanced`, or one weight per class."""
     threshold: float | None = None
-    """Probability of the positive (second) class from which it is predicted; None leaves the estimator's own rule. Two classes only."""
+    """Probability of the positive (second) class from which it is predicted; None keeps the estimator's rule. Two
+    classes only."""
     params: dict[str, Any] = {}
     """Keyword arguments of the estimator."""
 
@@ -28,9 +29,10 @@ class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     column: str | None = None
     """The group column, for `group`."""
     cutoff: str | None = None
-    """ISO 8601; rows at or after it are held out, for `time`. Fixed on purpose: a moving cutoff would train on rows once held out."""
+    """ISO 8601; rows at or after it are held out, for `time`. Fixed, because a moving cutoff would train on rows once
+    held out."""
     salt: str = ""
-    """Another salt is another split; rows held out under one salt are trained on under another."""
+    """A different salt gives a different split, which trains on rows that were held out before."""
 
 
 class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,9 +41,9 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     metric: str
     """Name in `metrics.METRICS` on which candidate and champion are compared."""
     thresholds: dict[str, float] = {}
-    """Per metric the value it must reach: at least, or at most where lower is better."""
+    """Per metric, the value to reach: a minimum, or a maximum if lower is better."""
     delta: float = 0.01
-    """How much worse than the champion still passes, in the metric's unit, ≥ 0."""
+    """How much worse than the champion a candidate may be, in the metric's unit, ≥ 0."""
     bootstrap_samples: int = 1000
 
 
@@ -62,7 +64,7 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     folds: int = 5
     timeout_s: float | None = None
     space: dict[str, dict[str, SearchDimension]] = {}
-    """Per choice of `model`, per parameter in `model.params`, its range."""
+    """Per choice of `model` and parameter in `model.params`, its range."""
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,7 +76,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     split: SplitConfig = SplitConfig()
     search: SearchConfig = SearchConfig()
     features: dict[str, Any] = {}
-    """Whatever the user's `build_features` reads: `conf/features/<choice>.yaml`."""
+    """Settings for the user's `build_features`: `conf/features/<choice>.yaml`."""
     slices: list[str] = []
-    """Columns per whose values the evaluation is broken down."""
+    """Columns by whose values the evaluation is broken down."""
     seed: int = 0

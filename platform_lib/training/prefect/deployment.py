@@ -1,4 +1,4 @@
-"""The flow that a schedule starts: a training of a project by its folder. Imports Prefect, so only `runner` and Prefect itself import it."""
+"""The flow that a schedule starts: train a project by its folder. Imports Prefect at module level."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from platform_lib.training.prefect.flow import execute_tracked, final_state
 
 
 @flow(name="training", persist_result=False, validate_parameters=False)  # type: ignore[untyped-decorator]
-def training_flow(project: str, overrides: list[str] | None = None, promote: bool = True) -> Any:
+def training_flow(project: str, overrides: list[str] | None = None, *, promote: bool = True) -> Any:
     """Train once, as `mlp train` does.
 
     Args:
         project: Folder of the generated repository.
-        overrides: Hydra's.
-        promote: Make a version that passes the champion, on a local registry.
+        overrides: In Hydra's grammar.
+        promote: On a local registry, promote a version that passes the gate.
     """
     request = TrainingRequest(overrides=tuple(overrides or ()), promote=promote)
     plan = prepare(find_project(Path(project)), load_settings(), request)

@@ -1,6 +1,6 @@
-"""A training as a Prefect flow where a Prefect server is configured, and in-process where none is. What is trained is the same.
+"""Train as a Prefect flow if a Prefect server is configured, else in this process, with the same result.
 
-`deployment` is the flow that schedules start. Prefect is imported only when a server is there: it takes seconds.
+`deployment` has the flow that schedules start. Prefect is imported only with a server, because that takes seconds.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from platform_lib.training.steps import Steps, TrainingResult
 
 RETRIES = 2
 RETRY_DELAY_S = 3.0
-# Only what asks a disk or a server; a fit or a verdict that failed once fails again.
+# Only steps that read a disk or call a server: a fit or a verdict that failed once fails again.
 _RETRIED = ("load", "register")
 
 
@@ -33,10 +33,14 @@ def train(
     """Train once, tracked by Prefect where a server is configured.
 
     Args:
-        note: Is told where the training runs.
+        project: To train.
+        settings: Name registry and Prefect server.
+        request: The options.
+        progress: Shows the current step.
+        note: Called with where the training runs.
     Raises:
-        ServiceError: A Prefect server is configured and does not answer.
-        PlatformError: What `run.prepare` and `run.execute` raise, in both cases.
+        ServiceError: A Prefect server is configured but does not answer.
+        PlatformError: As `plan.prepare` and `run.execute`.
     """
     api_url = prefect_api_url(project, settings)
     if api_url is not None:
@@ -45,7 +49,8 @@ def train(
         plan = prepare(project, settings, request)
     if plan.origin.dirty:
         note(
-            f"Uncommitted changes ({', '.join(plan.origin.dirty_files[:3])}): the version is tagged {VersionTag.DIRTY} and cannot be reproduced."
+            f"Uncommitted changes ({', '.join(plan.origin.dirty_files[:3])}): the version is tagged {VersionTag.DIRTY} "
+            "and cannot be reproduced."
         )
     if api_url is None:
         note("Training in this process; no Prefect server is configured.")
@@ -54,10 +59,10 @@ def train(
 
 
 def probe(api_url: str) -> None:
-    """Make sure that a Prefect server answers before a training starts.
+    """Check that a Prefect server answers.
 
     Raises:
-        ServiceError: None does.
+        ServiceError: It does not answer.
     """
     import httpx
 
@@ -71,16 +76,16 @@ def probe(api_url: str) -> None:
 
 
 def configure_prefect(api_url: str, *, quiet: bool) -> None:
-    """Point Prefect at a server, before its first import in this process."""
+    """Set the server for Prefect, before its first import in this process."""
     quiet_third_parties()
     os.environ["PREFECT_API_URL"] = api_url
     if quiet:
-        # Its log goes to the server; on the terminal our own sentences say the same once.
+        # Its log goes to the server; this library's messages say the same on the terminal.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
 def run_url(api_url: str, flow_run_id: str) -> str:
-    """Where a flow run is seen in Prefect's pages."""
+    """The URL of a flow run in Prefect's user interface."""
     return f"{api_url.rstrip('/').removesuffix('/api')}/runs/flow-run/{flow_run_id}"
 
 
@@ -94,7 +99,7 @@ def _tracked(plan: TrainingPlan, api_url: str, progress: Progress, note: Callabl
     outcome: list[TrainingResult] = []
     failure: list[Exception] = []
 
-    def training(overrides: list[str], promote: bool) -> Any:
+    def training(overrides: list[str], *, promote: bool) -> Any:
         note(f"Training as a Prefect flow: {run_url(api_url, flow_run.id)}")
         try:
             outcome.append(execute_tracked(plan, flow_run.id, progress))
@@ -105,26 +110,27 @@ def _tracked(plan: TrainingPlan, api_url: str, progress: Progress, note: Callabl
 
     tracked = flow(training, name=plan.project.name, persist_result=False, validate_parameters=False)
     try:
-        tracked(list(plan.request.overrides), plan.request.promote, return_state=True)
+        tracked(list(plan.request.overrides), promote=plan.request.promote, return_state=True)
     except (PrefectException, OSError) as err:
         raise ServiceError(f"the Prefect server {api_url} failed during the training: {err}") from err
     if failure:
         raise failure[0]
     if not outcome:
         raise ServiceError(
-            f"the Prefect server {api_url} did not start the flow. `mlp status` says what of the local platform runs."
+            f"the Prefect server {api_url} did not start the flow. `mlp status` shows which services of the local "
+            "platform are running."
         )
     return outcome[0]
 
 
 def execute_tracked(plan: TrainingPlan, flow_run_id: str, progress: Progress = silent) -> TrainingResult:
-    """Train inside a running flow: every step is a task, and the lineage names the flow run."""
+    """Train inside a running flow: every step is a task, and the lineage has the id of the flow run."""
     origin = dataclasses.replace(plan.origin, flow_run=str(flow_run_id))
     return execute(dataclasses.replace(plan, origin=origin), progress=progress, wrap=as_tasks)
 
 
 def as_tasks(steps: Steps) -> Steps:
-    """The same steps, each a Prefect task."""
+    """The same steps, each as a Prefect task."""
     return Steps(
         **{field.name: _as_task(field.name, getattr(steps, field.name)) for field in dataclasses.fields(Steps)}
     )
@@ -141,7 +147,7 @@ def _as_task(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
     tracked = task(
         step,
         name=name,
-        # Tables and pipelines are neither hashed nor stored by Prefect: the registry keeps what has to be kept.
+        # Prefect neither hashes nor stores tables and pipelines: the registry stores what is needed.
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=RETRIES if name in _RETRIED else 0,
@@ -150,14 +156,14 @@ def _as_task(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
     )
 
     def call(*args: Any, **named: Any) -> Any:
-        # `quote` keeps Prefect from walking through every table and estimator that is handed over.
+        # `quote` keeps Prefect from traversing every table and estimator in the arguments.
         return tracked(*(quote(arg) for arg in args), **{key: quote(value) for key, value in named.items()})
 
     return call
 
 
 def final_state(result: TrainingResult) -> Any:
-    """How a flow run ends: completed, and under the name Refused where the gate said no."""
+    """The final state of a flow run: completed, with the name Refused if the gate refused the version."""
     from prefect.logging import get_run_logger
     from prefect.states import Completed
 

@@ -1,4 +1,4 @@
-"""`python -m platform_lib.training.prefect.runner` serves a project's Prefect deployment and follows `.mlp/schedule.json` until it is stopped."""
+"""`python -m platform_lib.training.prefect.runner`: serve a project's Prefect deployment, with its current schedule."""
 
 import argparse
 import asyncio
@@ -22,10 +22,10 @@ READY_LINE = "runner: serving"
 
 
 async def serve(project: Project) -> None:
-    """Serve the deployment `<project>/train`: one training at a time, started by its schedule or by hand."""
+    """Serve the deployment `<project>/train`: one training at a time, started by its schedule or manually."""
     from prefect.runner import Runner
 
-    # The runner would start runs long before their time: it must not load an outdated schedule's.
+    # The runner prefetches runs long before they start: it must not load those of an outdated schedule.
     runner = Runner(
         name=f"{project.name}-runner", query_seconds=POLL_S, prefetch_seconds=POLL_S, limit=1, pause_on_shutdown=False
     )
@@ -50,20 +50,20 @@ async def _follow(project: Project, runner: "Runner") -> None:
             try:
                 await _apply(project, runner)
             except Exception as err:
-                # A server that is away for a moment must not end the runner: the next change, or this one again, is tried.
+                # A server that does not answer for a moment must not end the runner, which tries again.
                 seen = None
                 print(f"runner: the schedule could not be applied: {err}", file=sys.stderr, flush=True)
 
 
 async def _apply(project: Project, runner: "Runner") -> None:
-    """Make the deployment say what the file says."""
+    """Update the deployment to the schedule file."""
     try:
         found = read_schedule(project)
         schedule = checked(found) if found else None
     except UsageError as err:
         print(f"runner: {err}", file=sys.stderr, flush=True)
         return
-    # Older Prefects had one name for the call of either kind.
+    # Older versions of Prefect have one name for the synchronous and the asynchronous call.
     await getattr(runner, "aadd_deployment", runner.add_deployment)(_deployment(project, schedule))
     when = f"{schedule.cron} ({schedule.timezone})" if schedule else "no schedule, on request only"
     print(f"runner: {project.name}/{DEPLOYMENT}: {when}", flush=True)
@@ -94,7 +94,7 @@ def _mark(project: Project) -> tuple[int, int]:
 
 
 def _wait_for_server(api_url: str, wait_s: float) -> None:
-    """`mlp up` starts the runner beside its server: what is slow to import is imported meanwhile."""
+    """Wait for the server, which `mlp up` starts at the same time; slow modules are imported meanwhile."""
     import prefect.runner  # noqa: F401
 
     import platform_lib.training.prefect.deployment  # noqa: F401
@@ -110,17 +110,17 @@ def _wait_for_server(api_url: str, wait_s: float) -> None:
 
 
 def _answering_prefect(project: Project, wait_s: float) -> str:
-    """Address of the Prefect server, once it answers.
+    """Wait for the Prefect server to answer; returns its address.
 
     Raises:
-        ServiceError: None is configured, or it does not answer in time.
+        ServiceError: No server is configured, or it does not answer in time.
     """
     deadline = time.monotonic() + wait_s
     while True:
         api_url = prefect_api_url(project, load_settings())
         try:
             if api_url is None:
-                raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or let `mlp up` start one.")
+                raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or start one with `mlp up`.")
             probe(api_url)
             return api_url
         except ServiceError:
@@ -130,7 +130,7 @@ def _answering_prefect(project: Project, wait_s: float) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; exits with a code of `contract.ExitCode`."""
+    """Entry point; exits with a code of `names.ExitCode`."""
     parser = argparse.ArgumentParser(prog="python -m platform_lib.training.prefect.runner", description=__doc__)
     parser.add_argument(
         "--project", type=Path, default=None, help="Folder of the generated repository; default: the working directory."
@@ -140,14 +140,14 @@ def main(arguments: list[str] | None = None) -> None:
         dest="wait_s",
         type=float,
         default=0,
-        help="Seconds that the Prefect server may still take to start (default: 0).",
+        help="Seconds to wait for the Prefect server to start (default: 0).",
     )
     given = parser.parse_args(arguments)
     try:
         project = find_project(given.project)
         api_url = prefect_api_url(project, load_settings())
         if api_url is None:
-            raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or let `mlp up` start one.")
+            raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or start one with `mlp up`.")
         configure_prefect(api_url, quiet=False)
         if given.wait_s > 0:
             _wait_for_server(api_url, given.wait_s)

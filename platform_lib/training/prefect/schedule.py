@@ -1,4 +1,4 @@
-"""When a project trains by itself: the file that says so, and a training at once. `runner` reads the file and serves the deployment."""
+"""Read and write a project's training schedule, and trigger a training now."""
 
 import json
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ SCHEDULE_FILE = "schedule.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
-    """When to train, and with what."""
+    """When to train, and with which overrides."""
 
     cron: str
     """Five fields: minute, hour, day of the month, month, day of the week."""
     timezone: str
     """IANA name, such as `Europe/Berlin`."""
     overrides: tuple[str, ...] = ()
-    """Hydra's."""
+    """In Hydra's grammar."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Triggered:
-    """A flow run that was asked for."""
+    """A flow run that was created."""
 
     flow_run_id: str
     url: str
 
 
 def set_schedule(project: Project, cron: str, timezone: str = "UTC", overrides: tuple[str, ...] = ()) -> Schedule:
-    """Write the project's schedule; a running runner follows within seconds.
+    """Write the project's schedule, which a running runner applies within seconds.
 
     Raises:
-        UsageError: Not a cron expression, or no such time zone.
+        UsageError: The cron expression or the time zone is invalid.
     """
     schedule = checked(Schedule(cron=" ".join(cron.split()), timezone=timezone, overrides=tuple(overrides)))
     file = schedule_path(project)
@@ -48,7 +48,7 @@ def set_schedule(project: Project, cron: str, timezone: str = "UTC", overrides: 
 
 
 def clear_schedule(project: Project) -> bool:
-    """Take the schedule away; False where there was none."""
+    """Delete the schedule; returns whether there was one."""
     file = schedule_path(project)
     there = file.is_file()
     file.unlink(missing_ok=True)
@@ -56,10 +56,10 @@ def clear_schedule(project: Project) -> bool:
 
 
 def read_schedule(project: Project) -> Schedule | None:
-    """The project's schedule, None where it has none.
+    """The project's schedule, or None.
 
     Raises:
-        UsageError: The file is not what `set_schedule` writes.
+        UsageError: The file is not a schedule.
     """
     file = schedule_path(project)
     try:
@@ -72,19 +72,19 @@ def read_schedule(project: Project) -> Schedule | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        raise UsageError(f"{file} is not a schedule ({err}). Write it anew with `mlp schedule`.") from err
+        raise UsageError(f"{file} is not a schedule ({err}). Write it again with `mlp schedule`.") from err
 
 
 def schedule_path(project: Project) -> Path:
-    """The file that holds the schedule."""
+    """The path of the schedule file."""
     return project.state_dir / SCHEDULE_FILE
 
 
 def checked(schedule: Schedule) -> Schedule:
-    """The schedule, if Prefect can follow it.
+    """The schedule, if it is valid.
 
     Raises:
-        UsageError: Not a cron expression, or no such time zone.
+        UsageError: The cron expression or the time zone is invalid.
     """
     from platform_lib.registry.client import quiet_third_parties
 
@@ -100,19 +100,21 @@ def checked(schedule: Schedule) -> Schedule:
                 f"there is no time zone {schedule.timezone!r}: expected an IANA name, such as Europe/Berlin or UTC."
             ) from err
         raise UsageError(
-            f"{schedule.cron!r} is not a cron expression: expected five fields (minute hour day month weekday), such as '0 3 * * 1' for Mondays at 3."
+            f"{schedule.cron!r} is not a cron expression: expected five fields (minute hour day month weekday), such "
+            "as '0 3 * * 1' for Mondays at 3."
         ) from err
     return schedule
 
 
 def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | None = None) -> Triggered:
-    """Ask the runner for a training at once.
+    """Create a flow run that the runner starts now.
 
     Args:
-        api_url: Prefect's, ending in `/api`.
-        overrides: None takes the schedule's.
+        project: To train.
+        api_url: Of Prefect, ending in `/api`.
+        overrides: None uses those of the schedule.
     Raises:
-        NotFound: No runner has served this project's deployment yet.
+        NotFound: No runner has served the project's deployment yet.
         ServiceError: Prefect does not answer.
     """
     from platform_lib.training.prefect.flow import run_url
@@ -120,7 +122,8 @@ def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | Non
     deployment = _ask("GET", f"{api_url}/deployments/name/{project.name}/{DEPLOYMENT}", None)
     if deployment is None:
         raise NotFound(
-            f"Prefect at {api_url} has no deployment {project.name}/{DEPLOYMENT}: `mlp up` starts the runner that makes it."
+            f"Prefect at {api_url} has no deployment {project.name}/{DEPLOYMENT}: `mlp up` starts the runner that "
+            "creates it."
         )
     parameters: dict[str, Any] = {} if overrides is None else {"overrides": list(overrides)}
     run = _ask(
@@ -129,7 +132,7 @@ def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | Non
         {"parameters": parameters, "state": {"type": "SCHEDULED"}},
     )
     if run is None:
-        raise ServiceError(f"Prefect at {api_url} lost the deployment {project.name}/{DEPLOYMENT} just now; try again.")
+        raise ServiceError(f"Prefect at {api_url} no longer has the deployment {project.name}/{DEPLOYMENT}; try again.")
     return Triggered(flow_run_id=run["id"], url=run_url(api_url, run["id"]))
 
 
@@ -143,7 +146,8 @@ def _ask(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any] |
         answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as err:
         raise ServiceError(
-            f"Prefect does not answer as expected at {url}: {err}. `mlp status` says what of the local platform runs."
+            f"Prefect does not answer as expected at {url}: {err}. `mlp status` shows which services of the local "
+            "platform are running."
         ) from err
     found: dict[str, Any] = answer.json()
     return found

@@ -1,4 +1,4 @@
-"""Fit and score one configuration on the folds of the training rows, in this process or in workers. `sampler` decides what to try."""
+"""Fit and score configurations on folds of the training rows, in this process or in workers."""
 
 import signal
 import sys
@@ -26,20 +26,27 @@ from platform_lib.training.search.folds import Fold
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoldScore:
-    """One configuration on one fold."""
+    """The score of one configuration on one fold."""
 
     task: int
-    """Position of the configuration among those that were asked for."""
+    """Position of the configuration in the argument of `score_folds`."""
     fold: int
     score: float | None
-    """None where fitting failed or the metric is undefined on the fold's rows."""
+    """None if fitting failed, or if the metric is undefined on the fold's rows."""
     error: str | None
     """Why fitting failed."""
     seconds: float
 
 
 def save_rows(path: Path, frame: pd.DataFrame, truth: NDArray[Any], folds: Sequence[Fold]) -> None:
-    """Write the training rows once, so that each worker reads them once and no task carries them."""
+    """Write the training rows to a file, which each worker reads once.
+
+    Args:
+        path: Of the file.
+        frame: Features, shape (n, features).
+        truth: Targets, shape (n,).
+        folds: Positions of rows to fit on and to score on.
+    """
     import joblib
 
     joblib.dump((frame, truth, list(folds)), path)
@@ -51,9 +58,11 @@ def score_folds(
     """Score every configuration on every fold, each as soon as it is done.
 
     Args:
-        rows: From `save_rows`.
-        folds: How many there are.
-        jobs: Processes; 1 stays in this one.
+        project: Whose features and model.
+        rows: File from `save_rows`.
+        configs: Configurations.
+        folds: Number of folds.
+        jobs: Number of processes; 1 is this process.
     """
     import joblib
 
@@ -62,14 +71,14 @@ def score_folds(
         for task, config in enumerate(configs)
         for fold in range(folds)
     )
-    with _deaf_to_interrupts():  # the workers start here
+    with _ignoring_interrupts():  # the workers start here
         scores = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, verbose=0)(tasks)
     yield from scores
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that start meanwhile inherit that Ctrl-C, which reaches the whole terminal, is not for them: we end them, without tracebacks."""
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ignore SIGINT in processes that start in the block: Ctrl-C reaches them too, and this process ends them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -82,7 +91,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 @contextmanager
 def workers(jobs: int) -> Iterator[None]:
-    """Stop the worker processes at the end, whatever ended it."""
+    """Stop the worker processes when the block ends."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*tasks which were still being processed")  # joblib, on Ctrl-C
@@ -99,7 +108,7 @@ def build_pipeline(project: Project, config: TrainConfig) -> Any:
     """The pipeline that the project's `features.py` and `model.py` build, unfitted.
 
     Raises:
-        UsageError: They cannot be imported, or refuse the configuration.
+        UsageError: A module cannot be imported, or rejects the configuration.
     """
     from platform_lib.training.features import compose_pipeline
     from platform_lib.user_code import import_user_module
@@ -125,9 +134,8 @@ def _score_fold(project: Project, rows: Path, task: int, config: TrainConfig, fo
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
-                warnings.simplefilter(
-                    "ignore"
-                )  # a hundred fits would say the same hundred times; `mlp train` says it once
+                # A hundred fits would repeat the same warning; `mlp train` shows it once.
+                warnings.simplefilter("ignore")
             pipeline = build_pipeline(project, config).fit(frame.iloc[fit], truth[fit])
             value = score(config.gate.metric, truth[held], predict(pipeline, frame.iloc[held]))
     except MetricUndefined:

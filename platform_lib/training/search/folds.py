@@ -1,4 +1,4 @@
-"""Folds inside the training rows, for searches: they keep apart what the split keeps apart. The held-out rows are never seen here."""
+"""Folds of the training rows for searches, which separate rows by the same rule as the split."""
 
 import warnings
 from typing import Any
@@ -13,20 +13,24 @@ from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.training.config.schema import TrainConfig
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
-"""Positions of the rows to fit on and of those to score on."""
+"""Positions of the rows to fit on, and of those to score on."""
 
 
 def inner_folds(table: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -> list[Fold]:
-    """Divide the training rows.
+    """Divide the training rows into folds.
 
-    Rows of one group stay together where the split is by group, rows are in order of time where it is by time, and equal rows stay together always.
+    With a group split, rows of one group stay together; with a time split, folds are in order of time. Equal rows
+    always stay together.
 
     Args:
-        table: The n training rows, all columns of the contract.
+        table: The n training rows, shape (n, columns of the contract).
         truth: Their targets, shape (n,).
-        config: Split, seed and `search.folds`; fewer folds are made where a class or the groups are too few.
+        config: Split, seed and `search.folds`; there are fewer folds if a class has too few rows or there are too few
+            groups.
+    Returns:
+        Per fold, positions of the rows to fit on and to score on.
     Raises:
-        CheckFailed: Not even two folds can be made.
+        CheckFailed: The rows are too few for two folds.
         UsageError: The time split has no time column.
     """
     if config.split.method == "time":
@@ -46,12 +50,13 @@ def _by_group(groups: NDArray[np.uint64], truth: NDArray[Any], config: TrainConf
     folds = min(config.search.folds, count)
     stratify = config.data.task == "classification"
     if stratify:
-        # A class needs a row in every fold to be learnt and scored; one that has less than two takes part as it can.
+        # A class needs a row in every fold to be learnt and scored. One with a single row does not limit the folds.
         counts = np.unique(truth.astype(str), return_counts=True)[1]
         folds = min(folds, max(2, int(counts.min())))
     if folds < 2:
         raise CheckFailed(
-            f"the {len(truth)} training rows are {count} group, and folds need two or more: bring more rows, or another split."
+            f"the {len(truth)} training rows are {count} group, and folds need two or more: add rows, or choose "
+            "another split."
         )
     positions = np.zeros((len(truth), 1))
     if count == len(truth):
@@ -59,7 +64,7 @@ def _by_group(groups: NDArray[np.uint64], truth: NDArray[Any], config: TrainConf
     else:
         splitter = (StratifiedGroupKFold if stratify else GroupKFold)(folds, shuffle=True, random_state=config.seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn says that a class is rare; see above
+        warnings.simplefilter("ignore")  # scikit-learn warns that a class is rare; see above
         return list(splitter.split(positions, _codes(truth) if stratify else None, group_of))
 
 
@@ -77,5 +82,5 @@ def _by_time(table: pd.DataFrame, config: TrainConfig) -> list[Fold]:
     order = np.argsort(times, kind="stable")
     folds = min(config.search.folds, len(order) - 1)
     if folds < 2:
-        raise CheckFailed(f"{len(order)} training rows are too few for folds in order of time: bring more rows.")
+        raise CheckFailed(f"{len(order)} training rows are too few for folds in order of time: add rows.")
     return [(order[fit], order[score]) for fit, score in TimeSeriesSplit(folds).split(order)]

@@ -1,4 +1,4 @@
-"""What a search tries next: every candidate as its files have it, then what Optuna's TPE proposes from the scores so far."""
+"""Suggest what to try next: every candidate as configured, then what Optuna's TPE suggests from the scores."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ class Candidate:
     choices: dict[str, str]
     """The choices that differ between candidates."""
     overrides: tuple[str, ...]
-    """What composes it."""
+    """The overrides that compose it."""
     config: TrainConfig
     space: dict[str, SearchDimension]
-    """Per parameter in `model.params` its range."""
+    """Per parameter in `model.params`, its range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One thing to try."""
+    """One configuration to try."""
 
     number: int
     """Optuna's, from 0."""
@@ -48,29 +48,28 @@ class Suggestion:
 
 
 class Sampler:
-    """A search's memory. Equal seeds, candidates and scores give equal suggestions."""
+    """Suggests configurations. Equal seeds, candidates and scores give equal suggestions."""
 
     def __init__(self, candidates: Sequence[Candidate], *, greater_is_better: bool, seed: int) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # options that Optuna calls experimental; the version is locked by the project
+            # Options that Optuna calls experimental; the project locks its version.
+            warnings.simplefilter("ignore")
             sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         self._candidates = candidates
         self._study = optuna.create_study(direction="maximize" if greater_is_better else "minimize", sampler=sampler)
         self._seen: set[str] = set()
         for place, candidate in enumerate(candidates):
-            # What the files say comes first: a search should never end below where it started.
+            # The configured values come first: a search should never end below where it started.
             inside = {name: candidate.config.model.params.get(name) for name, range_ in candidate.space.items()}
             known = {name: value for name, value in inside.items() if _is_inside(value, candidate.space[name])}
             enqueued = {_key(place, name): _place_of(value, candidate.space[name]) for name, value in known.items()}
             self._study.enqueue_trial({_CANDIDATE: place, **enqueued})
 
     def next(self, count: int) -> list[Suggestion]:
-        """Up to `count` things that were not tried before; fewer where the space holds no more."""
+        """Up to `count` configurations that were not suggested before; fewer if the space has no more."""
         import optuna
 
         fresh: list[Suggestion] = []
@@ -115,7 +114,7 @@ def _key(place: int, name: str) -> str:
 def _value(asked: "optuna.Trial", key: str, dimension: SearchDimension) -> Any:
     if dimension.type == "choice":
         choices = dimension.choices or []
-        # By position: Optuna takes texts and numbers only, and a choice may be a list.
+        # By position: Optuna accepts only texts and numbers, and a choice may be a list.
         return choices[asked.suggest_categorical(key, list(range(len(choices))))]
     low, high = float(dimension.low or 0), float(dimension.high or 0)
     if dimension.type == "int":

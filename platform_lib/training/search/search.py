@@ -1,6 +1,6 @@
-"""Search hyper-parameters by cross-validation on the training rows alone: the held-out rows are never looked at.
+"""Search hyper-parameters by cross-validation on the training rows, without using the held-out rows.
 
-Writes nothing: `sweep` records what is found, and `mlp train` makes the model.
+Writes nothing: `tracked_search` records the results, and `mlp train` fits the model.
 """
 
 import itertools
@@ -25,7 +25,7 @@ from platform_lib.training.search.folds import inner_folds
 from platform_lib.training.search.sampler import Candidate, Sampler, Suggestion
 
 BATCH_TRIALS = 4
-"""Tries proposed at once. Fixed, and not the number of workers, so that a search is the same on every machine."""
+"""Trials suggested at once. Independent of the number of workers, so that a search is the same on every machine."""
 _FIXED_GROUPS = ("data", "split", "gate", "search")
 _MOST_COMBINATIONS = 64
 
@@ -34,34 +34,35 @@ End = Literal["finished", "exhausted", "timeout", "interrupt"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """What became of one try."""
+    """One trial and its result."""
 
     number: int
-    """From 1, in the order in which they were proposed."""
+    """From 1, in the order of the suggestions."""
     choices: dict[str, str]
     params: dict[str, Any]
-    """The searched parameters' values."""
+    """Values of the searched parameters."""
     scores: tuple[float, ...]
-    """One a fold that could be scored."""
+    """One per fold that could be scored."""
     error: str | None
     seconds: float
-    """Work of all folds, as one worker would have done it."""
+    """Sum over all folds."""
     overrides: tuple[str, ...]
-    """What makes `mlp train` fit exactly this."""
+    """Overrides with which `mlp train` fits this configuration."""
 
     @property
     def mean(self) -> float:
+        """Mean over the folds; NaN without a score."""
         return float(np.mean(self.scores)) if self.scores else math.nan
 
     @property
     def deviation(self) -> float:
-        """Standard deviation over the folds."""
+        """Standard deviation over the folds; NaN without a score."""
         return float(np.std(self.scores)) if self.scores else math.nan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchResult:
-    """All tries of a search that ended."""
+    """All trials of a search."""
 
     metric: str
     folds: int
@@ -71,16 +72,17 @@ class SearchResult:
 
     @property
     def ranked(self) -> list[Trial]:
-        """The tries that have a score, best first; of equals the earlier."""
+        """The trials that have a score, best first; equal ones in order of their numbers."""
         return ranked(self.trials, self.metric)
 
     @property
     def best(self) -> Trial | None:
+        """The best trial; None if none has a score."""
         return next(iter(self.ranked), None)
 
 
 def ranked(trials: Sequence[Trial], metric: str) -> list[Trial]:
-    """The tries that have a score, best first; of equals the earlier."""
+    """The trials that have a score, best first; equal ones in order of their numbers."""
     sign = -1 if METRICS[metric].greater_is_better else 1
     return sorted(
         (trial for trial in trials if trial.error is None), key=lambda trial: (sign * trial.mean, trial.number)
@@ -91,15 +93,16 @@ def candidates(project: Project, overrides: Sequence[str]) -> list[Candidate]:
     """Compose every combination of the choices that overrides list, such as `model=logistic,forest`.
 
     Raises:
-        UsageError: An override does not fit, a list is over a group that has to stay the same, there is nothing to search, or the
-            project's code refuses a configuration.
+        UsageError: An override does not fit, a list is for a group that has to be the same in all trials, there is
+            nothing to search, or the project's code rejects a configuration.
     """
     settings = parse_settings(overrides, project.conf_dir, lists=True)
     lists = [setting for setting in settings if setting.values]
     for setting in lists:
         if setting.key in _FIXED_GROUPS:
             raise UsageError(
-                f"{setting.text!r} lists choices of {setting.key}, but scores on other rows or by other rules cannot be compared: choose one."
+                f"{setting.text!r} lists choices of {setting.key}, but scores on different rows or by different rules "
+                "cannot be compared: choose one."
             )
     fixed = tuple(setting.text for setting in settings if not setting.values)
     combinations = list(
@@ -107,7 +110,8 @@ def candidates(project: Project, overrides: Sequence[str]) -> list[Candidate]:
     )
     if len(combinations) > _MOST_COMBINATIONS:
         raise UsageError(
-            f"the lists make {len(combinations)} combinations, expected {_MOST_COMBINATIONS} at most: search in steps."
+            f"the lists make {len(combinations)} combinations, expected at most {_MOST_COMBINATIONS}: run several "
+            "searches."
         )
     found = []
     for combination in combinations:
@@ -118,7 +122,8 @@ def candidates(project: Project, overrides: Sequence[str]) -> list[Candidate]:
     if len(found) == 1 and not found[0].space:
         search = found[0].config.search
         raise UsageError(
-            f"there is nothing to search: conf/search has no space for the model {found[0].config.model.name!r}, it has one for "
+            f"there is nothing to search: conf/search has no space for the model {found[0].config.model.name!r}, it "
+            "has one for "
             f"{', '.join(search.space) or 'none'}. Add it there, or list choices, such as model=logistic,forest."
         )
     for candidate in found:
@@ -135,18 +140,20 @@ def search(
     jobs: int = 1,
     on_trial: Callable[[Trial], None] = lambda trial: None,
 ) -> SearchResult:
-    """Try parameters of the candidates; the first try of each is what its files say.
+    """Search the candidates; the first trial of each has its configured parameters.
 
-    Equal seeds, data and candidates give equal results whatever `jobs` is, unless a timeout or an interruption ends the search early.
+    Equal seeds, data and candidates give equal results for any `jobs`, unless a timeout or an interruption ends the
+    search early.
 
     Args:
+        project: Whose data, features and model.
         tried: From `candidates`.
-        trials: How many at most.
-        timeout_s: No try starts later than this; None is no limit.
-        jobs: Processes; 1 stays in this one.
-        on_trial: Told of each try when it is done. Ctrl-C ends the search, and what is done is kept.
+        trials: Largest number of trials.
+        timeout_s: No trial starts later than this; None is no limit.
+        jobs: Number of processes; 1 is this process.
+        on_trial: Called with each trial when it ends. Ctrl-C ends the search and keeps the trials.
     Raises:
-        CheckFailed: No folds can be made.
+        CheckFailed: The rows are too few for two folds.
     """
     from platform_lib.data.dataset import load_dataset
     from platform_lib.training.steps import split_rows
@@ -189,11 +196,13 @@ def search(
 
 
 def _trial(number: int, suggestion: Suggestion, parts: Sequence[FoldScore]) -> Trial:
-    # Folds end in any order; sums of floats must not depend on it.
+    # Folds end in any order, on which sums of floats must not depend.
     scores = tuple(part.score for part in sorted(parts, key=lambda part: part.fold) if part.score is not None)
     error = next((part.error for part in parts if part.error is not None), None)
     if error is None and not scores:
-        error = f"{suggestion.candidate.config.gate.metric} is undefined on every fold: bring more rows, or choose another metric"
+        error = (
+            f"{suggestion.candidate.config.gate.metric} is undefined on every fold: add rows, or choose another metric"
+        )
     return Trial(
         number=number,
         choices=suggestion.candidate.choices,
@@ -206,7 +215,7 @@ def _trial(number: int, suggestion: Suggestion, parts: Sequence[FoldScore]) -> T
 
 
 def _overrides(suggestion: Suggestion) -> tuple[str, ...]:
-    """What composes this configuration in `mlp train`."""
+    """The overrides that compose this configuration in `mlp train`."""
     kept = [text for text in suggestion.candidate.overrides if not text.lstrip("~+").startswith(("search.", "search="))]
     named = suggestion.candidate.config.model.params
     return (
@@ -232,5 +241,5 @@ def as_override(value: Any) -> str:
 
 
 def all_failed(result: SearchResult) -> CheckFailed:
-    """What to say where no try has a score."""
+    """The error for a search in which no trial has a score."""
     return CheckFailed(f"all {len(result.trials)} tries failed, the first with: {result.trials[0].error}")

@@ -1,4 +1,4 @@
-"""Record a search in MLflow: one run for the search, one below it for each try. The search itself is `tuning`'s."""
+"""Record a search in MLflow: one run for the search, with a child run for each trial."""
 
 import os
 import socket
@@ -34,14 +34,15 @@ def run_sweep(
     jobs: int = 1,
     on_trial: Callable[[Trial], None] = lambda trial: None,
 ) -> tuple[SearchResult, str]:
-    """Search and record; the run of the search is ended when this returns, whatever ended it.
+    """Search and record. The run of the search has ended when this returns or raises.
 
-    Args: as `tuning.search`.
+    Takes the arguments of `search.search`.
+
     Returns:
         The result and the id of the search's run.
     Raises:
-        CheckFailed: Every try failed; the run is FAILED and its tries are kept.
-        ServiceError: The tracking store does not do its part.
+        CheckFailed: Every trial failed; the run is FAILED and keeps its trials.
+        ServiceError: The tracking store does not answer.
     """
     registry = open_registry(project, settings)
     tracking.close_abandoned_runs(registry, project.name)
@@ -71,7 +72,7 @@ class _Record:
     ) -> None:
         config = candidates[0].config
         self._registry, self._metric = registry, config.gate.metric
-        # Also on the tries: one that a kill left open is found and ended by the next command.
+        # Also on the trials: the next command ends those that a kill left open.
         self._tags = {
             tracking.HOST_TAG: socket.gethostname(),
             tracking.PROCESS_TAG: str(os.getpid()),
@@ -93,7 +94,7 @@ class _Record:
                 "candidates": "; ".join(" ".join(candidate.overrides) for candidate in candidates),
                 **limits,
             }
-            registry.client.log_batch(self.run_id, params=tracking._as_params(values))
+            registry.client.log_batch(self.run_id, params=tracking.as_params(values))
 
     def log_trial(self, trial: Trial) -> None:
         with mlflow_errors(self._registry.uri):
@@ -105,7 +106,7 @@ class _Record:
             self._registry.client.log_batch(
                 run.info.run_id,
                 metrics=self._metrics(trial, {"seconds": trial.seconds}),
-                params=tracking._as_params(
+                params=tracking.as_params(
                     {**trial.choices, **{f"model.params.{key}": value for key, value in trial.params.items()}}
                 ),
             )
@@ -121,7 +122,7 @@ class _Record:
                 )
 
     def end(self, status: str, reason: str | None) -> None:
-        # A store that died meanwhile must not hide why the search ended.
+        # A store that failed meanwhile must not hide why the search ended.
         with suppress(ServiceError), mlflow_errors(self._registry.uri):
             if reason:
                 self._registry.client.set_tag(self.run_id, tracking.REASON_TAG, reason[:5000])

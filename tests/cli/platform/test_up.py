@@ -42,7 +42,7 @@ def test_a_service_that_cannot_start_ends_it_with_its_last_words(project: Projec
     project.database.write_text("not a database")
     done = run_mlp(project, "up", "--auto-ports", expect=3)
     assert "mlflow ended with exit code" in done.stderr
-    assert f"{project.database} is not a store that MLflow made" in done.stderr
+    assert f"{project.database} is not an MLflow store" in done.stderr
     assert str(project.state_dir / "logs" / "mlflow.log") in done.stderr
     assert not (project.state_dir / "platform.json").exists()
 

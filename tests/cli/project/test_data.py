@@ -59,7 +59,7 @@ def test_a_warning_goes_to_stderr(mlp: Callable[..., tuple[int, str, str]], writ
 
     assert lines(err)[2] == (
         "warning: 'id' looks like an identifier: all 24 values differ. It is a feature now; if it only names the rows, "
-        'import again with --id "id" --replace, or take the column out.'
+        'import again with --id "id" --replace, or remove the column.'
     )
 
 
@@ -166,7 +166,7 @@ def test_check_prints_each_column_and_exits_1_where_one_breaks(
     assert bad[0] == 1
     assert lines(bad[1])[3] == "amount feature number 0 0 … 5.5 above max 5.5 in 1 row, such as 5.75 in row 23"
     assert lines(bad[2])[-1] == (
-        "error: the table 'table' breaks its contract in 1 way. Mend the data; or, where the data is right, edit conf/data/table.yaml."
+        "error: the table 'table' breaks its contract in 1 way. Fix the data; or, if the data is right, edit conf/data/table.yaml."
     )
 
 

@@ -19,10 +19,13 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
     ("content", "sentence"),
     [
         ("", "is empty, expected a table with a header row and data rows."),
-        ("\n\n", "holds only blank lines, expected a header row and data rows."),
+        ("\n\n", "has only blank lines, expected a header row and data rows."),
         ("a,y\n", "has a header but no rows; add rows below it."),
         ("a,y\n1,p\n", "has 1 row with a target, expected at least two; add rows."),
-        ("a,Y\n1,p\n2,q\n", "--target names the column 'y', which {file} has not; it has a, Y. Did you mean 'Y'?"),
+        (
+            "a,Y\n1,p\n2,q\n",
+            "--target names the column 'y', which {file} does not have; it has a, Y. Did you mean 'Y'?",
+        ),
         (
             "a,y\n1,\n2,NA\n",
             "the target 'y' has no value in any row of {file}; choose another with --target, or fill it in.",
@@ -34,32 +37,32 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
         ("a,a,y\n1,2,p\n2,3,q\n", "columns 1 and 2 are all named 'a', expected each name once. Rename one."),
         (
             ",a,y\n0,1,p\n1,2,q\n",
-            "column 1 has a blank name, expected a name for each column. If it is pandas' index, save with index=False. Name it or take it out.",
+            "column 1 has a blank name, expected a name for each column. If it is pandas' index, save with index=False. Name it or remove it.",
         ),
         (
             "a, ,y\n0,1,p\n1,2,q\n",
-            "column 2 has a blank name, expected a name for each column. Name it or take it out.",
+            "column 2 has a blank name, expected a name for each column. Name it or remove it.",
         ),
         (
             "a,y\n1,p\n2,q\n".encode("utf-16"),
-            "is not UTF-8: line 1 holds the byte 0xff. Save it as UTF-8; in a spreadsheet the choice is named 'CSV UTF-8'.",
+            "is not UTF-8: line 1 contains the byte 0xff. Save it as UTF-8; in a spreadsheet, choose 'CSV UTF-8'.",
         ),
         (
             b"a,y\n1,p\n2,caf\xe9\n",
-            "is not UTF-8: line 3 holds the byte 0xe9. Save it as UTF-8; in a spreadsheet the choice is named 'CSV UTF-8'.",
+            "is not UTF-8: line 3 contains the byte 0xe9. Save it as UTF-8; in a spreadsheet, choose 'CSV UTF-8'.",
         ),
         (
             "a,y\n1,p\n2,q,r\n3,p\n",
-            "line 3 has 3 values, expected 2 as in the header. Mend the line; a value that holds the separator needs double quotes around it.",
+            "line 3 has 3 values, expected 2 as in the header. Fix the line; a value that contains the separator needs double quotes around it.",
         ),
         (
             'a,b,y\n"two\nlines",1,p\n2,q\n',
-            "line 4 has 2 values, expected 3 as in the header. Mend the line; a value that holds the separator needs double quotes around it.",
+            "line 4 has 2 values, expected 3 as in the header. Fix the line; a value that contains the separator needs double quotes around it.",
         ),
         (
             "a,y\n1,p\n2,p\n3,q\n",
             "the class 'q' of the target 'y' has a single row, expected two or more: to learn from and to test on. "
-            "Add rows, take the row out, or merge the class with another.",
+            "Add rows, remove the row, or merge the class with another.",
         ),
         (
             "a,y\n1,1.5\n2,2.5\n",
@@ -75,14 +78,14 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
             "a,y\n1,2026-01-01\n2,2026-01-02\n",
             "the target 'y' holds dates, but this project's task is classification, which predicts a class; choose another with --target.",
         ),
-        ("y\np\nq\np\nq\n", "has no column to learn from besides target, id and time; add at least one."),
+        ("y\np\nq\np\nq\n", "has no column to learn from other than target, id and time; add at least one."),
         (
             "b,${a},y\n1,1,p\n2,2,q\n",
             "column 2 is named '${a}', but '${' in a name would be read as a reference by Hydra. Rename it.",
         ),
         (
             'b,"two\nlines",y\n1,1,p\n2,2,q\n',
-            "column 2 is named 'two\\nlines', which holds a character that cannot be printed. Rename it.",
+            "column 2 is named 'two\\nlines', which contains a character that cannot be printed. Rename it.",
         ),
         (
             "b,???,y\n1,1,p\n2,2,q\n",
@@ -151,14 +154,14 @@ def test_labels_do_not_fit_a_regression(tmp_path: Path, values: list[object], ki
     ("request_", "sentence"),
     [
         ({"target": None}, "--target is missing: name the column of table.csv that is to be predicted."),
-        ({"id": "key"}, "--id names the column 'key', which {file} has not; it has k, a, t, y."),
+        ({"id": "key"}, "--id names the column 'key', which {file} does not have; it has k, a, t, y."),
         (
             {"id": "y"},
             "the column 'y' is given for more than one of --target, --id and --time; name a different column for each.",
         ),
         (
             {"id": "k"},
-            "the id column 'k' has no value in 1 row; fill it in, leave the rows out, or choose another with --id.",
+            "the id column 'k' has no value in 1 row; fill it in, remove the rows, or choose another with --id.",
         ),
         (
             {"time": "a"},
@@ -228,7 +231,7 @@ def test_nested_columns_of_a_parquet_are_refused(bare: Project, tmp_path: Path) 
 
 
 def test_a_name_that_no_table_can_have_asks_for_one(plan: Callable[..., ImportPlan]) -> None:
-    with pytest.raises(UsageError, match=r"no name for the table can be made from '数据\.csv'; give one with --name"):
+    with pytest.raises(UsageError, match=r"no table name can be derived from '数据\.csv'; give one with --name"):
         plan(GOOD, file_name="数据.csv")
 
 

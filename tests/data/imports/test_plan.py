@@ -96,8 +96,8 @@ def test_each_marker_of_a_missing_value_is_missing_and_said(plan: Callable[..., 
         ("a\ty\n1\tp\n2\tq\n3\tp\n4\tq\n", "The columns are separated by tabs."),
         ("a|y\n1|p\n2|q\n3|p\n4|q\n", "The columns are separated by bars."),
         ("a, y\n 1, p\n2 ,q\n3,p\n4,q\n", "White space around values was removed in a, y."),
-        ("a,y,empty\n1,p,\n2,q,\n3,p,\n4,q,NA\n", "empty: left out, since no row has a value."),
-        ("a,y\n1,p\n2,q\n3,p\n4,q\n5,\n6,NA\n", "2 rows without a target left out."),
+        ("a,y,empty\n1,p,\n2,q,\n3,p,\n4,q,NA\n", "empty: dropped, since no row has a value."),
+        ("a,y\n1,p\n2,q\n3,p\n4,q\n5,\n6,NA\n", "2 rows without a target dropped."),
         (
             "a,y\n1,p\n1,p\n2,q\n3,q\n",
             "Exact copies of other rows: 1; kept, on the same side of the split as the rows they copy.",
@@ -171,7 +171,12 @@ def test_what_looks_like_an_identifier_is_warned_about_and_stays(
     ("feature", "target", "task", "warned"),
     [
         ("pqpq", "pqpq", "classification", "'a' equals the target 'y' in every row, so a model would only copy it."),
-        ("1212", "pqpq", "classification", "'a' tells the target 'y' one to one, so a model would only translate it."),
+        (
+            "1212",
+            "pqpq",
+            "classification",
+            "'a' determines the target 'y' one to one, so a model would only translate it.",
+        ),
         ("1122", "pqpq", "classification", None),
         ("1234", "1234", "regression", "'a' equals the target 'y' in every row, so a model would only copy it."),
         ("1234", "4321", "regression", None),
@@ -186,7 +191,7 @@ def test_a_feature_that_gives_the_target_away_is_warned_about(
 
     done = plan_import(project, ImportRequest(file=file, target="y"))
 
-    assert [text.split(" Take it out")[0] for text in done.report.warnings] == ([warned] if warned else [])
+    assert [text.split(" Remove it")[0] for text in done.report.warnings] == ([warned] if warned else [])
 
 
 def test_whole_numbers_in_a_float_column_are_classes(bare: Project, tmp_path: Path) -> None:
@@ -212,7 +217,7 @@ def test_rows_of_one_id_are_said(plan: Callable[..., ImportPlan]) -> None:
     done = plan("k,a,y\nk1,1,p\nk1,2,q\nk3,3,p\nk4,4,q\n", id="k")
 
     assert (
-        "1 row with an id of 'k' that is there before; rows of one id fall on the same side of the split."
+        "1 row with an id in 'k' that an earlier row has; rows with the same id fall on the same side of the split."
         in done.report.notes
     )
 

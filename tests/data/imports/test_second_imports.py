@@ -110,32 +110,32 @@ def test_append_keeps_the_hold_out(bare: Project, write: Callable[..., Path]) ->
     [
         (
             "k,size,y\nk5,1,p\n",
-            "{file} lacks the column 'kind' of the table 'table'; add it, or import all rows anew with --replace.",
+            "{file} lacks the column 'kind' of the table 'table'; add it, or import all rows again with --replace.",
         ),
         (
             "k,size,kind,new,y\nk5,1,a,1,p\n",
-            "{file} has the column 'new', which the table 'table' has not; take it out, or import all rows anew with --replace.",
+            "{file} has the column 'new', which the table 'table' does not have; remove it, or import all rows again with --replace.",
         ),
         (
             "k,size,kind,y\nk5,1,a,p\nk6,2.5,a,p\n",
             "column 'size' is of type integer in the contract, but 1 new value is not a whole number, the first is '2.5' in row 1 (counted from 0). "
-            "Mend the file, or import all rows anew with --replace.",
+            "Fix the file, or import all rows again with --replace.",
         ),
         (
             "k,size,kind,y\nk5,many,a,p\nk6,few,a,p\n",
             "column 'size' is of type integer in the contract, but 2 new values are not a whole number, "
-            "the first is 'many' in row 0 (counted from 0). Mend the file, or import all rows anew with --replace.",
+            "the first is 'many' in row 0 (counted from 0). Fix the file, or import all rows again with --replace.",
         ),
         (
             "k,size,kind,y\nk5,1,a,r\n",
             "the class 'r' of the target 'y' has a single row, expected two or more: to learn from and to test on. "
-            "Add rows, take the row out, or merge the class with another.",
+            "Add rows, remove the row, or merge the class with another.",
         ),
         (
             "k,size,kind,y\nk5,1,a,\n",
             "the target 'y' has no value in any row of {file}; choose another with --target, or fill it in.",
         ),
-        (FIRST, "all 4 rows of {file} are in the table 'table' already; there is nothing to append."),
+        (FIRST, "all 4 rows of {file} are already in the table 'table'; there is nothing to append."),
     ],
     ids=["column-lacks", "column-unknown", "fraction", "text", "single-row-class", "no-target", "appended-twice"],
 )
@@ -152,7 +152,7 @@ def test_rows_that_do_not_fit_are_not_appended(
 
 def test_append_with_another_target_is_refused(table: Project, write: Callable[..., Path]) -> None:
     with pytest.raises(
-        UsageError, match="--target is 'kind', but the table 'table' has y; leave --target out, or use --replace"
+        UsageError, match="--target is 'kind', but the table 'table' has y; omit --target, or use --replace"
     ):
         plan_import(table, ImportRequest(file=write(FIRST), target="kind", mode="append"))
 

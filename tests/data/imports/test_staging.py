@@ -82,11 +82,11 @@ def test_the_selection_is_found_however_it_is_written(
         ),
         (
             lambda p: (p.root / ".git").rename(p.root / "git"),
-            "{root} is not in a git repository yet, which DVC needs to version data; run `make setup`, which makes one.",
+            "{root} is not in a git repository, which DVC needs to version data; run `make setup`, which creates one.",
         ),
         (
             lambda p: (p.data_dir.mkdir(), (p.data_dir / "table.parquet").write_text("mine")),
-            "data/table.parquet is in the place where the import would write its own table; move it out of data/, or give another --name.",
+            "data/table.parquet is where the import would write its table; move the file out of data/, or use another --name.",
         ),
     ],
     ids=["no-selection", "no-git", "a-file-of-the-user"],
@@ -187,14 +187,14 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_one_that_is_finished(
         name: content for name, content in snapshot(bare.root).items() if not name.startswith((".dvc", ".mlp"))
     } == before
     if (number, moment) != (1, "before") and not first:
-        with pytest.raises(UsageError, match="the import of 'table' was stopped half-way"):
+        with pytest.raises(UsageError, match="the import of 'table' was interrupted or is still running"):
             load_dataset(bare, find_contract(bare, "table"))
     said = finish_interrupted(bare)
     if said is None:
         assert was_old
         assert not (staging_folder(bare)).exists()
         return
-    assert said == "Finished the import of 'table', which had been stopped half-way."
+    assert said == "Finished the import of 'table', which had been interrupted."
     contract = find_contract(bare)
     assert load_dataset(bare, contract)["a"].tolist() == [1, 2, 3, 4, 50, 60]
     assert data_hash(bare, contract) == tracked_md5(bare.data_dir / "table.parquet")
@@ -222,7 +222,7 @@ def test_an_import_that_is_at_work_is_not_touched(bare: Project, write: Callable
     )
 
     with pytest.raises(
-        UsageError, match=rf"another import is at work in this project \(process {other.pid}\); wait until it is done"
+        UsageError, match=rf"another import is running in this project \(process {other.pid}\); wait until it ends"
     ):
         import_file(bare, write(TABLE), target="y")
 

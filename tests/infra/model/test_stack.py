@@ -152,4 +152,6 @@ def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_pat
 
 def test_a_namespace_without_a_platform_is_one_sentence(run: Run) -> None:
     said = refusal(run, {})
-    assert said.startswith("ConfigMap platform-outputs in team-red has contract version none, but this library reads version 1")
+    assert said.startswith(
+        "ConfigMap platform-outputs in team-red has contract version none, but this library reads version 1"
+    )

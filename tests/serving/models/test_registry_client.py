@@ -145,5 +145,5 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_a_store_of_somebody_else_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
     client = LocalRegistryClient(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
-    with pytest.raises(ServiceError, match=r"the local registry failed: .* is not a store that MLflow made"):
+    with pytest.raises(ServiceError, match=r"the local registry failed: .* is not an MLflow store"):
         client.find(Reference("people", alias="champion"), known_version=None)

@@ -96,18 +96,18 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
         (["data.columns.bill.type=number"], "the configuration has no key 'data.columns.bill.type': data.columns has island"),
         (["model=forrest"], "there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?"),
         (["data=other"], "there is no data 'other': conf/data has sample."),
-        (["model.params.C=large"], "model.params.C is 'large', expected a number: the configuration has 1.0 there. Where it is meant, insist with"),
+        (["model.params.C=large"], "model.params.C is 'large', expected a number: the configuration has 1.0 there. If you mean it, use"),
         (["seed=one"], "seed is 'one', expected a number"),
         (["seed=1.5"], "seed is a number, expected a whole number."),
         (["slices=island"], "slices is a text, expected a list."),
         (["model.params=3"], "model.params is a whole number, expected keys with values."),
-        (["++colour=red"], "the configuration has a key 'colour' that means nothing; the keys are data, model, gate"),
-        (["++split.clumn=sex"], "split has a key 'clumn' that means nothing; the keys are method, test_share, column, cutoff, salt. Did you"),
+        (["++colour=red"], "the configuration has a key 'colour' that is not known; the keys are data, model, gate"),
+        (["++split.clumn=sex"], "split has a key 'clumn' that is not known; the keys are method, test_share, column, cutoff, salt. Did you"),
         (["~model"], "no model is chosen: add `- model: CHOICE` to the defaults of conf/train.yaml, or set model=CHOICE."),
         (["forest"], "'forest' is not a setting: expected KEY=VALUE, such as model=forest"),
         (["seed=[1"], "'seed=[1' is not a setting"),
         (["model=forest,logistic"], "gives several values, expected one; `mlp sweep model=forest,logistic` tries them all."),
-        (["seed=1,2"], "a comma list is for the choices of a group, in `mlp sweep`. Where a list is meant, write seed=[1,2]."),
+        (["seed=1,2"], "a comma list is for the choices of a group, in `mlp sweep`. If you mean a list, write seed=[1,2]."),
         (["split=group"], "split.column has no value: set it in conf/split, or for one run with split.column=VALUE; the columns are island"),
         (["split=group", "split.column=islnd"], "split.column names the column 'islnd', but the columns are island"),
         (["split=time"], "split.cutoff has no value"),
@@ -120,14 +120,14 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
         (["slices=[islnd]"], "slices names the column 'islnd', but the features are island"),
         (["slices=[species]"], "slices names the column 'species', but the features are island"),
         (["model.threshold=1.5"], "model.threshold is 1.5, expected a probability between 0 and 1"),
-        (["model.class_weight=heavy"], "model.class_weight is 'heavy', expected null, balanced, or a weight a class."),
+        (["model.class_weight=heavy"], "model.class_weight is 'heavy', expected null, balanced, or one weight per class."),
         (["model.class_weight={Adelle: 2}"], "has a weight for 'Adelle', but the labels of 'species' are 'Adelie', 'Chinstrap', 'Gentoo'."),
         (["data.target=wings"], "target names the column 'wings', but the columns are island"),
         (["data.columns.sex.nullable=maybe"], "conf/data/sample.yaml is not a data contract"),
         (["search.folds=1"], "search.folds is 1, expected 2 or more."),
         (["search.space.logistic.C.low=-1"], "search.space.logistic.C is searched on a log scale from -1, expected low above 0."),
-        (["search.space.forest.n_estimators.low=900"], "n_estimators goes from 900 to 400, expected two finite numbers, low and then high."),
-        (["+search.space.logistic.C.hgh=1"], "has a key 'hgh' that means nothing; the keys are type, low, high, log, choices. Did you mean 'high'?"),
+        (["search.space.forest.n_estimators.low=900"], "n_estimators goes from 900 to 400, expected two finite numbers, the lower one first."),
+        (["+search.space.logistic.C.hgh=1"], "has a key 'hgh' that is not known; the keys are type, low, high, log, choices. Did you mean 'high'?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
@@ -164,7 +164,7 @@ def test_no_table_selected_says_how_to_import_one(tmp_path: Path, generate: Call
         ("model/logistic.yaml", "name: [logistic\n", "conf/model/logistic.yaml, line 2 is not valid YAML"),
         ("model/logistic.yaml", "name: a\nname: b\n", "conf/model/logistic.yaml, line 2 is not valid YAML: found duplicate key name"),
         ("data/sample.yaml", "name: {\n", "conf/data/sample.yaml, line 2 is not valid YAML"),
-        ("data/sample.yaml", "- 1\n", "conf/data/sample.yaml is no data contract but list"),
+        ("data/sample.yaml", "- 1\n", "conf/data/sample.yaml is not a data contract but list"),
         ("data/sample.yaml", "name: t\n", "conf/data/sample.yaml is not a data contract"),
         ("train.yaml", "defaults: [data: sample, modle: logistic]\n", "asks for 'modle/logistic', which does not exist; the groups in conf"),
         ("train.yaml", "defaults:\n  - data: sample\n  - model: linear\n", "there is no model 'linear': conf/model has boosting, forest, logistic."),
@@ -184,7 +184,7 @@ def test_a_broken_file_is_named(own: Project, file: str, text: str, says: str) -
 
 def test_a_missing_main_file_says_how_to_get_it_back(own: Project) -> None:
     (own.conf_dir / "train.yaml").unlink()
-    with pytest.raises(UsageError, match=r"train\.yaml is missing\. Take it back with `git checkout`"):
+    with pytest.raises(UsageError, match=r"train\.yaml is missing\. Restore it with `git checkout -- conf/train.yaml`"):
         compose(own)
 
 
@@ -258,7 +258,7 @@ def test_labels_that_are_numbers_have_weights(own: Project) -> None:
 def test_a_regression_refuses_settings_of_classes(tmp_path: Path, generate: Callable[..., Project]) -> None:
     project = generate(tmp_path / "project", task="regression")
     with pytest.raises(
-        UsageError, match=r"model.threshold is 0.3, but 'miles_per_gallon' is a number to predict: set it to null"
+        UsageError, match=r"model.threshold is 0.3, but the target 'miles_per_gallon' is a number: set it to null"
     ):
         compose(project, ["model.threshold=0.3"])
     with pytest.raises(UsageError, match=r"model.class_weight is balanced, but 'miles_per_gallon' is a number"):
