@@ -16,7 +16,7 @@ NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 
 
 def selector(name: str, component: str) -> dict[str, str]:
-    """Return the labels for a selector. They cannot change on an existing object, so they hold no version and no image."""
+    """Return the labels for a selector, without version or image: a selector cannot change on an existing object."""
     return {NAME: short(name), COMPONENT: component}
 
 

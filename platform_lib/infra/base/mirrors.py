@@ -31,19 +31,15 @@ class Mirrors:
     no_proxy: str = ""
     """More hosts that bypass the proxy, comma-separated. Hosts inside the cluster always bypass it."""
     ca_bundle: str = ""
-    """PEM certificates of the private authorities behind the proxy or the mirrors, trusted in addition to public ones."""
+    """PEM certificates of private CAs behind the proxy or the mirrors, trusted in addition to public CAs."""
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
             if getattr(self, key):
                 rule.check(key, getattr(self, key))
 
-    def proxy_environment(self, in_cluster: tuple[str, ...] = ()) -> dict[str, str]:
-        """Return the environment of a process that connects to the outside; empty without a proxy.
-
-        Args:
-            in_cluster: More names inside the cluster that the process connects to.
-        """
+    def proxy_environment(self) -> dict[str, str]:
+        """Return the environment of a process that connects to the outside; empty without a proxy."""
         if not self.http_proxy:
             return {}
         own = [
@@ -55,19 +51,15 @@ class Mirrors:
             "100.64.0.0/10",
             ".svc",
             ".cluster.local",
-            *in_cluster,
         ]
         without = ",".join([*own, *(name.strip() for name in self.no_proxy.split(",") if name.strip())])
         both = {"HTTP_PROXY": self.http_proxy, "HTTPS_PROXY": self.http_proxy, "NO_PROXY": without}
         return both | {name.lower(): value for name, value in both.items()}
 
-    def proxy_env_list(self, in_cluster: tuple[str, ...] = ()) -> list[Mapping[str, Any]]:
-        """Return `proxy_environment` as a container's `env`."""
-        return [{"name": name, "value": value} for name, value in self.proxy_environment(in_cluster).items()]
-
     def go_environment(self) -> list[Mapping[str, Any]]:
         """Return the `env` of a Go program: the proxy, and the CA bundle in addition to the image's own."""
-        return [*self.proxy_env_list(), *([{"name": "SSL_CERT_DIR", "value": CA_FOLDER}] if self.ca_bundle else [])]
+        trust = {"SSL_CERT_DIR": CA_FOLDER} if self.ca_bundle else {}
+        return [{"name": name, "value": value} for name, value in (self.proxy_environment() | trust).items()]
 
     def ca_volumes(self) -> list[dict[str, Any]]:
         """Return the `volumes` of a pod that trusts the CA bundle; empty without one."""

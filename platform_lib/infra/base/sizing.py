@@ -1,6 +1,7 @@
 """CPU, memory, replicas and storage of each part of the platform, by installation size. Creates no resource.
 
-Sources: the charts' own defaults and notes (Traefik 200m/128Mi, cert-manager 50m/128Mi, oauth2-proxy 50m/64Mi, Prometheus 500m/2Gi);
+Sources: the charts' own defaults and notes (Traefik 200m/128Mi, cert-manager 50m/128Mi, oauth2-proxy 50m/64Mi,
+Prometheus 500m/2Gi);
 the servers of MLflow and Prefect, measured idle with one worker process: 450 MiB and 330 MiB of memory.
 For stateful parts the memory limit equals the request, so that a full node does not kill them; CPU may burst.
 """
@@ -41,7 +42,7 @@ def _of(cpu: int, memory: int, cpu_limit: int, memory_limit: int, replicas: int 
     )
 
 
-# part → size → resources. `small` fits all parts into the 8 GiB of a laptop; `standard` runs two replicas where possible.
+# part → size → resources. `small` fits a laptop with 8 GiB; `standard` runs two replicas where possible.
 RESOURCES: Final[Mapping[str, Mapping[str, Resources]]] = {
     "traefik": {"small": _of(50, 96, 500, 256), "standard": _of(200, 128, 2000, 512, 2)},
     "cert-manager": {"small": _of(10, 64, 200, 128), "standard": _of(50, 128, 500, 256, 2)},

@@ -31,7 +31,7 @@ class IngressArgs:
     service_type: str = "LoadBalancer"
     """`LoadBalancer`, or `NodePort` if the cluster has no load balancers."""
     service_annotations: dict[str, str] = field(default_factory=dict)
-    """Annotations for the cloud's load balancer. Set them before the first `pulumi up`: changing the type leaks the old one."""
+    """Annotations for the cloud's load balancer. Set them at the first `pulumi up`: a changed type leaks one."""
     trusted_proxies: Sequence[str] = ()
     """Networks (CIDR) of proxies in front of Traefik whose X-Forwarded-* headers are trusted."""
     read_timeout_s: int = 60
@@ -70,7 +70,7 @@ class Ingress(pulumi.ComponentResource):
                 f"{name}-{role}", api_version="traefik.io/v1alpha1", kind=kind, metadata=metadata, spec=spec, opts=child
             )
 
-        # The name "default" applies to every route. Traefik reads it from this namespace only, so no team can override it.
+        # The name "default" applies to every route, and only this namespace may define it, so no team can override it.
         custom("tls-options", "TLSOption", "default", tls_option_spec())
         custom("tls-store", "TLSStore", "default", {"certificates": [{"secretName": CERTIFICATE_SECRET}]})
         custom("headers", "Middleware", HEADERS_MIDDLEWARE, {"headers": security_headers()})
@@ -111,7 +111,7 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
         "providers": {
             "kubernetesCRD": {
                 "enabled": True,
-                # Otherwise a route could use a Service of another namespace, or the middleware with MLflow's credentials.
+                # Otherwise a route could use another namespace's Service, or the middleware with MLflow's credentials.
                 "allowCrossNamespace": False,
                 "allowExternalNameServices": False,
                 # If false, a weighted route returns 404 as a whole when one of its services has no ready pod.

@@ -33,7 +33,7 @@ class UiRouteArgs:
     built_in_groups: Sequence[str] = ()
     """Groups of the built-in account."""
     credentials: tuple[str, pulumi.Input[str]] | None = None
-    """User and password that the service expects from the edge, as proof that the identity headers come from the login."""
+    """User and password that prove to the service that the identity headers come from the login."""
     rate_limit_per_s: int = 100
     """Limit per client address and Traefik replica. One page of a user interface takes dozens of requests."""
     rate_limit_burst: int = 300
@@ -113,7 +113,7 @@ def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
         }
     if args.credentials is not None:
         user, password = args.credentials
-        # Encrypted in the stack's state. In the cluster, everyone who may read Middlewares of the namespace can read it.
+        # Encrypted in the stack's state; in the cluster, everyone who may read the namespace's Middlewares sees it.
         identity["Authorization"] = pulumi.Output.secret(password).apply(lambda text: _basic(user, text))
     if identity:
         chain["identity"] = {"headers": {"customRequestHeaders": identity}}

@@ -14,7 +14,7 @@ class ClusterArgs:
     kubeconfig: pulumi.Input[str] | None = None
     """Path or content; None uses what `kubectl` would use: $KUBECONFIG, or ~/.kube/config without it."""
     context: str = ""
-    """Context in the kubeconfig; empty uses the current one. Name it, so that switching contexts cannot redirect the stack."""
+    """Context in the kubeconfig; empty uses the current one. If set, switching contexts cannot redirect the stack."""
 
 
 class Cluster(pulumi.ComponentResource):

@@ -37,7 +37,7 @@ class HelmService(pulumi.ComponentResource):
     def __init__(self, name: str, args: HelmServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:HelmService", name, None, opts)
         chart, repository = chart_source(args.chart, args.mirrors)
-        # v3.Release, not v4.Chart: it runs the chart's hooks, keeps secret values secret and waits until all pods are ready.
+        # v3.Release, not v4.Chart: it runs the chart's hooks, keeps secret values secret and waits for the pods.
         self.release = k8s.helm.v3.Release(
             name,
             # Fixed, because charts name their Services after the release and other components call those.

@@ -26,7 +26,7 @@ def pod_security_context() -> dict[str, Any]:
 
 
 def spread(selector: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return a pod's `topologySpreadConstraints`: spread the replicas of one version over zones and nodes if possible."""
+    """Return a pod's `topologySpreadConstraints`: replicas of one version prefer separate zones and nodes."""
     return [
         {
             "maxSkew": 1,

@@ -1,4 +1,4 @@
-"""The pod of the shared MLflow: its command, environment, probes and volumes, as data. `mlflow_server` puts it into a Deployment."""
+"""The pod of the shared MLflow, as plain data: command, environment, probes and volumes."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -14,7 +14,7 @@ from platform_lib.names import Env, Port
 NAME = "mlflow"
 LABELS, SELECTOR = labels(NAME, "server"), selector(NAME, "server")
 APP = "mlp"
-"""Name of the application in `--app-name`; the entry point in `code_files` says which it is."""
+"""Application for `--app-name`, defined by the entry point in `code_files`."""
 _CODE, _ACCESS, _ARTIFACTS = "/etc/mlp/code", "/etc/mlp/access", "/var/lib/mlflow"
 ACCESS_KEY = "access.json"
 _WORKERS = 2
@@ -24,14 +24,14 @@ _ENTRY_POINTS_PATH = "mlp_access-1.dist-info/entry_points.txt"
 
 
 def code_files() -> dict[str, str]:
-    """Content of the ConfigMap with what runs inside the official image."""
+    """Return the files that run inside the official image, as data of a ConfigMap."""
     folder = files("platform_lib.infra.mlflow") / "in_image"
     names = ("mlflow_access.py", "mlflow_rules.py", "mlflow_routes.txt")
     return {name: (folder / name).read_text(encoding="utf-8") for name in names} | {"entry_points.txt": _ENTRY_POINTS}
 
 
 def code_items() -> list[dict[str, str]]:
-    """Where each file of `code_files` lies below its mount: the entry point in a distribution's folder, as Python looks for it."""
+    """Return the path of each file in the mount. Python expects the entry point in the folder of a distribution."""
     return [
         {"key": name, "path": _ENTRY_POINTS_PATH if name == "entry_points.txt" else name}
         for name in sorted(code_files())
@@ -39,17 +39,19 @@ def code_items() -> list[dict[str, str]]:
 
 
 def allowed_hosts(ui_host: str, namespace: str) -> list[str]:
-    """Host headers that are answered: the public name, the Service's names, a forwarded port, and addresses, by which Prometheus asks."""
+    """Return the accepted Host headers: public name, names of the Service, forwarded ports, and IPs for Prometheus."""
     service = [NAME, f"{NAME}.{namespace}", f"{NAME}.{namespace}.svc", f"{NAME}.{namespace}.svc.cluster.local"]
     local = ["localhost:*", "127.0.0.1:*"]
     return [ui_host, *service, *(f"{name}:{int(Port.MLFLOW)}" for name in service), *local, *_PRIVATE_ADDRESSES]
 
 
 def server_command(ui_host: str, namespace: str, artifacts_uri: str) -> list[str]:
-    """What the container runs; tests run the same here.
+    """Return the command of the container; tests run the same command.
 
     Args:
-        artifacts_uri: `s3://bucket/prefix`, or empty for the volume. Clients reach it through the server, and need no keys of it.
+        ui_host: Public host name of the pages.
+        namespace: Namespace of the server.
+        artifacts_uri: `s3://bucket/prefix`; empty for the volume. Clients go through the server and need no keys.
     """
     return [
         "mlflow",
@@ -67,7 +69,7 @@ def server_command(ui_host: str, namespace: str, artifacts_uri: str) -> list[str
         artifacts_uri or _ARTIFACTS,
         "--allowed-hosts",
         ",".join(allowed_hosts(ui_host, namespace)),
-        # Browsers send this origin with every request of the pages; SDKs send none.
+        # Browsers send this origin with every request of the pages; SDKs send no origin.
         "--cors-allowed-origins",
         f"https://{ui_host}",
         "--expose-prometheus",
@@ -82,25 +84,25 @@ def server_environment(
     proxy: dict[str, str],
     has_ca_bundle: bool = False,
 ) -> list[dict[str, Any]]:
-    """Settings of the process. Secrets are named, never written.
+    """Build the environment of the server. Secrets are referenced, never written.
 
     Args:
         database_secret: Name of the Secret with the key `uri`.
         artifacts: Bucket for artifacts; None for a volume.
-        proxy: HTTP_PROXY and its like, from the platform's mirrors.
-        has_ca_bundle: Whether the bucket, or the proxy before it, may be signed by the platform's own authorities.
+        proxy: HTTP_PROXY and related variables.
+        has_ca_bundle: Whether the bucket, or the proxy in front of it, may use a certificate of a private CA.
     """
-    # boto3 reads one file and no folder: the init container writes the public authorities and the platform's into it.
-    trust = {Env.CA_FILE: f"{CA_FOLDER}/ca.crt", "AWS_CA_BUNDLE": "/tmp/authorities.pem"} if has_ca_bundle else {}
+    # boto3 reads a single file, so the init container merges the public CAs and the platform's CA bundle into one.
+    trust = {Env.CA_FILE: f"{CA_FOLDER}/ca.crt", "AWS_CA_BUNDLE": "/tmp/ca-bundle.pem"} if has_ca_bundle else {}
     values = {
         "HOME": "/tmp",
-        "USER": NAME,  # the number that it runs as has no name in the image
+        "USER": NAME,  # the image has no user name for the user ID
         "PYTHONPATH": _CODE,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         Env.ACCESS_FILE: f"{_ACCESS}/{ACCESS_KEY}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # The job runner and its queues are eight processes and a gigabyte that nothing here uses.
+        # The job runner, which the platform does not use, takes eight processes and 1 GiB of memory.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_S3_ENDPOINT_URL": artifacts.endpoint if artifacts else "",
         "AWS_DEFAULT_REGION": artifacts.region if artifacts else "",
@@ -128,12 +130,12 @@ def pod_template(
     size: Resources,
     has_ca_bundle: bool = False,
 ) -> dict[str, Any]:
-    """The pod template: an init container brings the schema up to date, one replica at a time, then the server starts."""
+    """Build the pod template: an init container migrates the schema, one replica at a time; then the server starts."""
     mounts = {"code": _CODE, "tmp": "/tmp"}
     volumes: dict[str, dict[str, Any]] = {
         "code": {"configMap": {"name": code_config_map, "items": code_items()}},
         "access": {"secret": {"secretName": access_secret, "defaultMode": 0o440}},
-        "tmp": {"emptyDir": {"sizeLimit": "2Gi"}},  # an upload in parts is put together here
+        "tmp": {"emptyDir": {"sizeLimit": "2Gi"}},  # assembles multipart uploads
     }
     if has_ca_bundle:
         volumes[CA_CONFIG_MAP] = {"configMap": {"name": CA_CONFIG_MAP}}
@@ -152,7 +154,7 @@ def pod_template(
         size,
         ports=[{"name": "http", "containerPort": int(Port.MLFLOW)}],
         **service_pod.probes("/health"),
-        lifecycle={"preStop": {"sleep": {"seconds": 5}}},  # until Traefik and kube-proxy know
+        lifecycle={"preStop": {"sleep": {"seconds": 5}}},  # until Traefik and kube-proxy stop sending requests
     )
     return service_pod.pod_template(
         LABELS, SELECTOR, [server], volumes, service_account=service_account, init_containers=[migrate]

@@ -1,6 +1,6 @@
-"""The shared MLflow as a Pulumi component: Deployment on the official image, Service, storage, network, monitoring, and who may do what.
+"""The shared MLflow: Deployment of the official image, Service, storage, network, monitoring and access rules.
 
-What runs inside is `mlflow_pod`'s and `in_image/`'s; the database, the route and the login are other components'.
+`pod` describes the pod, and `in_image/` is the code that runs in it. Database, route and login are separate components.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,10 @@ from platform_lib.names import Port
 
 @dataclass(frozen=True, kw_only=True)
 class MlflowServerArgs:
-    """What the user configures. Hashes are `password_hash` of random passwords; several for one name while it is being changed."""
+    """Settings of the shared MLflow.
+
+    Hashes come from `password_hash` of generated passwords. A name has several hashes while its password is rotated.
+    """
 
     ui_host: str
     """Public host name of the pages, such as `mlflow.example.com`."""
@@ -40,20 +43,20 @@ class MlflowServerArgs:
     placement: Placement = field(default_factory=Placement)
     database: DatabaseAccess
     team_password_hashes: Mapping[str, Sequence[pulumi.Input[str]]]
-    """Team → hashes of its machines' password. The team's name is their user name."""
+    """Team → hashes of the password for its machines, whose user name is the team's name."""
     edge_password_hashes: Sequence[pulumi.Input[str]]
-    """Of the password by which the login proxy proves that a request came through it."""
+    """Hashes of the password with which the login proxy authenticates its requests."""
     group_teams: Mapping[str, str] = field(default_factory=dict)
     """Group of the login provider → team."""
     admin_groups: Sequence[str] = ()
     ingress_namespace: str = naming.INGRESS_NAMESPACE
     monitoring_namespace: str = naming.MONITORING_NAMESPACE
     client_namespaces: Sequence[pulumi.Input[str]] = ()
-    """Namespaces whose pods may ask, with their team's credentials."""
+    """Namespaces whose pods may connect, with the credentials of their team."""
     artifacts: S3Access | None = None
     """Bucket for artifacts; None keeps them on a volume, with one replica."""
     has_service_monitor: bool = True
-    """Whether the cluster knows ServiceMonitors."""
+    """Whether the cluster has the CRD of ServiceMonitor."""
 
     def __post_init__(self) -> None:
         for team in {*self.team_password_hashes, *self.group_teams.values()}:
@@ -61,7 +64,8 @@ class MlflowServerArgs:
         unknown = {group: team for group, team in self.group_teams.items() if team not in self.team_password_hashes}
         if unknown:
             raise ValueError(
-                f"group_teams names unknown teams: {unknown}; the teams are {', '.join(self.team_password_hashes) or 'none'}."
+                f"group_teams names unknown teams: {unknown}; "
+                f"the teams are {', '.join(self.team_password_hashes) or 'none'}."
             )
         if not self.edge_password_hashes:
             raise ValueError(
@@ -71,15 +75,15 @@ class MlflowServerArgs:
 
     @property
     def replicas(self) -> int:
-        """A volume has one writer; with a bucket the size decides."""
+        """One replica with a volume, which has a single writer; with a bucket, the size decides."""
         return resources(pod.NAME, self.placement.size).replicas if self.artifacts else 1
 
 
 class MlflowServer(pulumi.ComponentResource):
-    """The shared MLflow. Clients reach it, and artifacts through it, at `url` with their team's credentials."""
+    """The shared MLflow. Clients use it, and artifacts through it, at `url` with the credentials of their team."""
 
     url: pulumi.Output[str]
-    """Inside the cluster."""
+    """Address inside the cluster."""
     service_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: MlflowServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -109,7 +113,7 @@ class MlflowServer(pulumi.ComponentResource):
             size=resources(pod.NAME, args.placement.size),
             has_ca_bundle=has_ca_bundle,
         )
-        # Two pods would both hold the volume; with a bucket the new one is ready before the old one goes.
+        # A volume allows only one pod at a time; with a bucket, the new pod is ready before the old one stops.
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
         spec = {
             "replicas": args.replicas,
@@ -162,7 +166,7 @@ class MlflowServer(pulumi.ComponentResource):
                 "admin_groups": list(args.admin_groups),
             }
         )
-        # Named by us, so that a changed one is read by the pods that run: a team comes and goes, and a password changes, without a restart.
+        # A fixed name, so that running pods read changes: adding a team or rotating a password needs no restart.
         access = k8s.core.v1.Secret(
             f"{name}-access",
             metadata=self._metadata("mlflow-access"),
@@ -177,7 +181,7 @@ class MlflowServer(pulumi.ComponentResource):
             name="mlflow-artifacts",
             namespace=self._args.namespace,
             labels=pod.LABELS,
-            # A class that waits for the first pod binds no claim before: waiting here would wait for ever.
+            # A class that binds at the first pod leaves the claim unbound until then; waiting here would never end.
             annotations={"pulumi.com/skipAwait": "true"},
         )
         opts = pulumi.ResourceOptions(parent=self, protect=True)

@@ -60,7 +60,7 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
                 Query(beside, "{{alias}} {{version}}"),
                 Query(f"max by (version) ({MetricName.CHAMPION_INFO}{{{scope}}})", "champion {{version}}"),
             ),
-            description="Replicas by version, canary and shadow, and the champion in the registry. Alert: ModelNotChampion.",
+            description="Replicas by version and role, and the champion in the registry. Alert: ModelNotChampion.",
             kind="stat",
             width=8,
         ),
@@ -91,7 +91,8 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
             title="Differing predictions",
             queries=(
                 Query(
-                    f"(sum by (version) ({differing}) or 0 * sum by (version) ({compared})) / sum by (version) ({compared})",
+                    f"(sum by (version) ({differing}) or 0 * sum by (version) ({compared}))"
+                    f" / sum by (version) ({compared})",
                     "version {{version}}",
                 ),
             ),

@@ -1,5 +1,8 @@
-"""One model behind one address: everything that a namespace needs to serve it. What is in the pod and who reaches it, `model_pod` and
-`model_access` say; the namespace, its quota and its credentials are the team's, made by the shared stack."""
+"""Everything that serves one model at one address: Deployment, Service, route, autoscaler, alerts and dashboard.
+
+`pod` describes the pod and `network` its connections. The shared stack creates the team's namespace, quota and
+credentials.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -30,12 +33,12 @@ _PROMETHEUS = "monitoring.coreos.com/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEndpointArgs:
-    """What the model's team decides."""
+    """Settings of a model endpoint."""
 
     model: str
-    """Registered name; becomes the name of Deployment and Service and a part of the address."""
+    """Registered name; also the name of the Deployment and the Service, and part of the address."""
     namespace: str
-    """The team's."""
+    """Namespace of the team."""
     image: pulumi.Input[str]
     """The `serve` image, by digest."""
     shared: pulumi.Input[SharedOutputs]
@@ -44,31 +47,31 @@ class ModelEndpointArgs:
     version: str = ""
     """Pins a version; empty follows the champion."""
     exposure: Literal["cluster", "public"] = "cluster"
-    """`public` makes the route from outside."""
+    """`public` adds a route from outside."""
     min_replicas: int = 2
     max_replicas: int = 6
     cpu_target_percent: int = 70
-    """Of the requested CPU, where the autoscaler adds replicas."""
+    """Share of the requested CPU above which the autoscaler adds replicas."""
     requests_per_s_per_replica: float | None = None
-    """Scales on the request rate too; needs KEDA in the cluster."""
+    """Target request rate per replica; None scales by CPU only. Needs KEDA in the cluster."""
     workers: int = 1
     cpu_request: str = "500m"
     cpu_limit: str = "2"
     memory: str = "1Gi"
     rate_limit_per_s: int = 100
-    """Of one address, at each Traefik."""
+    """Limit per client address and Traefik replica."""
     rate_limit_burst: int = 200
     request_log: Literal["auto", "volume", "off"] = "auto"
-    """`auto` writes to the platform's bucket where it has one; `volume` to a claim that all replicas share."""
+    """`auto` writes to the platform's bucket if it has one; `volume` writes to a volume that all replicas share."""
     request_log_gib: int = 20
     request_log_storage_class: str = ""
-    """Must give ReadWriteMany; empty is the cluster's default class."""
+    """StorageClass that supports ReadWriteMany; empty uses the cluster's default class."""
     request_log_secret: str | None = None
-    """Secret with the bucket's credentials as environment variables; None where pods have an identity of their own."""
+    """Secret with the bucket's credentials as environment variables; None if pods have their own identity."""
     oidc_issuer: str = ""
     oidc_audience: str = ""
     outside_ports: tuple[int, ...] = (443,)
-    """TCP ports outside the cluster, for the bucket and the issuer; closed where neither is used."""
+    """TCP ports outside the cluster for the bucket and the issuer; closed if neither is used."""
     thresholds: AlertThresholds = field(default_factory=AlertThresholds)
 
     def __post_init__(self) -> None:
@@ -80,7 +83,8 @@ class ModelEndpointArgs:
         rules.COUNT.check("min_replicas", self.min_replicas)
         if self.max_replicas < self.min_replicas:
             raise SettingError(
-                f"max_replicas is {self.max_replicas} and min_replicas {self.min_replicas}: give max_replicas that or more."
+                f"max_replicas is {self.max_replicas} and min_replicas {self.min_replicas}: "
+                "give max_replicas that or more."
             )
         if (rules.quantity(self.cpu_limit) or 0) < (rules.quantity(self.cpu_request) or 0):
             raise SettingError(
@@ -90,12 +94,13 @@ class ModelEndpointArgs:
             rules.VERSION.check("version", self.version)
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise SettingError(
-                "oidc_issuer and oidc_audience belong together: without the audience, tokens that the issuer made for others would pass. Set both."
+                "oidc_issuer and oidc_audience belong together: without the audience, tokens that the issuer made "
+                "for others would pass. Set both."
             )
 
     @property
     def reference(self) -> str:
-        """As `mlp serve` reads it."""
+        """Reference to the model for `mlp serve`."""
         return f"models:/{self.model}/{self.version}" if self.version else f"models:/{self.model}@{Alias.CHAMPION}"
 
 
@@ -103,11 +108,11 @@ class ModelEndpoint(pulumi.ComponentResource):
     """A model served over HTTP at `https://<models host>/models/<name>` (public) or inside the cluster."""
 
     url: pulumi.Output[str]
-    """From outside; empty without a route."""
+    """Address from outside; empty without a route."""
     service_url: pulumi.Output[str]
-    """Inside the cluster."""
+    """Address inside the cluster."""
     image: pulumi.Output[str]
-    """What runs, by digest: `mlp deploy` goes back to it when the next one fails."""
+    """The running image by digest. `mlp deploy` returns to it when the next image fails."""
 
     def __init__(self, name: str, args: ModelEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:ModelEndpoint", name, None, opts)
@@ -183,7 +188,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             log_claim=claim.metadata.name if claim is not None else None,
             log_credentials_secret=args.request_log_secret,
         )
-        # No replicas: the autoscaler owns them, and two owners of one field would undo each other at every `up`.
+        # Without `replicas`: the autoscaler owns it, and every `pulumi up` would undo the autoscaling.
         return k8s.apps.v1.Deployment(
             name,
             metadata=self._meta(fixed=True),
@@ -267,7 +272,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         )
 
     def _meta(self, *, fixed: bool = False, suffix: str = "") -> dict[str, Any]:
-        """Metadata; without a fixed name or suffix Pulumi adds letters, so that a change of data makes a new object and rolls the pods."""
+        """Build metadata. Without a fixed name, Pulumi generates one, so that changed data restarts the pods."""
         meta: dict[str, Any] = {"namespace": self._args.namespace, "labels": dict(self._labels)}
         if fixed or suffix:
             meta["name"] = f"{self._args.model}{suffix}"

@@ -1,4 +1,4 @@
-"""Where alerts go: one address becomes Alertmanager's configuration. It holds credentials, so it belongs into a Secret; makes no resource."""
+"""Alertmanager's configuration for one destination of alerts. It holds credentials, so keep it in a Secret."""
 
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -8,8 +8,11 @@ import yaml
 from platform_lib.infra.base.setting_rules import Rule, is_url
 
 CHECK_ALERT: Final = "MlpPlatformCheck"
-"""The alert with which `mlp platform check` tries the way; it is sent at once."""
-_FORMS = "https://hooks.slack.com/services/… (Slack), smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D (e-mail), or https://… (webhook)"
+"""Alert that `mlp platform check` sends to test the delivery; it is not grouped with others."""
+_FORMS = (
+    "https://hooks.slack.com/services/… (Slack), smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D (e-mail), "
+    "or https://… (webhook)"
+)
 
 
 def _is_alert_address(value: str) -> bool:
@@ -21,19 +24,19 @@ def _is_alert_address(value: str) -> bool:
 
 
 ALERT_ADDRESS: Final = Rule(_is_alert_address, f"give {_FORMS}")
-"""May hold a password or a token."""
+"""Destination of alerts; may contain a password or a token."""
 
 
 def alertmanager_config(destination: str, *, http_proxy: str = "", no_proxy: str = "") -> str:
-    """Alertmanager's configuration file.
+    """Return Alertmanager's configuration file.
 
     Args:
-        destination: Slack's incoming webhook, `smtp://` or `smtps://` with `from` and `to`, any other https address for a webhook; empty keeps
-            alerts in Grafana and Alertmanager.
-        http_proxy: For Slack and webhooks.
-        no_proxy: Hosts that are reached without it, comma-separated.
+        destination: Slack's incoming webhook, `smtp://` or `smtps://` with `from` and `to`, or any other https address
+            for a webhook; empty sends nothing, so that alerts are visible in Grafana and Alertmanager only.
+        http_proxy: Proxy for Slack and webhooks.
+        no_proxy: Hosts that bypass the proxy, comma-separated.
     Raises:
-        SettingError: The address has none of these forms.
+        SettingError: The destination has none of these forms.
     """
     if destination:
         ALERT_ADDRESS.check("alerts", destination, is_secret=True)
@@ -66,7 +69,7 @@ def alertmanager_config(destination: str, *, http_proxy: str = "", no_proxy: str
                 "target_matchers": ['severity =~ "warning|info"'],
                 "equal": ["namespace", "alertname"],
             },
-            # A model that is down is also slow, full and not the champion: one call is enough.
+            # A model that is down is also slow, saturated and not the champion: one notification is enough.
             {
                 "source_matchers": ['alertname = "ModelDown"'],
                 "target_matchers": ['alertname =~ "Model.*"', 'alertname != "ModelDown"'],
@@ -86,8 +89,10 @@ def _receiver(destination: str) -> dict[str, Any]:
         slack = {
             "api_url": destination,
             "send_resolved": True,
-            "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}{{ with .CommonLabels.model }} of {{ . }}{{ end }}",
-            "text": "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.description }}\n{{ .Annotations.runbook }}\n{{ end }}",
+            "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}"
+            "{{ with .CommonLabels.model }} of {{ . }}{{ end }}",
+            "text": "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.description }}\n"
+            "{{ .Annotations.runbook }}\n{{ end }}",
         }
         return {"slack_configs": [slack]}
     return {"webhook_configs": [{"url": destination, "send_resolved": True}]}

@@ -30,7 +30,7 @@ class Panel:
     kind: Literal["timeseries", "stat"] = "timeseries"
     width: int = 12
     source: Literal["service", "cluster"] = "service"
-    """Where the metrics come from: the service itself, or exporters of the cluster (kube-state-metrics, the kubelet)."""
+    """Where the metrics come from: the service itself, or the cluster (kube-state-metrics, the kubelet)."""
 
 
 def dashboard(uid: str, title: str, panels: Sequence[Panel], *, tags: Sequence[str] = ()) -> str:

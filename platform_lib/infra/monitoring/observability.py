@@ -1,6 +1,6 @@
-"""Prometheus, Alertmanager and Grafana for the whole platform, from kube-prometheus-stack, with the platform's own dashboard and alerts.
+"""Prometheus, Alertmanager and Grafana for the whole platform, with the platform's own dashboard and alerts.
 
-Models bring their own (`model_endpoint`); who may open Grafana is the login's (`ingress`).
+Each model endpoint adds its own dashboard and alerts. `ui_route` decides who may open Grafana.
 """
 
 from dataclasses import dataclass, field
@@ -33,26 +33,26 @@ from platform_lib.infra.monitoring.platform_dashboard import platform_dashboard
 from platform_lib.infra.monitoring.values import monitoring_values
 
 RELEASE = "kube-prometheus-stack"
-"""The chart makes the names of its Services from it."""
+"""Name of the chart and the release; the chart derives the names of its Services from it."""
 GRAFANA_SERVICE = (f"{RELEASE}-grafana", 80)
 _API = "monitoring.coreos.com/v1"
-# Who shows metrics but has no ServiceMonitor of its own: a chart that brings one fails where the CRD is not there yet.
+# Pods with metrics but without a ServiceMonitor: a chart that creates one fails before the CRD exists.
 _SCRAPED = {"traefik": (INGRESS_NAMESPACE, "metrics"), "cert-manager": (INGRESS_NAMESPACE, "http-metrics")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservabilityArgs:
-    """How long numbers are kept, and who is called."""
+    """Retention of metrics and destination of alerts."""
 
     grafana_url: str
-    """Its address from outside, for links."""
+    """Grafana's address from outside, for links."""
     alerts: pulumi.Input[str] = ""
-    """Slack's incoming webhook, smtp://USER:PASSWORD@HOST:587/?from=A@B&to=C@D, or an https webhook; a secret. Empty: Grafana alone shows them."""
+    """Destination of alerts (secret), in the forms of `alert_routing`; empty shows alerts in Grafana only."""
     retention_days: int = 15
     retention_gib: int | None = None
-    """Of Prometheus' volume; None is what the size has."""
+    """Size of Prometheus' volume; None uses the default of the installation size."""
     scraped: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_SCRAPED))
-    """Value of `app.kubernetes.io/name` → namespace and port of pods that are scraped besides those with a ServiceMonitor."""
+    """`app.kubernetes.io/name` → namespace and port of pods to scrape, in addition to those with a ServiceMonitor."""
     placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
@@ -65,14 +65,14 @@ class ObservabilityArgs:
 
 
 class Observability(pulumi.ComponentResource):
-    """Metrics, alerts and dashboards. `release` is ready when Prometheus, Alertmanager and Grafana are."""
+    """Metrics, alerts and dashboards. `release` is ready when Prometheus, Alertmanager and Grafana are ready."""
 
     grafana_service: pulumi.Output[str]
-    """Service that the login's route leads to, on port 80."""
+    """Name of Grafana's Service, on port 80."""
     prometheus_url: pulumi.Output[str]
-    """Inside the cluster."""
+    """Address inside the cluster."""
     grafana_admin_secret: pulumi.Output[str]
-    """Secret with `admin-user` and `admin-password`, for the day when the login is broken."""
+    """Name of the Secret with `admin-user` and `admin-password`, for use when the login does not work."""
 
     def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Observability", name, None, opts)
@@ -136,11 +136,11 @@ class Observability(pulumi.ComponentResource):
         )
 
     def _policies(self) -> None:
-        """Whoever reaches Grafana may claim to be anybody in a header, and whoever reaches Prometheus reads everything: so almost nobody does."""
+        """Close the network: Grafana trusts identity headers, and Prometheus shows everything to every client."""
         self._policy("inside", policy_spec(ALL_PODS, ingress=[from_peers([SAME_NAMESPACE])]))
         grafana = with_labels({NAME: "grafana"})
         self._policy("grafana", policy_spec(grafana, ingress=[from_namespaces([INGRESS_NAMESPACE], 3000)]))
-        # The API server asks the operator whether a rule is well-formed; it has no namespace that a policy could name.
+        # The API server calls the operator to validate rules; a NetworkPolicy cannot select the API server.
         webhook = with_labels({"app": f"{RELEASE}-operator"})
         self._policy("operator", policy_spec(webhook, ingress=[from_anywhere(10250)]))
 
@@ -177,7 +177,7 @@ class Observability(pulumi.ComponentResource):
         )
 
     def _meta(self, name: str = "") -> dict[str, Any]:
-        """Metadata; without a name Pulumi adds letters, so that a change of data makes a new object that others then refer to."""
+        """Build metadata. Without a name, Pulumi generates one, so that changed data creates a new object."""
         meta: dict[str, Any] = {"namespace": MONITORING_NAMESPACE, "labels": labels(self._name, "observability")}
         return {**meta, "name": name} if name else meta
 

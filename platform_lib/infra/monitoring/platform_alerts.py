@@ -50,7 +50,8 @@ def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             f"kubelet_volume_stats_available_bytes{{{scope}}} / kubelet_volume_stats_capacity_bytes{{{scope}}} < 0.1",
             "15m",
             "critical",
-            "Volume {{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} has {{ $value | humanizePercentage }} free.",
+            "Volume {{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} has "
+            "{{ $value | humanizePercentage }} free.",
             "Enlarge the claim or shorten the retention before the volume is full and the service stops.",
         ),
         alert(
@@ -59,7 +60,7 @@ def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             f' and sum by (service) (increase({edge}{{code=~"5.."}}[5m])) >= 5',
             "5m",
             "critical",
-            "{{ $value | humanizePercentage }} of the requests to {{ $labels.service }} get a 5xx response at the edge.",
+            "{{ $value | humanizePercentage }} of the requests to {{ $labels.service }} get a 5xx from the edge.",
             "The service is down or slow; its own alerts show which.",
         ),
         alert(
@@ -67,7 +68,8 @@ def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             "certmanager_certificate_expiration_timestamp_seconds - time() < 14 * 86400",
             "1h",
             "critical",
-            "The certificate {{ $labels.name }} in {{ $labels.exported_namespace }} expires in {{ $value | humanizeDuration }}.",
+            "The certificate {{ $labels.name }} in {{ $labels.exported_namespace }} expires in "
+            "{{ $value | humanizeDuration }}.",
             "cert-manager should have renewed it two weeks ago. `kubectl describe certificate` shows why it did not.",
         ),
         alert(
@@ -85,7 +87,7 @@ def platform_rules(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             "5m",
             "critical",
             "Alertmanager cannot deliver notifications by {{ $labels.integration }}.",
-            "The address or its credentials are wrong. Until this is fixed, nobody is notified: watch the alerts in Grafana.",
+            "The address or its credentials are wrong. Until then nobody is notified: watch the alerts in Grafana.",
         ),
         alert(
             "AlertsGoNowhere",

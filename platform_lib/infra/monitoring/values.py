@@ -50,7 +50,7 @@ def monitoring_values(
         "crds": {"enabled": True},
         # Managed control planes do not expose these, and the chart's own alerts would fire.
         **{name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")},
-        # It needs the host's network and files, which the namespace's Pod Security level rejects. The kubelet's metrics remain.
+        # Pod Security forbids the host network and host files that it needs. The kubelet's metrics remain.
         "nodeExporter": {"enabled": False},
         "prometheusOperator": {
             "admissionWebhooks": {"certManager": {"enabled": True}, "patch": {"enabled": False}},
@@ -102,11 +102,11 @@ def _alertmanager(size: Size, storage_class: str, config_secret: Any, ca_config_
         "resources": resources("alertmanager", size).requirements,
     }
     if ca_config_map is not None:
-        spec["volumes"] = [{"name": "authorities", "configMap": {"name": ca_config_map}}]
+        spec["volumes"] = [{"name": "ca-bundle", "configMap": {"name": ca_config_map}}]
         # Go reads every file in this folder, in addition to the image's own bundle.
         spec["volumeMounts"] = [
             {
-                "name": "authorities",
+                "name": "ca-bundle",
                 "mountPath": "/etc/ssl/certs/platform-ca.crt",
                 "subPath": "ca.crt",
                 "readOnly": True,

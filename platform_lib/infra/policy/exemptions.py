@@ -9,9 +9,9 @@ EXEMPTIONS: Final[tuple[Exemption, ...]] = (
     *(
         Exemption(policy="networks-are-closed", kind="Namespace", object_name=namespace, reason=reason)
         for namespace, reason in {
-            INGRESS_NAMESPACE: "Traefik and cert-manager call the API server, which no NetworkPolicy can select. Traefik has its own policy.",
-            DATABASE_NAMESPACE: "CloudNativePG's operator calls the API server and serves its webhooks. Postgres requires a password and TLS.",
-            MONITORING_NAMESPACE: "Prometheus reads every namespace and the API server. The three servers have their own policies.",
+            INGRESS_NAMESPACE: "Traefik and cert-manager call the API server, which no policy can select.",
+            DATABASE_NAMESPACE: "CloudNativePG calls the API server and serves its webhooks; Postgres asks for a password.",
+            MONITORING_NAMESPACE: "Prometheus reads all namespaces and the API server; its servers have policies.",
         }.items()
     ),
     Exemption(
@@ -33,13 +33,13 @@ EXEMPTIONS: Final[tuple[Exemption, ...]] = (
         kind="NetworkPolicy",
         namespace=MONITORING_NAMESPACE,
         object_name="monitoring-operator",
-        reason="The API server calls the operator's webhook, and no NetworkPolicy can select it. Only the webhook's port is open.",
+        reason="The API server calls the operator's webhook, and no policy can select it. Only this port is open.",
     ),
     Exemption(
         policy="networks-open-to-named-peers",
         kind="NetworkPolicy",
         namespace=MONITORING_NAMESPACE,
         object_name="keda",
-        reason="The API server calls KEDA's webhook and metrics server, and no NetworkPolicy can select the API server.",
+        reason="The API server calls KEDA's webhook and metrics server, and no policy can select the API server.",
     ),
 )

@@ -1,6 +1,7 @@
 """Rules for every resource graph of the platform, as plain functions. Rules on pods are in `pod_rules`.
 
-Tests run them on graphs; `infra_stack/policy` runs them in `pulumi preview`. `exemptions` lists where a rule does not apply.
+Tests run them on graphs; `infra_stack/policy` runs them in `pulumi preview`. `exemptions` lists the resources to which
+a rule does not apply.
 """
 
 import re
@@ -44,7 +45,7 @@ def _pods(resource: Declared) -> Iterator[str]:
 
 def _provider(resource: Declared) -> Iterator[str]:
     if resource.type.startswith("kubernetes:") and not resource.provider:
-        yield "it has no explicit provider, so it would go to the kubeconfig's current cluster. Pass the component's provider."
+        yield "it has no explicit provider and would go to the current cluster. Pass the component's provider."
 
 
 def _release(resource: Declared) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _roles(resource: Declared) -> Iterator[str]:
         if "*" in verbs or "*" in things or "*" in set(rule.get("apiGroups") or []):
             yield "a rule contains `*`. Name the verbs, resources and groups."
         if verbs & {"escalate", "bind", "impersonate"}:
-            yield "a rule allows escalate, bind or impersonate, with which its subject can gain other permissions. Remove it."
+            yield "a rule allows escalate, bind or impersonate, which grant further permissions. Remove them."
         if "secrets" in things and not rule.get("resourceNames"):
             yield "a rule allows access to every Secret of the namespace. Name them in resourceNames."
 
@@ -156,7 +157,7 @@ def _closed(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
         if one.kind == "Namespace" and one.metadata.get("name") not in closed:
             yield (
                 one,
-                "no NetworkPolicy denies traffic by default, so every pod of the cluster can connect. Add `closed_spec`.",
+                "no NetworkPolicy denies traffic by default, so every pod can connect. Add `closed_spec`.",
             )
 
 
@@ -170,7 +171,7 @@ def _scaled(resources: Sequence[Declared]) -> Iterator[tuple[Declared, str]]:
         if one.kind == "Deployment" and (one.namespace, one.metadata.get("name")) in targets and "replicas" in one.spec:
             yield (
                 one,
-                "it sets `replicas` and has an autoscaler, so every `pulumi up` would undo the autoscaling. Remove `replicas`.",
+                "it sets `replicas`, so every `pulumi up` would undo its autoscaler. Remove `replicas`.",
             )
 
 

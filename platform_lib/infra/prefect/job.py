@@ -1,6 +1,7 @@
-"""The Kubernetes Job that a flow run becomes: Prefect's base job template, as data. `prefect_server` puts it into each team's work pool.
+"""Prefect's base job template, as plain data: the Kubernetes Job that runs a flow.
 
-A deployment names the project's `train` image; it runs with the team's own identity, within limits, and ends by itself.
+A deployment names the project's `train` image. The Job runs with the team's identity, within limits, and ends after a
+maximum time.
 """
 
 from typing import Any
@@ -12,45 +13,47 @@ from platform_lib.infra.kubernetes.pod_security import (
 )
 
 SERVICE_ACCOUNT = "train"
-"""In each team's namespace: what training pods run as. It may ask the Kubernetes API nothing."""
+"""Service account of training pods in each team's namespace. It has no permissions in the Kubernetes API."""
 PENDING_LIMIT_S = 900
 _VARIABLES: dict[str, tuple[str, Any, str]] = {
-    "name": ("string", None, "Name of the run; Prefect's."),
-    "command": ("string", None, "Command of the container; Prefect's own where nothing is said."),
-    "env": ("object", {}, "Further environment variables."),
-    "labels": ("object", {}, "Labels of the Job; Prefect's."),
+    "name": ("string", None, "Name of the run; set by Prefect."),
+    "command": ("string", None, "Command of the container; the default is set by Prefect."),
+    "env": ("object", {}, "Additional environment variables."),
+    "labels": ("object", {}, "Labels of the Job; set by Prefect."),
     "annotations": ("object", {}, "Annotations of the Job."),
     "image": ("string", None, "The project's train image, by digest: registry/name@sha256:…"),
-    "cpu": ("string", "1", "CPUs that the run asks for, and four times as many as it may use where they are free."),
-    "cpu_limit": ("string", "4", "CPUs that the run may use."),
-    "memory": ("string", "2Gi", "Memory that the run gets."),
-    "scratch": ("string", "10Gi", "Space for files while it runs."),
+    "cpu": ("string", "1", "CPU request of the run."),
+    "cpu_limit": ("string", "4", "CPU limit of the run."),
+    "memory": ("string", "2Gi", "Memory request and limit of the run."),
+    "scratch": ("string", "10Gi", "Disk space for temporary files of the run."),
     "run_limit_seconds": (
         "integer",
         6 * 3600,
-        "Seconds after which the run ends as crashed, the wait for a node included.",
+        "Seconds after which the run ends as crashed, including the wait for a node.",
     ),
     "backoff_limit": (
         "integer",
         0,
-        "Pods that Kubernetes starts anew after one died; a flow's own retries are Prefect's.",
+        "Number of pods that Kubernetes starts after a failed one; Prefect handles the retries of a flow.",
     ),
-    "finished_job_ttl": ("integer", 24 * 3600, "Seconds that the ended Job and its pod's log are kept."),
+    "finished_job_ttl": ("integer", 24 * 3600, "Seconds that a finished Job and the log of its pod are kept."),
     "pod_watch_timeout_seconds": ("integer", PENDING_LIMIT_S, "Seconds that the worker waits for the pod to start."),
     "job_watch_timeout_seconds": (
         "integer",
         None,
-        "Seconds that the worker waits for the Job; the run limit holds anyway.",
+        "Seconds that the worker waits for the Job; the run limit applies in any case.",
     ),
-    "stream_output": ("boolean", True, "Whether the worker repeats the pod's log."),
+    "stream_output": ("boolean", True, "Whether the worker copies the log of the pod to its own."),
 }
 
 
 def base_job_template(namespace: str, *, mlflow_url: str, prefect_api_url: str) -> dict[str, Any]:
-    """Job configuration and the variables that a deployment may set; all else is fixed.
+    """Build the job configuration and the variables that a deployment may set; everything else is fixed.
 
     Args:
-        namespace: The team's.
+        namespace: Namespace of the team.
+        mlflow_url: Address of MLflow inside the cluster.
+        prefect_api_url: Address of the Prefect API inside the cluster.
     """
     properties: dict[str, Any] = {}
     for name, (kind, default, text) in _VARIABLES.items():
@@ -93,7 +96,7 @@ def _manifest(namespace: str, mlflow_url: str, prefect_api_url: str) -> dict[str
         "name": "prefect-job",
         "image": "{{ image }}",
         "args": "{{ command }}",
-        # The worker adds Prefect's own variables and the deployment's, which hold where both say something.
+        # The worker adds the variables of Prefect and of the deployment, which take precedence.
         "env": [*({"name": name, "value": value} for name, value in fixed.items()), *mlflow_credentials()],
         "resources": {
             "requests": {"cpu": "{{ cpu }}", "memory": "{{ memory }}", "ephemeral-storage": "{{ scratch }}"},

@@ -1,4 +1,4 @@
-"""The pods of Prefect: server and workers, their commands, environments and probes, as data. `prefect_server` puts them into Deployments."""
+"""Pods of the Prefect server and its workers, as plain data: commands, environments and probes."""
 
 import json
 from importlib.resources import files
@@ -18,7 +18,7 @@ _CODE, _UI = "/etc/mlp/code", "/ui_build"
 _QUIET = {
     "PREFECT_HOME": "/tmp/prefect",
     "HOME": "/tmp",
-    "USER": "prefect",  # the number that it runs as has no name in the image
+    "USER": "prefect",  # the image has no user name for the user ID
     "PREFECT_LOGGING_COLORS": "false",
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -29,17 +29,17 @@ _QUIET = {
 
 
 def worker_name(team: str) -> str:
-    """Name of a team's worker and its labels' value."""
+    """Return the name of a team's worker, which is also the value of its labels."""
     return short(f"prefect-worker-{team}")
 
 
 def server_template(
     *, image: Any, ui_host: str, database_secret: Any, service_account: Any, size: Resources, proxy: dict[str, str]
 ) -> dict[str, Any]:
-    """The server's pod: init containers make the database and its schema, then API, pages and background services run in one process.
+    """Build the pod of the server: init containers create the database and its schema, then the server starts.
 
-    One process, because events go from the API to the background services in memory: apart they would need a Redis between them, and without it
-    no task run would be recorded and no automation would act.
+    API, pages and background services run in one process, because events pass between them in memory. Separate
+    processes would need Redis; without it no task run would be recorded and no automation would run.
     """
     values = {
         **_QUIET,
@@ -86,7 +86,7 @@ def server_template(
 
 
 def worker_files(template: dict[str, Any]) -> dict[str, str]:
-    """Content of a worker's ConfigMap."""
+    """Return the data of a worker's ConfigMap."""
     code = (files("platform_lib.infra.prefect") / "in_image" / "prefect_pool.py").read_text(encoding="utf-8")
     return {"prefect_pool.py": code, "job.json": json.dumps(template, indent=1, sort_keys=True)}
 
@@ -102,11 +102,17 @@ def worker_template(
     service_account: Any,
     size: Resources,
 ) -> dict[str, Any]:
-    """A team's worker: an init container keeps the pool, then it turns runs into Jobs and reports what becomes of them.
+    """Build the pod of a team's worker: an init container updates the work pool, then the worker runs flows as Jobs.
 
     Args:
-        namespace: The team's, where its Jobs run.
+        image: Image of Prefect.
+        team: Name of the team and of its work pool.
+        namespace: Namespace of the team, where its Jobs run.
+        api_url: Address of the Prefect API.
         cluster: Name of the cluster in Prefect's events.
+        code_config_map: Name of the ConfigMap with `worker_files`.
+        service_account: Name of the service account.
+        size: CPU and memory.
     """
     kubernetes = "PREFECT_INTEGRATIONS_KUBERNETES"
     values = {

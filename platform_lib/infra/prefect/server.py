@@ -1,7 +1,8 @@
-"""A Prefect as a Pulumi component: server, and a work pool with its Kubernetes worker for every team that shares it.
+"""A Prefect server, with a work pool and a Kubernetes worker per team that shares it.
 
-What runs inside is `prefect_pods`'s, the Job of a run `prefect_job`'s; the database, the route and the login are other components'.
-Prefect itself knows no teams: who holds its auth string may start runs in every pool. So the stack makes one for each team.
+`pods` describes the pods, `job` the Job of a run. Database, route and login are separate components.
+Prefect has no access control per team: anyone with its auth string may start runs in every pool. The shared stack
+therefore creates one server per team.
 """
 
 from collections.abc import Mapping
@@ -32,30 +33,30 @@ from platform_lib.infra.prefect.job import SERVICE_ACCOUNT, base_job_template
 from platform_lib.names import PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, Port
 
 USER = "edge"
-"""User of the auth string. The route of the pages shows the same to Prefect for people who have logged in."""
+"""User in the auth string. The route of the pages sends the same one for people who have logged in."""
 _KUBERNETES_API_PORTS = (443, 6443)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrefectServerArgs:
-    """What the user configures."""
+    """Settings of a Prefect server."""
 
     ui_host: str
     """Public host name of the pages, such as `prefect.example.com`."""
     database: DatabaseAccess
     team_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Team → its namespace. Each gets a work pool of the team's name, whose runs are Jobs in that namespace."""
+    """Team → namespace. Each team gets a work pool of its name, whose runs are Jobs in that namespace."""
     namespace: str = naming.PREFECT_NAMESPACE
     former_name: str = ""
-    """Component that had these teams' workers before: their objects are taken over, so that an upgrade deletes none that is in use."""
+    """Component that owned these workers before. Its objects are adopted, so that an upgrade deletes none in use."""
     ingress_namespace: str = naming.INGRESS_NAMESPACE
     monitoring_namespace: str = naming.MONITORING_NAMESPACE
     mlflow_url: str = naming.MLFLOW_URL
     placement: Placement = field(default_factory=Placement)
     has_service_monitor: bool = True
-    """Whether the cluster knows ServiceMonitors."""
+    """Whether the cluster has the CRD of ServiceMonitor."""
     auth_rotation: str = "1"
-    """Any other text makes a new auth string at the next `up`."""
+    """Any text; another text generates another auth string at the next `pulumi up`."""
 
     def __post_init__(self) -> None:
         HOST.check("ui_host", self.ui_host)
@@ -64,13 +65,13 @@ class PrefectServerArgs:
 
 
 class PrefectServer(pulumi.ComponentResource):
-    """One Prefect. Machines reach it at `url` with the auth string of the Secret `prefect-auth`."""
+    """A Prefect server. Machines use it at `url` with the auth string in the Secret `prefect-auth`."""
 
     url: pulumi.Output[str]
-    """Of the API, inside the cluster; ends with `/api`."""
+    """Address of the API inside the cluster; ends with `/api`."""
     service_name: pulumi.Output[str]
     password: pulumi.Output[str]
-    """Of the auth string; secret. For the route of the pages."""
+    """Password in the auth string (secret), for the route of the pages."""
 
     def __init__(self, name: str, args: PrefectServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:PrefectServer", name, None, opts)
@@ -127,7 +128,7 @@ class PrefectServer(pulumi.ComponentResource):
             size=resources("prefect-server", args.placement.size),
             proxy=args.placement.mirrors.proxy_environment(),
         )
-        # One at a time: two would both run the scheduler, and events of one would not reach the other.
+        # Only one replica: two would both run the scheduler and would not see each other's events.
         spec = {
             "replicas": 1,
             "selector": {"matchLabels": pods.SERVER_SELECTOR},
@@ -219,7 +220,7 @@ class PrefectServer(pulumi.ComponentResource):
             "strategy": {"type": "Recreate"},
             "template": template,
         }
-        # It would be restarted until the server answers, and the roll-out would be called failed meanwhile.
+        # Without this, the worker restarts until the server responds, and Pulumi reports the rollout as failed.
         after = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[server]))
         k8s.apps.v1.Deployment(f"{name}-worker", metadata=here, spec=spec, opts=after)
         egress = [to_dns(), to_namespace(args.namespace, Port.PREFECT), *map(to_outside, _KUBERNETES_API_PORTS)]

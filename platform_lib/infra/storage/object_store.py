@@ -36,7 +36,8 @@ class ObjectStoreArgs:
             HTTP_URL.check("endpoint", self.endpoint)
         if (self.access_key_id is None) != (self.secret_access_key is None):
             raise SettingError(
-                "access_key_id and secret_access_key belong together: give both, or neither if pods have their own identity."
+                "access_key_id and secret_access_key belong together: "
+                "give both, or neither if pods have their own identity."
             )
 
 

@@ -78,7 +78,8 @@ def policy_spec(models_host: str) -> dict[str, Any]:
         "validations": [
             {
                 "expression": "request.resource.resource in ['ingressroutes', 'middlewares', 'traefikservices']",
-                "message": "Teams may create IngressRoutes, Middlewares and TraefikServices only; the platform owns TLS and TCP objects.",
+                "message": "Teams may create IngressRoutes, Middlewares and TraefikServices only. "
+                "The platform owns TLS and TCP objects.",
             },
             {
                 "expression": is_route + f"{routes}.all(r, r.match.matches('{rule}'))",

@@ -151,7 +151,7 @@ class Team(pulumi.ComponentResource):
 
 
 def quota_hard(quota: Quota) -> dict[str, str]:
-    """Build `hard` of the ResourceQuota. Load balancers and node ports are denied because they would bypass the edge."""
+    """Build `hard` of the ResourceQuota. Load balancers and node ports are denied: they would bypass the edge."""
     return {
         "requests.cpu": str(quota.cpu),
         "requests.memory": f"{quota.memory_gib}Gi",
@@ -175,7 +175,7 @@ def container_limits() -> list[dict[str, Any]]:
 
 
 def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """Return role → NetworkPolicy spec: deny all, then allow DNS, MLflow, the team's Prefect, and data for training jobs."""
+    """Return role → NetworkPolicy spec: deny all; allow DNS, MLflow, the team's Prefect, and data for training."""
     services = [
         to_dns(),
         to_namespace(MLFLOW_NAMESPACE, Port.MLFLOW),

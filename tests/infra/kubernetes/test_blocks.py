@@ -56,9 +56,9 @@ def test_charts_come_from_their_home_a_repository_a_registry_or_a_folder(
 
 
 def test_the_proxy_is_not_asked_for_the_clusters_own_names() -> None:
-    environment = Mirrors(http_proxy="http://proxy:3128", no_proxy=" .internal , ").proxy_environment(("mlflow",))
+    environment = Mirrors(http_proxy="http://proxy:3128", no_proxy=" .internal , ").proxy_environment()
     assert environment["HTTPS_PROXY"] == environment["https_proxy"] == "http://proxy:3128"
-    assert {"localhost", ".svc", ".cluster.local", ".internal", "mlflow"} <= set(environment["NO_PROXY"].split(","))
+    assert {"localhost", ".svc", ".cluster.local", ".internal"} <= set(environment["NO_PROXY"].split(","))
     assert Mirrors().proxy_environment() == {} and Mirrors().go_environment() == [] and Mirrors().ca_volumes() == []
 
 

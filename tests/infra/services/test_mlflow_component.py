@@ -121,7 +121,7 @@ def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_as
 
     assert server["image"].startswith("registry.example.com/mirror/mlflow/mlflow:")
     assert {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"} in server["env"]
-    assert {"name": "AWS_CA_BUNDLE", "value": "/tmp/authorities.pem"} in server["env"]
+    assert {"name": "AWS_CA_BUNDLE", "value": "/tmp/ca-bundle.pem"} in server["env"]
     for container in (migrate, server):
         assert {"name": "platform-ca", "mountPath": "/etc/platform-ca", "readOnly": True} in container["volumeMounts"]
     egress = graph.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", "mlflow").inputs["spec"]["egress"]

@@ -1,12 +1,14 @@
-"""Who may ask what of the shared MLflow, run inside MLflow's official image from a mounted folder. Imports nothing of ours.
+"""Authentication and access rules of the shared MLflow, run inside MLflow's official image.
 
-MLflow's own authorisation keeps whose experiment, run and model is whose. This file tells it who asks, closes what it leaves open, and brings the
-schema up to date (`python -m mlflow_access`). `mlflow server --app-name mlp` finds `create_app` by the entry point mounted beside this file.
+MLflow's own authorization decides which user may access which experiment, run and model. This module identifies the
+caller, closes gaps in MLflow's checks, and migrates the schema (`python -m mlflow_access`). `mlflow server --app-name
+mlp` finds `create_app` through the entry point mounted next to this file. The module does not import `platform_lib`.
 
-- A machine sends its team's name and password (HTTP Basic); only SHA-256 hashes are kept here, of passwords of 256 random bits.
-- A person comes through the login proxy, which proves itself with a password of its own and says who it is in `X-Auth-Request-Groups`. Without
-  that proof the header means nothing, so no pod in the cluster can forge it.
-- A team is one user of MLflow, and owns what any of its members makes. A person of several teams sees what they all own.
+- A machine sends its team's name and password (HTTP Basic). Only SHA-256 hashes are stored, of passwords with 256
+  random bits.
+- A person comes through the login proxy. The proxy authenticates with its own password and sends the person's groups
+  in `X-Auth-Request-Groups`. Without that password the header is ignored, so no pod in the cluster can forge it.
+- A team is one user of MLflow and owns what its members create. A person in several teams sees what all of them own.
 """
 
 import json
@@ -25,7 +27,7 @@ ACCESS_FILE_VARIABLE = "MLP_ACCESS_FILE"
 DATABASE_VARIABLE = "MLFLOW_BACKEND_STORE_URI"
 GROUPS_HEADER = "X-Auth-Request-Groups"
 ADMIN = "platform-admin"
-_MIGRATION_LOCK = 7_305_771  # any number: the same in every replica, so that one migrates and the others wait
+_MIGRATION_LOCK = 7_305_771  # any number that all replicas share: one migrates, the others wait
 
 _log = logging.getLogger("mlp.access")
 _Scope = MutableMapping[str, Any]
@@ -33,10 +35,10 @@ _Asgi = Callable[[_Scope, Any, Any], Awaitable[None]]
 
 
 def authorise() -> Any:
-    """MLflow's `authorization_function`: the MLflow user that this request acts as, or the answer that refuses it."""
+    """MLflow's `authorization_function`: return the MLflow user of this request, or the response that rejects it."""
     from flask import g
 
-    # Asked again by every check of one request; it is decided, and logged, once.
+    # MLflow calls this for every check of a request; decide and log once.
     if "mlp_decision" not in g:
         g.mlp_decision = _decide()
     return g.mlp_decision
@@ -51,14 +53,17 @@ def _decide() -> Any:
     person = request.headers.get("X-Auth-Request-Email") or request.headers.get("X-Auth-Request-User")
     caller = identify(_access_file().read(), user, password, request.headers.get(GROUPS_HEADER, ""), person)
     if caller is None:
-        text = "No known credentials. Set MLFLOW_TRACKING_USERNAME to the team's name and MLFLOW_TRACKING_PASSWORD to its password."
+        text = (
+            "Unknown credentials. Set MLFLOW_TRACKING_USERNAME to the team's name "
+            "and MLFLOW_TRACKING_PASSWORD to its password."
+        )
         return Response(text, 401, {"WWW-Authenticate": 'Basic realm="mlflow"'}, mimetype="text/plain")
     rule = request.url_rule.rule if request.url_rule else None
     refusal = None
     if not (caller.is_admin or caller.is_metrics or caller.teams):
         refusal = f"{caller.name}: none of your groups belongs to a team of this platform."
     elif not may_use_route(caller, request.method, rule):
-        refusal = f"{request.method} {request.path} is not open to teams on this server."
+        refusal = f"{request.method} {request.path} is not available to teams on this server."
     elif not caller.is_admin and rule:
         refusal = _refused_content(rule)
     if request.method not in ("GET", "HEAD", "OPTIONS") or refusal:
@@ -78,24 +83,28 @@ def _decide() -> Any:
 
 
 def _refused_content(rule: str) -> str | None:
-    """What MLflow's own checks let through: places where the server would read and write with its rights instead of the team's."""
+    """Check what MLflow does not: paths that the server would access with its own permissions instead of the team's."""
     from mlflow.protos.model_registry_pb2 import CreateModelVersion
     from mlflow.protos.service_pb2 import CreateExperiment
     from mlflow.server.handlers import _get_request_message
 
     if rule.endswith("/mlflow/experiments/create") and _get_request_message(CreateExperiment()).artifact_location:
-        return "artifact_location is not open to teams: files lie where this server puts them. Leave it out."
+        return "artifact_location is not available to teams: this server chooses where artifacts are stored. Omit it."
     if rule.endswith("/mlflow/model-versions/create"):
         message = _get_request_message(CreateModelVersion())
         if not message.source.startswith("models:/") and not _lies_in_run(message.source, message.run_id):
-            return "the source of a model version must be a logged model (models:/m-…), a version (models:/name/7) or a folder of the run in run_id."
+            return (
+                "the source of a model version must be a logged model (models:/m-…), a version (models:/name/7), "
+                "or a folder in the artifacts of the run named in run_id."
+            )
     return None
 
 
 def _missing_model(rule: str, name: str | None) -> Any:
-    """MLflow's own answer where a model does not exist yet; its authorisation says "denied", and a team's first training would end there.
+    """Return MLflow's 404 for a model that does not exist yet.
 
-    It tells whether a name is taken, which making a model of that name tells as well.
+    MLflow's authorization would deny the request, and a team's first training run would fail. The response reveals
+    whether a name is taken, but so does an attempt to create a model with that name.
     """
     from flask import Response
     from mlflow.exceptions import MlflowException
@@ -115,7 +124,7 @@ def _lies_in_run(source: str, run_id: str) -> bool:
     from mlflow.server.handlers import _get_tracking_store
 
     try:
-        # Whether the run may be read is decided by MLflow itself, as it is named in the request.
+        # MLflow checks access to the run itself, because the request names it.
         root = _get_tracking_store().get_run(run_id).info.artifact_uri.rstrip("/")
     except MlflowException:
         return False
@@ -126,16 +135,16 @@ def _mlflow_user(caller: Caller, *, creates: str) -> str:
     if caller.is_admin or caller.is_metrics:
         return ADMIN
     if len(caller.teams) == 1 or creates.endswith(("/mlflow/experiments/create", "/mlflow/registered-models/create")):
-        return _ensure_user(caller.teams[:1])  # what a person of several teams makes belongs to the first by name
+        return _ensure_user(caller.teams[:1])  # what a person in several teams creates belongs to the first by name
     return _ensure_user(caller.teams)
 
 
 _MEMBERS: dict[int, list[int]] = {}
-"""MLflow's number of a set of teams → those of its teams."""
+"""User ID of a set of teams in MLflow → user IDs of its teams."""
 
 
 def _share_grants(store: Any) -> None:
-    """Let the user that stands for several teams have what each of them was granted: MLflow reads all grants by this one method."""
+    """Give the user of several teams the grants of each team. MLflow reads all grants through this method."""
     own = store.list_grants
 
     def list_grants(user_id: int, *args: Any, **kwargs: Any) -> list[Any]:
@@ -146,7 +155,7 @@ def _share_grants(store: Any) -> None:
 
 @lru_cache(maxsize=4096)
 def _ensure_user(teams: tuple[str, ...]) -> str:
-    """The MLflow user of a team, or of a set of teams, which has what each of them was granted. Made where there is none."""
+    """Return the MLflow user of a team or of a set of teams, which has the grants of each. Creates missing users."""
     from mlflow.exceptions import MlflowException
     from mlflow.server.auth import store
 
@@ -155,7 +164,7 @@ def _ensure_user(teams: tuple[str, ...]) -> str:
         try:
             store.create_user(name, secrets.token_urlsafe(32))
         except MlflowException:
-            if not store.has_user(name):  # another worker made it
+            if not store.has_user(name):  # otherwise another worker created it
                 raise
     if len(teams) > 1:
         _MEMBERS[store.get_user(name).id] = [store.get_user(_ensure_user((team,))).id for team in teams]
@@ -168,12 +177,13 @@ def _access_file() -> AccessFile:
 
 
 class PlainHeaders:
-    """Refuses headers that read as another one behind this server: WSGI knows no difference between `X_A` and `X-A`, and joins repeated ones."""
+    """Reject ambiguous headers: WSGI does not distinguish `X_A` from `X-A`, and joins repeated headers."""
 
     def __init__(self, app: _Asgi) -> None:
         self._app = app
 
     async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
+        """Pass a request on, or respond with 400."""
         if scope["type"] == "http":
             names = [name.lower() for name, _ in scope["headers"]]
             once = (b"authorization", GROUPS_HEADER.lower().encode())
@@ -184,7 +194,7 @@ class PlainHeaders:
                 await send(
                     {
                         "type": "http.response.body",
-                        "body": b"a header has an underscore in its name, or is there twice.",
+                        "body": b"a header has an underscore in its name, or occurs twice.",
                     }
                 )
                 return
@@ -192,9 +202,9 @@ class PlainHeaders:
 
 
 def create_app() -> _Asgi:
-    """MLflow's application with its own authorisation switched on and ours in front."""
+    """Return MLflow's application with its authorization enabled, behind `PlainHeaders`."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    _access_file().read()  # a broken one stops the start
+    _access_file().read()  # an invalid file stops the start
     _configure_mlflow_auth()
     from mlflow.server import auth
 
@@ -203,7 +213,7 @@ def create_app() -> _Asgi:
 
 
 def _configure_mlflow_auth() -> None:
-    """MLflow reads its authorisation settings from a file, the database's password with them: it is written where nobody else can read it."""
+    """Write MLflow's authorization settings, including the database password, to a file only this user can read."""
     address = os.environ[DATABASE_VARIABLE].replace("%", "%%")
     lines = [
         "[mlflow]",
@@ -217,13 +227,13 @@ def _configure_mlflow_auth() -> None:
         file.write("\n".join(lines))
     os.environ["MLFLOW_AUTH_CONFIG_PATH"] = path
     os.environ["MLFLOW_BASIC_AUTH_FAIL_CLOSED"] = "true"
-    # Neither is ever used: nobody logs in by MLflow's own passwords, and its only form is on no list of routes.
+    # Neither is used: nobody logs in with MLflow's own passwords, and its only form is not an allowed route.
     os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = secrets.token_urlsafe(32)
     os.environ["MLFLOW_FLASK_SERVER_SECRET_KEY"] = secrets.token_urlsafe(32)
 
 
 def migrate(address: str) -> None:
-    """Bring both schemas in the database at `address` to this MLflow's version; one replica at a time, and nothing where they are already."""
+    """Migrate both schemas in the database at `address` to this version of MLflow, one replica at a time."""
     import sqlalchemy
     from mlflow.db import upgrade
 
@@ -232,7 +242,7 @@ def migrate(address: str) -> None:
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"select pg_advisory_lock({_MIGRATION_LOCK})")
-        upgrade.callback(address)  # before the other: MLflow takes a database with any table in it for one to upgrade
+        upgrade.callback(address)  # first, because MLflow treats a database with any table as one to upgrade
         from mlflow.server.auth import bootstrap_admin_user
 
         bootstrap_admin_user()
@@ -240,7 +250,7 @@ def migrate(address: str) -> None:
 
 
 def trust(own: str, together: str) -> None:
-    """Write the public authorities and those of the file `own` into the file `together`."""
+    """Write the public CAs and those in the file `own` to the file `together`."""
     import certifi
 
     Path(together).write_text(

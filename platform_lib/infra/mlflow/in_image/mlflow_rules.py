@@ -1,6 +1,6 @@
-"""Who asks the shared MLflow, and which routes are open to whom: decided from values alone, without MLflow. `mlflow_access` asks and applies.
+"""Identify callers of the shared MLflow and decide which routes they may use, from values alone.
 
-Run inside MLflow's official image from a mounted folder. Imports nothing of ours.
+Runs inside MLflow's official image, where `mlflow_access` applies the decisions. Does not import `platform_lib`.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _log = logging.getLogger("mlp.access")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
-    """The access file: hashes are SHA-256 in hex; more than one for a name while a password is being changed."""
+    """Content of the access file. Hashes are SHA-256 in hex; a name has several while its password is rotated."""
 
     edge: tuple[str, ...]
     metrics: tuple[str, ...]
@@ -32,17 +32,17 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who asks."""
+    """The caller of a request."""
 
     name: str
-    """For the log: a person, or `machine of <team>`."""
+    """Name in the log: a person, or `machine of <team>`."""
     teams: tuple[str, ...] = ()
     is_admin: bool = False
     is_metrics: bool = False
 
 
 def parse_access(text: str) -> Access:
-    """Read the access file's JSON; whatever is not of the expected form raises."""
+    """Parse the JSON of the access file; raises if it does not have the expected form."""
     data = json.loads(text)
     return Access(
         edge=tuple(data["edge"]),
@@ -54,7 +54,7 @@ def parse_access(text: str) -> Access:
 
 
 class AccessFile:
-    """The mounted file, read again when the kubelet has put another one in its place."""
+    """The mounted access file, read again when the kubelet replaces it."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
@@ -62,7 +62,7 @@ class AccessFile:
         self._access: Access | None = None
 
     def read(self) -> Access:
-        """What the file says now; a broken one is reported and the last good one stays."""
+        """Return the current content. An invalid file is logged, and the last valid content stays in effect."""
         with self._lock:
             try:
                 status = self._path.stat()
@@ -72,7 +72,7 @@ class AccessFile:
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 if self._access is None:
                     raise
-                _log.exception("the access file %s cannot be read; what it said before holds", self._path)
+                _log.exception("the access file %s cannot be read; its previous content stays in effect", self._path)
             assert self._access is not None
             return self._access
 
@@ -80,7 +80,7 @@ class AccessFile:
 def identify(
     access: Access, user: str | None, password: str | None, groups: str, person: str | None = None
 ) -> Caller | None:
-    """Who asks, from HTTP Basic credentials and the login proxy's groups header; None where the credentials are nobody's."""
+    """Return the caller from HTTP Basic credentials and the groups header; None for unknown credentials."""
     if not user or not password:
         return None
     digest = hashlib.sha256(password.encode()).hexdigest()
@@ -99,14 +99,14 @@ def identify(
 
 @lru_cache(maxsize=1)
 def allowed_routes() -> frozenset[tuple[str, str]]:
-    """(method, rule) pairs that teams may use."""
+    """Return the (method, rule) pairs that teams may use."""
     lines = ROUTES_FILE.read_text(encoding="utf-8").splitlines()
     pairs = [line.split(" ", 1) for line in lines if line and not line.startswith("#")]
     return frozenset((method, rule) for method, rule in pairs)
 
 
 def may_use_route(caller: Caller, method: str, rule: str | None) -> bool:
-    """Whether this caller may use this route at all; `rule` is None where MLflow's route table has none."""
+    """Whether the caller may use a route; `rule` is None if MLflow's route table has no match."""
     if caller.is_metrics:
         return (method, rule) == ("GET", _METRICS_RULE)
     if caller.is_admin:

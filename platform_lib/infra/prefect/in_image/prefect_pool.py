@@ -1,6 +1,7 @@
-"""Keep a team's work pool as the platform wants it, run inside Prefect's official image before the worker starts. Imports nothing of ours.
+"""Create or update a team's work pool, run inside Prefect's official image before the worker starts.
 
-The pool gets its base job template, and an automation ends runs whose pod does not start in time, with a sentence that says so.
+The pool gets its base job template, and an automation that fails runs whose pod does not start in time. Does not import
+`platform_lib`.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from typing import Any
 
 
 def pending_automation(pool: str, limit_s: int) -> dict[str, Any]:
-    """The automation: a run of this pool that is pending, and not running within the limit, ends as failed."""
+    """Return the automation that fails a run which stays pending longer than the limit."""
     return {
         "name": f"{pool}: runs that do not start",
-        "description": "Made by the platform; changes are undone when the worker starts.",
+        "description": "Created by the platform; changes are reverted when the worker starts.",
         "enabled": True,
         "trigger": {
             "type": "event",
@@ -37,14 +38,15 @@ def pending_automation(pool: str, limit_s: int) -> dict[str, Any]:
                 "type": "change-flow-run-state",
                 "state": "FAILED",
                 "name": "NeverStarted",
-                "message": f"The pod did not start within {limit_s} s. The run's log says why: no node with room, or an image that cannot be pulled.",
+                "message": f"The pod did not start within {limit_s} s. The run's log shows the reason, "
+                "such as no node with enough resources or an image that cannot be pulled.",
             }
         ],
     }
 
 
 async def keep(pool: str, template: dict[str, Any], limit_s: int) -> None:
-    """Make or mend the pool and its automation."""
+    """Create or update the pool and its automation."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.events.schemas.automations import AutomationCore
