@@ -94,7 +94,8 @@ class Lab:
             "kube-apiserver", [need_engine("kube-apiserver"), *programs.apiserver(self.folder, etcd_port, self.port)]
         )
         authority = self.folder / "apiserver.crt"
-        self.wait_for("kube-apiserver", authority.is_file)
+        # The file is there before its content: a busy machine would read it empty.
+        self.wait_for("kube-apiserver", lambda: authority.read_text().rstrip().endswith("-----END CERTIFICATE-----"))
         for name, (user, _group) in programs.IDENTITIES.items():
             path = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
             self._private(path, programs.kubeconfig(self.url, authority, user, self.tokens[name]))

@@ -313,5 +313,5 @@ def test_a_team_may_route_its_own_models_and_nothing_in_anothers_namespace(platf
         "metadata": {"name": "default", "namespace": "team-churn"},
         "spec": {},
     }
-    with pytest.raises(Refused, match=r"403|the platform's"):
+    with pytest.raises(Refused, match=r"403|[Tt]he platform owns"):
         platform.objects.apply(option)
