@@ -94,7 +94,7 @@ class Follower:
     def _unload(self) -> None:
         if self.state.current is not None:
             log.info(
-                "version %s of %s is no longer its %s",
+                "version %s of %s is no longer the %s",
                 self.state.current.model.version,
                 self._reference.name,
                 self._reference.alias,
@@ -129,7 +129,7 @@ class Follower:
             "version %s of %s %s",
             resolved.version,
             resolved.name,
-            f"is its {self._reference.alias}" if self._unload_without_alias else "serves",
+            f"is the {self._reference.alias}" if self._unload_without_alias else "serves",
         )
 
     def _load(self, resolved: ResolvedVersion) -> ServedModel:

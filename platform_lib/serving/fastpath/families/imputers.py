@@ -27,13 +27,13 @@ def _simple(fitted: Any, kind: Kind) -> Step:
         None if fitted.keep_empty_features or not np.isnan(statistics).any() else np.flatnonzero(~np.isnan(statistics))
     )
     fill = statistics if kept is None else statistics[kept]
-    told = fitted.indicator_.features_ if fitted.add_indicator else None
+    indicated = fitted.indicator_.features_ if fitted.add_indicator else None
 
     def transform(block: Numbers) -> Numbers:
         missing = np.isnan(require_no_infinity(block))
         chosen, gaps = (block, missing) if kept is None else (block[:, kept], missing[:, kept])
         filled = np.where(gaps, fill, chosen)
-        return filled if told is None else np.hstack((filled, missing[:, told]))
+        return filled if indicated is None else np.hstack((filled, missing[:, indicated]))
 
     return Step(transform)
 
