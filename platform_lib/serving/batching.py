@@ -1,7 +1,7 @@
-"""Answer together what waits together, without making anything wait for it.
+"""Compute concurrent requests in one call of the model, without delaying any of them.
 
-Requests that are read in one turn of the event loop are answered by one call of the model in the next: nobody is held back, so a single caller loses
-nothing. What takes long goes to a thread, so that the loop stays free; what comes in meanwhile is answered together when the thread is free.
+All requests that arrive in one turn of the event loop are computed in the next turn, so a single caller loses nothing.
+Predictions that take long run in a thread and leave the loop free; requests that arrive meanwhile form the next batch.
 Knows neither HTTP nor protocols.
 """
 
@@ -20,29 +20,30 @@ from platform_lib.serving.models.served_model import ServedModel
 from platform_lib.serving.predictor import BatchPredictions, ModelFailed, predict_table
 
 _ON_LOOP_S = 0.002
-"""What is expected to take longer goes to a thread, a hop that costs info 0.15 ms."""
+"""Predictions that are expected to take longer run in a thread. The switch to a thread costs about 0.15 ms."""
 _BATCH_S = 0.05
-"""Rows are put together only as far as they are expected to be answered in this time."""
-_MOST_ROWS = 2_000
+"""A batch holds only as many rows as are expected to take this long."""
+_MAX_BATCH_ROWS = 2_000
 
-
+Encode = Callable[[ServedModel, BatchPredictions], Any]
+"""Encodes the response of one request."""
 Summarize = Callable[[ServedModel, dict[str, Sequence[Any]], Sequence[Any]], Any]
-"""From a version, the columns of a batch and its answers to whatever `on_batch` needs of them."""
+"""From a version, the columns of a batch and its predictions to whatever `on_batch` needs of them."""
 
 
-def nothing(_served: ServedModel, _columns: dict[str, Sequence[Any]], _values: Sequence[Any]) -> None:
-    """For batches that nothing else is wanted of."""
+def no_summary(_served: ServedModel, _columns: dict[str, Sequence[Any]], _values: Sequence[Any]) -> None:
+    """Summarize nothing."""
 
 
 class PendingRequest(msgspec.Struct, eq=False):
-    """A request that waits for its answer."""
+    """A request that waits for its predictions."""
 
     served: ServedModel
     rows: Rows
-    write: Callable[[ServedModel, BatchPredictions], Any]
-    """Turns its answers into the body of its response; called where the model is."""
+    encode: Encode
+    """Called in the thread that computes the predictions."""
     future: "asyncio.Future[Any]"
-    """Gets what `write` returned."""
+    """Its result is what `encode` returned."""
     info: Any = None
     """Whatever `on_batch` needs to know of the request."""
     timer: asyncio.TimerHandle | None = None
@@ -50,55 +51,53 @@ class PendingRequest(msgspec.Struct, eq=False):
 
 @dataclass(frozen=True, slots=True)
 class CompletedBatch:
-    """What was answered together."""
+    """Requests that were computed together."""
 
     served: ServedModel
     requests: Sequence[PendingRequest]
     columns: dict[str, Sequence[Any]]
-    """Of all rows, as they came: n values a feature."""
+    """By feature, n values of all rows, in the order of the requests."""
     predictions: BatchPredictions
-    bodies: Sequence[Any]
-    """One a request."""
+    responses: Sequence[Any]
+    """What `encode` returned, one per request."""
     summary: Any
-    """What `summarize` made of the batch."""
+    """What `summarize` returned."""
     seconds: float
 
 
 class Batcher:
-    """One event loop's. `submit` is all that its users need."""
+    """Batches the requests of one event loop."""
 
     def __init__(
         self,
         limits: Limits,
         executor: BoundedExecutor,
         on_batch: Callable[[CompletedBatch], None],
-        summarize: Summarize = nothing,
+        summarize: Summarize = no_summary,
     ) -> None:
-        """Prepare.
+        """Create a batcher.
 
         Args:
-            on_batch: Called in the loop with each batch, before its requests are answered.
-            summarize: Called with each batch where the model is; for what would take too long in the loop.
+            on_batch: Called in the loop with each batch, before its requests get their responses.
+            summarize: Called with each batch in the thread that computes it, for work that would block the loop.
         """
-        self._summarize = summarize
-        self._limits, self._executor, self._on_batch = limits, executor, on_batch
+        self._limits, self._executor = limits, executor
+        self._on_batch, self._summarize = on_batch, summarize
         self._quick: list[PendingRequest] = []
         self._slow: deque[PendingRequest] = deque()
         self._running = 0
 
-    async def submit(
-        self, served: ServedModel, rows: Rows, write: Callable[[ServedModel, BatchPredictions], Any], info: Any = None
-    ) -> Any:
-        """Answer rows of one request.
+    async def submit(self, served: ServedModel, rows: Rows, encode: Encode, info: Any = None) -> Any:
+        """Compute the n rows of one request.
 
         Returns:
-            What `write` made of its answers.
+            What `encode` returned for its predictions.
         Raises:
-            ModelFailed: The model gave no answer.
-            Problem: 503, too many wait or it takes too long.
+            ModelFailed: The model has no prediction.
+            Problem: 503, the queue is full or the prediction takes too long.
         """
         loop = asyncio.get_running_loop()
-        pending = PendingRequest(served, rows, write, loop.create_future(), info)
+        pending = PendingRequest(served, rows, encode, loop.create_future(), info)
         service_time = served.service_time
         if service_time is not None and service_time.seconds(len(rows)) <= _ON_LOOP_S:
             if not self._quick:
@@ -126,7 +125,7 @@ class Batcher:
             future.add_done_callback(lambda done, batch=batch: self._slow_done(batch, done))  # type: ignore[misc]
 
     def _next_slow(self) -> list[PendingRequest]:
-        """The longest waiting request, and what can be answered together with it; the others keep their places."""
+        """Take the request that waits longest and those that fit into its batch; the others keep their places."""
         while self._slow and self._slow[0].future.done():
             self._leave(self._slow.popleft())
         if not self._slow:
@@ -173,13 +172,13 @@ class Batcher:
                 service_time.record(outcome.predictions.stop, outcome.seconds)
             try:
                 self._on_batch(outcome)
-            except Exception as err:  # a bug of ours must not leave its requests without an answer
+            except Exception as err:  # a bug here must not leave the requests without a response
                 for pending in requests:
                     if not pending.future.done():
                         pending.future.set_exception(err)
-            for pending, body in zip(outcome.requests, outcome.bodies, strict=True):
+            for pending, response in zip(outcome.requests, outcome.responses, strict=True):
                 if not pending.future.done():
-                    pending.future.set_result(body)
+                    pending.future.set_result(response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +188,13 @@ class _Failure:
 
 
 def _batches(requests: Sequence[PendingRequest], seconds: float) -> Iterator[list[PendingRequest]]:
-    """Requests of one version each, in their order, as many together as are answered in that time."""
+    """Split requests into batches of one version each, in order, as many rows as are expected to take `seconds`."""
     groups: dict[int, list[PendingRequest]] = {}
     for pending in requests:
         groups.setdefault(id(pending.served), []).append(pending)
     for group in groups.values():
         service_time = group[0].served.service_time
-        most = min(service_time.rows_within(seconds), _MOST_ROWS) if service_time is not None else 1
+        most = min(service_time.rows_within(seconds), _MAX_BATCH_ROWS) if service_time is not None else 1
         batch: list[PendingRequest] = []
         rows = 0
         for pending in group:
@@ -208,7 +207,7 @@ def _batches(requests: Sequence[PendingRequest], seconds: float) -> Iterator[lis
 
 
 def _compute_each(requests: Sequence[PendingRequest], summarize: Summarize) -> list[CompletedBatch | _Failure]:
-    """The whole batch at once, or each alone where something in it fails, so that no request fails for another's rows."""
+    """Compute the whole batch, or each request alone if it fails, so that no request fails for another's rows."""
     try:
         return [_compute(requests, summarize)]
     except Exception as err:
@@ -225,13 +224,14 @@ def _compute(requests: Sequence[PendingRequest], summarize: Summarize) -> Comple
     predictions = predict_table(served.model, columns, served.predict)
     if len(predictions.values) != len(rows):
         raise ModelFailed(
-            f"{served.model.name} version {served.model.version} gave {len(predictions.values)} answers to {len(rows)} rows."
+            f"{served.model.name} version {served.model.version} returned {len(predictions.values)} predictions "
+            f"for {len(rows)} rows."
         )
-    answers = BatchPredictions.of(predictions)
-    bodies, start_row = [], 0
+    batch = BatchPredictions.of(predictions)
+    responses, start_row = [], 0
     for pending in requests:
         stop_row = start_row + len(pending.rows)
-        bodies.append(pending.write(served, answers.part(start_row, stop_row)))
+        responses.append(pending.encode(served, batch.part(start_row, stop_row)))
         start_row = stop_row
-    summary = summarize(served, columns, answers.values)
-    return CompletedBatch(served, requests, columns, answers, bodies, summary, time.perf_counter() - start)
+    summary = summarize(served, columns, batch.values)
+    return CompletedBatch(served, requests, columns, batch, responses, summary, time.perf_counter() - start)

@@ -1,11 +1,12 @@
-"""One request's way from bytes to bytes, the same for every protocol: who asks, what, the answer, and what is kept of it.
+"""Handle one prediction request from bytes to bytes, the same way for every protocol.
 
-`protocols` read and write bodies, `batching` answers, `endpoint` speaks HTTP, `routes` says under which paths.
+A codec of `protocols` decodes the body and encodes the response, `batching` computes predictions, and
+`http.prediction_endpoint` speaks HTTP.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,46 +21,36 @@ from platform_lib.serving.limits import BoundedExecutor, Limits, PredictionTimeo
 from platform_lib.serving.models.served_model import ServedModel, Source, ready_model
 from platform_lib.serving.predictor import BatchPredictions, ModelFailed
 from platform_lib.serving.problems import Problem
-from platform_lib.serving.protocols.rows import BodyError
+from platform_lib.serving.protocols.codec import Codec, DecodedRequest, EncodedResponse, RequestHead
+from platform_lib.serving.protocols.json_body import BodyError
+from platform_lib.serving.request_log.no_log import NoRequestLog
 from platform_lib.serving.request_log.recorder import LoggedModel, RequestLog
 from platform_lib.serving.rollout.canary import Canary
 from platform_lib.serving.rollout.controller import RolloutController
+from platform_lib.serving.rollout.no_rollout import NoRollout
 from platform_lib.serving.telemetry.metrics import ServerMetrics
+from platform_lib.serving.telemetry.no_metrics import NoMetrics
 from platform_lib.serving.telemetry.tracing import describe_request
 from platform_lib.serving.transport.request_body import BodyReader
-from platform_lib.serving.transport.responses import EncodedResponse
 
 log = logging.getLogger("platform_lib.serving")
 
 _LARGE_BODY_BYTES = 64 * 2**10
-"""Larger bodies are decoded in a thread: info a millisecond."""
-
-
-class DecodedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body asks for."""
-
-    rows: Sequence[Mapping[str, Any]] | Rows
-    is_checked: bool = False
-    """Whether they are rows of the contract already, or names and values still to be judged."""
-    form: Any = None
-    """Whatever the protocol needs again for its answer."""
-
-
-Read = Callable[[bytes, ServedModel], DecodedRequest]
-Write = Callable[[ServedModel, DecodedRequest, BatchPredictions, str], EncodedResponse]
+"""Larger bodies are decoded in a thread, because that takes about a millisecond."""
 
 
 class RequestInfo(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a request beside its rows."""
+    """What metrics and the request log record of a request besides its rows."""
 
     request_id: str
     key_name: str
     protocol: str
     start: float
+    """`time.perf_counter()` at its arrival."""
 
 
 class RequestHandler:
-    """What answers every request of this process."""
+    """Handles all prediction requests of one process."""
 
     def __init__(
         self,
@@ -68,123 +59,89 @@ class RequestHandler:
         limits: Limits,
         executor: BoundedExecutor,
         access: Access,
-        metrics: ServerMetrics | None = None,
-        request_log: RequestLog | None = None,
-        rollout: RolloutController | None = None,
+        metrics: ServerMetrics | NoMetrics,
+        request_log: RequestLog | NoRequestLog,
+        rollout: RolloutController | NoRollout,
     ) -> None:
-        self.source, self.access, self.metrics, self.request_log, self.rollout = (
-            source,
-            access,
-            metrics,
-            request_log,
-            rollout,
-        )
+        self.source, self.access, self.metrics = source, access, metrics
+        self.request_log, self.rollout = request_log, rollout
         self.bodies = BodyReader(limits)
         self._limits, self._executor = limits, executor
-        self._batcher = Batcher(limits, executor, self._keep, self._binned)
-        self._logged: dict[str, LoggedModel] = {}
+        self._batcher = Batcher(limits, executor, self._on_batch, self._count_bins)
+        self._logged_models: dict[str, LoggedModel] = {}
 
-    async def predict(
-        self,
-        headers: Mapping[str, str],
-        source: Receive | bytes,
-        request_id: str,
-        protocol: str,
-        media_types: Sequence[str],
-        read: Read,
-        write: Write,
-    ) -> EncodedResponse:
-        """Answer a prediction request.
+    async def predict(self, codec: Codec, head: RequestHead, source: Receive | bytes) -> EncodedResponse:
+        """Handle one request.
 
         Args:
-            headers: Of the request, names in lower case.
-            source: Gives its body, or is it.
-            protocol: Its name in the metrics.
-            media_types: What its bodies may be declared as.
-            read: Turns a body into rows, for the model that answers them.
-            write: Turns answers into the body of a response.
+            codec: The protocol of the request's path.
+            source: The body, or the ASGI callable that receives it.
         Raises:
-            Problem: Whatever stands in the way, with its status.
+            Problem: The response is an error; has its status.
         """
         start = time.perf_counter()
         served: ServedModel | None = None
-        code = 500  # until it is known better; answers themselves are counted with their batch
-        if self.metrics:
-            self.metrics.request_started()
+        status = 500  # until it is known; successful requests are counted with their batch
+        self.metrics.request_started()
         try:
-            caller = await self.access.check(headers, "predict")
-            body = await self.bodies.read(headers, source, media_types)
-            # Asked once a request, so that a swap never mixes two versions in one answer.
+            caller = await self.access.check(head.headers, "predict")
+            body = await self.bodies.read(head.headers, source, codec.media_types)
+            # Read once per request, so that a swap never mixes two versions in one response.
             served = ready_model(self.source)
-            if self.request_log:
-                await self.request_log.room()
-            info = RequestInfo(request_id, caller.name, protocol, start)
-            canary = self.rollout.canary if self.rollout else None
-            if canary is not None and canary.takes(headers, request_id):
-                written, served = await self._with_canary(canary, served, body, read, write, info)
+            await self.request_log.room()
+            info = RequestInfo(head.request_id, caller.name, codec.name, start)
+            canary = self.rollout.canary
+            if canary is not None and canary.takes(head.headers, head.request_id):
+                response, served = await self._predict_with_canary(canary, served, codec, head, body, info)
             else:
-                written = await self._answer(served, body, read, write, info)
-            code = 200
-            return written
+                response = await self._predict_or_explain(served, codec, head, body, info)
+            status = 200
+            return response
         except Problem as problem:
-            code = problem.status
+            status = problem.status
             raise
         finally:
-            self._count(protocol, served, code, time.perf_counter() - start)
             model, version = (served.model.name, served.model.version) if served else ("", "")
-            describe_request(protocol=protocol, model=model, version=version)
+            self.metrics.request_finished()
+            if status != 200:
+                self.metrics.count_failure(codec.name, model, version, status, time.perf_counter() - start)
+            describe_request(protocol=codec.name, model=model, version=version)
 
     async def _predict(
-        self, served: ServedModel, body: bytes, read: Read, write: Write, info: RequestInfo
+        self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes, info: RequestInfo
     ) -> EncodedResponse:
         if len(body) > _LARGE_BODY_BYTES:
-            decoded, rows = await self._executor.run(partial(self._read, served, body, read))
+            request, rows = await self._executor.run(partial(self._decode, served, codec, head, body))
         else:
-            decoded, rows = self._read(served, body, read)
+            request, rows = self._decode(served, codec, head, body)
         describe_request(rows=len(rows))
-        request_id = info.request_id
-        written: EncodedResponse = await self._batcher.submit(
-            served, rows, lambda served, answers: write(served, decoded, answers, request_id), info
-        )
-        return written
 
-    async def _with_canary(
-        self, canary: Canary, champion: ServedModel, body: bytes, read: Read, write: Write, info: RequestInfo
-    ) -> tuple[EncodedResponse, ServedModel]:
-        """The canary's answer, or the champion's where the canary has none: its failure costs no caller an answer.
+        def encode(served: ServedModel, predictions: BatchPredictions) -> EncodedResponse:
+            return codec.encode(predictions, request, head, served)
 
-        What the champion cannot answer either is the caller's fault or the rows', and is not held against the canary.
+        response: EncodedResponse = await self._batcher.submit(served, rows, encode, info)
+        return response
 
-        Returns:
-            The answer, and the version that gave it.
-        Raises:
-            Problem: As `_answer`, or 503: the server is busy, and the champion would not be less so.
-        """
-        failure: str | None = None
-        try:
-            written = await self._predict(canary.served, body, read, write, info)
-            canary.succeeded()
-            return written, canary.served
-        except (BodyError, UsageError) as err:
-            failure = f"it refuses a body that the champion takes: {err!s:.200}"
-        except (ModelFailed, PredictionTimeout) as err:
-            failure = str(err)
-        except Problem as problem:
-            if problem.status != 404:  # which says that the path names another version than the canary
-                raise
-        written = await self._answer(champion, body, read, write, info)
-        if failure is not None:
-            log.warning("the canary fails: %s", failure, extra={"request_id": info.request_id})
-            is_off = canary.failed(failure)
-            if self.metrics:
-                self.metrics.canary_failed(canary.served.model.name, canary.served.model.version, is_off=is_off)
-        return written, champion
+    def _decode(self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes) -> tuple[DecodedRequest, Rows]:
+        request = codec.decode(body, head, served)
+        count = len(request.rows)
+        if count == 0:
+            raise UsageError("rows is empty, expected at least one row.")
+        if count > self._limits.max_rows:
+            raise UsageError(
+                f"rows holds {count} rows, but the maximum per request is {self._limits.max_rows}. "
+                "Split them into several requests, or use `mlp predict` for files."
+            )
+        if request.is_checked:
+            return request, request.rows  # type: ignore[return-value]
+        return request, rows_of(request.rows, served.model.contract)  # type: ignore[arg-type]
 
-    async def _answer(
-        self, served: ServedModel, body: bytes, read: Read, write: Write, info: RequestInfo
+    async def _predict_or_explain(
+        self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes, info: RequestInfo
     ) -> EncodedResponse:
+        """Turn each error into a problem with its status."""
         try:
-            return await self._predict(served, body, read, write, info)
+            return await self._predict(served, codec, head, body, info)
         except BodyError as err:
             raise Problem(400, str(err)) from err
         except UsageError as err:
@@ -193,39 +150,51 @@ class RequestHandler:
             log.error("%s", err, exc_info=err.__cause__, extra={"request_id": info.request_id})
             raise Problem(500, str(err)) from err
 
-    def _read(self, served: ServedModel, body: bytes, read: Read) -> tuple[DecodedRequest, Rows]:
-        decoded = read(body, served)
-        count = len(decoded.rows)
-        if count == 0:
-            raise UsageError("rows is empty, expected at least one row.")
-        if count > self._limits.max_rows:
-            raise UsageError(
-                f"rows holds {count} rows, but one request may hold {self._limits.max_rows}. Send them in parts, or use `mlp predict` for files."
-            )
-        return decoded, decoded.rows if decoded.is_checked else rows_of(decoded.rows, served.model.contract)  # type: ignore[arg-type, return-value]
+    async def _predict_with_canary(
+        self, canary: Canary, champion: ServedModel, codec: Codec, head: RequestHead, body: bytes, info: RequestInfo
+    ) -> tuple[EncodedResponse, ServedModel]:
+        """Respond with the canary's predictions, or with the champion's if the canary fails.
 
-    def _keep(self, batch: CompletedBatch) -> None:
+        An error that the champion reports as well is due to the request, and does not count against the canary.
+
+        Returns:
+            The response, and the version that computed it.
+        Raises:
+            Problem: As `_predict_or_explain`, or 503: the server is busy, and the champion would not be less so.
+        """
+        failure: str | None = None
+        try:
+            response = await self._predict(canary.served, codec, head, body, info)
+            canary.succeeded()
+            return response, canary.served
+        except (BodyError, UsageError) as err:
+            failure = f"it refuses a body that the champion accepts: {err!s:.200}"
+        except (ModelFailed, PredictionTimeout) as err:
+            failure = str(err)
+        except Problem as problem:
+            if problem.status != 404:  # 404 says that the path names another version than the canary
+                raise
+        response = await self._predict_or_explain(champion, codec, head, body, info)
+        if failure is not None:
+            log.warning("the canary fails: %s", failure, extra={"request_id": info.request_id})
+            is_off = canary.failed(failure)
+            self.metrics.canary_failed(canary.served.model.name, canary.served.model.version, is_off=is_off)
+        return response, champion
+
+    def _on_batch(self, batch: CompletedBatch) -> None:
+        """Record a batch: metrics, request log, and the comparison with canary or shadow."""
         now = time.perf_counter()
-        served, answers = batch.served, batch.predictions
-        if self.metrics:
-            self._count_answers(self.metrics, batch, now)
-        if self.request_log:
-            requests = [
-                (
-                    pending.info.request_id,
-                    pending.info.key_name,
-                    (now - pending.info.start) * 1000,
-                    len(pending.rows),
-                )
-                for pending in batch.requests
-            ]
-            self.request_log.batch(
-                self._logged_model(served, answers), requests, batch.columns, answers.values, answers.probabilities
-            )
-        if self.rollout:
-            self.rollout.compare(batch)
+        self._count_predictions(batch, now)
+        requests = [
+            (pending.info.request_id, pending.info.key_name, (now - pending.info.start) * 1000, len(pending.rows))
+            for pending in batch.requests
+        ]
+        predictions = batch.predictions
+        logged_model = self._logged_model(batch.served, predictions)
+        self.request_log.batch(logged_model, requests, batch.columns, predictions.values, predictions.probabilities)
+        self.rollout.compare(batch)
 
-    def _count_answers(self, metrics: ServerMetrics, batch: CompletedBatch, now: float) -> None:
+    def _count_predictions(self, batch: CompletedBatch, now: float) -> None:
         model, version = batch.served.model.name, batch.served.model.version
         protocols: dict[str, tuple[list[float], list[int]]] = {}
         for pending in batch.requests:
@@ -233,27 +202,21 @@ class RequestHandler:
             seconds.append(now - pending.info.start)
             rows.append(len(pending.rows))
         for protocol, (seconds, rows) in protocols.items():
-            metrics.count_predictions(protocol, model, version, seconds, rows)
-        if batch.summary is not None and (bins := metrics.bins(version)):
+            self.metrics.count_predictions(protocol, model, version, seconds, rows)
+        if batch.summary is not None and (bins := self.metrics.bins(version)):
             bins.add(batch.summary)
 
-    def _binned(self, served: ServedModel, columns: Mapping[str, Sequence[Any]], values: Sequence[Any]) -> Any:
-        """How a batch's rows are spread over the reference profile's bins, found where the model is decoded."""
-        bins = self.metrics.bins(served.model.version) if self.metrics else None
+    def _count_bins(self, served: ServedModel, columns: Mapping[str, Sequence[Any]], values: Sequence[Any]) -> Any:
+        """Count a batch's rows per bin of the reference profile, in the thread that computes the batch."""
+        bins = self.metrics.bins(served.model.version)
         return None if bins is None else bins.tally(columns, values)
 
-    def _logged_model(self, served: ServedModel, answers: BatchPredictions) -> LoggedModel:
+    def _logged_model(self, served: ServedModel, predictions: BatchPredictions) -> LoggedModel:
         version = served.model.version
-        if version not in self._logged:
+        if version not in self._logged_models:
             contract = served.model.contract
             columns = {name: contract.columns[name].type for name in contract.features if contract.columns[name].log}
-            self._logged[version] = LoggedModel(served.model.name, version, contract.task, columns, answers.classes)
-        return self._logged[version]
-
-    def _count(self, protocol: str, served: ServedModel | None, code: int, seconds: float) -> None:
-        if self.metrics is None:
-            return
-        self.metrics.request_finished()
-        if code != 200:
-            model, version = (served.model.name, served.model.version) if served else ("", "")
-            self.metrics.count_failure(protocol, model, version, code, seconds)
+            self._logged_models[version] = LoggedModel(
+                served.model.name, version, contract.task, columns, predictions.classes
+            )
+        return self._logged_models[version]

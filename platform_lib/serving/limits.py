@@ -1,4 +1,4 @@
-"""How much the server takes on at once: so many predictions, so many waiting, each for so long. What is beyond is told to come again."""
+"""Limits of the server: sizes, concurrent predictions, queue length and time. Requests beyond the queue get 503."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from platform_lib.serving import settings
 from platform_lib.serving.problems import Problem
 
 Result = TypeVar("Result")
@@ -13,26 +14,26 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What one request may ask for, and what all of them together."""
+    """Limits per request and for all requests together."""
 
-    max_body_bytes: int = 16 * 2**20
-    max_rows: int = 10_000
-    concurrency: int = 4
-    """Long predictions that are computed at the same time, each in a thread."""
-    queue: int = 256
-    """Requests that may wait for their turn."""
-    request_timeout_s: float = 30.0
-    """From a request's turn in the queue to its answer."""
-    body_timeout_s: float = 20.0
-    """For a request's whole body: a client that sends a byte a second is cut off."""
+    max_body_bytes: int = int(settings.MAX_BODY_MIB * 2**20)
+    max_rows: int = settings.MAX_ROWS
+    concurrency: int = settings.CONCURRENCY
+    """Long predictions that run concurrently, each in a thread."""
+    queue: int = settings.QUEUE
+    """Requests that may wait for one of those threads."""
+    request_timeout_s: float = settings.REQUEST_TIMEOUT_S
+    """From the time a request is queued to its response."""
+    body_timeout_s: float = settings.BODY_TIMEOUT_S
+    """For the whole body of a request, so that a client that sends one byte per second is cut off."""
 
 
 class PredictionTimeout(Problem):
-    """503: the model took longer than a request may."""
+    """503: the model took longer than a request may take."""
 
 
 class BoundedExecutor:
-    """Counts who is in and runs long work in threads, within the limits. One event loop uses it."""
+    """Runs long work in threads, and counts the requests that run or wait. Used by one event loop."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -41,19 +42,19 @@ class BoundedExecutor:
 
     @property
     def in_use(self) -> int:
-        """Requests that are computed or wait."""
+        """Requests that run or wait."""
         return self._in_use
 
     def acquire(self) -> None:
-        """Take a place; `leave` gives it back.
+        """Take a place, until `release`.
 
         Raises:
-            Problem: 503 at once where the queue is full; the caller may come again.
+            Problem: 503 at once if the queue is full; the caller may retry.
         """
         if self._in_use >= self._limits.concurrency + self._limits.queue:
             raise Problem(
                 503,
-                f"the server is busy with {self._in_use} requests. Come again in a second.",
+                f"the server is busy with {self._in_use} requests. Retry in a second.",
                 headers={"Retry-After": "1"},
             )
         self._in_use += 1
@@ -63,11 +64,11 @@ class BoundedExecutor:
         self._in_use -= 1
 
     def start(self, work: Callable[[], Result]) -> "asyncio.Future[Result]":
-        """Begin the work in a thread, whoever has entered for it."""
+        """Start work in a thread. The caller has acquired a place."""
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def timeout_problem(self) -> PredictionTimeout:
-        """What a request is told whose time is over."""
+        """Return the problem for a request that took too long."""
         return PredictionTimeout(
             503,
             f"the model gave no answer within {self._limits.request_timeout_s:g} seconds.",
@@ -75,14 +76,14 @@ class BoundedExecutor:
         )
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Do work for one request in a thread.
+        """Run work for one request in a thread.
 
         Raises:
-            Problem: 503 at once where the queue is full, or after the time limit.
+            Problem: 503 at once if the queue is full, or after the time limit.
         """
         self.acquire()
         future = self.start(work)
-        # A thread cannot be stopped: its place is taken until the work is done, whoever still waits for it.
+        # A thread cannot be stopped: it occupies its place until the work is done, even if the request timed out.
         future.add_done_callback(self._finished)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._limits.request_timeout_s)
@@ -92,8 +93,8 @@ class BoundedExecutor:
     def _finished(self, future: "asyncio.Future[Result]") -> None:
         self.release()
         if not future.cancelled():
-            future.exception()  # it was told to whoever waited; nobody may be left to ask
+            future.exception()  # marks it as retrieved; the request may be gone
 
     def close(self) -> None:
-        """Take no more work; what runs comes to its end."""
+        """Accept no more work. Running work completes."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The one way from rows to an answer, whatever the protocol: checked by the contract, framed, answered by `artifact`. Knows no HTTP."""
+"""Compute predictions for rows, the same way for every protocol and for files. Knows nothing of HTTP."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from platform_lib.names import ExitCode
 
 
 class ModelFailed(PlatformError):
-    """The rows are fine, but the model gave no answer to them."""
+    """The rows are valid, but the model has no prediction for them."""
 
     exit_code = ExitCode.SERVICE
 
@@ -21,27 +21,31 @@ class ModelFailed(PlatformError):
 def predict_rows(
     model: LoadedModel, rows: Sequence[Mapping[str, Any]], predict: Callable[[Any], Predictions] | None = None
 ) -> Predictions:
-    """Answer JSON-like rows.
+    """Predict JSON-like rows.
 
     Args:
-        rows: n ≥ 1 mappings from column to value.
-        predict: Another way to the model's answers than its own.
+        rows: n ≥ 1 mappings from column name to value.
+        predict: Computes the predictions instead of the model's pipeline, such as a fast path.
+    Returns:
+        Values of shape (n,) and, for classifiers, probabilities of shape (n, classes).
     Raises:
         UsageError: A row does not fit the contract; names row, column and value.
-        ModelFailed: The model raised, or answered with something that is no number.
+        ModelFailed: The model raised an exception, or predicted NaN or infinity.
     """
     return predict_table(model, columns_from_rows(rows, model.contract), predict)
 
 
 def predict_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predictions] | None = None) -> Predictions:
-    """Answer columns.
+    """Predict columns.
 
     Args:
-        table: A DataFrame, or a mapping from column name to n ≥ 1 values; checked by whoever made it.
-        predict: Another way to the model's answers than its own.
+        table: A DataFrame of n ≥ 1 rows, or a mapping from column name to n values; already validated.
+        predict: Computes the predictions instead of the model's pipeline, such as a fast path.
+    Returns:
+        Values of shape (n,) and, for classifiers, probabilities of shape (n, classes).
     Raises:
-        UsageError: A column is missing or a value is not of its type.
-        ModelFailed: The model raised, or answered with something that is no number.
+        UsageError: A column is missing, or a value does not have its type.
+        ModelFailed: The model raised an exception, or predicted NaN or infinity.
     """
     try:
         predictions = (predict or model.predict)(table)
@@ -53,51 +57,57 @@ def predict_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predi
         if numbers is not None and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             row = int(np.argwhere(~np.isfinite(numbers))[0][0])
             raise ModelFailed(
-                f"{model.name} version {model.version} answers row {row} with something that is no number."
+                f"{model.name} version {model.version} predicted something that is not a number in row {row}."
             )
     return predictions
 
 
 def as_json(predictions: Predictions) -> dict[str, Any]:
-    """`predictions`, and for classifiers `probabilities`, as plain values."""
+    """Return `predictions` and, for classifiers, `probabilities` as plain values."""
     return BatchPredictions.of(predictions).as_json()
 
 
 class BatchPredictions(msgspec.Struct, frozen=True):
-    """A batch's answers as plain values, made once for the responses and the request log, and a part of it: rows `start` to `stop`."""
+    """Predictions of a batch as plain values, converted once, and the part of them that belongs to one request."""
 
     all: Predictions
     values: list[Any]
-    """One a row of the batch."""
+    """One per row of the batch."""
     classes: tuple[str, ...]
-    """Of the classes."""
     probabilities: list[list[float]] | None
-    """Probabilities in the order of `classes`, one list a row of the batch."""
+    """One list per row of the batch, in the order of `classes`."""
     start: int
+    """First row of this part."""
     stop: int
+    """One after the last row of this part."""
 
     @classmethod
     def of(cls, predictions: Predictions) -> "BatchPredictions":
-        """The answers of a whole batch."""
+        """Convert the predictions of a whole batch."""
         probabilities = None if predictions.probabilities is None else predictions.probabilities.tolist()
         values = predictions.values.tolist()
         return cls(predictions, values, tuple(map(category_text, predictions.classes)), probabilities, 0, len(values))
 
     def part(self, start: int, stop: int) -> "BatchPredictions":
-        """The answers of one request of the batch."""
+        """Return the predictions of one request of the batch."""
         return BatchPredictions(self.all, self.values, self.classes, self.probabilities, start, stop)
 
     @property
     def predictions(self) -> Predictions:
-        """This part as arrays."""
-        chosen = slice(self.start, self.stop)
+        """This part as arrays, values of shape (n,) and probabilities of shape (n, classes)."""
+        part = slice(self.start, self.stop)
         probabilities = self.all.probabilities
         return Predictions(
-            self.all.values[chosen], probabilities if probabilities is None else probabilities[chosen], self.all.classes
+            self.all.values[part], None if probabilities is None else probabilities[part], self.all.classes
         )
 
+    @property
+    def part_values(self) -> list[Any]:
+        """The predictions of this part, without probabilities."""
+        return self.values[self.start : self.stop]
+
     def as_json(self) -> dict[str, Any]:
-        """`predictions`, and for classifiers `probabilities`."""
+        """Return `predictions` and, for classifiers, `probabilities`."""
         answer: dict[str, Any] = {"predictions": self.values[self.start : self.stop]}
         if self.probabilities is not None:
             classes = self.classes

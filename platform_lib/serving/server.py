@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import NotFound, ServiceError, UsageError
@@ -18,9 +17,10 @@ from platform_lib.names import Env
 from platform_lib.registry.reference import Reference, parse_reference
 from platform_lib.serving.models.registry_client import open_registry_client
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
+from platform_lib.serving.settings import BACKLOG, FIRST_POLL_S, OPEN_FILES, SHUTDOWN_S, ServerOptions, WorkerOptions
 from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import wants_tracing
-from platform_lib.serving.worker import WorkerOptions, build_app, export_options, has_issuer, open_access
+from platform_lib.serving.worker import build_app, export_options, has_issuer, open_access
 from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
 
 if TYPE_CHECKING:
@@ -29,24 +29,6 @@ if TYPE_CHECKING:
     from platform_lib.serving.models.served_model import ServedModel
 
 Say = Callable[[str], None]
-
-_OPEN_FILES = 65_536
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServerOptions:
-    """What the command line says of the process; `assembly.WorkerOptions` is what it says of the answers."""
-
-    reference: str | None = None
-    """None is the project's champion."""
-    host: str = "127.0.0.1"
-    port: int = 8000
-    """0 lets the system choose."""
-    metrics_port: int | None = None
-    """Where `/metrics` is, None for nowhere. Never the port of the answers, so that no route leads to it."""
-    workers: int = 1
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Further fields of `assembly.WorkerOptions`."""
 
 
 def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Say) -> None:
@@ -66,7 +48,7 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         tracking_uri=uri,
         project_root=str(project.root) if project else None,
         metrics=options.metrics_port is not None,
-        first_poll_s=60.0 if options.workers > 1 else 0.0,
+        first_poll_s=FIRST_POLL_S if options.workers > 1 else 0.0,
         **options.settings,
     )
     open_access(worker)
@@ -108,7 +90,7 @@ def _allow_many_connections() -> None:
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -163,7 +145,7 @@ _UVICORN: dict[str, Any] = {
     "log_config": None,
     "server_header": False,
     "proxy_headers": False,  # nothing here depends on a caller's address
-    "timeout_graceful_shutdown": 10,
+    "timeout_graceful_shutdown": SHUTDOWN_S,
     "http": "platform_lib.serving.transport.connections:BoundedProtocol",
     "ws": "none",  # nothing here speaks it
 }
@@ -201,7 +183,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", -5), 1)
     try:
         listener.bind((host, port))
-        listener.listen(2048)
+        listener.listen(BACKLOG)
     except (OSError, OverflowError) as err:
         listener.close()
         if isinstance(err, OSError) and err.errno in (

@@ -174,7 +174,7 @@ class TestModel:
     def test_that_answers_nan(self, server: MoodServer) -> None:
         answer = server.post({"x": 0.0, "y": 0.0}, {"x": ANSWERS_NAN, "y": 0.0})
         assert answer.status_code == 500
-        assert "answers row 1 with something that is no number" in answer.json()["detail"]
+        assert "predicted something that is not a number in row 1" in answer.json()["detail"]
 
     def test_that_takes_a_minute(self, server: MoodServer) -> None:
         """One of two threads is lost for the minute; who asks meanwhile is answered by the other."""

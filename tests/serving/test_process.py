@@ -213,7 +213,7 @@ def test_a_pinned_version_stays_whatever_is_promoted(project: Project, tmp_path:
 MODULES = """
 import sys
 from platform_lib.registry.reference import Reference
-from platform_lib.serving import running
+from platform_lib.serving import server
 from platform_lib.serving.http.app import create_app
 from platform_lib.serving.models.loader import ModelLoader
 from platform_lib.serving.models.registry_client import open_registry_client

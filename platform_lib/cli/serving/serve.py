@@ -1,12 +1,13 @@
-"""`mlp serve`: answer over HTTP with a registered model. The work is `serving`'s."""
+"""`mlp serve`: serve a registered model over HTTP."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from platform_lib.names import Env, Port
+from platform_lib.serving import settings as defaults
 from platform_lib.settings import load_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -15,7 +16,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def _setting(
     option: str, variable: str, kind: click.ParamType[Any], default: Any, text: str
 ) -> Callable[[Command], Command]:
-    """An option that the environment may give too, as images do: `--max-rows` is `MLP_MAX_ROWS`."""
+    """An option that can also be an environment variable, as in images: `--max-rows` is `MLP_MAX_ROWS`."""
     return click.option(
         option, type=kind, default=default, show_default=default is not None, envvar=variable, help=text
     )
@@ -32,58 +33,84 @@ _EXAMPLES = (
 @click.argument("reference", required=False, metavar="[REF]")
 @click.option(
     "--host",
-    default="127.0.0.1",
+    default=defaults.HOST,
     show_default=True,
-    help="Address to listen on; others than this machine's own need --keys or an issuer.",
+    help="Address to listen on; any but the loopback address needs --keys or an OIDC issuer.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=Port.MODEL_SERVER, show_default=True, help="0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=defaults.PORT, show_default=True, help="0 takes a free port."
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=defaults.WORKERS, show_default=True, help="Worker processes."
+)
 @_setting(
     "--keys",
     Env.KEYS,
     click.Path(exists=True, dir_okay=False, path_type=Path),
     None,
-    "Key file of `mlp keys`: callers need a key.",
+    "Key file of `mlp keys`: callers then need a key.",
 )
-@_setting("--log", Env.LOG, click.STRING, None, "Keep requests and answers in this folder or s3://bucket/prefix.")
+@_setting("--log", Env.LOG, click.STRING, None, "Log requests and predictions to this folder or s3://bucket/prefix.")
 @_setting(
     "--log-policy",
     Env.LOG_POLICY,
-    click.Choice(["drop", "block"]),
-    "drop",
-    "When the log is full: count and go on, or make requests wait.",
+    click.Choice(get_args(defaults.LogPolicy)),
+    defaults.LOG_POLICY,
+    "When the log is full: drop and count rows, or make requests wait.",
 )
 @_setting(
     "--metrics-port",
     Env.METRICS_PORT,
     click.IntRange(0, 65535),
     None,
-    f"Show Prometheus metrics on this port, such as {Port.METRICS:d}.",
+    f"Serve Prometheus metrics on this port, such as {Port.METRICS:d}.",
 )
 @click.option(
     "--poll",
     "poll_s",
     type=click.FloatRange(min=0.05),
-    default=2.0,
+    default=defaults.POLL_S,
     show_default=True,
     envvar=Env.POLL_S,
-    help="Seconds between two looks at the registry's alias.",
+    help="Seconds between two polls of the registry's alias.",
 )
-@_setting("--max-body-mib", Env.MAX_BODY_MIB, click.FloatRange(0.001), 16.0, "Larger bodies are refused.")
-@_setting("--max-rows", Env.MAX_ROWS, click.IntRange(1), 10_000, "Rows that a request may hold.")
-@_setting("--concurrency", Env.CONCURRENCY, click.IntRange(1), 4, "Predictions at the same time, a worker.")
 @_setting(
-    "--queue", Env.QUEUE, click.IntRange(0), 256, "Requests that may wait for their turn; more are told to come again."
+    "--max-body-mib",
+    Env.MAX_BODY_MIB,
+    click.FloatRange(0.001),
+    defaults.MAX_BODY_MIB,
+    "Maximum size of a request's body.",
 )
-@_setting("--request-timeout-s", Env.REQUEST_TIMEOUT_S, click.FloatRange(0.01), 30.0, "Seconds for one answer.")
-@_setting("--body-timeout-s", Env.BODY_TIMEOUT_S, click.FloatRange(0.01), 20.0, "Seconds for a body to arrive.")
+@_setting("--max-rows", Env.MAX_ROWS, click.IntRange(1), defaults.MAX_ROWS, "Maximum rows per request.")
+@_setting(
+    "--concurrency", Env.CONCURRENCY, click.IntRange(1), defaults.CONCURRENCY, "Concurrent predictions per worker."
+)
+@_setting(
+    "--queue",
+    Env.QUEUE,
+    click.IntRange(0),
+    defaults.QUEUE,
+    "Requests that may queue; beyond that, callers get 503 with Retry-After.",
+)
+@_setting(
+    "--request-timeout-s",
+    Env.REQUEST_TIMEOUT_S,
+    click.FloatRange(0.01),
+    defaults.REQUEST_TIMEOUT_S,
+    "Seconds for one prediction.",
+)
+@_setting(
+    "--body-timeout-s",
+    Env.BODY_TIMEOUT_S,
+    click.FloatRange(0.01),
+    defaults.BODY_TIMEOUT_S,
+    "Seconds for a body to arrive.",
+)
 @_setting(
     "--canary-max-failures",
     Env.CANARY_MAX_FAILURES,
     click.FloatRange(0, 100),
-    5.0,
+    defaults.CANARY_MAX_FAILURES_PERCENT,
     "Percent of its requests that a canary may fail before it is switched off.",
 )
 def command(
@@ -97,12 +124,13 @@ def command(
 ) -> None:
     """Serve a model over HTTP until Ctrl-C.
 
-    REF is NAME@alias (followed: a promotion is taken up without a restart) or a version number (pinned); without it the project's champion is
-    served. With nothing promoted yet the server starts, says so at /readyz, and takes the first champion up as it comes.
+    REF is NAME@alias, which the server follows (a promotion needs no restart), or a version number, which it pins.
+    The default is the project's champion. If no version is promoted yet, the server starts, reports this at /readyz,
+    and serves the first champion as soon as there is one.
     """
-    from platform_lib.serving.server import ServerOptions, run_server
+    from platform_lib.serving.server import run_server
 
-    options = ServerOptions(
+    options = defaults.ServerOptions(
         reference=reference,
         host=host,
         port=port,

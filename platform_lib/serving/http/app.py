@@ -1,4 +1,4 @@
-"""The HTTP application: puts the routes together and turns every failure into a problem document. `handler` answers, `loader` brings the model."""
+"""The HTTP application: assembles the routes, and turns every failure into a problem document."""
 
 import importlib.metadata
 import logging
@@ -18,44 +18,46 @@ from platform_lib.serving.http.docs_page import docs_routes
 from platform_lib.serving.http.health import health_router
 from platform_lib.serving.http.label_routes import label_routes
 from platform_lib.serving.http.openapi import describe_model
-from platform_lib.serving.http.prediction_endpoint import PredictionEndpoint
 from platform_lib.serving.http.request_id import HEADER, RequestIdMiddleware
-from platform_lib.serving.http.routes import direct_endpoints, infer_route, inference_routes, prediction_routes
+from platform_lib.serving.http.routes import (
+    PredictionEndpoints,
+    mlflow_routes,
+    open_inference_routes,
+    prediction_routes,
+)
 from platform_lib.serving.limits import BoundedExecutor, Limits
 from platform_lib.serving.models.served_model import Source
 from platform_lib.serving.problems import Problem, internal_error, problem_response
+from platform_lib.serving.protocols.codecs import CODECS
+from platform_lib.serving.request_log.no_log import NoRequestLog
 from platform_lib.serving.request_log.recorder import RequestLog
 from platform_lib.serving.rollout.controller import RolloutController
+from platform_lib.serving.rollout.no_rollout import NoRollout
 from platform_lib.serving.telemetry.metrics import ServerMetrics
+from platform_lib.serving.telemetry.no_metrics import NoMetrics
 
 log = logging.getLogger("platform_lib.serving")
 
 
 class ModelServer(FastAPI):
-    """An application some of whose paths are answered without its layers of middleware, which cost more than a prediction."""
+    """An application that responds to predictions without its layers of middleware, which cost more than a prediction."""
 
-    direct: dict[str, PredictionEndpoint]
-    """By path or a route's pattern, for POST. Their routes answer the same; empty it where middleware has to see every request."""
+    direct_endpoints: PredictionEndpoints | None = None
+    """The application's routes give the same responses; set it to None where middleware must see every request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and (endpoint := self._endpoint(scope)) is not None:
+        endpoint = None
+        if scope["type"] == "http" and scope["method"] == "POST" and self.direct_endpoints is not None:
+            endpoint = self.direct_endpoints.find(scope)
+        if endpoint is not None:
             await endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
-    def _endpoint(self, scope: Scope) -> PredictionEndpoint | None:
-        path: str = scope["path"]
-        if path.startswith("/v2/"):
-            if (found := infer_route(path)) is None:
-                return None
-            scope["route"], scope["path_params"] = found
-            path = found[0].path
-        return self.direct.get(path)
-
 
 @asynccontextmanager
-async def nothing_else() -> AsyncIterator[None]:
-    """For applications whose source somebody else starts."""
+async def no_lifespan() -> AsyncIterator[None]:
+    """Start and stop nothing."""
     yield
 
 
@@ -64,20 +66,20 @@ def create_app(
     limits: Limits | None = None,
     *,
     access: Access | None = None,
-    metrics: ServerMetrics | None = None,
-    request_log: RequestLog | None = None,
-    rollout: RolloutController | None = None,
-    running: Callable[[], AbstractAsyncContextManager[None]] = nothing_else,
+    metrics: ServerMetrics | NoMetrics | None = None,
+    request_log: RequestLog | NoRequestLog | None = None,
+    rollout: RolloutController | NoRollout | None = None,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = no_lifespan,
 ) -> ModelServer:
-    """The application around a source of models.
+    """Create the application around a source of models.
 
     Args:
-        source: Its `current` is read once a request, so a swap never mixes two versions in one answer.
-        access: Who may ask; None lets everybody.
-        metrics: None counts nothing.
-        request_log: None keeps nothing.
-        roles: Canary and shadow; None for neither.
-        running: Entered when the application starts, left when it ends.
+        source: Its `current` is read once per request, so a swap never mixes two versions in one response.
+        access: Who may call; by default everyone.
+        metrics: By default none.
+        request_log: By default none.
+        rollout: Canary and shadow; by default neither.
+        lifespan: Entered when the application starts, left when it ends.
     """
     bounds = limits or Limits()
     executor = BoundedExecutor(bounds)
@@ -86,44 +88,45 @@ def create_app(
         limits=bounds,
         executor=executor,
         access=access or Access(),
-        metrics=metrics,
-        request_log=request_log,
-        rollout=rollout,
+        metrics=metrics or NoMetrics(),
+        request_log=request_log or NoRequestLog(),
+        rollout=rollout or NoRollout(),
     )
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with running():
+    async def app_lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan():
             yield
         executor.close()
 
     app = ModelServer(
         title="Model server",
-        summary="Answers rows with the registered model; GET /model says which.",
+        summary="Predicts rows with the registered model; GET /model says which.",
         version=importlib.metadata.version("platform-lib"),
-        lifespan=lifespan,
+        lifespan=app_lifespan,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # the address to go to would be made of the caller's Host header
+        redirect_slashes=False,  # the redirect would use the caller's Host header
     )
-    app.direct = direct_endpoints(handler)
+    app.direct_endpoints = endpoints = PredictionEndpoints(handler, CODECS)
     app.add_middleware(RequestIdMiddleware)
     app.include_router(health_router(handler))
-    app.include_router(prediction_routes(handler, app.direct))
-    app.include_router(inference_routes(handler, app.direct))
+    app.include_router(prediction_routes(endpoints))
+    app.include_router(mlflow_routes(handler))
+    app.include_router(open_inference_routes(handler))
     app.include_router(label_routes(handler))
     app.include_router(docs_routes(lambda: str(app.openapi()["info"]["title"])))
-    generic = app.openapi
+    generic_openapi = app.openapi
 
-    def described() -> dict[str, Any]:
-        return describe_model(generic(), source.current, needs_key=not handler.access.is_open)
+    def openapi() -> dict[str, Any]:
+        return describe_model(generic_openapi(), source.current, CODECS, needs_key=not handler.access.is_open)
 
-    app.openapi = described  # type: ignore[method-assign]
-    _answer_with_problems(app)
+    app.openapi = openapi  # type: ignore[method-assign]
+    _respond_with_problems(app)
     return app
 
 
-def _answer_with_problems(app: FastAPI) -> None:
+def _respond_with_problems(app: FastAPI) -> None:
     async def on_problem(request: Request, err: Exception) -> Response:
         assert isinstance(err, Problem)
         return problem_response(request, err)
@@ -131,19 +134,19 @@ def _answer_with_problems(app: FastAPI) -> None:
     async def on_http(request: Request, err: Exception) -> Response:
         assert isinstance(err, HTTPException)
         known = {
-            404: f"there is nothing at {request.url.path:.200}; GET /docs lists what there is.",
-            405: f"{request.method} is not for {request.url.path:.200}.",
+            404: f"there is nothing at {request.url.path:.200}; GET /docs lists all paths.",
+            405: f"{request.url.path:.200} does not support {request.method}.",
         }
         return problem_response(
             request, Problem(err.status_code, known.get(err.status_code, str(err.detail)), headers=err.headers)
         )
 
-    async def on_bug(request: Request, err: Exception) -> Response:
+    async def on_exception(request: Request, err: Exception) -> Response:
         request_id = request.scope.get("request_id")
         log.error("request %s failed", request_id, exc_info=err, extra={"request_id": request_id})
-        # Starlette answers this one outside of all middleware.
+        # Starlette sends this response outside all middleware.
         return problem_response(request, internal_error({HEADER: request.scope.get("request_id", "")}))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(Exception, on_bug)
+    app.add_exception_handler(Exception, on_exception)

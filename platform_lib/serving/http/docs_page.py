@@ -1,6 +1,6 @@
-"""`/docs`: Swagger UI from this server alone, so that the page works without the internet and a browser sends no key elsewhere.
+"""`/docs`: Swagger UI, served by this server alone, so that it needs no internet and sends no key elsewhere.
 
-Its two files come from the package `fastapi-offline`, of which nothing else is used. What the page shows is `openapi`'s.
+The package `fastapi-offline` provides the two files of Swagger UI; nothing else of it is used.
 """
 
 import html
@@ -14,8 +14,11 @@ from starlette.responses import FileResponse, Response
 
 _FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _DAY = "public, max-age=86400"
-# Swagger UI draws with inline styles and data images; scripts and requests are this server's own.
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+# Swagger UI uses inline styles and data images. Scripts and requests stay on this server.
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -23,7 +26,7 @@ _HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-# Addresses are relative, so that the page works behind a proxy that takes a prefix off, such as /models/NAME.
+# Relative addresses, so that the page works behind a proxy that strips a prefix such as /models/NAME.
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -34,7 +37,7 @@ _PAGE = """<!DOCTYPE html>
 <title>{title}</title>
 </head>
 <body>
-<noscript>This page needs JavaScript; <a href="openapi.json">openapi.json</a> says the same.</noscript>
+<noscript>This page needs JavaScript; <a href="openapi.json">openapi.json</a> has the same content.</noscript>
 <div id="page"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
@@ -56,10 +59,10 @@ SwaggerUIBundle({
 
 
 def docs_routes(title: Callable[[], str]) -> APIRouter:
-    """The page and its files; open to everyone who reaches the port.
+    """The page and its files. They require no key.
 
     Args:
-        title: Of the page; asked each time, as it names the model that answers then.
+        title: Returns the page's title. Called for each response, because it names the version served then.
     """
     router = APIRouter(include_in_schema=False)
 

@@ -1,4 +1,4 @@
-"""What the server says of itself: alive, ready, and which version answers. Alive and ready are open to everyone who reaches the port."""
+"""`/healthz`, `/readyz` and `/model`: whether the server runs, is ready, and which version it serves."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from platform_lib.names import Alias
 from platform_lib.serving.fastpath.selection import Selection
 from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.routes import PROBLEM_RESPONSES
@@ -15,11 +14,11 @@ from platform_lib.serving.transport.responses import json_response
 
 
 def health_router(handler: RequestHandler) -> APIRouter:
-    """`/healthz`, `/readyz` and `/model`. Why a version was refused and what is broken may hold names and paths of the inside: for admins."""
+    """The three routes. Only admins see errors and rejections, which may contain internal names and paths."""
     source = handler.source
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz", summary="Is the process alive?")
+    @router.get("/healthz", summary="Whether the process runs.")
     async def healthz() -> Response:
         return json_response({"status": "ok"})
 
@@ -34,22 +33,22 @@ def health_router(handler: RequestHandler) -> APIRouter:
 
     @router.get(
         "/model",
-        summary="Which version answers, since when, and what it came from; to admins also which versions were refused, and what is wrong.",
+        summary="Which version is served, since when, and its tags; for admins also rejected versions and problems.",
         responses={401: PROBLEM_RESPONSES[401]},
     )
     async def model(request: Request) -> Response:
         caller = await handler.access.check(request.headers)
-        said = describe(source.state)
+        document = describe(source.state)
         if "admin" in caller.scopes:
-            said |= admin_details(source.state) | {"problems": handler.access.problems + log_problems(handler)}
-            said |= handler.rollout.describe() if handler.rollout else {Alias.CANARY: None, Alias.SHADOW: None}
-        return json_response(said)
+            document |= admin_details(source.state) | {"problems": problems(handler)}
+            document |= handler.rollout.describe()
+        return json_response(document)
 
     return router
 
 
 def describe(state: LoaderState) -> dict[str, Any]:
-    """`/model` as every caller sees it."""
+    """Return the part of `/model` that every caller sees."""
     served = state.current
     return {
         "reference": state.reference,
@@ -69,7 +68,7 @@ def describe(state: LoaderState) -> dict[str, Any]:
 
 
 def admin_details(state: LoaderState) -> dict[str, Any]:
-    """What `/model` tells admins besides."""
+    """Return the part of `/model` that only admins see."""
     return {
         "refused": [
             {
@@ -86,7 +85,7 @@ def admin_details(state: LoaderState) -> dict[str, Any]:
 
 
 def describe_selection(selection: Selection) -> dict[str, Any]:
-    """Whether a version's fast path is used, what of it scikit-learn does itself, and why there is none."""
+    """Return whether the fast path is used, which steps scikit-learn still computes, and why there is none."""
     return {
         "used": selection.fast is not None,
         "by_scikit_learn": list(selection.fast.by_scikit_learn) if selection.fast else [],
@@ -94,7 +93,7 @@ def describe_selection(selection: Selection) -> dict[str, Any]:
     }
 
 
-def log_problems(handler: RequestHandler) -> list[str]:
-    """What keeps the request log from being written now."""
-    problem = handler.request_log.problem if handler.request_log else None
-    return [f"the request log: {problem}"] if problem else []
+def problems(handler: RequestHandler) -> list[str]:
+    """Return what is wrong with keys, tokens and the request log now."""
+    problem = handler.request_log.problem
+    return [*handler.access.problems, *([f"the request log: {problem}"] if problem else [])]

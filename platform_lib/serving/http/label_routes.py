@@ -1,4 +1,4 @@
-"""`POST /labels`: what really happened, told later, by the request id of the prediction. `request_log` keeps it beside the predictions."""
+"""`POST /labels`: ground truth that arrives after the prediction, by request id. `request_log` stores it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.routes import PROBLEM_RESPONSES, json_body
 from platform_lib.serving.problems import Problem
-from platform_lib.serving.protocols.rows import BodyError, decode
+from platform_lib.serving.protocols.json_body import BodyError, decode_json
 from platform_lib.serving.transport.responses import json_response
 
 
@@ -18,7 +18,7 @@ class _Label(msgspec.Struct, forbid_unknown_fields=True):
     request_id: str
     label: str | int | float | bool
     row: int | float = 0
-    """Which row of that request, from 0; to JSON 1.0 is a whole number too."""
+    """Row of that request, from 0. A float, because JSON has no integer type: 1.0 is 1."""
 
 
 class _Labels(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,27 +52,27 @@ _SCHEMA = {
 
 
 def label_routes(handler: RequestHandler) -> APIRouter:
-    """The route for late truth."""
+    """The route `POST /labels`."""
     router = APIRouter()
     failures: dict[int | str, dict[str, Any]] = {
         code: PROBLEM_RESPONSES[code] for code in (400, 401, 403, 408, 413, 415, 422)
     }
-    off = {**PROBLEM_RESPONSES[503], "description": "This server keeps no log."}
+    off = {**PROBLEM_RESPONSES[503], "description": "This server keeps no request log."}
 
     @router.post(
         "/labels",
         tags=["labels"],
-        summary="Tell what really happened.",
+        summary="Send ground truth for earlier predictions.",
         responses={**failures, 503: off},
         openapi_extra=json_body(_SCHEMA),
     )
     async def labels(request: Request) -> Response:
         await handler.access.check(request.headers, "labels")
         body = await handler.bodies.read(request.headers, request.receive)
-        if handler.request_log is None:
-            raise Problem(503, "this server keeps no request log, and so no labels: start it with --log.")
+        if not handler.request_log.is_enabled:
+            raise Problem(503, "this server keeps no request log and so stores no labels: start it with --log.")
         try:
-            given: list[_Label] = decode(_decoder, body, _FORM).labels
+            given: list[_Label] = decode_json(_decoder, body, _FORM).labels
         except BodyError as err:
             raise Problem(400, str(err)) from err
         if not given:

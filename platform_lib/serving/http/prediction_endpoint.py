@@ -1,82 +1,74 @@
-"""A prediction route as a raw ASGI application: from the request's messages to the answer's, without the layers that other routes need.
+"""A prediction route as a raw ASGI application, without the layers of middleware that other routes need.
 
-`handler` decides what is answered. This owns the HTTP around it: headers, the request's id, problem documents, and a last word on our own bugs.
+It owns the HTTP around a prediction: headers, request id, problem documents, and a response to unexpected exceptions.
+`handler` computes the rest of the response.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from platform_lib.serving.handler import Read, RequestHandler, Write
+from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.request_id import HEADER_BYTES, request_id_from
 from platform_lib.serving.problems import Problem, internal_error, problem_response
+from platform_lib.serving.protocols.codec import Codec, RequestHead
 from platform_lib.serving.transport.direct_response import direct_response_of
 
 log = logging.getLogger("platform_lib.serving")
 
-Form = Callable[[Mapping[str, str], Mapping[str, str]], tuple[Read, Write]]
-"""From headers and path parameters to what reads a request's body and writes its answer."""
-
 
 class PredictionEndpoint:
-    """Answers `POST` at one path, whoever calls it: the server directly, or a route of the application."""
+    """Responds to `POST` at the paths of one codec, whether the server or a route of the application calls it."""
 
-    def __init__(self, handler: RequestHandler, protocol: str, media_types: Sequence[str], form: Form) -> None:
-        """Prepare.
-
-        Args:
-            protocol: Its name in the metrics.
-            media_types: What its bodies may be declared as.
-        """
-        self._exchange, self._protocol, self._media_types, self._form = handler, protocol, media_types, form
+    def __init__(self, handler: RequestHandler, codec: Codec) -> None:
+        self._handler, self._codec = handler, codec
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = HeaderView(scope["headers"])
-        told = "request_id" in scope  # by the middleware, which also adds the header
-        if not told:
+        has_request_id = "request_id" in scope  # set by the middleware, which also adds the header
+        if not has_request_id:
             scope["request_id"] = request_id_from(headers.raw.get(HEADER_BYTES, b""))
         request_id: str = scope["request_id"]
-        whole = None if told else direct_response_of(scope)
+        direct = None if has_request_id else direct_response_of(scope)
+        body = direct.body() if direct is not None else None
+        head = RequestHead(headers, scope.get("path_params", {}), request_id)
         try:
-            read, write = self._form(headers, scope.get("path_params", {}))
-            body = whole.body() if whole is not None else None
-            written = await self._exchange.predict(
-                headers, receive if body is None else body, request_id, self._protocol, self._media_types, read, write
-            )
+            response = await self._handler.predict(self._codec, head, receive if body is None else body)
         except Problem as problem:
-            await self._refuse(problem, scope, receive, send, told=told)
+            await _send_problem(problem, scope, receive, send, has_request_id=has_request_id)
             return
         except Exception as err:
             log.error("request %s failed", request_id, exc_info=err, extra={"request_id": request_id})
-            await self._refuse(internal_error(), scope, receive, send, told=told)
+            await _send_problem(internal_error(), scope, receive, send, has_request_id=has_request_id)
             return
-        answer_headers = [
-            (b"content-length", b"%d" % len(written.body)),
-            (b"content-type", written.media_type),
-            *written.headers,
+        response_headers = [
+            (b"content-length", b"%d" % len(response.body)),
+            (b"content-type", response.media_type),
+            *response.headers,
         ]
-        if not told:
-            answer_headers.append((HEADER_BYTES, request_id.encode()))
-        if whole is not None and whole.answer(
-            b"".join([b"%b: %b\r\n" % header for header in answer_headers]), written.body
+        if not has_request_id:
+            response_headers.append((HEADER_BYTES, request_id.encode()))
+        if direct is not None and direct.respond(
+            b"".join([b"%b: %b\r\n" % header for header in response_headers]), response.body
         ):
             return
-        await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
-        await send({"type": "http.response.body", "body": written.body})
+        await send({"type": "http.response.start", "status": 200, "headers": response_headers})
+        await send({"type": "http.response.body", "body": response.body})
 
-    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send, *, told: bool) -> None:
-        response = problem_response(Request(scope), problem)
-        if not told:
-            response.headers[HEADER_BYTES.decode()] = scope["request_id"]
-        await response(scope, receive, send)
+
+async def _send_problem(problem: Problem, scope: Scope, receive: Receive, send: Send, *, has_request_id: bool) -> None:
+    response = problem_response(Request(scope), problem)
+    if not has_request_id:
+        response.headers[HEADER_BYTES.decode()] = scope["request_id"]
+    await response(scope, receive, send)
 
 
 class HeaderView(Mapping[str, str]):
-    """A request's headers by their names in lower case, decoded when they are asked for; of several with one name the first."""
+    """The headers of a request by their names in lower case, decoded on access. The first of equal names wins."""
 
     __slots__ = ("raw",)
 
@@ -87,6 +79,7 @@ class HeaderView(Mapping[str, str]):
         return self.raw[name.encode("latin-1")].decode("latin-1")
 
     def get(self, name: str, default: Any = None) -> Any:
+        """Return a header, or the default."""
         value = self.raw.get(name.encode("latin-1"))
         return default if value is None else value.decode("latin-1")
 
@@ -98,7 +91,7 @@ class HeaderView(Mapping[str, str]):
 
 
 class DelegatedResponse(Response):
-    """What a route of the application returns to let an endpoint answer."""
+    """The return value of a route that lets an endpoint respond."""
 
     def __init__(self, endpoint: PredictionEndpoint) -> None:
         super().__init__()
@@ -106,13 +99,3 @@ class DelegatedResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._endpoint(scope, receive, send)
-
-
-def no_parameters(read: Read, write: Write) -> Form:
-    """The form of a protocol that needs nothing but bodies."""
-    both = read, write
-
-    def form(_headers: Mapping[str, str], _path: Mapping[str, Any]) -> tuple[Read, Write]:
-        return both
-
-    return form

@@ -1,4 +1,4 @@
-"""Give every request an id, the caller's own where it is sane, and say it in every answer. Raw ASGI, so that it costs next to nothing."""
+"""Give every request an id, the caller's own if it is valid, and return it in the response header X-Request-ID."""
 
 import os
 import re
@@ -7,18 +7,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
 HEADER_BYTES = HEADER.lower().encode()
-_SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_VALID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _ID_BYTES = 16
 _pool = bytearray()
 
 
 def request_id_from(given: bytes) -> str:
-    """The caller's id where it is sane, else a new one of 32 hexadecimal digits."""
-    return given.decode() if given and _SANE.fullmatch(given) else _new_id()
+    """Return the caller's id if it is valid, else a new one of 32 hexadecimal digits."""
+    return given.decode() if given and _VALID.fullmatch(given) else _new_id()
 
 
 def _new_id() -> str:
-    """Random; asking the system for each one costs more than decoding a row."""
+    """Random bytes are read in blocks: a system call for each id would cost more than decoding a row."""
     if not _pool:
         _pool.extend(os.urandom(256 * _ID_BYTES))
     fresh = _pool[-_ID_BYTES:].hex()
@@ -27,7 +27,7 @@ def _new_id() -> str:
 
 
 class RequestIdMiddleware:
-    """Sets `scope["request_id"]` and the answer's header."""
+    """Sets `scope["request_id"]` and the response header. Raw ASGI, because Starlette's base class is slow."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -12,8 +12,7 @@ from platform_lib.serving.fastpath.selection import NOT_TRIED, Selection, predic
 from platform_lib.serving.models.service_time import ServiceTime
 from platform_lib.serving.models.validation import Check
 from platform_lib.serving.problems import Problem
-from platform_lib.serving.protocols.row_decoder import RowDecoder
-from platform_lib.serving.protocols.tensor_decoder import TensorDecoder
+from platform_lib.serving.protocols.codec import ContractDecoders
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,20 +39,15 @@ class ServedModel:
     """Expected prediction time; None if not measured, which counts as slow."""
     features: tuple[str, ...] = field(init=False, repr=False)
     """The contract's features; a copy, because the contract computes them on each access."""
-    row_decoders: dict[str, RowDecoder] = field(init=False, repr=False)
-    """Decoder of JSON bodies by the key that holds the rows."""
-    tensor_decoder: TensorDecoder = field(init=False, repr=False)
-
+    decoders: ContractDecoders = field(init=False, repr=False)
+    """Decoders for request bodies, compiled for the contract."""
     predict: Predict = field(init=False, repr=False)
     """Predicts from checked columns: by the fast path if there is one, otherwise by the pipeline."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "predict", prediction_function(self.model, self.selection))
         object.__setattr__(self, "features", self.model.contract.features)
-        object.__setattr__(
-            self, "row_decoders", {key: RowDecoder(self.model.contract, key) for key in ("rows", "dataframe_records")}
-        )
-        object.__setattr__(self, "tensor_decoder", TensorDecoder(self.model.contract))
+        object.__setattr__(self, "decoders", ContractDecoders(self.model.contract))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

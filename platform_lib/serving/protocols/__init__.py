@@ -1,1 +1,1 @@
-"""The three ways to ask and answer: each turns a body into rows and an answer into bytes. `answering` does what lies between, the same for all."""
+"""The prediction protocols. Each has one codec, which decodes requests and encodes responses; the rest is shared."""

@@ -1,6 +1,6 @@
-"""MLflow's scoring protocol, `POST /invocations`: its four input forms in, `{"predictions": […]}` out, as `mlflow models serve` answers.
+"""MLflow's scoring protocol, `POST /invocations`: four input forms in, `{"predictions": […]}` out.
 
-Source of the forms: MLflow's documentation of its inference server (dataframe_split, dataframe_records, instances, inputs).
+Source: MLflow's documentation of its inference server (dataframe_split, dataframe_records, instances, inputs).
 """
 
 from collections.abc import Sequence
@@ -8,10 +8,24 @@ from typing import Any
 
 import msgspec
 
-from platform_lib.model.artifact import Predictions
-from platform_lib.serving.protocols.rows import BodyError, decode
+from platform_lib.serving.predictor import BatchPredictions
+from platform_lib.serving.protocols import schemas
+from platform_lib.serving.protocols.codec import (
+    JSON_TYPES,
+    Codec,
+    CodecModel,
+    DecodedRequest,
+    EncodedResponse,
+    Operation,
+    RequestHead,
+)
+from platform_lib.serving.protocols.json_body import BodyError, decode_json
+from platform_lib.serving.protocols.schemas import Schema
 
-_FORM = '{"dataframe_split": {"columns": […], "data": [[…], …]}}, {"dataframe_records": [{…}, …]}, {"instances": […]} or {"inputs": …}'
+_FORM = (
+    '{"dataframe_split": {"columns": […], "data": [[…], …]}}, {"dataframe_records": [{…}, …]}, '
+    '{"instances": […]} or {"inputs": …}'
+)
 
 
 class _Split(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,21 +40,22 @@ class _Invocation(msgspec.Struct, forbid_unknown_fields=True):
     instances: list[Any] | None = None
     inputs: dict[str, Any] | list[Any] | None = None
     params: dict[str, Any] | None = None
-    """MLflow's clients may send it; a scikit-learn model takes none."""
+    """MLflow clients may send it empty; a scikit-learn model takes no parameters."""
 
 
 _decoder = msgspec.json.Decoder(_Invocation)
+_encoder = msgspec.json.Encoder()
 
 
 def decode_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of a body.
+    """Return the rows of a body.
 
     Args:
-        features: Names that values without names (lists of lists) are for, in this order.
+        features: Names for values without names (lists of lists), in this order.
     Raises:
-        BodyError: Not JSON, none or several of the four forms, or lists of unequal length.
+        BodyError: The body is not JSON, has none or several of the four forms, or has lists of unequal length.
     """
-    request: _Invocation = decode(_decoder, body, _FORM)
+    request: _Invocation = decode_json(_decoder, body, _FORM)
     if request.params:
         raise BodyError(f"params holds {next(iter(request.params))!r:.80}, but this model takes no parameters.")
     forms = [
@@ -101,6 +116,45 @@ def _from_columns(columns: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def encode_invocation(predictions: Predictions) -> dict[str, Any]:
-    """What MLflow's own server answers for a scikit-learn model."""
-    return {"predictions": predictions.values.tolist()}
+class MlflowCodec(Codec):
+    """`POST /invocations`."""
+
+    name = "mlflow"
+    paths = ("/invocations",)
+    media_types = JSON_TYPES
+    operation = Operation(
+        tag="mlflow",
+        summary="Predict rows as `mlflow models serve` does: dataframe_split, dataframe_records, instances or inputs.",
+        request_schema="Invocation",
+        response_schema="InvocationAnswer",
+    )
+
+    def decode(self, body: bytes, head: RequestHead, served: CodecModel) -> DecodedRequest:
+        """Decode one of the four forms, dataframe_records with the contract's own decoder where it accepts them."""
+        rows = served.decoders.dataframe_records.decode(body)
+        if rows is not None:
+            return DecodedRequest(rows=rows, is_checked=True)
+        return DecodedRequest(rows=decode_invocation(body, served.features))
+
+    def encode(
+        self, predictions: BatchPredictions, request: DecodedRequest, head: RequestHead, served: CodecModel
+    ) -> EncodedResponse:
+        """Encode what the MLflow server returns for a scikit-learn model."""
+        return EncodedResponse(_encoder.encode({"predictions": predictions.part_values}))
+
+    def schemas(self, served: CodecModel | None) -> dict[str, Schema]:
+        """The schemas `Invocation` and `InvocationAnswer`."""
+        answer = {"type": "object", "required": ["predictions"], "properties": {"predictions": {"type": "array"}}}
+        contract = served.model.contract if served else None
+        return {"Invocation": schemas.invocation_schema(contract), "InvocationAnswer": answer}
+
+    def examples(self, served: CodecModel) -> dict[str, Any]:
+        """The example row in each of the four forms."""
+        row = served.example
+        names, values = list(served.features), [row[name] for name in served.features]
+        return {
+            "dataframe_split": {"dataframe_split": {"columns": names, "data": [values]}},
+            "dataframe_records": {"dataframe_records": [row]},
+            "instances": {"instances": [values]},
+            "inputs": {"inputs": row},
+        }

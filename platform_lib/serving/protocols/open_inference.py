@@ -1,30 +1,44 @@
-"""The Open Inference Protocol v2, `POST /v2/models/NAME/infer`: a tensor a column in, `prediction` and `probabilities` out, as JSON or binary."""
+"""The Open Inference Protocol v2, `POST /v2/models/NAME/infer`: one tensor per column in, predictions out.
+
+Its outputs are `prediction` and, for classifiers, `probabilities`. Tensors are JSON or binary, in both directions.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from platform_lib.data.contract import Column, ColumnType, DataContract
-from platform_lib.data.rows import Rows
+from platform_lib.data.contract import DataContract
 from platform_lib.model.artifact import Predictions, category_text
-from platform_lib.serving.protocols.rows import BodyError, decode
+from platform_lib.serving.predictor import BatchPredictions
+from platform_lib.serving.problems import Problem
+from platform_lib.serving.protocols import schemas
+from platform_lib.serving.protocols.codec import (
+    JSON_TYPES,
+    Codec,
+    CodecModel,
+    DecodedRequest,
+    EncodedResponse,
+    Operation,
+    RequestHead,
+)
+from platform_lib.serving.protocols.json_body import BodyError, decode_json
+from platform_lib.serving.protocols.schemas import Schema
 from platform_lib.serving.protocols.tensor_decoder import RawTensor, TensorDecoder
-from platform_lib.serving.protocols.tensors import TEXT, array_bytes, text_bytes, values_from_bytes, values_from_json
+from platform_lib.serving.protocols.tensors import (
+    TEXT,
+    array_bytes,
+    column_datatype,
+    text_bytes,
+    values_from_bytes,
+    values_from_json,
+)
 
 PREDICTION = "prediction"
 PROBABILITIES = "probabilities"
 LENGTH_HEADER = "Inference-Header-Content-Length"
-
-_DATATYPES: dict[ColumnType, str] = {
-    "integer": "INT64",
-    "number": "FP64",
-    "boolean": "BOOL",
-    "string": TEXT,
-    "datetime": TEXT,
-}
+_LENGTH_HEADER_LOWER = LENGTH_HEADER.lower()
 
 
 class _Tensor(msgspec.Struct):
@@ -40,17 +54,17 @@ class _Output(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
-class _Wishes(msgspec.Struct, kw_only=True):
+class _RequestOptions(msgspec.Struct, kw_only=True):
     id: str | None = None
     outputs: list[_Output] | None = None
     parameters: dict[str, Any] = {}
 
 
-class _InferBody(_Wishes, kw_only=True):
+class _InferBody(_RequestOptions, kw_only=True):
     inputs: list[_Tensor]
 
 
-class _RawBody(_Wishes, kw_only=True):
+class _RawBody(_RequestOptions, kw_only=True):
     inputs: list[RawTensor]
 
 
@@ -59,17 +73,13 @@ _raw_decoder = msgspec.json.Decoder(_RawBody)
 _encoder = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InferRequest:
-    """What is asked."""
+class InferOptions(msgspec.Struct, frozen=True):
+    """What a request says of its response."""
 
-    rows: Sequence[dict[str, Any]] | Rows
-    is_checked: bool = False
-    """Whether they are rows of the contract already, or names and values still to be judged."""
     id: str | None
-    """The caller's own; the answer carries it."""
+    """The caller's own id; the response repeats it."""
     outputs: dict[str, bool]
-    """Names that are wanted, and whether as binary."""
+    """Names of the requested outputs, and whether each is binary."""
 
 
 def decode_infer(
@@ -78,42 +88,44 @@ def decode_infer(
     features: Sequence[str],
     *,
     has_probabilities: bool,
-    reader: TensorDecoder | None = None,
-) -> InferRequest:
-    """The rows and wishes of a body.
+    decoder: TensorDecoder | None = None,
+) -> DecodedRequest:
+    """Decode a body into rows and options.
 
     Args:
-        json_length: Bytes of JSON before the binary tensors; None where all is JSON.
-        features: Names that the columns of one two-dimensional input are for, in this order.
-        has_probabilities: Whether the model has that output.
-        reader: Reads what is plainly right; None leaves all to the ordinary way.
+        json_length: Bytes of JSON before the binary tensors; None if the whole body is JSON.
+        features: Names for the columns of a single two-dimensional input, in this order.
+        has_probabilities: Whether the model has the output `probabilities`.
+        decoder: Decodes well-formed tensors straight into the contract's types; None validates all of them here.
     Raises:
-        BodyError: Not of the protocol's form, or a tensor that does not fit its shape.
+        BodyError: The body does not have the protocol's form, or a tensor does not fit its shape.
     """
-    if reader is not None and json_length is None and (plain := _plain(body, reader, has_probabilities)) is not None:
-        return plain
+    if decoder is not None and json_length is None:
+        direct = _decode_directly(body, decoder, has_probabilities=has_probabilities)
+        if direct is not None:
+            return direct
     if json_length is not None and not 0 <= json_length <= len(body):
         raise BodyError(f"{LENGTH_HEADER} is {json_length}, but the body has {len(body)} bytes.")
-    request: _InferBody = decode(
+    request: _InferBody = decode_json(
         _decoder,
         body if json_length is None else body[:json_length],
         '{"inputs": [{"name", "shape", "datatype", "data"}, …]}',
     )
     values = _tensor_values(request.inputs, b"" if json_length is None else body[json_length:])
-    return InferRequest(
-        rows=_rows(request.inputs, values, features), id=request.id, outputs=_wanted(request, has_probabilities)
-    )
+    options = InferOptions(request.id, _requested_outputs(request, has_probabilities=has_probabilities))
+    return DecodedRequest(rows=_rows(request.inputs, values, features), options=options)
 
 
-def _plain(body: bytes, reader: TensorDecoder, has_probabilities: bool) -> InferRequest | None:
+def _decode_directly(body: bytes, decoder: TensorDecoder, *, has_probabilities: bool) -> DecodedRequest | None:
     try:
         request = _raw_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    rows = reader.read(request.inputs)
+    rows = decoder.decode(request.inputs)
     if rows is None:
         return None
-    return InferRequest(rows=rows, is_checked=True, id=request.id, outputs=_wanted(request, has_probabilities))
+    options = InferOptions(request.id, _requested_outputs(request, has_probabilities=has_probabilities))
+    return DecodedRequest(rows=rows, is_checked=True, options=options)
 
 
 def _tensor_values(tensors: list[_Tensor], raw: bytes) -> list[list[Any]]:
@@ -127,18 +139,19 @@ def _tensor_values(tensors: list[_Tensor], raw: bytes) -> list[list[Any]]:
             continue
         if not isinstance(size, int) or not 0 <= size <= len(raw) - position:
             raise BodyError(
-                f"input {tensor.name!r}: binary_data_size is {size!r:.40}, but {len(raw) - position} bytes are left of the body."
+                f"input {tensor.name!r}: binary_data_size is {size!r:.40}, "
+                f"but {len(raw) - position} bytes of the body are left."
             )
         values.append(values_from_bytes(tensor.name, tensor.datatype, tensor.shape, raw[position : position + size]))
         position += size
     if position != len(raw):
-        raise BodyError(f"{len(raw) - position} bytes of the body belong to no input.")
+        raise BodyError(f"{len(raw) - position} bytes at the end of the body belong to no input.")
     return values
 
 
 def _rows(tensors: list[_Tensor], values: list[list[Any]], features: Sequence[str]) -> list[dict[str, Any]]:
     if not tensors:
-        raise BodyError("inputs is empty, expected one tensor a column.")
+        raise BodyError("inputs is empty, expected one tensor per column.")
     if len(tensors) == 1 and len(tensors[0].shape) == 2 and tensors[0].name not in features:
         return _rows_of_matrix(tensors[0], values[0], features)
     names = [tensor.name for tensor in tensors]
@@ -161,12 +174,13 @@ def _rows_of_matrix(tensor: _Tensor, values: list[Any], features: Sequence[str])
     count, width = tensor.shape
     if width != len(features):
         raise BodyError(
-            f"input {tensor.name!r}: the shape is {tensor.shape}, expected [n, {len(features)}] for the columns {', '.join(features)}."
+            f"input {tensor.name!r}: the shape is {tensor.shape}, "
+            f"expected [n, {len(features)}] for the columns {', '.join(features)}."
         )
     return [dict(zip(features, values[row * width : (row + 1) * width], strict=True)) for row in range(count)]
 
 
-def _wanted(request: _Wishes, has_probabilities: bool) -> dict[str, bool]:
+def _requested_outputs(request: _RequestOptions, *, has_probabilities: bool) -> dict[str, bool]:
     binary = request.parameters.get("binary_data_output") is True
     offered = [PREDICTION, PROBABILITIES] if has_probabilities else [PREDICTION]
     if not request.outputs:
@@ -178,36 +192,37 @@ def _wanted(request: _Wishes, has_probabilities: bool) -> dict[str, bool]:
 
 
 def encode_infer(
-    name: str, version: str, request: InferRequest, predictions: Predictions, request_id: str
+    name: str, version: str, options: InferOptions, predictions: Predictions, request_id: str
 ) -> tuple[bytes, int | None]:
-    """The answer's bytes, and how many of them are JSON where binary tensors follow."""
+    """Return the response's bytes, and how many of them are JSON if binary tensors follow."""
     outputs, tails = [], []
-    for output, binary in request.outputs.items():
-        tensor, raw = _prediction(predictions, binary) if output == PREDICTION else _probabilities(predictions, binary)
+    for output, is_binary in options.outputs.items():
+        encode_output = _prediction if output == PREDICTION else _probabilities
+        tensor, raw = encode_output(predictions, is_binary=is_binary)
         outputs.append({"name": output, **tensor})
         tails.append(raw)
-    document = {"model_name": name, "model_version": version, "id": request.id or request_id, "outputs": outputs}
+    document = {"model_name": name, "model_version": version, "id": options.id or request_id, "outputs": outputs}
     head, tail = _encoder.encode(document), b"".join(tails)
-    return head + tail, len(head) if any(request.outputs.values()) else None
+    return head + tail, len(head) if any(options.outputs.values()) else None
 
 
-def _prediction(predictions: Predictions, binary: bool) -> tuple[dict[str, Any], bytes]:
+def _prediction(predictions: Predictions, *, is_binary: bool) -> tuple[dict[str, Any], bytes]:
     datatype, values = prediction_datatype(predictions.values.dtype), predictions.values
     tensor: dict[str, Any] = {"shape": [len(values)], "datatype": datatype}
     if datatype == TEXT:
         texts = [str(value) for value in values.tolist()]
-        return _with_data(tensor, texts, text_bytes(texts) if binary else None)
-    return _with_data(tensor, values.tolist(), array_bytes(values, datatype) if binary else None)
+        return _with_data(tensor, texts, text_bytes(texts) if is_binary else None)
+    return _with_data(tensor, values.tolist(), array_bytes(values, datatype) if is_binary else None)
 
 
-def _probabilities(predictions: Predictions, binary: bool) -> tuple[dict[str, Any], bytes]:
+def _probabilities(predictions: Predictions, *, is_binary: bool) -> tuple[dict[str, Any], bytes]:
     assert predictions.probabilities is not None
     rows, classes = predictions.probabilities.shape
     tensor = {"shape": [rows, classes], "datatype": "FP64"}
     return _with_data(
         tensor,
         predictions.probabilities.ravel().tolist(),
-        array_bytes(predictions.probabilities, "FP64") if binary else None,
+        array_bytes(predictions.probabilities, "FP64") if is_binary else None,
     )
 
 
@@ -217,32 +232,101 @@ def _with_data(tensor: dict[str, Any], values: list[Any], raw: bytes | None) -> 
     return {**tensor, "parameters": {"binary_data_size": len(raw)}}, raw
 
 
-def column_datatype(column: Column) -> str:
-    """The protocol's datatype of a column; others that hold the same values are taken too."""
-    return _DATATYPES[column.type]
-
-
 def prediction_datatype(dtype: np.dtype[Any]) -> str:
-    """The protocol's datatype of a model's answers."""
+    """Return the protocol's datatype of a model's predictions."""
     return {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}.get(dtype.kind, TEXT)
 
 
-def model_metadata(
-    name: str, version: str, contract: DataContract, classes: Sequence[Any], target: str
-) -> dict[str, Any]:
-    """`GET /v2/models/NAME`: inputs by column, outputs, and the order of classes in `probabilities`.
-
-    Args:
-        target: Datatype of `prediction`.
-    """
+def model_metadata(served: CodecModel) -> dict[str, Any]:
+    """Return the body of `GET /v2/models/NAME`: inputs, outputs, and the order of classes in `probabilities`."""
+    contract: DataContract = served.model.contract
     inputs = [
         {"name": feature, "datatype": column_datatype(contract.columns[feature]), "shape": [-1]}
         for feature in contract.features
     ]
-    outputs: list[dict[str, Any]] = [{"name": PREDICTION, "datatype": target, "shape": [-1]}]
-    if classes:
-        labels = [category_text(label) for label in classes]
+    datatype = prediction_datatype(served.example_prediction.values.dtype)
+    outputs: list[dict[str, Any]] = [{"name": PREDICTION, "datatype": datatype, "shape": [-1]}]
+    if served.example_prediction.classes:
+        labels = [category_text(label) for label in served.example_prediction.classes]
+        parameters = {"classes": labels}
         outputs.append(
-            {"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(labels)], "parameters": {"classes": labels}}
+            {"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(labels)], "parameters": parameters}
         )
+    name, version = served.model.name, served.model.version
     return {"name": name, "versions": [version], "platform": "sklearn", "inputs": inputs, "outputs": outputs}
+
+
+def check_model_named(served: CodecModel, name: str, version: str | None) -> None:
+    """Check that the served version is the one that a path names.
+
+    Raises:
+        Problem: 404, another model or version is served.
+    """
+    if name != served.model.name or version not in (None, served.model.version):
+        requested = name if version is None else f"{name} version {version}"
+        raise Problem(
+            404, f"{requested:.200} is not served here; {served.model.name} version {served.model.version} is."
+        )
+
+
+class OpenInferenceCodec(Codec):
+    """`POST /v2/models/NAME/infer`, with or without a version in the path."""
+
+    name = "v2"
+    paths = ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer")
+    media_types = (*JSON_TYPES, "application/octet-stream", "")  # Triton's client declares none
+    operation = Operation(
+        tag="open inference",
+        summary="Predict tensors.",
+        request_schema="Tensors",
+        response_schema="TensorsAnswer",
+        not_found=True,
+    )
+
+    def decode(self, body: bytes, head: RequestHead, served: CodecModel) -> DecodedRequest:
+        """Decode tensors, after a check that the path names the served version."""
+        check_model_named(served, head.path_params["name"], head.path_params.get("version"))
+        length = head.headers.get(_LENGTH_HEADER_LOWER)
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise Problem(400, f"{LENGTH_HEADER} is {length!r:.40}, expected a number of bytes.")
+        return decode_infer(
+            body,
+            None if length is None else int(length),
+            served.features,
+            has_probabilities=served.example_prediction.probabilities is not None,
+            decoder=served.decoders.tensors,
+        )
+
+    def encode(
+        self, predictions: BatchPredictions, request: DecodedRequest, head: RequestHead, served: CodecModel
+    ) -> EncodedResponse:
+        """Encode the requested outputs, as JSON or binary."""
+        body, json_length = encode_infer(
+            served.model.name, served.model.version, request.options, predictions.predictions, head.request_id
+        )
+        if json_length is None:
+            return EncodedResponse(body)
+        length_header = (_LENGTH_HEADER_LOWER.encode(), b"%d" % json_length)
+        return EncodedResponse(body, b"application/octet-stream", (length_header,))
+
+    def schemas(self, served: CodecModel | None) -> dict[str, Schema]:
+        """The schemas `Tensors` and `TensorsAnswer`."""
+        outputs: list[str] = []
+        if served is not None:
+            outputs = (
+                [PREDICTION, PROBABILITIES] if served.example_prediction.probabilities is not None else [PREDICTION]
+            )
+        contract = served.model.contract if served else None
+        return {
+            "Tensors": schemas.tensors_schema(contract, outputs),
+            "TensorsAnswer": schemas.tensors_response_schema(),
+        }
+
+    def examples(self, served: CodecModel) -> dict[str, Any]:
+        """The example row, one tensor per column."""
+        contract, row = served.model.contract, served.example
+        tensors = [
+            {"name": name, "datatype": column_datatype(contract.columns[name]), "shape": [1], "data": [row[name]]}
+            for name in contract.features
+        ]
+        return {"tensors": {"inputs": tensors}}

@@ -1,7 +1,7 @@
-"""Rows of a body as tuples in the contract's order. `RowDecoder` decodes rows that are plainly right straight into the contract's types.
+"""Decode well-formed rows of a body straight into tuples of the contract's types, in the contract's order.
 
-Whatever it does not take is read the ordinary way (`data.schema.columns_from_rows`), which alone judges and words what is wrong. So it may only ever
-be stricter than that, and what it takes must come out the same.
+Anything else takes the general path (`data.contract.columns_from_rows`), which alone validates values and explains
+errors. So this decoder may only be stricter than that path, and what it accepts must give the same rows.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from platform_lib.data.contract import LARGEST_NUMBER, Column, ColumnType, DataC
 from platform_lib.data.rows import Row
 
 _EXACT = 2**53
-"""Whole numbers below it are floats to the last digit; the next one that is not rounds to it."""
+"""Floats represent all smaller integers exactly; 2**53 + 1 rounds to this one."""
 PLAIN: Mapping[ColumnType, Any] = {
     "integer": Annotated[int, msgspec.Meta(gt=-_EXACT, lt=_EXACT)],
     "number": Annotated[float, msgspec.Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)],
@@ -22,14 +22,14 @@ PLAIN: Mapping[ColumnType, Any] = {
     "string": str,
     "datetime": str,
 }
-"""What a decoder takes for a value that is plainly right."""
+"""The type by which a decoder recognizes a well-formed value."""
 
 
 class RowDecoder:
-    """Reads `{key: [{column: value, …}, …]}` for one contract."""
+    """Decodes `{key: [{column: value, …}, …]}` for one contract."""
 
     def __init__(self, contract: DataContract, key: str) -> None:
-        """Make the decoder.
+        """Compile the decoder.
 
         Args:
             key: Name of the list in the body, such as `rows`.
@@ -48,8 +48,8 @@ class RowDecoder:
         body = msgspec.defstruct("Body", [("rows", list[row])], rename={"rows": key}, forbid_unknown_fields=True)  # type: ignore[valid-type]
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
-    def read(self, body: bytes) -> list[Row] | None:
-        """The rows, or None where a closer look is needed."""
+    def decode(self, body: bytes) -> list[Row] | None:
+        """Return the rows, or None if the body needs the general path."""
         try:
             rows = [msgspec.structs.astuple(row) for row in self._decoder.decode(body).rows]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,11 +1,22 @@
-"""Our own protocol, `POST /predict`: rows of names and values in. Its answer is `answering.as_json`."""
+"""The library's own protocol, `POST /predict`: rows of names and values in, predictions and probabilities out."""
 
-import json
 from typing import Any
 
 import msgspec
 
-from platform_lib.errors import UsageError
+from platform_lib.serving.predictor import BatchPredictions
+from platform_lib.serving.protocols import schemas
+from platform_lib.serving.protocols.codec import (
+    JSON_TYPES,
+    Codec,
+    CodecModel,
+    DecodedRequest,
+    EncodedResponse,
+    Operation,
+    RequestHead,
+)
+from platform_lib.serving.protocols.json_body import decode_json
+from platform_lib.serving.protocols.schemas import Schema
 
 
 class RowsRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -15,52 +26,55 @@ class RowsRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(RowsRequest)
-
-
-class BodyError(UsageError):
-    """The body is not of the protocol's form; a row that does not fit the contract is another error."""
+_encoder = msgspec.json.Encoder()
 
 
 def decode_rows(body: bytes) -> list[dict[str, Any]]:
-    """The rows of a body.
+    """Return the rows of a body.
 
     Raises:
-        BodyError: Not JSON, or not of the form.
+        BodyError: The body is not JSON, or does not have the protocol's form.
     """
-    request: RowsRequest = decode(_decoder, body, '{"rows": [{column: value, …}, …]}')
+    request: RowsRequest = decode_json(_decoder, body, '{"rows": [{column: value, …}, …]}')
     return request.rows
 
 
-def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes, form: str) -> Any:
-    """Decode a body with a typed decoder; `form` is what the error says was expected.
+class RowsCodec(Codec):
+    """`POST /predict`."""
 
-    Python's clients, MLflow's and Triton's among them, write gaps as NaN, which JSON has not. It is taken, and so are Infinity and numbers beyond
-    every float: the contract then judges them as values of their row, whatever the protocol.
-    """
-    try:
-        return decoder.decode(body)
-    except RecursionError as err:
-        raise BodyError("the body is nested too deeply.") from err
-    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
-        strict = err
-    try:
-        if _may_hold_constants(body, strict):
-            return msgspec.convert(_with_constants(body), decoder.type)
-    except msgspec.ValidationError as err:
-        strict = err
-    except (ValueError, RecursionError):
-        pass  # what the strict decoder said is the better word
-    if isinstance(strict, msgspec.ValidationError):
-        raise BodyError(f"the body is not of the form {form}: {strict}") from strict
-    raise BodyError(f"the body is not JSON: {strict}") from strict
+    name = "rows"
+    paths = ("/predict",)
+    media_types = JSON_TYPES
+    operation = Operation(tag="predict", summary="Predict rows.", request_schema="Rows", response_schema="Answer")
 
+    def decode(self, body: bytes, head: RequestHead, served: CodecModel) -> DecodedRequest:
+        """Decode the rows, with the contract's own decoder where it accepts them."""
+        rows = served.decoders.rows.decode(body)
+        return DecodedRequest(rows=decode_rows(body)) if rows is None else DecodedRequest(rows=rows, is_checked=True)
 
-def _may_hold_constants(body: bytes, strict: Exception) -> bool:
-    return b"NaN" in body or b"Infinity" in body or "out of range" in str(strict)
+    def encode(
+        self, predictions: BatchPredictions, request: DecodedRequest, head: RequestHead, served: CodecModel
+    ) -> EncodedResponse:
+        """Encode `request_id`, `model`, `predictions` and, for classifiers, `probabilities`."""
+        model = {"name": served.model.name, "version": served.model.version}
+        document = {"request_id": head.request_id, "model": model, **predictions.as_json()}
+        return EncodedResponse(_encoder.encode(document))
 
+    def schemas(self, served: CodecModel | None) -> dict[str, Schema]:
+        """The schemas `Row`, which other protocols refer to, `Rows` and `Answer`."""
+        if served is None:
+            row = {
+                "type": "object",
+                "description": "Column name to value. GET /model lists the columns once a model is loaded.",
+            }
+            return {"Row": row, "Rows": schemas.rows_schema(), "Answer": {"type": "object"}}
+        contract = served.model.contract
+        return {
+            "Row": schemas.row_schema(contract, served.example),
+            "Rows": schemas.rows_schema(),
+            "Answer": schemas.predictions_schema(contract, served.example_prediction.classes),
+        }
 
-def _with_constants(body: bytes) -> Any:
-    """Python's reader knows the constants. It also takes halves of surrogate pairs, which are no text: the encoding at the end raises ValueError."""
-    values = json.loads(body.decode())
-    json.dumps(values, ensure_ascii=False).encode()
-    return values
+    def examples(self, served: CodecModel) -> dict[str, Any]:
+        """The example row."""
+        return {"rows": {"rows": [served.example]}}

@@ -1,6 +1,7 @@
-"""JSON schemas of what each protocol takes and answers, with the columns of one contract. `openapi` puts them into the API's description.
+"""JSON schemas of request and response bodies, with the columns of one data contract. The codecs choose among them.
 
-What fits such a schema is answered, and what does not is refused; where JSON cannot say it (two lists of one length), the description does.
+A body that fits its schema is accepted and one that does not is refused. Where JSON Schema cannot express a rule, such
+as two lists of equal length, the description states it.
 """
 
 import copy
@@ -9,7 +10,7 @@ from typing import Any
 
 from platform_lib.data.contract import LARGEST_INTEGER, LARGEST_NUMBER, Column, DataContract
 from platform_lib.model.artifact import category_text
-from platform_lib.serving.protocols.open_inference import column_datatype
+from platform_lib.serving.protocols.tensors import column_datatype
 
 Schema = dict[str, Any]
 
@@ -25,7 +26,7 @@ _ROW: Schema = {"$ref": "#/components/schemas/Row"}
 
 
 def column_schema(column: Column) -> Schema:
-    """JSON schema of one column. Known values and ranges are described, not demanded: new ones are answered, and counted as drift."""
+    """Return the schema of one column. Known values and ranges are described, not enforced: new ones count as drift."""
     schema = copy.deepcopy(_TYPES[column.type])
     if column.nullable:
         schema["type"] = [schema["type"], "null"]
@@ -37,7 +38,7 @@ def column_schema(column: Column) -> Schema:
     if column.min is not None or column.max is not None:
         notes.append(f"Seen in training: {_limit(column.min, column)} to {_limit(column.max, column)}.")
     if column.type == "datetime":
-        notes.append("ISO 8601, also a day alone; without a zone it is UTC.")
+        notes.append("ISO 8601, a date or a date and time; UTC if it has no offset.")
     if notes:
         schema["description"] = " ".join(notes)
     return schema
@@ -50,10 +51,10 @@ def _limit(value: float | None, column: Column) -> str:
 
 
 def row_schema(contract: DataContract, example: dict[str, Any] | None = None) -> Schema:
-    """One row: every feature, its type, whether it may be null, and what is known of its values."""
+    """Return the schema of one row: every feature with its type, nullability and known values."""
     properties = {name: column_schema(contract.columns[name]) for name in contract.features}
     ignored = [name for name in contract.columns if name not in properties]
-    properties |= {name: {"description": "Not a feature; accepted and left out."} for name in ignored}
+    properties |= {name: {"description": "Not a feature; accepted and ignored."} for name in ignored}
     schema: Schema = {
         "type": "object",
         "required": list(contract.features),
@@ -64,12 +65,12 @@ def row_schema(contract: DataContract, example: dict[str, Any] | None = None) ->
 
 
 def rows_schema() -> Schema:
-    """Body of `POST /predict`."""
+    """Return the schema of the body of `POST /predict`."""
     return _only(rows=_some(_ROW))
 
 
 def invocation_schema(contract: DataContract | None) -> Schema:
-    """Body of `POST /invocations`: one of MLflow's four forms. Without a contract the columns are not known yet."""
+    """Return the schema of the body of `POST /invocations`: one of four forms, or one where the columns are unknown."""
     records = {"title": "dataframe_records", **_only(dataframe_records=_some(_ROW))}
     if contract is None:
         return records
@@ -85,9 +86,9 @@ def invocation_schema(contract: DataContract | None) -> Schema:
         "prefixItems": [{"const": name} for name in contract.features],
         "minItems": len(contract.features),
         "maxItems": len(contract.features),
-        "description": "In any order, as the values of each row.",
+        "description": "In any order; the values of each row have the same order.",
     }
-    index = {"type": ["array", "null"], "description": "pandas' index; left out."}
+    index = {"type": ["array", "null"], "description": "The index of a pandas DataFrame; ignored."}
     split = {
         "type": "object",
         "required": ["columns", "data"],
@@ -103,7 +104,7 @@ def invocation_schema(contract: DataContract | None) -> Schema:
             {"title": "instances", **_only(instances=some)},
             {
                 "title": "inputs",
-                "description": "Rows as for instances, or one row by column; by column with a list each for several rows.",
+                "description": "Rows as in instances, or columns: one value per column for one row, or a list per column for several.",
                 **_only(inputs={"anyOf": [_closed(one_by_column), *some["anyOf"]]}),
             },
         ]
@@ -111,7 +112,11 @@ def invocation_schema(contract: DataContract | None) -> Schema:
 
 
 def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -> Schema:
-    """Body of `POST /v2/models/NAME/infer`: one tensor a column; `outputs` are the names of the model's."""
+    """Return the schema of the body of `POST /v2/models/NAME/infer`: one tensor per column.
+
+    Args:
+        outputs: Names of the model's outputs.
+    """
     tensor: Schema = {
         "name": {"type": "string"},
         "datatype": {"type": "string"},
@@ -133,7 +138,8 @@ def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -
         ]
         inputs = {"type": "array", "prefixItems": tensors, "minItems": len(tensors), "maxItems": len(tensors)}
     inputs["description"] = (
-        "A tensor a column, in any order, each of shape [n] or [n, 1] for n rows; or one of shape [n, number of columns] for all."
+        "One tensor per column, in any order, each of shape [n] or [n, 1] for n rows; "
+        "or one tensor of shape [n, number of columns]."
     )
     wanted = {
         "type": "object",
@@ -141,12 +147,12 @@ def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -
         "properties": {"name": {"enum": list(outputs)}, "parameters": {"type": "object"}},
     }
     properties = {
-        "id": {"type": ["string", "null"], "description": "Comes back with the answer."},
+        "id": {"type": ["string", "null"], "description": "Returned with the response."},
         "inputs": inputs,
         "outputs": {
             "type": ["array", "null"],
             "items": wanted if outputs else {},
-            "description": "All, unless some are named.",
+            "description": "The outputs to return; all by default.",
         },
         "parameters": {"type": "object"},
     }
@@ -154,7 +160,7 @@ def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -
 
 
 def _tensor(properties: dict[str, Schema]) -> Schema:
-    """The protocol lets clients add what their extensions know, so a tensor is not closed."""
+    """A tensor allows further properties, because the protocol lets clients add those of its extensions."""
     return {
         "type": "object",
         "required": list(properties),
@@ -171,8 +177,8 @@ def _shape() -> Schema:
     return {"type": "array", "prefixItems": [length, {"const": 1}], "minItems": 1, "maxItems": 2}
 
 
-def answer_schema(contract: DataContract, classes: tuple[Any, ...]) -> Schema:
-    """The answer of `POST /predict`."""
+def predictions_schema(contract: DataContract, classes: tuple[Any, ...]) -> Schema:
+    """Return the schema of the response of `POST /predict`."""
     labels = [category_text(label) for label in classes]
     value: Schema = {"type": "number"} if contract.task == "regression" else {"enum": list(classes)} if classes else {}
     model = {
@@ -187,13 +193,13 @@ def answer_schema(contract: DataContract, classes: tuple[Any, ...]) -> Schema:
     }
     if labels:
         probability = {"type": "number", "minimum": 0, "maximum": 1}
-        shares = {"type": "object", "required": labels, "properties": dict.fromkeys(labels, probability)}
-        properties["probabilities"] = {"type": "array", "items": shares}
+        by_class = {"type": "object", "required": labels, "properties": dict.fromkeys(labels, probability)}
+        properties["probabilities"] = {"type": "array", "items": by_class}
     return {"type": "object", "required": ["request_id", "model", "predictions"], "properties": properties}
 
 
-def tensors_answer_schema() -> Schema:
-    """The answer of `POST /v2/models/NAME/infer`."""
+def tensors_response_schema() -> Schema:
+    """Return the schema of the response of `POST /v2/models/NAME/infer`."""
     properties = {
         "name": {"type": "string"},
         "datatype": {"type": "string"},
@@ -211,25 +217,6 @@ def tensors_answer_schema() -> Schema:
             "id": {"type": "string"},
             "outputs": {"type": "array", "items": output},
         },
-    }
-
-
-def examples(contract: DataContract, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """By schema name, bodies that are answered: what to paste, and what a client is tried with."""
-    names, values = list(contract.features), [row[name] for name in contract.features]
-    tensors = [
-        {"name": name, "datatype": column_datatype(contract.columns[name]), "shape": [1], "data": [row[name]]}
-        for name in contract.features
-    ]
-    return {
-        "Rows": {"rows": {"rows": [row]}},
-        "Invocation": {
-            "dataframe_split": {"dataframe_split": {"columns": names, "data": [values]}},
-            "dataframe_records": {"dataframe_records": [row]},
-            "instances": {"instances": [values]},
-            "inputs": {"inputs": row},
-        },
-        "Tensors": {"tensors": {"inputs": tensors}},
     }
 
 

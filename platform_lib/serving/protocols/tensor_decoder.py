@@ -1,6 +1,7 @@
-"""Rows of a v2 body whose tensors are plainly right, decoded straight into the contract's types; `inference` reads and judges all others.
+"""Decode well-formed tensors of a v2 body straight into columns of the contract's types.
 
-As with `decoding`, it may only be stricter than the ordinary way, and what it takes must come out the same.
+As in `row_decoder`, it may only be stricter than the general path, here `open_inference.decode_infer`, and what it
+accepts must give the same rows.
 """
 
 import math
@@ -17,7 +18,7 @@ from platform_lib.serving.protocols.tensors import DTYPES, TEXT
 
 
 class RawTensor(msgspec.Struct):
-    """A tensor whose values are still JSON."""
+    """A tensor whose values are not decoded yet."""
 
     name: str
     shape: list[int]
@@ -27,7 +28,7 @@ class RawTensor(msgspec.Struct):
 
 
 class TensorDecoder:
-    """Reads the tensors of one contract."""
+    """Decodes the tensors of one contract."""
 
     def __init__(self, contract: DataContract) -> None:
         self._features = contract.features
@@ -35,15 +36,15 @@ class TensorDecoder:
         columns = [contract.columns[name] for name in contract.features]
         self._columns = {name: _list_decoder(column) for name, column in zip(contract.features, columns, strict=True)}
         types = {(column.type, column.nullable) for column in columns}
-        # One matrix holds values of one kind.
+        # A matrix holds values of one type.
         self._matrix = _list_decoder(columns[0]) if len(types) == 1 else None
         self._nested = _list_decoder(columns[0], nested=True) if len(types) == 1 else None
 
-    def read(self, tensors: Sequence[RawTensor]) -> ColumnRows | None:
-        """The rows, or None where a closer look is needed: always with times, whose texts are not judged here.
+    def decode(self, tensors: Sequence[RawTensor]) -> ColumnRows | None:
+        """Return the rows, or None if they need the general path, as times always do.
 
         Args:
-            tensors: One of shape (n, features), or one of shape (n,) or (n, 1) a feature, in any order.
+            tensors: One of shape (n, features), or one per feature of shape (n,) or (n, 1), in any order.
         """
         if self._has_times:
             return None

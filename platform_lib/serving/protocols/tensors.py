@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol v2: their datatypes, as JSON and as raw bytes. `inference` uses them for requests and answers.
+"""Tensors of the Open Inference Protocol v2: their datatypes, and their values as JSON and as raw bytes.
 
 Source: the protocol's required HTTP/REST API and its binary tensor data extension (KServe, Triton).
 """
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.serving.protocols.rows import BodyError
+from platform_lib.data.contract import Column, ColumnType
+from platform_lib.serving.protocols.json_body import BodyError
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -26,14 +27,26 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "FP64": np.dtype("<f8"),
 }
 TEXT = "BYTES"
+_COLUMN_DATATYPES: dict[ColumnType, str] = {
+    "integer": "INT64",
+    "number": "FP64",
+    "boolean": "BOOL",
+    "string": TEXT,
+    "datetime": TEXT,
+}
 _LENGTH_BYTES = 4
 
 
+def column_datatype(column: Column) -> str:
+    """Return the protocol's datatype of a column. Other datatypes that hold the same values are accepted as well."""
+    return _COLUMN_DATATYPES[column.type]
+
+
 def values_from_json(name: str, datatype: str, shape: list[int], data: Any) -> list[Any]:
-    """The values of a JSON tensor, flat in row-major order.
+    """Return the values of a JSON tensor, flat and in row-major order.
 
     Args:
-        data: Nested lists of the shape, or one flat list, as the protocol allows.
+        data: Nested lists of the shape, or one flat list; the protocol allows both.
     """
     _check_datatype(name, datatype)
     if not isinstance(data, list):
@@ -45,7 +58,7 @@ def values_from_json(name: str, datatype: str, shape: list[int], data: Any) -> l
 
 
 def values_from_bytes(name: str, datatype: str, shape: list[int], raw: bytes) -> list[Any]:
-    """The values of a binary tensor; NaN, which JSON has not, is null."""
+    """Return the values of a binary tensor, flat and in row-major order. NaN becomes None, as in JSON."""
     _check_datatype(name, datatype)
     if datatype == TEXT:
         texts = _texts(name, raw)
@@ -53,20 +66,20 @@ def values_from_bytes(name: str, datatype: str, shape: list[int], raw: bytes) ->
         return list(texts)
     dtype = DTYPES[datatype]
     if len(raw) % dtype.itemsize:
-        raise BodyError(f"input {name!r}: {len(raw)} bytes are no whole number of {datatype} values.")
+        raise BodyError(f"input {name!r}: {len(raw)} bytes are not a whole number of {datatype} values.")
     values: list[Any] = np.frombuffer(raw, dtype).tolist()
     _check_count(name, shape, len(values))
     return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 
 def text_bytes(texts: list[str]) -> bytes:
-    """Texts as a binary tensor: each preceded by its length, 4 bytes, little-endian."""
+    """Encode strings as a binary tensor: each follows its length in bytes, 4 bytes, little-endian."""
     encoded = [text.encode() for text in texts]
     return b"".join(len(text).to_bytes(_LENGTH_BYTES, "little") + text for text in encoded)
 
 
 def array_bytes(values: NDArray[Any], datatype: str) -> bytes:
-    """Numbers as a binary tensor."""
+    """Encode numbers as a binary tensor."""
     return np.ascontiguousarray(values, dtype=DTYPES[datatype]).tobytes()
 
 

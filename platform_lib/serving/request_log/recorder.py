@@ -77,6 +77,8 @@ class RequestLog:
     (`_sent`, `_lost`) and the reader of the writer's reports (`_written`, `_given_up`). So no request waits for a lock.
     """
 
+    is_enabled = True
+
     def __init__(self, settings: LogSettings, on_drop: Callable[[int], None] = lambda rows: None) -> None:
         self._settings, self._on_drop = settings, on_drop
         self.problem: str | None = None

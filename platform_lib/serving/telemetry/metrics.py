@@ -1,4 +1,4 @@
-"""The server's metrics, right over several worker processes: prometheus_client's own for requests, `bins` for what the rows look like."""
+"""The server's metrics, summed over all worker processes: prometheus_client counts requests, `bins` counts rows."""
 
 import asyncio
 import os
@@ -25,9 +25,9 @@ _ROWS = (1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10_000)
 
 
 def metrics_folder() -> Path:
-    """The folder that all processes of this server share; made, and emptied of an earlier server's files, by the first that asks.
+    """Return the folder that all processes of this server share. The first caller creates it.
 
-    prometheus_client reads the variable when it is imported: call this before.
+    Call this before the first import of prometheus_client, which reads the variable when it is imported.
     """
     given = os.environ.get(FOLDER_VARIABLE)
     if given is None:
@@ -38,13 +38,13 @@ def metrics_folder() -> Path:
 
 
 def remove_metrics_folder() -> None:
-    """Remove the folder when the server ends."""
+    """Remove the folder of metrics. Called when the server ends."""
     if folder := os.environ.pop(FOLDER_VARIABLE, None):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class ServerMetrics:
-    """What one worker counts. Names and labels are the contract's (docs/reference.md)."""
+    """The metrics of one worker. docs/reference.md lists their names and labels."""
 
     def __init__(self) -> None:
         self._folder = metrics_folder()
@@ -54,95 +54,93 @@ class ServerMetrics:
         own = CollectorRegistry()
         served = ("protocol", "model", "version")
         self.requests = prometheus_client.Counter(
-            "mlp_requests", "Requests, by the HTTP status of the answer.", [*served, "code"], registry=own
+            "mlp_requests", "Requests by HTTP status of the response.", [*served, "code"], registry=own
         )
         self.seconds = Histogram(
             "mlp_request_seconds",
-            "Seconds from a request's arrival to its answer.",
+            "Seconds from a request's arrival to its response.",
             served,
             buckets=_SECONDS,
             registry=own,
         )
-        self.rows = Histogram("mlp_batch_rows", "Rows a request asked for.", served[1:], buckets=_ROWS, registry=own)
+        self.rows = Histogram("mlp_batch_rows", "Rows per request.", served[1:], buckets=_ROWS, registry=own)
         self.errors = prometheus_client.Counter(
             "mlp_errors",
-            "Requests that were not answered with a prediction, by HTTP status.",
+            "Requests without a prediction, by HTTP status.",
             ["protocol", "model", "code"],
             registry=own,
         )
-        self.in_flight = Gauge(
-            "mlp_in_flight", "Requests that are being answered.", registry=own, multiprocess_mode="livesum"
-        )
-        self.log_dropped = prometheus_client.Counter(
-            "mlp_log_dropped", "Rows that the request log could not keep.", registry=own
+        self.in_flight = Gauge("mlp_in_flight", "Requests in progress.", registry=own, multiprocess_mode="livesum")
+        self._log_dropped = prometheus_client.Counter(
+            "mlp_log_dropped", "Rows that the request log dropped.", registry=own
         )
         self._info = Gauge(
             "mlp_model_info",
-            "1 for a version that answers.",
+            "1 for a version that is served.",
             ["model", "version", "alias"],
             registry=own,
             multiprocess_mode="livemax",
         )
         self._refused = prometheus_client.Counter(
             "mlp_model_refused",
-            "Versions that were not taken up, by the check they failed.",
+            "Versions that were rejected, by the failed check.",
             ["model", "reason"],
             registry=own,
         )
         self._fast = Gauge(
             "mlp_fast_path",
-            "1 for a version that answers by its fast path, 0 for one that scikit-learn answers.",
+            "1 for a version that uses its fast path, 0 for one that scikit-learn computes.",
             served[1:],
             registry=own,
             multiprocess_mode="livemin",
         )
         self._canary_failures = prometheus_client.Counter(
             "mlp_canary_failures",
-            "Requests that the canary could not answer and the champion did.",
+            "Requests that the canary failed and the champion served.",
             served[1:],
             registry=own,
         )
         self._canary_off = Gauge(
             "mlp_canary_off",
-            "1 for a canary that a worker has switched off.",
+            "1 for a canary that a worker switched off.",
             served[1:],
             registry=own,
             multiprocess_mode="livemax",
         )
         self._compared = prometheus_client.Counter(
             "mlp_compared_rows",
-            "Rows that canary and champion, or champion and shadow, were both asked for: same, differs, failed, skipped.",
+            "Rows computed by canary and champion, or by champion and shadow, by result: same, differs, failed, skipped.",
             [*served[1:], "result"],
             registry=own,
         )
         self._bins: dict[str, BinCounter] = {}
         self._series: dict[tuple[str, str, str], tuple[Any, Any, Any]] = {}
-        self._open = 0
-        self._is_open_told = True
+        self._open_requests = 0
+        self._is_written = True
         self._shown: dict[str, tuple[str, str, str]] = {}
-        """What `mlp_model_info` says, by alias."""
+        """The labels of `mlp_model_info`, by alias."""
 
     def request_started(self) -> None:
-        """A request is there. The gauge is written once for all that arrive or go in one turn of the event loop."""
-        self._open += 1
-        self._tell_open()
+        """Count a request as in flight. The gauge is written once per turn of the event loop."""
+        self._open_requests += 1
+        self._write_open_soon()
 
     def request_finished(self) -> None:
-        """A request has its answer."""
-        self._open -= 1
-        self._tell_open()
+        """Count a request as no longer in flight."""
+        self._open_requests -= 1
+        self._write_open_soon()
 
     def count_predictions(
         self, protocol: str, model: str, version: str, seconds: Sequence[float], rows: Sequence[int]
     ) -> None:
-        """Requests were answered with predictions.
+        """Count requests that got predictions.
 
         Args:
-            seconds: From the arrival to now, one a request.
-            rows: How many each asked for.
+            seconds: From arrival to now, one per request.
+            rows: Number of rows, one per request.
         """
         key = (protocol, model, version)
-        if key not in self._series:  # finding them costs as much as counting
+        if key not in self._series:  # a lookup costs as much as counting
             self._series[key] = (
                 self.requests.labels(*key, 200),
                 self.seconds.labels(*key),
@@ -154,28 +152,28 @@ class ServerMetrics:
         observe_many(sizes, _ROWS, rows)
 
     def count_failure(self, protocol: str, model: str, version: str, code: int, seconds: float) -> None:
-        """A request was answered with a problem."""
+        """Count a request that got a problem document."""
         self.requests.labels(protocol, model, version, code).inc()
         self.seconds.labels(protocol, model, version).observe(seconds)
         self.errors.labels(protocol, model, code).inc()
 
-    def _tell_open(self) -> None:
-        if self._is_open_told:
-            self._is_open_told = False
+    def _write_open_soon(self) -> None:
+        if self._is_written:
+            self._is_written = False
             asyncio.get_running_loop().call_soon(self._write_open)
 
     def _write_open(self) -> None:
-        self._is_open_told = True
-        self.in_flight.set(self._open)
+        self._is_written = True
+        self.in_flight.set(self._open_requests)
 
     def version_activated(
         self, model: str, version: str, alias: str, profile: Profile | None, *, is_fast: bool = False
     ) -> None:
-        """A version answers from now on; its series begin at zero."""
+        """Show a version as served from now on. Its series start at zero."""
         self.alias_removed(alias)
         self._fast.labels(model, version).set(int(is_fast))
         self._shown[alias] = (model, version, alias)
-        if alias == Alias.CANARY:  # series that begin at zero: a rate sees their first step too
+        if alias == Alias.CANARY:  # a rate sees the first step only of a series that starts at zero
             self._canary_failures.labels(model, version)
             self._canary_off.labels(model, version).set(0)
         if alias in (Alias.CANARY, Alias.SHADOW):
@@ -189,37 +187,41 @@ class ServerMetrics:
             }
 
     def announce_rejection_reasons(self, model: str, reasons: Sequence[str]) -> None:
-        """Show refusals at zero: `increase` of a series that begins at one is zero, and the alert on the first refusal would stay silent."""
+        """Start the counters of rejections at zero, so that an alert on `increase` sees the first rejection."""
         for reason in reasons:
             self._refused.labels(model, reason)
 
+    def count_log_drops(self, rows: int) -> None:
+        """Count rows that the request log dropped."""
+        self._log_dropped.inc(rows)
+
     def alias_removed(self, alias: str) -> None:
-        """Whatever version had this alias has it no more."""
+        """Show that no version has this alias any more."""
         if (shown := self._shown.pop(alias, None)) is not None:
             self._info.labels(*shown).set(0)
             self._canary_off.labels(*shown[:2]).set(0)
 
     def canary_failed(self, model: str, version: str, *, is_off: bool) -> None:
-        """The champion answered a request that the canary could not, or that was one too many."""
+        """Count a request that the canary failed, and show whether the canary is now switched off."""
         self._canary_failures.labels(model, version).inc()
         if is_off:
             self._canary_off.labels(model, version).set(1)
 
     def count_compared(self, model: str, version: str, result: str, rows: int) -> None:
-        """Rows were answered by two versions."""
+        """Count rows that two versions computed."""
         self._compared.labels(model, version, result).inc(rows)
 
     def version_rejected(self, model: str, reason: str) -> None:
-        """A version was not taken up."""
+        """Count a rejected version."""
         self._refused.labels(model, reason).inc()
 
     def bins(self, version: str) -> BinCounter | None:
-        """Where to count rows that this version answered."""
+        """Return the counter of rows per bin for this version; None if it has no reference profile."""
         return self._bins.get(version)
 
 
 def observe_many(histogram: "Histogram", bounds: Sequence[float], values: Sequence[float]) -> None:
-    """What `histogram.observe` would do for each value, with one write a bucket instead of two a value."""
+    """Do what `histogram.observe` does for each value, with one write per bucket instead of two per value."""
     buckets = Counter(bisect_left(bounds, value) for value in values)
     for place, count in buckets.items():
         histogram._buckets[place].inc(count)
@@ -227,7 +229,7 @@ def observe_many(histogram: "Histogram", bounds: Sequence[float], values: Sequen
 
 
 class _BinCollector:
-    """`mlp_feature_bin_total` and `mlp_feature_reference_share`, read from the shared files at each scrape."""
+    """Collects `mlp_feature_bin_total` and `mlp_feature_reference_share` from the shared files at each scrape."""
 
     def __init__(self, folder: Path, model: str) -> None:
         self._folder, self._model = folder, model
@@ -236,9 +238,9 @@ class _BinCollector:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
         labels = ["model", "version", "feature", "bin"]
-        live = CounterMetricFamily("mlp_feature_bin", "Answered rows, by the reference profile's bins.", labels=labels)
+        live = CounterMetricFamily("mlp_feature_bin", "Predicted rows, by bin of the reference profile.", labels=labels)
         reference = GaugeMetricFamily(
-            "mlp_feature_reference_share", "Share of the training rows in a bin.", labels=labels
+            "mlp_feature_reference_share", "Share of the training rows per bin.", labels=labels
         )
         for series in read_counts(self._folder):
             names = [self._model, series.version, series.feature, series.bin]
@@ -249,7 +251,7 @@ class _BinCollector:
 
 
 def shared_registry(model: str) -> "CollectorRegistry":
-    """What `/metrics` shows: the sum over all workers."""
+    """Return the registry for `/metrics`: the sum over all workers."""
     folder = metrics_folder()
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
@@ -261,7 +263,7 @@ def shared_registry(model: str) -> "CollectorRegistry":
 
 
 def forget_worker(pid: int) -> None:
-    """A worker process ended: what it had in flight is no more; its counters stay."""
+    """Remove the gauges of a worker process that ended. Its counters stay."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
-"""Trace requests with OpenTelemetry where its standard environment variables ask for it: a span a request, which continues the caller's trace.
+"""Trace requests with OpenTelemetry if its standard environment variables ask for it: one span per request.
 
-Imports nothing of OpenTelemetry until then. Which spans are kept and where they go is the sampler's and the collector's.
+Without those variables nothing of OpenTelemetry is imported. Its sampler decides which spans are kept.
 """
 
 import os
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 _PROBES = ("/healthz", "/readyz", "/ping", "/v2/health/")
-"""Asked every few seconds by machines that trace nothing."""
+"""Health checks call these every few seconds; they are not traced."""
 _LAST_EXPORT_S = 5.0
-"""How long a stopping server waits for a collector that does not answer."""
+"""How long a server that stops waits for a collector that does not respond."""
 
 _span: ContextVar[Any] = ContextVar("span", default=None)
 
 
 def wants_tracing(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether the environment names a collector for traces: `OTEL_EXPORTER_OTLP_ENDPOINT`, its `TRACES` form, or `OTEL_TRACES_EXPORTER=otlp`.
+    """Return whether the environment turns tracing on.
+
+    It does with `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_TRACES_EXPORTER=otlp`.
 
     Raises:
-        UsageError: It asks for an exporter or a protocol that there is not, or the extra `tracing` is not installed.
+        UsageError: The exporter or protocol is not supported, or the extra `tracing` is not installed.
     """
     env = os.environ if environ is None else environ
     exporter = env.get("OTEL_TRACES_EXPORTER", "").strip().lower()
@@ -44,38 +46,61 @@ def wants_tracing(environ: Mapping[str, str] | None = None) -> bool:
     )
     if protocol != "http/protobuf":
         raise UsageError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, expected http/protobuf: collectors take it on port 4318."
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, expected http/protobuf, which collectors accept on port 4318."
         )
     try:
         import opentelemetry.exporter.otlp.proto.http
         import opentelemetry.sdk.trace  # noqa: F401
     except ImportError as err:
         raise UsageError(
-            f"the environment asks for traces, but there is no module {err.name}: install platform-lib[tracing], or set OTEL_SDK_DISABLED=true."
+            f"the environment turns tracing on, but the module {err.name} is not installed: "
+            "install platform-lib[tracing], or set OTEL_SDK_DISABLED=true."
         ) from err
     return True
 
 
+def open_tracing(service: str) -> "Tracing | NoTracing":
+    """Return what traces requests, as far as the environment asks for it.
+
+    Args:
+        service: Default for the name of this service.
+    Raises:
+        UsageError: As `wants_tracing` and `Tracing`.
+    """
+    return Tracing(service) if wants_tracing() else NoTracing()
+
+
+class NoTracing:
+    """Traces nothing."""
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """Return the application itself."""
+        return app
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class Tracing:
-    """Makes the spans of one process and sends them in the background."""
+    """Creates the spans of one process and exports them in the background."""
 
     def __init__(self, service: str) -> None:
-        """Begin.
+        """Create the tracer.
 
         Args:
             service: Name of this service, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` gives one.
         Raises:
-            UsageError: A variable has a value that OpenTelemetry refuses.
+            UsageError: OpenTelemetry refuses the value of a variable.
         """
         try:
             self._provider = _open_provider(service)
         except ValueError as err:
-            raise UsageError(f"OpenTelemetry refuses a variable of the environment: {err}") from err
-        # Not made the process's global provider: FastAPI would then trace each request a second time.
+            raise UsageError(f"OpenTelemetry refuses an environment variable: {err}") from err
+        # Not the process's global provider, because FastAPI would then trace each request a second time.
         self._tracer = self._provider.get_tracer("platform_lib.serving")
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
-        """The application with a span around each request; outermost, so that failures are seen as callers see them."""
+        """Return the application with a span around each request, outermost, so that it sees what callers see."""
 
         async def traced(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"].startswith(_PROBES):
@@ -86,7 +111,7 @@ class Tracing:
         return traced
 
     def close(self) -> None:
-        """Send what is left. A collector that is down is given some seconds, and the spans are lost."""
+        """Export the remaining spans. If the collector is down, they are lost after some seconds."""
         sender = threading.Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
         sender.start()
         sender.join(_LAST_EXPORT_S)
@@ -119,7 +144,7 @@ class Tracing:
         finally:
             trace_fields.reset(fields_token)
             _span.reset(span_token)
-            # Predictions do not pass the router; their paths have no names in them.
+            # Fixed prediction paths bypass the router, so the path itself is the route.
             if route := getattr(inner.get("route"), "path", None) or (
                 "mlp.protocol" in _attributes(span) and scope["path"]
             ):
@@ -134,15 +159,15 @@ class Tracing:
             span.end()
 
 
-def describe_request(**about: str | int) -> None:
-    """Say on the request's span what was asked and who answered: `protocol`, `rows`, `model`, `version`. Nothing where nobody traces."""
+def describe_request(**attributes: str | int) -> None:
+    """Set attributes of the request's span, such as `protocol`, `rows`, `model` and `version`. Without tracing, do nothing."""
     span = _span.get()
     if span is not None:
-        span.set_attributes({f"mlp.{name}": value for name, value in about.items() if value != ""})
+        span.set_attributes({f"mlp.{name}": value for name, value in attributes.items() if value != ""})
 
 
 def _attributes(span: Any) -> Mapping[str, Any]:
-    """None where the span is not kept."""
+    """Return the attributes; a span that is not recorded has none."""
     return getattr(span, "attributes", None) or {}
 
 

@@ -1,6 +1,6 @@
-"""HTTP connections: bounds on a request's head, which uvicorn would otherwise collect in memory without end, and a short way for whole requests.
+"""HTTP connections: a limit on the size of a request's head, and a short path for complete requests.
 
-Bodies are bounded by `body`, requests by `limits`.
+uvicorn alone would collect a head without a limit. `request_body` limits bodies, `limits` the number of requests.
 """
 
 import httptools
@@ -9,25 +9,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from platform_lib.serving.transport.direct_response import EXTENSION
 
 MAX_HEAD_BYTES = 64 * 2**10
-"""Of a request's target and headers together: room for the longest token that is taken, and for what proxies add."""
+"""Target and headers together: enough for the longest accepted token and for the headers that proxies add."""
 MAX_HEADERS = 200
 
 _REFUSAL = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers 431 to a head beyond the bounds, as soon as it is seen to be one, and closes the connection."""
+    """Responds with 431 to a head beyond the limits as soon as it exceeds them, and closes the connection."""
 
     _in_head = True
     _has_begun_or_ended = False
-    """Whether the data that came last hold more than a part of one head."""
+    """Whether the latest data contain more than a part of one head."""
     _is_refused = False
     _unfinished_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         self._has_begun_or_ended = not self._in_head
         super().data_received(data)
-        # The parser tells of a header when it is complete; one without an end is seen by what came meanwhile.
+        # The parser reports a header once it is complete, so count the bytes of one that never ends.
         if self._in_head and not self._has_begun_or_ended:
             self._unfinished_bytes += len(data)
             if self._unfinished_bytes > MAX_HEAD_BYTES:
@@ -49,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_refused = True
             raise httptools.HttpParserCallbackError("too many bytes")
         super().on_headers_complete()
-        self.scope["extensions"] = {EXTENSION: DirectCycle(self.cycle)}  # type: ignore[dict-item]
+        self.scope["extensions"] = {EXTENSION: UvicornDirectResponse(self.cycle)}  # type: ignore[dict-item]
 
     def send_400_response(self, msg: str) -> None:
         if self._is_refused:
@@ -63,10 +63,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-class DirectCycle:
-    """A request that is all here, and its answer in one piece: what uvicorn does in steps for both, which costs more than a prediction.
+class UvicornDirectResponse:
+    """Reads a complete body and sends a complete response in one step each. uvicorn's own steps cost more than a prediction.
 
-    Where anything is unusual it says so, and the ordinary way is taken.
+    If anything is unusual it declines, and the request continues with ASGI messages.
     """
 
     __slots__ = ("_cycle",)
@@ -78,19 +78,19 @@ class DirectCycle:
         self._cycle = cycle
 
     def body(self) -> bytes | None:
-        """The request's body; None where it must be waited for."""
+        """Return the request's body; None if it has not arrived completely."""
         cycle = self._cycle
         if cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
             return None
         return bytes(cycle.body)
 
-    def answer(self, headers: bytes, body: bytes) -> bool:
-        """Answer with status 200.
+    def respond(self, headers: bytes, body: bytes) -> bool:
+        """Send a response with status 200.
 
         Args:
-            headers: Lines that end in CR LF each, `content-length` among them.
+            headers: Lines that end in CR LF each, including `content-length`.
         Returns:
-            Whether it was sent; otherwise nothing was.
+            Whether the response was sent; otherwise nothing was.
         """
         cycle = self._cycle
         if (
@@ -109,7 +109,7 @@ class DirectCycle:
 
     @classmethod
     def _status_line(cls, defaults: list[tuple[bytes, bytes]]) -> bytes:
-        """With uvicorn's own headers, a new list of which it makes each second, for the date."""
+        """The status line and uvicorn's own headers. uvicorn creates a new list of them each second, for the date."""
         if defaults is not cls._defaults:
             cls._defaults = defaults
             cls._head = b"HTTP/1.1 200 OK\r\n" + b"".join(name + b": " + value + b"\r\n" for name, value in defaults)

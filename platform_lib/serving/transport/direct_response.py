@@ -1,33 +1,34 @@
-"""An extension of ASGI between our connections and our prediction endpoints; whatever stands between them and must see messages takes it out."""
+"""An ASGI extension between `connections` and the prediction endpoints: request body and response in one piece each.
+
+Middleware that must see every message removes the extension from the scope.
+"""
 
 from typing import Protocol
 
 from starlette.types import Scope
 
-EXTENSION = "mlp.whole"
-"""In `scope["extensions"]`."""
+EXTENSION = "mlp.direct_response"
+"""Key in `scope["extensions"]`."""
 
 
 class DirectResponse(Protocol):
-    """A request and its answer, each in one piece."""
+    """A request body that has already arrived, and a response that is sent with one call."""
 
     def body(self) -> bytes | None:
-        """The request's body; None where it must be waited for."""
+        """Return the request's body; None if it has not arrived completely."""
 
-    def answer(self, headers: bytes, body: bytes) -> bool:
-        """Answer with status 200 and these header lines; False where the ordinary way has to be taken."""
+    def respond(self, headers: bytes, body: bytes) -> bool:
+        """Send a response with status 200 and these header lines; False if the response must use ASGI messages."""
 
 
 def direct_response_of(scope: Scope) -> DirectResponse | None:
-    """The extension, where the server has it."""
+    """Return the extension; None if the server does not provide it."""
     extensions = scope.get("extensions")
-    whole: DirectResponse | None = extensions.get(EXTENSION) if extensions else None
-    return whole
+    direct: DirectResponse | None = extensions.get(EXTENSION) if extensions else None
+    return direct
 
 
 def without_direct_response(scope: Scope) -> Scope:
-    """The scope for an application all of whose messages must be seen."""
-    return {
-        **scope,
-        "extensions": {name: value for name, value in (scope.get("extensions") or {}).items() if name != EXTENSION},
-    }
+    """Return the scope for an application whose messages must all be seen."""
+    extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name != EXTENSION}
+    return {**scope, "extensions": extensions}

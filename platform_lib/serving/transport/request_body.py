@@ -1,4 +1,4 @@
-"""Read a request's body within its limits: declared kind, bytes and time."""
+"""Read the body of a request within the limits on content type, size and time."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,6 @@ from starlette.types import Receive
 from platform_lib.serving.limits import Limits
 from platform_lib.serving.problems import Problem
 
-JSON_TYPES = ("application/json",)
-
 
 class BodyReader:
     """Reads bodies for one event loop."""
@@ -20,16 +18,16 @@ class BodyReader:
         self._deadlines = Deadlines()
 
     async def read(
-        self, headers: Mapping[str, str], source: Receive | bytes, media_types: Sequence[str] = JSON_TYPES
+        self, headers: Mapping[str, str], source: Receive | bytes, media_types: Sequence[str] = ("application/json",)
     ) -> bytes:
-        """The body, read no further and no longer than the limits.
+        """Return the body.
 
         Args:
             headers: Of the request, names in lower case.
-            source: Gives it, or is it where it is all here.
-            media_types: What it may be declared as.
+            source: The body, or the ASGI callable that receives it.
+            media_types: Accepted content types.
         Raises:
-            Problem: 413 too large, 415 not declared as one of `media_types`, 408 too slow, 400 broken off.
+            Problem: 413 too large, 415 not declared as one of `media_types`, 408 too slow, 400 interrupted.
         """
         limits = self._limits
         kind = headers.get("content-type", "")
@@ -38,12 +36,13 @@ class BodyReader:
             if kind not in media_types and not (kind.startswith("application/") and kind.endswith("+json")):
                 raise Problem(
                     415,
-                    f"the body is declared as {kind or 'nothing'!r:.80}, expected the header Content-Type: {media_types[0]}.",
+                    f"the body is declared as {kind or 'nothing'!r:.80}, "
+                    f"expected the header Content-Type: {media_types[0]}.",
                 )
         if (coding := headers.get("content-encoding", "identity")) != "identity":
-            # Unpacking would let a small body become a huge one; without this the caller would read that the body is no JSON.
-            told = f"the body is packed with {coding!r:.40}; send it as it is, without Content-Encoding."
-            raise Problem(415, told, headers={"Accept-Encoding": "identity"})
+            # A small compressed body could expand to a huge one. Without this check the error would be "not JSON".
+            detail = f"the body is compressed with {coding!r:.40}; send it uncompressed, without Content-Encoding."
+            raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limits.max_body_bytes:
             raise self._too_large()
@@ -79,7 +78,7 @@ class BodyReader:
         body = bytearray()
         while True:
             if message["type"] != "http.request":
-                raise Problem(400, "the request broke off.")
+                raise Problem(400, "the connection closed before the body was complete.")
             body += message.get("body", b"")
             if len(body) > limit:
                 raise self._too_large()
@@ -90,13 +89,13 @@ class BodyReader:
     def _too_large(self) -> Problem:
         return Problem(
             413,
-            f"the body is larger than {self._limits.max_body_bytes} bytes. Send fewer rows a request.",
+            f"the body is larger than {self._limits.max_body_bytes} bytes. Send fewer rows per request.",
             headers={"Connection": "close"},
         )
 
 
 class Deadlines:
-    """Cancels tasks that take too long, by one timer for all of them: a timer each costs more than a small prediction."""
+    """Cancels tasks that take too long. One timer serves them all: one each costs more than a small prediction."""
 
     def __init__(self) -> None:
         self._until: dict[asyncio.Task[Any], float] = {}
@@ -104,7 +103,7 @@ class Deadlines:
         self._is_watching = False
 
     def begin(self, seconds: float) -> "asyncio.Task[Any]":
-        """The present task may take so long from now on, and up to a tenth of that longer."""
+        """Give the current task this much time, up to a tenth more."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None
@@ -115,12 +114,12 @@ class Deadlines:
         return task
 
     def end(self, task: "asyncio.Task[Any]") -> None:
-        """It is done."""
+        """Remove a task that is done."""
         self._until.pop(task, None)
         self._over.discard(task)
 
     def is_over(self, task: "asyncio.Task[Any]") -> bool:
-        """Whether its time was over."""
+        """Return whether the task was cancelled for its deadline."""
         return task in self._over
 
     def _watch(self, loop: asyncio.AbstractEventLoop, every_s: float) -> None:

@@ -45,7 +45,7 @@ def test_a_key_file_that_is_a_link_is_followed_at_each_reading(tmp_path: Path, m
     from click.testing import CliRunner
 
     from platform_lib.cli.serving.serve import command
-    from platform_lib.serving.server import ServerOptions
+    from platform_lib.serving.settings import ServerOptions
 
     seen: list[ServerOptions] = []
     monkeypatch.setattr("platform_lib.serving.server.run_server", lambda options, *_args, **_more: seen.append(options))

@@ -50,7 +50,7 @@ def test_a_row_is_described_with_its_columns_types_nullability_and_known_values(
     }
     assert row["properties"]["secret"] == {"type": "string"}
     assert row["properties"]["joined"]["format"] == "date-time"
-    assert row["properties"]["churned"] == {"description": "Not a feature; accepted and left out."}
+    assert row["properties"]["churned"] == {"description": "Not a feature; accepted and ignored."}
 
 
 def test_many_known_values_are_shortened_for_people_only() -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from platform_lib.model.artifact import Predictions
 from platform_lib.serving.predictor import as_json
+from platform_lib.serving.protocols.codec import DecodedRequest
+from platform_lib.serving.protocols.json_body import BodyError
 from platform_lib.serving.protocols.mlflow import decode_invocation
-from platform_lib.serving.protocols.open_inference import InferRequest, decode_infer, encode_infer
-from platform_lib.serving.protocols.rows import BodyError, decode_rows
+from platform_lib.serving.protocols.open_inference import InferOptions, decode_infer, encode_infer
+from platform_lib.serving.protocols.rows import decode_rows
 
 FEATURES = ("age", "city")
 ROWS = [{"age": 31, "city": "Bern"}, {"age": None, "city": "Genf"}]
@@ -82,7 +84,7 @@ def test_what_mlflow_would_not_understand_is_refused_in_a_sentence(body: dict[st
     ],
 )
 def test_a_body_that_is_no_json_of_the_form_is_refused(body: bytes) -> None:
-    with pytest.raises(BodyError, match="the body is"):
+    with pytest.raises(BodyError, match=r"the body (is|does not)"):
         decode_rows(body)
 
 
@@ -99,7 +101,7 @@ def tensor(name: str, datatype: str, data: Any, shape: list[int] | None = None, 
 AGE, CITY = tensor("age", "INT64", [31, None]), tensor("city", "BYTES", ["Bern", "Genf"])
 
 
-def infer(inputs: list[dict[str, Any]], raw: bytes = b"", **rest: Any) -> InferRequest:
+def infer(inputs: list[dict[str, Any]], raw: bytes = b"", **rest: Any) -> DecodedRequest:
     head = json.dumps({"inputs": inputs, **rest}).encode()
     return decode_infer(head + raw, len(head) if raw else None, FEATURES, has_probabilities=True)
 
@@ -140,7 +142,7 @@ def test_binary_tensors_give_the_same_rows_as_json() -> None:
         ([AGE, tensor("city", "BYTES", ["x"])], "columns of 1 and 2 rows"),
         ([tensor("age", "INT64", [1, 2, 3, 4], [2, 2]), CITY], r"expected \[n\] or \[n, 1\]"),
         ([tensor("x", "FP64", [1, 2, 3], [1, 3])], r"expected \[n, 2\] for the columns age, city"),
-        ([tensor("age", "INT64", [1], binary_data_size=8)], "binary_data_size is 8, but 0 bytes are left"),
+        ([tensor("age", "INT64", [1], binary_data_size=8)], "binary_data_size is 8, but 0 bytes of the body are left"),
     ],
 )
 def test_a_tensor_that_does_not_fit_is_refused_in_a_sentence(inputs: list[dict[str, Any]], message: str) -> None:
@@ -151,7 +153,7 @@ def test_a_tensor_that_does_not_fit_is_refused_in_a_sentence(inputs: list[dict[s
 @pytest.mark.parametrize(
     ("datatype", "raw", "message"),
     [
-        ("FP64", b"1234567", "no whole number of FP64 values"),
+        ("FP64", b"1234567", "not a whole number of FP64 values"),
         ("BYTES", b"\x09\x00\x00\x00ab", "is cut off"),
         ("BYTES", b"\x01\x00\x00\x00\xff", "not UTF-8"),
     ],
@@ -162,22 +164,22 @@ def test_binary_data_that_is_broken_is_refused(datatype: str, raw: bytes, messag
 
 
 def test_bytes_that_belong_to_no_input_are_refused() -> None:
-    with pytest.raises(BodyError, match="3 bytes of the body belong to no input"):
+    with pytest.raises(BodyError, match="3 bytes at the end of the body belong to no input"):
         infer([AGE, CITY], b"abc")
 
 
 def test_only_the_outputs_asked_for_are_given() -> None:
-    assert infer([AGE, CITY]).outputs == {"prediction": False, "probabilities": False}
-    assert infer([AGE, CITY], outputs=[{"name": "prediction", "parameters": {"binary_data": True}}]).outputs == {
-        "prediction": True
-    }
+    assert infer([AGE, CITY]).options.outputs == {"prediction": False, "probabilities": False}
+    assert infer(
+        [AGE, CITY], outputs=[{"name": "prediction", "parameters": {"binary_data": True}}]
+    ).options.outputs == {"prediction": True}
     with pytest.raises(BodyError, match="outputs asks for 'score', expected prediction or probabilities"):
         infer([AGE, CITY], outputs=[{"name": "score"}])
 
 
 def test_an_answer_in_json() -> None:
-    request = InferRequest(rows=[], id="mine", outputs={"prediction": False, "probabilities": False})
-    body, length = encode_infer("churn", "3", request, CLASSES, "r1")
+    options = InferOptions(id="mine", outputs={"prediction": False, "probabilities": False})
+    body, length = encode_infer("churn", "3", options, CLASSES, "r1")
     assert length is None
     assert json.loads(body) == {
         "model_name": "churn",
@@ -191,8 +193,8 @@ def test_an_answer_in_json() -> None:
 
 
 def test_an_answer_in_binary() -> None:
-    request = InferRequest(rows=[], id=None, outputs={"prediction": True, "probabilities": True})
-    body, length = encode_infer("churn", "3", request, CLASSES, "r1")
+    options = InferOptions(id=None, outputs={"prediction": True, "probabilities": True})
+    body, length = encode_infer("churn", "3", options, CLASSES, "r1")
     assert length is not None
     head = json.loads(body[:length])
     sizes = [output["parameters"]["binary_data_size"] for output in head["outputs"]]

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.errors import UsageError
+from platform_lib.serving.protocols.json_body import BodyError
 from platform_lib.serving.protocols.row_decoder import RowDecoder
-from platform_lib.serving.protocols.rows import BodyError, decode_rows
+from platform_lib.serving.protocols.rows import decode_rows
 from tests.serving.sample_models import CLASSIFICATION, rows
 from tests.serving.test_predictor import any_rows
 
-READER = RowDecoder(CLASSIFICATION, "rows")
+DECODER = RowDecoder(CLASSIFICATION, "rows")
 
 anything = (
     st.none()
@@ -57,7 +58,7 @@ def test_what_is_taken_comes_out_the_same_and_nothing_wrong_is_taken(
     some: list[dict[str, Any]], wrong: dict[str, Any]
 ) -> None:
     body = json.dumps({"rows": [*some, {**some[0], **wrong}]}).encode()
-    taken = READER.read(body)
+    taken = DECODER.decode(body)
     if taken is not None:
         assert taken == ordinary(body)
 
@@ -66,17 +67,17 @@ def test_honest_rows_are_taken_with_and_without_target_and_id() -> None:
     honest = rows(20)
     told = [{**row, "key": 7, "churned": ["anything"]} for row in honest]
     for some in (honest, told):
-        assert READER.read(json.dumps({"rows": some}).encode()) == rows_of(honest, CLASSIFICATION)
+        assert DECODER.decode(json.dumps({"rows": some}).encode()) == rows_of(honest, CLASSIFICATION)
 
 
 @pytest.mark.parametrize("number", [2**53, 2**53 + 1, -(2**53) - 1, 2.0**53])
 def test_a_whole_number_that_no_float_holds_is_left_to_the_ordinary_way(number: float) -> None:
-    assert READER.read(json.dumps({"rows": [{**rows(1)[0], "age": number}]}).encode()) is None
+    assert DECODER.decode(json.dumps({"rows": [{**rows(1)[0], "age": number}]}).encode()) is None
 
 
 def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on_either_way() -> None:
     body = json.dumps({"rows": [{**rows(1)[0], "income": 2**53 + 1}]}).encode()
-    assert READER.read(body) == ordinary(body)
+    assert DECODER.decode(body) == ordinary(body)
     assert ordinary(body)[0][CLASSIFICATION.features.index("income")] == 2.0**53
 
 
@@ -84,7 +85,7 @@ def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on
     "body", [b"", b"{", b"\xff", b'{"rows": [{"score": nan}]}', b'{"row": []}', b"[" * 100_000, b"null"]
 )
 def test_no_body_makes_it_raise(body: bytes) -> None:
-    assert READER.read(body) is None
+    assert DECODER.decode(body) is None
     with pytest.raises(BodyError):
         decode_rows(body)
 
@@ -99,5 +100,5 @@ def test_names_that_python_has_no_use_for_are_columns_too() -> None:
         columns={**{name: Column(type="number") for name in names}, "y": Column(type="number")},
     )
     body = json.dumps({"rows": [dict.fromkeys(names, 1)]}).encode()
-    assert RowDecoder(contract, "rows").read(body) == [(1.0,) * 6]
+    assert RowDecoder(contract, "rows").decode(body) == [(1.0,) * 6]
     assert columns_of([(1.0,) * 6], contract.features) == dict.fromkeys(names, (1.0,))

@@ -45,7 +45,7 @@ def matrix(data: Any, shape: list[int], name: str = "rows") -> list[dict[str, An
 
 def plainly(body: bytes, contract: DataContract) -> Any:
     """What is taken the short way, None where nothing is."""
-    request = decode_infer(body, None, contract.features, has_probabilities=True, reader=TensorDecoder(contract))
+    request = decode_infer(body, None, contract.features, has_probabilities=True, decoder=TensorDecoder(contract))
     return list(request.rows) if request.is_checked else None
 
 
@@ -157,5 +157,5 @@ def test_times_are_left_to_the_ordinary_way() -> None:
 
 def test_wishes_and_id_are_kept() -> None:
     body = body_of(matrix([1.0, 2.0], [1, 2]), id="mine", outputs=[{"name": "prediction"}])
-    request = decode_infer(body, None, PLAIN.features, has_probabilities=True, reader=TensorDecoder(PLAIN))
-    assert (request.is_checked, request.id, request.outputs) == (True, "mine", {"prediction": False})
+    request = decode_infer(body, None, PLAIN.features, has_probabilities=True, decoder=TensorDecoder(PLAIN))
+    assert (request.is_checked, request.options.id, request.options.outputs) == (True, "mine", {"prediction": False})

@@ -192,7 +192,7 @@ def test_no_rows_and_too_many_get_one_verdict_in_every_form(server: httpx.Client
     )
     assert (none.status_code, none.json()["detail"]) == (422, "rows is empty, expected at least one row.")
     assert many.status_code == 422
-    assert many.json()["detail"].startswith("rows holds 11 rows, but one request may hold 10.")
+    assert many.json()["detail"].startswith("rows holds 11 rows, but the maximum per request is 10.")
 
 
 BROKEN: dict[str, tuple[bytes, int]] = {
@@ -220,7 +220,9 @@ def test_a_broken_body_gets_one_verdict_in_every_protocol(server: httpx.Client, 
 def test_a_packed_body_is_refused_with_its_reason(server: httpx.Client, path: str) -> None:
     answer = server.post(path, content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 415
-    assert answer.json()["detail"] == "the body is packed with 'gzip'; send it as it is, without Content-Encoding."
+    assert (
+        answer.json()["detail"] == "the body is compressed with 'gzip'; send it uncompressed, without Content-Encoding."
+    )
 
 
 def test_binary_tensors_are_judged_as_those_in_json(server: httpx.Client) -> None:

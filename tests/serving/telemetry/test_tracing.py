@@ -219,7 +219,7 @@ def test_the_standard_variables_decide(environment: dict[str, str], wanted: bool
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin', expected otlp or none."),
         (
             {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', expected http/protobuf: collectors take it on port 4318.",
+            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', expected http/protobuf, which collectors accept on port 4318.",
         ),
     ],
 )

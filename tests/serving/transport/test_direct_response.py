@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from platform_lib.serving.http.app import create_app
-from platform_lib.serving.transport.connections import DirectCycle
+from platform_lib.serving.transport.connections import UvicornDirectResponse
 from tests.serving.live import live
 from tests.serving.sample_models import FixedSource, fitted, loaded, rows
 
@@ -31,13 +31,13 @@ def port(source: FixedSource) -> Iterator[int]:
 def short(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each answer went the short way."""
     taken: list[bool] = []
-    real = DirectCycle.answer
+    real = UvicornDirectResponse.respond
 
-    def answer(self: DirectCycle, headers: bytes, body: bytes) -> bool:
+    def respond(self: UvicornDirectResponse, headers: bytes, body: bytes) -> bool:
         taken.append(real(self, headers, body))
         return taken[-1]
 
-    monkeypatch.setattr(DirectCycle, "answer", answer)
+    monkeypatch.setattr(UvicornDirectResponse, "respond", respond)
     return taken
 
 

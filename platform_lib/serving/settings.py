@@ -1,0 +1,76 @@
+"""Defaults and options of the model server: every default is written here once."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from platform_lib.names import Port
+
+HOST = "127.0.0.1"
+PORT: int = Port.MODEL_SERVER
+WORKERS = 1
+POLL_S = 2.0
+"""Between two polls of the registry's alias."""
+MAX_BODY_MIB = 16.0
+MAX_ROWS = 10_000
+"""Per request."""
+CONCURRENCY = 4
+"""Long predictions that run concurrently in a worker."""
+QUEUE = 256
+"""Requests that may wait for one of them."""
+REQUEST_TIMEOUT_S = 30.0
+BODY_TIMEOUT_S = 20.0
+CANARY_MAX_FAILURES_PERCENT = 5.0
+LogPolicy = Literal["drop", "block"]
+LOG_POLICY: LogPolicy = "drop"
+OPEN_FILES = 65_536
+"""The soft limit that the server asks for: every connection is an open file."""
+SHUTDOWN_S = 10
+"""For the requests in flight after SIGTERM."""
+BACKLOG = 2_048
+"""Connections that the kernel holds until the server accepts them."""
+FIRST_POLL_S = 60.0
+"""How long one of several workers waits for its model before it accepts requests."""
+KEYS_RECHECK_S = 0.2
+"""Between two checks whether the key file changed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerOptions:
+    """Options of the process; `WorkerOptions` are those of each worker."""
+
+    reference: str | None = None
+    """None is the project's champion."""
+    host: str = HOST
+    port: int = PORT
+    """0 takes a free one."""
+    metrics_port: int | None = None
+    """Port of `/metrics`, None for no metrics. Never the port of the API, so that no route leads to it."""
+    workers: int = WORKERS
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Further fields of `WorkerOptions`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerOptions:
+    """Options of a worker: plain values, so that they can be passed to another process."""
+
+    reference: str
+    tracking_uri: str
+    poll_s: float = POLL_S
+    project_root: str | None = None
+    keys: str | None = None
+    """Path of the key file."""
+    log: str | None = None
+    """Place of the request log: a folder or `s3://bucket/prefix`."""
+    log_policy: LogPolicy = LOG_POLICY
+    metrics: bool = False
+    first_poll_s: float = 0.0
+    """How long the worker waits for its model before it accepts requests, so that no request reaches it too early."""
+    max_body_mib: float = MAX_BODY_MIB
+    max_rows: int = MAX_ROWS
+    concurrency: int = CONCURRENCY
+    queue: int = QUEUE
+    request_timeout_s: float = REQUEST_TIMEOUT_S
+    body_timeout_s: float = BODY_TIMEOUT_S
+    canary_max_failures: float = CANARY_MAX_FAILURES_PERCENT
+    """Percent of its requests that a canary may fail before it is switched off."""
