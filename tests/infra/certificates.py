@@ -1,4 +1,4 @@
-"""cert-manager's part, played by the tests: a certificate from one authority in the Secret that each Certificate object names."""
+"""Fake cert-manager: write a certificate of one CA into the Secret that each Certificate object names."""
 
 import base64
 import ssl

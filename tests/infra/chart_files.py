@@ -1,7 +1,8 @@
 """A chart mirror as air-gapped users have one, made by the tests of stub charts and installed by the real helm.
 
-Each chart has the real one's name, version, default values, values schema, definitions of custom resources, workload names, services and
-ports (from the charts' facts and from the engines' folder), with fake pods that take image, rights, environment and volumes from the values.
+Each chart has the real chart's name, version, default values, values schema, CRDs, workload names, services and ports
+(from the chart facts and the folder of engines). Its fake pods take image, security context, environment and volumes
+from the values.
 What a real chart makes besides (its config files, webhooks, jobs) is not there.
 """
 
@@ -45,10 +46,11 @@ spec:
       volumes: VOLUMES
 ---
 """
-# Where a chart does not take them from its values: its own, or those that the Prometheus operator writes into every pod of its making.
+# Used if a chart does not take them from its values: its own, or those that the Prometheus operator writes.
 RIGHTS = {
     "POD_SECURITY_CONTEXT": "{runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}",
-    "CONTAINER_SECURITY_CONTEXT": "{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}",
+    "CONTAINER_SECURITY_CONTEXT": "{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true,"
+    " capabilities: {drop: [ALL]}}",
 }
 SERVICE = """apiVersion: v1
 kind: Service
@@ -133,12 +135,13 @@ def write_chart(folder: Path, name: str, chart: Chart) -> None:
     where.parent.mkdir()
     where.write_text(text, encoding="utf-8")
     if chart.definitions_when:
-        gated = f'{{{{- if {chart.definitions_when} }}}}\n{{{{ .Files.Get "definitions/definitions.yaml" }}}}\n{{{{- end }}}}\n'
+        content = '{{ .Files.Get "definitions/definitions.yaml" }}'
+        gated = f"{{{{- if {chart.definitions_when} }}}}\n{content}\n{{{{- end }}}}\n"
         (root / "templates" / "definitions.yaml").write_text(gated, encoding="utf-8")
 
 
 def write_mirror(folder: Path) -> Path:
-    """Every chart unpacked (`folder/NAME`) and packed (`NAME-VERSION.tgz` with an index), so that a folder and a web server will do."""
+    """Write every chart unpacked (`folder/NAME`) and packed (`NAME-VERSION.tgz` with an index)."""
     for name, chart in CHARTS.items():
         write_chart(folder, name, chart)
         with tarfile.open(folder / f"{name}-{chart.version}.tgz", "w:gz", compresslevel=1) as packed:

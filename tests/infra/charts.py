@@ -1,4 +1,4 @@
-"""What stub charts share with their originals: name, version, workloads, services and ports, and the keys of the values that pods are made from.
+"""Facts of the stub charts: name, version, workloads, services, ports, and the values that describe pods.
 
 Taken from the charts' facts (`$MLP_FACTS`, else `../shared/facts/charts`); `chart_files` writes them.
 """
@@ -13,7 +13,10 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-STANDARD_NAME = "{{ .Values.fullnameOverride | default (contains .Chart.Name .Release.Name | ternary .Release.Name (printf `%s-%s` .Release.Name .Chart.Name)) }}"
+STANDARD_NAME = (
+    "{{ .Values.fullnameOverride | default (contains .Chart.Name .Release.Name "
+    "| ternary .Release.Name (printf `%s-%s` .Release.Name .Chart.Name)) }}"
+)
 RELEASE_NAME = "{{ .Release.Name }}"
 ACCOUNT = """apiVersion: v1
 kind: ServiceAccount
@@ -94,7 +97,8 @@ CHARTS: Mapping[str, Chart] = {
         instance="{{ .Release.Name }}-{{ .Release.Namespace }}",
         extra=TRAEFIK_RIGHTS,
         groups=("traefik.io",),
-        image="{{ .Values.image.registry | default `docker.io` }}/{{ .Values.image.repository | default `library/traefik` }}:1",
+        image="{{ .Values.image.registry | default `docker.io` }}"
+        "/{{ .Values.image.repository | default `library/traefik` }}:1",
     ),
     "cert-manager": Chart(
         "v1.21.1",
@@ -191,7 +195,8 @@ CHARTS: Mapping[str, Chart] = {
         ),
         definitions_when=".Values.crds.install",
         groups=("keda.sh",),
-        image="{{ .Values.global.image.registry | default .Values.image.keda.registry }}/{{ .Values.image.keda.repository }}:1",
+        image="{{ .Values.global.image.registry | default .Values.image.keda.registry }}"
+        "/{{ .Values.image.keda.repository }}:1",
     ),
 }
 # Its defaults are not among the facts.

@@ -1,6 +1,6 @@
-"""The edge as it runs: a real Traefik in the place of the chart's pod, and processes in the place of the pods behind it.
+"""The running edge: a real Traefik instead of the chart's pod, and processes instead of the pods behind it.
 
-A process takes the place of a pod by listening on the pod's address inside the lab's network; which pods a Service has, the cluster says.
+A process replaces a pod by listening on the pod's address in the lab's network. The cluster knows a Service's pods.
 """
 
 import ssl
@@ -17,7 +17,7 @@ from tests.infra.traefik import READ, arguments
 from tests.k8slab import programs
 from tests.k8slab.network import Network
 
-STAND_INS = Path(__file__).with_name("stand_ins.py")
+FAKE_SERVICES = Path(__file__).with_name("fake_services.py")
 THROTTLE = "100ms"  # how long Traefik gathers changes; 2 s by default
 
 
@@ -55,19 +55,19 @@ class Edge:
         command: Callable[[str, Mapping[str, int]], Sequence[str | Path]],
         **more: Any,
     ) -> list[str]:
-        """Start a process for every pod of a Service; `command(address, ports)` is its command line. Returns the pods' addresses."""
+        """Start a process per pod of a Service with the command `command(address, ports)`; return the addresses."""
         found = self.endpoints(namespace, service)
         assert found, f"Service {namespace}/{service} has no ready pod"
         for address, ports in found:
             self.network.spawn(f"{namespace}-{service}-{address}", command(address, ports), **more)
         return [address for address, _ in found]
 
-    def stand_in(self, kind: str, namespace: str, service: str) -> None:
-        """A stand-in of `stand_ins.py` for every pod of a Service, on its web port."""
+    def fake_service(self, kind: str, namespace: str, service: str) -> None:
+        """Start a process of `fake_services.py` per pod of a Service, on its web port."""
         port = _web_port(self.endpoints(namespace, service)[0][1])
 
         def command(address: str, _ports: Mapping[str, int]) -> list[str | Path]:
-            return [sys.executable, "-S", STAND_INS, kind, address, str(port), service]
+            return [sys.executable, "-S", FAKE_SERVICES, kind, address, str(port), service]
 
         for address in self.stand(namespace, service, command):
             self.wait_for_port(address, port)

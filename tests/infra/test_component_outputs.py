@@ -34,7 +34,7 @@ def component_classes() -> set[type[pulumi.ComponentResource]]:
 
 
 def declared(component: type[pulumi.ComponentResource]) -> set[str]:
-    """Annotated attributes that are data: Outputs and plain values, alone or in lists and dictionaries. `Any` is another resource."""
+    """Annotated attributes that are data: Outputs and plain values, also in lists and dictionaries, but not `Any`."""
     own = inspect.get_annotations(component, eval_str=True)
     return {name for name, kind in own.items() if not name.startswith("_") and kind not in (Any, list[Any])}
 

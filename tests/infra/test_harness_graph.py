@@ -33,7 +33,7 @@ def box(name: str, **options: Any) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_secrets_are_known_by_their_paths_and_never_written_out(preview: bool) -> None:
+def test_secrets_are_known_by_their_paths_and_never_written_out(*, preview: bool) -> None:
     def program() -> None:
         password = random.RandomPassword("password", length=20)
         k8s.core.v1.ConfigMap(

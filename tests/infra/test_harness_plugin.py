@@ -76,7 +76,7 @@ def test_a_preview_makes_nothing(plugin: Any, cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("metadata", "old_goes_first"), [({"name": "fixed"}, True), ({}, False)], ids=["fixed name", "automatic name"]
 )
-def test_new_data_of_a_config_map_replaces_it(plugin: Any, metadata: dict[str, Any], old_goes_first: bool) -> None:
+def test_new_data_of_a_config_map_replaces_it(plugin: Any, metadata: dict[str, Any], *, old_goes_first: bool) -> None:
     urn = URN.format("ConfigMap", "settings")
     checked, made = make(plugin, urn, config_map("1", **metadata))
     new = plugin.Check(

@@ -1,6 +1,6 @@
-"""The command line that the Traefik chart makes of its values, for a real Traefik that stands where the chart's pod would.
+"""The command line that the Traefik chart creates from its values, for a real Traefik process.
 
-Read from the chart's templates; a value that this file does not know is an error, so that the edge tests never run another Traefik
+Derived from the chart's templates. An unknown value is an error, so that the edge tests never run another Traefik
 than the one that a user gets.
 """
 
@@ -12,10 +12,10 @@ from tests.infra.charts import CHARTS, facts
 
 # What becomes pods and objects, not arguments.
 OBJECTS = {
-    "affinity", "autoscaling", "commonLabels", "deployment", "image", "ingressClass", "nodeSelector", "persistence", "podDisruptionBudget",
-    "podSecurityContext", "priorityClassName", "rbac", "resources", "securityContext", "service", "serviceAccount", "tolerations",
-    "topologySpreadConstraints", "updateStrategy", "env", "volumes", "additionalVolumeMounts", "gateway", "gatewayClass", "ingressRoute",
-    "fullnameOverride", "nameOverride",
+    "affinity", "autoscaling", "commonLabels", "deployment", "image", "ingressClass", "nodeSelector", "persistence",
+    "podDisruptionBudget", "podSecurityContext", "priorityClassName", "rbac", "resources", "securityContext",
+    "service", "serviceAccount", "tolerations", "topologySpreadConstraints", "updateStrategy", "env", "volumes",
+    "additionalVolumeMounts", "gateway", "gatewayClass", "ingressRoute", "fullnameOverride", "nameOverride",
 }  # fmt: skip
 PORT_OBJECTS = {
     "port",
@@ -79,7 +79,7 @@ def arguments(values: Mapping[str, Any], address: str, namespace: str) -> list[s
     """
     unknown = set(values) - OBJECTS - CHECKED
     assert not unknown, (
-        f"tests/infra/traefik.py does not know what the chart makes of {sorted(unknown)}: read its templates and say it there"
+        f"unknown values of the Traefik chart: {sorted(unknown)}. Read its templates and add them here"
     )
     assert not values.get("tlsOptions") and not values.get("tlsStore"), (
         "the chart would make TLS objects of these values; the stub does not"

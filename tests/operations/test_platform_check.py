@@ -20,7 +20,7 @@ from platform_lib.operations.platform_check.alerts import look_at_alertmanager, 
 from platform_lib.operations.platform_check.edge import look_from_outside
 from tests.conftest import Called, free_port, server
 from tests.infra.certificates import Authority
-from tests.infra.monitoring.test_alerts import NAMESPACES
+from tests.infra.monitoring.alert_rules import NAMESPACES
 from tests.infra.shared import SHARED
 from tests.k8slab.lab import Lab
 from tests.operations.conftest import namespace

@@ -10,7 +10,7 @@ EXEMPTIONS: Final[tuple[Exemption, ...]] = (
         Exemption(policy="networks-are-closed", kind="Namespace", object_name=namespace, reason=reason)
         for namespace, reason in {
             INGRESS_NAMESPACE: "Traefik and cert-manager call the API server, which no policy can select.",
-            DATABASE_NAMESPACE: "CloudNativePG calls the API server and serves its webhooks; Postgres asks for a password.",
+            DATABASE_NAMESPACE: "CloudNativePG calls the API server and serves webhooks; Postgres needs a password.",
             MONITORING_NAMESPACE: "Prometheus reads all namespaces and the API server; its servers have policies.",
         }.items()
     ),

@@ -13,8 +13,6 @@ from tests.k8slab.lab import Lab
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
-Containers = list[kubernetes.core.v1.ContainerArgs]
-
 
 def program(
     *,

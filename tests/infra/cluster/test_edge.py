@@ -1,4 +1,4 @@
-"""The edge of the team example: a real Traefik on a real API server, before real processes. Requests come from outside, by the load balancer."""
+"""The edge of the team example: requests from outside to a real Traefik on a real API server."""
 
 import json
 import ssl
@@ -13,22 +13,22 @@ import pytest
 from platform_lib.names import OUTPUTS_CONFIG_MAP
 from platform_lib.settings import Project
 from tests.infra.certificates import Authority
-from tests.infra.edge_lab import Edge
-from tests.infra.harness.apply import Stack, wait_until
-from tests.infra.harness.objects import Objects, Reference, Refused
-from tests.infra.outside import (
+from tests.infra.edge_client import (
     DOMAIN,
     MODEL,
     SESSION,
     STRANGER,
     TEAM,
-    Outside,
+    EdgeClient,
     handshake,
     is_up,
     raw_request,
     sample_row,
     serve,
 )
+from tests.infra.edge_lab import Edge
+from tests.infra.harness.apply import Stack, wait_until
+from tests.infra.harness.objects import Objects, Reference, Refused
 from tests.infra.programs import model_graph
 from tests.infra.stacks import run_stack
 from tests.k8slab.lab import Lab
@@ -62,13 +62,13 @@ def key_and_folder(template_source: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def outside(
+def edge_client(
     platform: Stack,
     network: Network,
     trained: Project,
     key_and_folder: tuple[str, Path],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Outside]:
+) -> Iterator[EdgeClient]:
     from infra_stack.edge import SERVICES
 
     key, folder = key_and_folder
@@ -91,56 +91,58 @@ def outside(
         if release.inputs.get("chart", "").find("traefik") >= 0
     )
     edge.traefik("mlp-ingress", "traefik", values)
-    edge.stand_in("login", "mlp-auth", "oauth2-proxy")
+    edge.fake_service("login", "mlp-auth", "oauth2-proxy")
     uis = tuple(name for name, (namespace, service, _) in SERVICES.items() if edge.endpoints(namespace, service))
     for name in uis:
-        edge.stand_in("echo", *SERVICES[name][:2])
+        edge.fake_service("echo", *SERVICES[name][:2])
     serve(edge, graph.one("kubernetes:apps/v1:Deployment").inputs, trained, folder / "keys.yaml")
-    found = Outside(edge, key, uis)
+    found = EdgeClient(edge, key, uis)
     wait_until(lambda: is_up(found), f"the model does not answer\n{edge.tails()}", timeout_s=120)
     yield found
     model.destroy()
 
 
-def test_plain_http_is_sent_to_https_whatever_is_asked(outside: Outside) -> None:
-    with outside.edge.http() as client:
-        for host in (*outside.uis, "models", "auth"):
+def test_plain_http_is_sent_to_https_whatever_is_asked(edge_client: EdgeClient) -> None:
+    with edge_client.edge.http() as client:
+        for host in (*edge_client.uis, "models", "auth"):
             answer = client.get(f"http://{host}.{DOMAIN}/some/path?a=1")
             assert (answer.status_code, answer.headers["location"]) == (301, f"https://{host}.{DOMAIN}/some/path?a=1")
 
 
-def test_tls_is_modern_and_a_host_that_is_not_ours_gets_no_handshake(outside: Outside) -> None:
+def test_tls_is_modern_and_a_host_that_is_not_ours_gets_no_handshake(edge_client: EdgeClient) -> None:
     host = f"mlflow.{DOMAIN}"
-    assert handshake(outside.edge.network, host).startswith("TLS_")
+    assert handshake(edge_client.edge.network, host).startswith("TLS_")
     good = "ECDHE-ECDSA-AES128-GCM-SHA256"
-    assert handshake(outside.edge.network, host, version=ssl.TLSVersion.TLSv1_2, cipher=good) == good
+    assert handshake(edge_client.edge.network, host, version=ssl.TLSVersion.TLSv1_2, cipher=good) == good
     for version, cipher in ((ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA"), (ssl.TLSVersion.TLSv1_1, "ALL")):
         with pytest.raises(ssl.SSLError, match="alert"):
-            handshake(outside.edge.network, host, version=version, cipher=cipher)
+            handshake(edge_client.edge.network, host, version=version, cipher=cipher)
     for stranger in ("mlflow.evil.example", DOMAIN, "10.0.0.2"):
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            handshake(outside.edge.network, stranger)
+            handshake(edge_client.edge.network, stranger)
 
 
-def test_every_answer_carries_the_security_headers_and_names_no_software(outside: Outside) -> None:
-    for answer in (outside.get("mlflow"), outside.get("mlflow", headers=SESSION), outside.predict()):
+def test_every_answer_carries_the_security_headers_and_names_no_software(edge_client: EdgeClient) -> None:
+    for answer in (edge_client.get("mlflow"), edge_client.get("mlflow", headers=SESSION), edge_client.predict()):
         assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not {"server", "x-powered-by"} & set(answer.headers)
 
 
-def test_the_real_model_server_answers_with_a_key_and_only_at_its_own_path(outside: Outside, trained: Project) -> None:
+def test_the_real_model_server_answers_with_a_key_and_only_at_its_own_path(
+    edge_client: EdgeClient, trained: Project
+) -> None:
     row = sample_row(trained)
-    with outside.edge.https() as client:
+    with edge_client.edge.https() as client:
         answer = client.post(
             f"https://models.{DOMAIN}/models/{MODEL}/predict",
             json={"rows": [row]},
-            headers={"Authorization": f"Bearer {outside.key}"},
+            headers={"Authorization": f"Bearer {edge_client.key}"},
         )
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"]["name"] == MODEL and len(answer.json()["predictions"]) == 1
-    assert outside.predict(key="").status_code == 401
-    assert outside.predict(key="wrong").status_code == 401
+    assert edge_client.predict(key="").status_code == 401
+    assert edge_client.predict(key="wrong").status_code == 401
     for path in (
         "/predict",
         "/models/predict",
@@ -149,11 +151,11 @@ def test_the_real_model_server_answers_with_a_key_and_only_at_its_own_path(outsi
         "/models/other/predict",
         "/",
     ):
-        assert outside.predict(path).status_code == 404, path
+        assert edge_client.predict(path).status_code == 404, path
 
 
-def test_metrics_have_no_way_in(outside: Outside) -> None:
-    for ui in outside.uis:
+def test_metrics_have_no_way_in(edge_client: EdgeClient) -> None:
+    for ui in edge_client.uis:
         for path in (
             "/metrics",
             "/metrics/",
@@ -165,17 +167,17 @@ def test_metrics_have_no_way_in(outside: Outside) -> None:
             "/%2e/metrics",
             "/x/%2e%2e/metrics",
         ):
-            with outside.edge.https() as client:
+            with edge_client.edge.https() as client:
                 answer = client.send(raw_request(ui, path))
             assert answer.status_code in (400, 404), (ui, path, answer.status_code, answer.text)
     for path in (f"/models/{MODEL}/metrics", "/metrics", f"/models/{MODEL}/..%2fmetrics"):
-        assert outside.get("models", path, headers={"Authorization": f"Bearer {outside.key}"}).status_code in (
+        assert edge_client.get("models", path, headers={"Authorization": f"Bearer {edge_client.key}"}).status_code in (
             400,
             404,
         ), path
 
 
-def test_encoded_and_climbing_paths_reach_nothing_but_what_they_say(outside: Outside) -> None:
+def test_encoded_and_climbing_paths_reach_nothing_but_what_they_say(edge_client: EdgeClient) -> None:
     bodies = []
     for path in (
         f"/models%2F{MODEL}/predict",
@@ -187,31 +189,31 @@ def test_encoded_and_climbing_paths_reach_nothing_but_what_they_say(outside: Out
         f"/models/{MODEL}/%5c..%5cadmin",
         "/models/..%252fadmin",
     ):
-        with outside.edge.https() as client:
+        with edge_client.edge.https() as client:
             bodies.append((path, client.send(raw_request("models", path)).status_code))
     assert [(path, status) for path, status in bodies if status not in (400, 401, 404)] == []
 
 
 @pytest.mark.parametrize("ui", UIS)
-def test_a_user_interface_redirects_to_the_login_and_opens_after_it(outside: Outside, ui: str) -> None:
-    if ui not in outside.uis:
+def test_a_user_interface_redirects_to_the_login_and_opens_after_it(edge_client: EdgeClient, ui: str) -> None:
+    if ui not in edge_client.uis:
         pytest.skip(f"{ui} has no pods in this stack")
-    refused = outside.get(ui, "/deep/link?run=1")
+    refused = edge_client.get(ui, "/deep/link?run=1")
     assert refused.status_code == 302
     assert (
         refused.headers["location"] == f"https://issuer.invalid/authorize?state=https://{ui}.{DOMAIN}/deep/link?run=1"
     )
-    opened = outside.get(ui, "/deep/link?run=1", headers=SESSION)
+    opened = edge_client.get(ui, "/deep/link?run=1", headers=SESSION)
     assert (opened.status_code, opened.json()["path"]) == (200, "/deep/link?run=1")
     assert opened.json()["headers"]["x-auth-request-email"] == "ada@example.com"
 
 
-def test_only_the_groups_of_a_user_interface_open_it(outside: Outside) -> None:
-    assert outside.get("grafana", headers=STRANGER).status_code == 403
-    assert outside.get("grafana", headers=SESSION).status_code == 200
+def test_only_the_groups_of_a_user_interface_open_it(edge_client: EdgeClient) -> None:
+    assert edge_client.get("grafana", headers=STRANGER).status_code == 403
+    assert edge_client.get("grafana", headers=SESSION).status_code == 200
 
 
-def test_identity_from_outside_is_dropped_however_it_is_spelt(outside: Outside) -> None:
+def test_identity_from_outside_is_dropped_however_it_is_spelt(edge_client: EdgeClient) -> None:
     claims = {
         "X-Auth-Request-User": "root",
         "X-Auth-Request-Groups": "platform-admins",
@@ -223,29 +225,29 @@ def test_identity_from_outside_is_dropped_however_it_is_spelt(outside: Outside) 
         "X-Forwarded-For": "10.0.0.1",
         "X-Real-Ip": "10.9.9.9",
     }
-    seen = outside.get("mlflow", headers={**SESSION, **claims}).json()["headers"]
+    seen = edge_client.get("mlflow", headers={**SESSION, **claims}).json()["headers"]
     assert seen["x-auth-request-user"] == "ada@example.com"
     assert seen["x-auth-request-groups"] == "churn-team,platform-admins"
     assert "root" not in seen.values() and "x-auth-request-preferred-username" not in seen
     assert not [name for name in seen if "_" in name], "a server that reads - and _ alike would believe them"
     assert seen["authorization"] != claims["Authorization"]
     assert seen["x-forwarded-host"] == f"mlflow.{DOMAIN}"
-    assert outside.get("mlflow", headers=claims).headers["location"].endswith(f"https://mlflow.{DOMAIN}/")
+    assert edge_client.get("mlflow", headers=claims).headers["location"].endswith(f"https://mlflow.{DOMAIN}/")
 
 
-def test_the_rate_limit_of_a_model_holds(outside: Outside) -> None:
+def test_the_rate_limit_of_a_model_holds(edge_client: EdgeClient) -> None:
     with ThreadPoolExecutor(8) as callers:
-        statuses = list(callers.map(lambda _: outside.predict().status_code, range(120)))
+        statuses = list(callers.map(lambda _: edge_client.predict().status_code, range(120)))
     assert 429 in statuses
     assert set(statuses) <= {200, 422, 429}
-    wait_until(lambda: outside.predict().status_code != 429, "the limit does not end")
+    wait_until(lambda: edge_client.predict().status_code != 429, "the limit does not end")
 
 
-def test_bodies_that_are_too_large_are_refused(outside: Outside) -> None:
-    with outside.edge.https() as client:
+def test_bodies_that_are_too_large_are_refused(edge_client: EdgeClient) -> None:
+    with edge_client.edge.https() as client:
         answer = client.post(f"https://mlflow.{DOMAIN}/api", content=b"x" * (33 << 20), headers=SESSION)
         assert answer.status_code == 413
-        key = {"Authorization": f"Bearer {outside.key}", "Content-Type": "application/json"}
+        key = {"Authorization": f"Bearer {edge_client.key}", "Content-Type": "application/json"}
         wait_until(
             lambda: (
                 client.post(

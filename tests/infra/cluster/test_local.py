@@ -1,4 +1,4 @@
-"""The shared stack's example for a laptop or small cluster on a real API server, and a generated `deploy/` on it with the rights of a team's CI."""
+"""The example stack `local` on a real API server, and a generated `deploy/` with the permissions of a team's CI."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -210,7 +210,7 @@ def test_a_model_that_never_gets_ready_or_may_not_run_ends_the_up_with_the_reaso
 
 
 class OnCluster:
-    """What `mlp deploy` needs of an engine, with this cluster behind it; pods of the broken images never become ready."""
+    """Engine for `mlp deploy` on this cluster. Pods with a broken image never become ready."""
 
     def __init__(self, stack: Stack, graph: Callable[..., Graph], broken: tuple[str, ...]) -> None:
         self._stack, self._graph, self._broken = stack, graph, broken

@@ -1,4 +1,4 @@
-"""The shared stack's example for two teams on a real API server, as it is, and as an installation without the internet has it."""
+"""The example stack `team` on a real API server, with and without access to the internet."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def pod_templates(stack: Stack) -> dict[Reference, dict[str, Any]]:
 
 
 def selected(policy: Mapping[str, Any], template: Mapping[str, Any]) -> bool:
-    """Whether a NetworkPolicy is about these pods; a selector by expressions alone is about a team's runs, which are no workload here."""
+    """Whether a NetworkPolicy selects these pods. Selectors with expressions are for training runs, which are absent."""
     wanted = policy["spec"]["podSelector"]
     return (
         not wanted.get("matchExpressions")

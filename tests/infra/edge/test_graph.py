@@ -1,4 +1,4 @@
-"""The edge, the login and a team's place on the resource graph: what a request meets, in which order, and what a mirror changes."""
+"""Edge, login and teams in the resource graph: the path of a request, and the effect of mirrors."""
 
 import json
 from typing import Any

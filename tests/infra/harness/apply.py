@@ -1,7 +1,7 @@
 """Take a resource graph to a real API server as `pulumi up` and `pulumi destroy` would, without Pulumi's CLI.
 
-Objects go in the order that their declared dependencies allow and no other: of those that could go next, the one that the program
-asked for LAST goes first, so that an order which only happened to be right shows. What a dependent needs is waited for before it.
+Objects are applied in an order that only the declared dependencies guarantee: of the objects that could be next, the
+one declared LAST goes first, so that an accidental order fails. An object waits until its dependencies are ready.
 """
 
 import time
@@ -49,7 +49,7 @@ class Change:
 
 
 def dependencies(resource: Resource, resources: Mapping[str, Resource]) -> set[str]:
-    """URNs of what must be ready before it: what it depends on, what its inputs come from, and a parent that is a real resource.
+    """URNs that must be ready first: dependencies, sources of inputs, and a parent that is a real resource.
 
     A component that depends on something holds its children back too: they need its URN, which it has only then.
     """
@@ -101,7 +101,7 @@ class Stack:
             graph: What the program asks for now.
             lift_protection: As after `pulumi state unprotect` of everything that goes.
         Raises:
-            ApplyError: The first resource that was refused or did not become ready; what went before stays, as with Pulumi.
+            ApplyError: A resource was rejected or did not become ready. Earlier ones stay, as in Pulumi.
         """
         change = Change()
         self.components |= {resource.urn: resource for resource in graph.resources if not resource.custom}
@@ -266,7 +266,7 @@ def _replaced(new: Any, old: Any, path: list[str]) -> Any:
 
 
 def _settled(live: dict[str, Any]) -> str:
-    """What an update of ours changes: the generation where a kind has one, else the resource version (no status there)."""
+    """What an update changes: the generation if the kind has one, else the resource version."""
     meta = live["metadata"]
     own = {key: value for key, value in live.items() if key not in ("metadata", "status")}
     return repr(

@@ -1,4 +1,4 @@
-"""What can be said of a graph without a cluster: strict schemas of every object, values of every chart, strings that an Output became."""
+"""Checks of a graph without a cluster: strict schemas of objects, values of charts, stringified Outputs."""
 
 import functools
 import json
@@ -38,7 +38,7 @@ def string_errors(graph: Graph) -> list[str]:
 
 
 def schema_errors(graph: Graph, facts: Path) -> list[str]:
-    """What the API server would refuse or drop: unknown fields, wrong types, missing ones; built-in kinds and custom resources.
+    """Fields that the API server would reject or drop: unknown, missing or of a wrong type, custom resources included.
 
     Args:
         graph: Of an `up` or a preview; what is unknown fits everywhere.
@@ -87,7 +87,7 @@ def _builtin(api_version: str, kind: str) -> Any:
 
 
 def values_errors(graph: Graph, facts: Path) -> list[str]:
-    """Values of every release against the chart's own schema, laid over its defaults as Helm does, and keys that its defaults do not have."""
+    """Check the values of every release, merged with the chart's defaults, against its schema and known keys."""
     found = []
     for release in graph.of("kubernetes:helm.sh/v3:Release"):
         chart = re.sub(r"-v?\d.*$", "", Path(str(release.inputs["chart"])).name.removesuffix(".tgz"))
@@ -123,7 +123,7 @@ def laid_over(base: Any, over: Any) -> Any:
 
 
 def _unknown_keys(defaults: Mapping[str, Any], values: Mapping[str, Any], path: str = "") -> list[str]:
-    """Keys that the chart would not read; below an empty default anything may stand (annotations, resources, arguments)."""
+    """Keys that the chart would not read. An empty default (annotations, resources, arguments) accepts any key."""
     found = []
     for key, value in values.items():
         if key not in defaults:

@@ -1,4 +1,4 @@
-"""A graph as the policies see it: by our own functions, and by the objects that Pulumi's policy engine hands to a pack."""
+"""A graph as input of the policies: for the plain functions, and as objects of Pulumi's policy engine."""
 
 from typing import Any
 

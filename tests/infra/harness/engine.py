@@ -1,4 +1,4 @@
-"""A small engine with a state: preview, up, refresh and destroy of a program on the simulated cloud, by the rules of Pulumi's own.
+"""A small stateful engine: preview, up, refresh and destroy of a program on the simulated cloud, as in Pulumi.
 
 It shows what a stack's life looks like where no Pulumi CLI is; `test_pulumi_cli.py` shows the same with the real one.
 """
@@ -56,7 +56,7 @@ class StackState:
         """Make the cloud what the program says.
 
         Raises:
-            EngineError: An operation failed; what was made before is in the state, and the next `up` goes on from there.
+            EngineError: An operation failed. The state keeps earlier resources, and the next `up` continues.
         """
         return self._run(program, config, secret_config, preview=False)
 
@@ -79,7 +79,7 @@ class StackState:
         """Delete everything, last made first.
 
         Raises:
-            EngineError: Something is protected and `unprotected` (`pulumi state unprotect --all`) was not asked for; nothing is deleted.
+            EngineError: A resource is protected, and `unprotected` (`pulumi state unprotect --all`) is not set.
         """
         guarded = [urn for urn, kept in self.resources.items() if kept.protect]
         if guarded and not unprotected:
@@ -90,7 +90,7 @@ class StackState:
         self, program: Callable[[], Any], config: Mapping[str, Any], secret_config: Sequence[str], *, preview: bool
     ) -> Steps:
         references = {name: other.outputs for name, other in self.others.items()}
-        monitor = _Monitor(self, preview, references)
+        monitor = _Monitor(self, preview=preview, references=references)
         failed: Exception | None = None
         try:
             execute(program, monitor, LogEngine(), config=config, secret_config=secret_config)
@@ -122,8 +122,8 @@ class StackState:
 class _Monitor(Monitor):
     """Registers resources as the graph's monitor does, and does to the cloud what each needs."""
 
-    def __init__(self, state: StackState, preview: bool, references: Mapping[str, Any]) -> None:
-        super().__init__(state.project, state.stack, preview, {}, references)
+    def __init__(self, state: StackState, *, preview: bool, references: Mapping[str, Any]) -> None:
+        super().__init__(state.project, state.stack, preview=preview, fakes={}, stacks=references)
         self.state = state
         self.seen: dict[str, Kept] = {}
         self.steps: Steps = {}

@@ -3,8 +3,8 @@
     graph = run_program(main, config={"infra-stack:domain": "ml.example.com"})
     graph.one("kubernetes:apps/v1:Deployment", "mlflow").inputs["spec"]
 
-Unlike Pulumi's own mocks it builds the real URNs, refuses duplicates, runs transforms and records secretness and options of every input.
-Every run has its own thread, context and event loop, so many runs per process do not see each other. Comparing two graphs is `plan.py`.
+Unlike Pulumi's own mocks it builds real URNs, rejects duplicates, runs transforms, and records secretness and options.
+Every run has its own thread, context and event loop, so runs in one process are independent. `plan` compares graphs.
 """
 
 import asyncio
@@ -141,7 +141,7 @@ def run_program(
     """
     from tests.infra.harness.monitor import Engine, Monitor
 
-    monitor, engine = Monitor(project, stack, preview, fakes or {}, stacks or {}), Engine()
+    monitor, engine = Monitor(project, stack, preview=preview, fakes=fakes or {}, stacks=stacks or {}), Engine()
     execute(program, monitor, engine, config=config or {}, secret_config=secret_config)
     return Graph(list(monitor.records.values()), monitor.outputs, monitor.secret_outputs, engine.logs)
 

@@ -1,8 +1,10 @@
-"""What runs a Python program for the real Pulumi engine where Pulumi's own `pulumi-language-python` is not: it comes with the command-line tool's
-download only, while the tool itself can be built from its Go modules (`tests/k8slab/sources/build_pulumi.sh`).
+"""Language host that runs Python programs for the real Pulumi engine.
 
-    pulumi-language-python [--option=…] ENGINE_ADDRESS       prints its port and serves until its parent is gone
-    python -m tests.infra.harness.language_host run …        what it starts for each run: the program, connected to the engine
+It replaces Pulumi's own `pulumi-language-python`, which only comes with the download of the command-line tool; the tool
+itself can be built from its Go modules (`tests/k8slab/sources/build_pulumi.sh`).
+
+    pulumi-language-python [--option=…] ENGINE_ADDRESS       print the port and serve until the parent exits
+    python -m tests.infra.harness.language_host run …        started for each run: the program, connected to the engine
 """
 
 import argparse
@@ -56,7 +58,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return empty_pb2.Empty()
 
     def RunPlugin(self, request: Any, context: Any) -> Any:
-        """A plugin that is a Python program, as a policy pack is; what it prints goes to the engine, which reads its port from it."""
+        """Run a plugin that is a Python program, such as a policy pack. The engine reads the port from its output."""
         command = [
             _python(request.info),
             str(Path(request.info.program_directory, request.info.entry_point)),

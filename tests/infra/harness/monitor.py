@@ -1,4 +1,4 @@
-"""Plays Pulumi's engine for one run of `graph.run_program`: registers resources, answers functions and stack references."""
+"""Fake Pulumi engine for one run of `graph.run_program`: registers resources, answers functions and references."""
 
 import threading
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Monitor(mocks.MockMonitor):
     """Called from executor threads."""
 
     def __init__(
-        self, project: str, stack: str, preview: bool, fakes: Mapping[str, Fake], stacks: Mapping[str, Any]
+        self, project: str, stack: str, *, preview: bool, fakes: Mapping[str, Fake], stacks: Mapping[str, Any]
     ) -> None:
         self.project, self.stack, self.preview, self.fakes, self.stacks = project, stack, preview, fakes, stacks
         self.records: dict[str, Resource] = {}
@@ -84,9 +84,9 @@ class Monitor(mocks.MockMonitor):
         return empty_pb2.Empty()
 
     def _outputs(self, token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        made = {} if token.startswith("pulumi:") else outputs_for(token, name, inputs, self.preview)
+        made = {} if token.startswith("pulumi:") else outputs_for(token, name, inputs, preview=self.preview)
         fake = self.fakes.get(token)
-        return made | dict(fake(Call(token, name, inputs, self.preview)) if fake else {})
+        return made | dict(fake(Call(token, name, inputs, preview=self.preview)) if fake else {})
 
     def _record(self, request: Any, properties: Any, *, read: bool) -> Resource:
         secrets: set[str] = set()

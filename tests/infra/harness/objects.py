@@ -130,8 +130,11 @@ class Objects:
         return found
 
     def snapshot(self) -> dict[Reference, str]:
-        """Every object that holds still, with what an update of it changes: the generation where its kind counts one, labels and annotations;
-        else the resource version. (A status may come later, and applying the same again may rewrite who owns it.)"""
+        """Every stable object with a fingerprint that only an update changes.
+
+        The fingerprint holds labels, annotations and the generation, or the resource version for kinds without one. The
+        status may change later, and applying the same object again may change its managed fields.
+        """
         found: dict[Reference, str] = {}
         groups = self.lab.request("GET", "/apis")["groups"]
         for api_version in ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]:

@@ -1,6 +1,6 @@
 """What a provider would add to a resource's inputs, and which changes it answers with a replacement.
 
-Outputs are made up from the property types of the package's SDK; the tables hold what the types do not tell, as seen with the real providers.
+Outputs are derived from the property types of the SDK. Tables add what the types lack, as seen with real providers.
 """
 
 import hashlib
@@ -86,7 +86,7 @@ def _sdk_class(token: str) -> Any:
     return getattr(importlib.import_module(module_name), class_name, None)
 
 
-def outputs_for(token: str, name: str, inputs: Mapping[str, Any], preview: bool) -> dict[str, Any]:
+def outputs_for(token: str, name: str, inputs: Mapping[str, Any], *, preview: bool) -> dict[str, Any]:
     """Everything a resource has besides its inputs: strings by their types, the rest from the table."""
     made: dict[str, Any] = {}
     for key, kind in sdk_properties(token).items():
@@ -98,7 +98,7 @@ def outputs_for(token: str, name: str, inputs: Mapping[str, Any], preview: bool)
 
 
 def automatic_name(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata with the name that the provider gives where there is none: new for every content of what it replaces on a change of data."""
+    """Metadata with a generated name if there is none; changed data gives a replaced object another name."""
     meta = dict(inputs.get("metadata") or {})
     if not meta.get("name"):
         replacing = REPLACED_BY_KIND[inputs["kind"]] if inputs["kind"] in ("ConfigMap", "Secret") else set()

@@ -34,7 +34,7 @@ def plan(old: Graph | Kept, new: Graph) -> dict[str, str]:
 
 
 def _alias_urns(resource: Resource, graph: Graph) -> list[str]:
-    """Old URNs of a resource: its own aliases and those inherited from its parents, whose name a child's name begins with."""
+    """Old URNs of a resource: its own aliases, and those inherited from parents whose name prefixes its own."""
     head = "::".join(resource.urn.split("::")[:2])
     parent = next((other for other in graph.resources if other.urn == resource.parent), None)
     parents = [(resource.parent, resource.name)]

@@ -1,6 +1,8 @@
-"""The simulated cloud as a provider plugin, for the real Pulumi CLI: `python -m tests.infra.harness.plugin kubernetes=PORT random=PORT`.
+"""The simulated cloud as a provider plugin for the real Pulumi CLI.
 
-The CLI attaches to it by `PULUMI_DEBUG_PROVIDERS=kubernetes:PORT,random:PORT`. One process serves all packages and keeps one cloud.
+    python -m tests.infra.harness.plugin kubernetes=PORT random=PORT
+
+The CLI attaches to it with `PULUMI_DEBUG_PROVIDERS=kubernetes:PORT,random:PORT`. One process serves all packages.
 """
 
 import importlib

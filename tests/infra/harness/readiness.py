@@ -41,7 +41,8 @@ def _deployment(objects: Objects, live: dict[str, Any]) -> bool:
         if not _is_about_the_present(objects, live, progressing["message"]):
             return False
         raise Failed(
-            f"Deployment {live['metadata']['namespace']}/{live['metadata']['name']}: {progressing['message']} {_reasons(objects, live)}"
+            f"Deployment {live['metadata']['namespace']}/{live['metadata']['name']}: "
+            f"{progressing['message']} {_reasons(objects, live)}"
         )
     wanted = live["spec"]["replicas"]
     return bool(
@@ -54,7 +55,7 @@ def _deployment(objects: Objects, live: dict[str, Any]) -> bool:
 
 
 def _is_about_the_present(objects: Objects, live: dict[str, Any], message: str) -> bool:
-    """Whether a rollout's verdict is about the template of now: on the way back from a failed one the old verdict stands for a moment."""
+    """Whether the status is about the current template. After a failed rollout, the old status stays for a moment."""
     revision = (live["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision")
     sets = objects.select(
         "apps/v1", "ReplicaSet", live["metadata"]["namespace"], live["spec"]["selector"]["matchLabels"]

@@ -10,9 +10,10 @@ from tests.infra.harness.objects import Refused
 from tests.k8slab.lab import Lab
 
 KNOWN = {
-    "allowNullValues", "atomic", "chart", "cleanupOnFail", "compat", "createNamespace", "description", "devel", "disableCRDHooks",
-    "disableWebhooks", "forceUpdate", "lint", "manifest", "maxHistory", "name", "namespace", "renderSubchartNotes", "repositoryOpts",
-    "resetValues", "resourceNames", "reuseValues", "skipAwait", "skipCrds", "timeout", "values", "verify", "version", "waitForJobs",
+    "allowNullValues", "atomic", "chart", "cleanupOnFail", "compat", "createNamespace", "description", "devel",
+    "disableCRDHooks", "disableWebhooks", "forceUpdate", "lint", "manifest", "maxHistory", "name", "namespace",
+    "renderSubchartNotes", "repositoryOpts", "resetValues", "resourceNames", "reuseValues", "skipAwait", "skipCrds",
+    "timeout", "values", "verify", "version", "waitForJobs",
 }  # fmt: skip
 
 

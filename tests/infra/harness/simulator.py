@@ -1,4 +1,4 @@
-"""A cloud that keeps objects in memory and answers as the Kubernetes and random providers do. `engine.py` and `plugin.py` drive it.
+"""A cloud in memory that responds like the Kubernetes and random providers. `engine` and `plugin` use it.
 
 Objects can be lost or changed behind an engine's back, and any operation can be made to fail.
 """
@@ -75,7 +75,7 @@ class Cloud:
             OperationFailed: It exists already, or was told to fail.
         """
         token, name = token_of(urn), name_of(urn)
-        outputs = {**outputs_for(token, name, inputs, preview), **inputs}
+        outputs = {**outputs_for(token, name, inputs, preview=preview), **inputs}
         if preview:
             return "", outputs
         self._fail("create", urn)
@@ -103,7 +103,7 @@ class Cloud:
         Raises:
             OperationFailed: It was told to fail.
         """
-        outputs = {**olds, **outputs_for(token_of(urn), name_of(urn), news, preview), **news}
+        outputs = {**olds, **outputs_for(token_of(urn), name_of(urn), news, preview=preview), **news}
         if not preview:
             self._fail("update", urn)
             self.objects[token_of(urn), object_id] = dict(news), outputs

@@ -43,7 +43,7 @@ class Secret:
 
 
 def decode(value: Any) -> Any:
-    """Protobuf to Python; `Secret`, `UNKNOWN`, `{"__ref__": urn}` and `{"__asset__": …}` mark what JSON has no word for."""
+    """Protobuf to Python. `Secret`, `UNKNOWN`, `{"__ref__": urn}` and `{"__asset__": …}` mark non-JSON values."""
     if isinstance(value, struct_pb2.Struct):
         return {key: decode(item) for key, item in value.fields.items()}
     kind = value.WhichOneof("kind")

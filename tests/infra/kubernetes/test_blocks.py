@@ -97,7 +97,7 @@ def test_a_domain_is_a_lower_case_name_with_a_dot(domain: str) -> None:
         ("*", "x", True),
     ],
 )
-def test_patterns_of_models_meet_where_a_name_fits_both(one: str, other: str, expected: bool) -> None:
+def test_patterns_of_models_meet_where_a_name_fits_both(one: str, other: str, *, expected: bool) -> None:
     assert overlap(one, other) is expected and overlap(other, one) is expected
 
 

@@ -1,30 +1,19 @@
 """What a model endpoint is made of, on the resource graph: nothing here has met a cluster."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 import pytest
 
 from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
 from platform_lib.names import SharedOutputs
 from tests.infra.harness.graph import Graph, run_program
+from tests.infra.model.endpoints import ARGS, IMAGE, KEYS, graph, program
+from tests.infra.monitoring.alert_rules import MODEL
 from tests.infra.shared import SHARED
-
-IMAGE = "registry.example.com/churn@sha256:" + "a" * 64
-KEYS = "keys:\n- name: shop\n  sha256: " + "b" * 64 + "\n"
-ARGS: dict[str, Any] = {
-    "model": "churn",
-    "namespace": "team-red",
-    "image": IMAGE,
-    "shared": SHARED,
-    "keys": KEYS,
-    "exposure": "public",
-}
 
 KINDS = [
     "ConfigMap",
@@ -41,18 +30,6 @@ KINDS = [
     "ServiceAccount",
     "ServiceMonitor",
 ]
-
-
-def program(**changes: Any) -> Callable[[], None]:
-    def declare() -> None:
-        cluster = k8s.Provider("cluster", cluster_identifier="test")
-        ModelEndpoint("churn", ModelEndpointArgs(**{**ARGS, **changes}), opts=pulumi.ResourceOptions(provider=cluster))
-
-    return declare
-
-
-def graph(**changes: Any) -> Graph:
-    return run_program(program(**changes))
 
 
 def pod(made: Graph) -> dict[str, Any]:
@@ -273,7 +250,6 @@ def test_grafana_finds_the_dashboard(made: Graph) -> None:
 
 
 def test_alerts_are_those_that_promtool_tried(made: Graph) -> None:
-    from tests.infra.monitoring.test_alerts import MODEL
 
     assert made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"] == MODEL
     fixed = graph(min_replicas=2, max_replicas=2).kubernetes("PrometheusRule")[0].inputs["spec"]["groups"][0]["rules"]

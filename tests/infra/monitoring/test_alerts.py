@@ -7,13 +7,9 @@ from typing import Any
 import pytest
 
 from platform_lib.infra.base.setting_rules import SettingError
-from platform_lib.infra.model.alerts import AlertThresholds, model_rules
-from platform_lib.infra.monitoring.platform_alerts import platform_rules
+from platform_lib.infra.model.alerts import AlertThresholds
+from tests.infra.monitoring.alert_rules import MODEL, PLATFORM
 from tests.infra.promtool import Story, check_rules, run_stories
-
-NAMESPACES = ["mlp-ingress", "mlp-mlflow", "mlp-monitoring"]
-MODEL = model_rules("churn", "team-red", thresholds=AlertThresholds())
-PLATFORM = platform_rules(NAMESPACES)
 
 AT = 'namespace="team-red",service="churn",pod="churn-1"'
 OTHER = 'namespace="team-blue",service="churn",pod="churn-1"'
@@ -88,7 +84,7 @@ MODEL_STORIES = [
     Story(
         alert="ModelNotChampion", series={INFO % ("3", "champion"): "1x30", CHAMPION % "3": "1x30"}, at="20m", fires=()
     ),
-    # The version before stays at 0 after a swap; a canary is meant to be another one; a registry without a champion has none to differ from.
+    # The previous version stays at 0 after a swap, a canary may differ, and there may be no champion to differ from.
     Story(
         alert="ModelNotChampion",
         series={

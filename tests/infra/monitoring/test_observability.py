@@ -14,7 +14,7 @@ from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
 from tests.infra.charts import facts
 from tests.infra.harness.graph import Graph, run_program
-from tests.infra.monitoring.test_alerts import NAMESPACES
+from tests.infra.monitoring.alert_rules import NAMESPACES
 
 SLACK = "https://hooks.slack.com/services/T0/B0/secret"
 GRAFANA = "https://grafana.ml.example.com"
@@ -176,7 +176,7 @@ def test_outputs_are_those_declared(made: Graph) -> None:
 
 
 def test_every_value_is_one_that_the_chart_has() -> None:
-    """The chart has no schema of values, so a misspelt one would be passed over in silence: its defaults name what there is."""
+    """The chart has no values schema and ignores misspelt keys, so keys are compared with its defaults."""
     defaults = json.loads(
         (facts() / "defaults" / "kube-prometheus-stack_88.5.3.defaults.json").read_text(encoding="utf-8")
     )
@@ -200,7 +200,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def unknown(values: dict[str, Any], defaults: dict[str, Any], path: str = "") -> list[str]:
-    """Paths of values that the defaults do not have. Below an empty default, and in Grafana's own settings, anything may stand."""
+    """Paths that the defaults lack. An empty default, and Grafana's own settings, accept any key."""
     found = []
     for key, value in values.items():
         here = f"{path}.{key}".strip(".")

@@ -11,7 +11,7 @@ from platform_lib.infra.policy.pack import pack_policies
 from platform_lib.infra.policy.rules import POLICIES, RELEASE, violations
 from tests.infra.harness.declared import declared, run_pack
 from tests.infra.harness.graph import Graph
-from tests.infra.model.test_endpoint import graph as model_endpoint
+from tests.infra.model.endpoints import graph as model_endpoint
 from tests.infra.stacks import EXAMPLES, run_stack
 
 CONTAINER: dict[str, Any] = {

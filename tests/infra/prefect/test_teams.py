@@ -1,4 +1,4 @@
-"""Each team's Prefect is its own: server, auth string, database, host, groups and network; another team meets none of them."""
+"""Each team has its own Prefect: server, auth string, database, host, groups and network."""
 
 from typing import Any
 
@@ -147,7 +147,8 @@ def test_databases_elsewhere_in_plain_text_are_refused_with_the_command_that_enc
     [
         (
             [],
-            "team_prefect_database_urls names no team: with prefect_database_url, give TEAM=URL for each of churn, fraud",
+            "team_prefect_database_urls names no team: with prefect_database_url, "
+            "give TEAM=URL for each of churn, fraud",
         ),
         (["churn=postgresql://u:hunter2@h/d"], "team_prefect_database_urls names churn: "),
         (

@@ -1,4 +1,4 @@
-"""Run a container of a resource graph as a process here: its own command, environment, files and probes; only hosts, paths and ports are others."""
+"""Run a container of a resource graph as a local process, with its command, environment, files and probes."""
 
 import os
 import subprocess
@@ -15,7 +15,6 @@ from tests.conftest import free_port, server
 from tests.infra.harness.graph import Graph, Resource
 
 _PROGRAMS = Path(sys.executable).parent
-Replacements = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

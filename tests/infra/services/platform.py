@@ -1,4 +1,4 @@
-"""The platform's own services as a program would make them, and their passwords: what the tests of this folder share."""
+"""The platform's own services as a program declares them, and their passwords."""
 
 import base64
 import hashlib

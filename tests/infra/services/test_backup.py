@@ -1,4 +1,4 @@
-"""The commands of docs/platform/backup.md, run as they stand there: a restored MLflow answers with the same versions, aliases and files."""
+"""The commands of docs/platform/backup.md restore an MLflow with the same versions, aliases and files."""
 
 import os
 import re
@@ -49,8 +49,9 @@ def run(block: str, folder: Path, environment: Mapping[str, str]) -> None:
 
 
 def kubectl(folder: Path, artifacts: Path) -> None:
-    """A `kubectl` that runs what it is told to `exec` here, with the volume where it lies here."""
-    script = f'#!/usr/bin/env bash\nwhile [ "$1" != "--" ]; do shift; done; shift\nexec "${{@/#\\/var\\/lib\\/mlflow/{artifacts}}}"\n'
+    """Write a `kubectl` whose `exec` runs the command locally, on the local copy of the volume."""
+    skip = 'while [ "$1" != "--" ]; do shift; done; shift'
+    script = f'#!/usr/bin/env bash\n{skip}\nexec "${{@/#\\/var\\/lib\\/mlflow/{artifacts}}}"\n'
     file = folder / "kubectl"
     file.write_text(script)
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
@@ -97,7 +98,7 @@ def test_a_restored_platform_answers_as_before(
     run(block["dump"], tmp_path, environment)
     run(block["pack"], tmp_path, environment)
 
-    # Elsewhere: two new databases, the files first on a volume, from there in a bucket, copied to a second one and back.
+    # Restore to two new databases; copy files from a volume to a bucket, to a second bucket, and back.
     for name in ("mlflow-restored", "prefect-restored"):
         postgres.make_database(name)
     environment |= {

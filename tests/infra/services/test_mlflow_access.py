@@ -1,4 +1,4 @@
-"""Nobody moves, overwrites, deletes or reads another team's experiments, runs, models or artifacts: real clients against the real server."""
+"""Teams cannot read or change each other's experiments, runs, models or artifacts on a real MLflow server."""
 
 import hashlib
 import json
@@ -111,13 +111,16 @@ def test_every_route_that_teams_may_use_has_an_attempt() -> None:
 def server_routes(mlflow_pod: Pod) -> list[tuple[str, str, bool]]:
     """(method, rule, whether Flask serves it) of the server's own route table, read in its own environment."""
     program = (
-        "import json, os; os.environ['_MLFLOW_SGI_NAME'] = 'uvicorn'; import mlflow_access; app = mlflow_access.create_app()._app\n"
+        "import json, os; os.environ['_MLFLOW_SGI_NAME'] = 'uvicorn'\n"
+        "import mlflow_access; app = mlflow_access.create_app()._app\n"
         "from mlflow.server import app as flask\n"
         "found = [(m, r.rule, True) for r in flask.url_map.iter_rules() for m in r.methods - {'HEAD', 'OPTIONS'}]\n"
         "def walk(routes, prefix=''):\n"
         "    for route in routes:\n"
-        "        if hasattr(route, 'original_router'): walk(route.original_router.routes, route.include_context.prefix)\n"
-        "        elif hasattr(route, 'endpoint'): found.extend((m, prefix + route.path, False) for m in (route.methods or ['GET']))\n"
+        "        if hasattr(route, 'original_router'):\n"
+        "            walk(route.original_router.routes, route.include_context.prefix)\n"
+        "        elif hasattr(route, 'endpoint'):\n"
+        "            found.extend((m, prefix + route.path, False) for m in (route.methods or ['GET']))\n"
         "walk(app.routes)\n"
         "print(json.dumps(found))\n"
     )
@@ -190,7 +193,7 @@ def test_graphql_tells_the_owner_and_nobody_else(query: str, alpha: Target, mlfl
 
 
 class TestSource:
-    """The server would read files with its own rights: a version or an experiment may not point at what its team may not read."""
+    """The server reads files with its own permissions, so versions and experiments must not refer to other files."""
 
     @pytest.mark.parametrize(
         "source",
@@ -253,9 +256,16 @@ class TestSource:
 
 @pytest.mark.parametrize(
     "path",
-    ["//api/2.0/mlflow/runs/get", "/api/2.0/mlflow/runs/get/", "/static-files/../api/2.0/mlflow/runs/get", "/static/%2e%2e/api/2.0/mlflow/runs/get",
-     "/health/../api/2.0/mlflow/runs/get", "/healthz/api/2.0/mlflow/runs/get", "/API/2.0/mlflow/runs/get"],
-)  # fmt: skip
+    [
+        "//api/2.0/mlflow/runs/get",
+        "/api/2.0/mlflow/runs/get/",
+        "/static-files/../api/2.0/mlflow/runs/get",
+        "/static/%2e%2e/api/2.0/mlflow/runs/get",
+        "/health/../api/2.0/mlflow/runs/get",
+        "/healthz/api/2.0/mlflow/runs/get",
+        "/API/2.0/mlflow/runs/get",
+    ],
+)
 def test_no_other_spelling_of_a_path_gets_around(path: str, alpha: Target, mlflow: Mlflow) -> None:
     answer = httpx.get(
         f"{mlflow.url}{path}", params={"run_id": alpha.run}, headers={"Authorization": basic("beta", "beta-password")}

@@ -57,7 +57,7 @@ def test_a_caller_is_who_the_password_proves(
     ],
 )
 def test_a_route_is_open_by_the_list_or_not_at_all(
-    caller: Caller, method: str, rule: str | None, allowed: bool
+    caller: Caller, method: str, rule: str | None, *, allowed: bool
 ) -> None:
     assert may_use_route(caller, method, rule) is allowed
 

@@ -1,4 +1,4 @@
-"""Prefect's server, run here by the command, environment and probes of its Deployment on a real Postgres, and a team's pool kept on it."""
+"""A real Prefect server with the command, environment and probes of its Deployment on a real Postgres."""
 
 import asyncio
 import copy
@@ -66,7 +66,10 @@ def test_an_owner_makes_its_database_once_and_for_itself_alone(postgres: Postgre
     pod.run("database")
     pod.run("database")
 
-    question = "select has_database_privilege('prefect-red', 'prefect-red', 'connect'), has_database_privilege('prefect-blue', 'prefect-red', 'connect')"
+    question = (
+        "select has_database_privilege('prefect-red', 'prefect-red', 'connect'),"
+        " has_database_privilege('prefect-blue', 'prefect-red', 'connect')"
+    )
     assert postgres.run("psql", "postgres", "-Atc", question).strip() == "t|f"
 
 
@@ -90,7 +93,10 @@ def test_a_teams_pool_is_made_kept_and_mended(api: httpx.Client, worker_pod: Pod
 
 
 def test_a_flow_runs_with_the_settings_that_machines_get(api: httpx.Client, tmp_path: Path) -> None:
-    program = "from prefect import flow, task\n@task\ndef add(a, b): return a + b\n@flow(name='sum')\ndef run(): return add(1, 2)\nassert run() == 3\n"
+    program = (
+        "from prefect import flow, task\n@task\ndef add(a, b): return a + b\n"
+        "@flow(name='sum')\ndef run(): return add(1, 2)\nassert run() == 3\n"
+    )
     environment = {
         "PREFECT_API_URL": str(api.base_url).rstrip("/"),
         "PREFECT_API_AUTH_STRING": PREFECT_AUTH,

@@ -1,6 +1,6 @@
-"""A team's worker, run here by its Deployment's command against a real Prefect and a real Kubernetes API, with its own account's rights alone.
+"""A team's worker with the command of its Deployment, against a real Prefect and a real Kubernetes API.
 
-There is no kubelet: what becomes of a pod is written into its status, as a kubelet would. The limit for pods that do not start is shortened.
+There is no kubelet: the test writes the status of pods. The limit for pods that do not start is shortened.
 """
 
 from collections.abc import Iterator

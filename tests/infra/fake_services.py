@@ -1,9 +1,9 @@
-"""Servers that stand where programs are missing here; run inside the cluster's network, standard library only.
+"""Fake services that run inside the cluster's network, with the standard library only.
 
-    python stand_ins.py login ADDRESS PORT       # oauth2-proxy with `--upstream=static://202`: the answers that forward-auth gets
-    python stand_ins.py echo ADDRESS PORT NAME   # a web interface that says who it is and what headers reached it
+    python fake_services.py login ADDRESS PORT       # oauth2-proxy as forward authentication sees it
+    python fake_services.py echo ADDRESS PORT NAME   # a web interface that returns its name and the received headers
 
-The login keeps no state: the cookie says who somebody is (`_mlp_session=ada@example.com|team-a,team-b`).
+The login keeps no state: the cookie names the user (`_mlp_session=ada@example.com|team-a,team-b`).
 """
 
 import json
@@ -16,7 +16,7 @@ COOKIE = "mlp_session"
 
 
 class Login(BaseHTTPRequestHandler):
-    """202 with the identity for a session, else 401 (`/oauth2/auth`) or the way to the sign-in page; 403 outside the allowed groups."""
+    """202 with the identity for a session, else 401 (`/oauth2/auth`) or a redirect; 403 outside the allowed groups."""
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -53,7 +53,7 @@ class Login(BaseHTTPRequestHandler):
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers everything with its name, the path and the headers that it got."""
+    """Respond to every request with the name, the path and the received headers."""
 
     name = ""
 

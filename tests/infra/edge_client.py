@@ -1,4 +1,4 @@
-"""Somebody on the internet before the edge, and the real model server behind it."""
+"""A client on the internet in front of the edge, and the real model server behind it."""
 
 import json
 import os
@@ -23,8 +23,8 @@ STRANGER = {"Cookie": "mlp_session=eve@example.com|nobody"}
 
 
 @dataclass(frozen=True)
-class Outside:
-    """What somebody on the internet has."""
+class EdgeClient:
+    """A client on the internet with an API key."""
 
     edge: Edge
     key: str
@@ -43,7 +43,7 @@ class Outside:
 
 
 def serve(edge: Edge, deployment: dict[str, Any], project: Project, keys: Path) -> None:
-    """The real model server: command and settings of the pod, but its address, the registry and the place of its keys."""
+    """Start the real model server with the pod's command and settings, apart from address, registry and keys."""
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     given = {
         item["name"]: item["value"]
@@ -59,9 +59,9 @@ def serve(edge: Edge, deployment: dict[str, Any], project: Project, keys: Path) 
     edge.stand(TEAM, MODEL, command, env=environment)
 
 
-def is_up(outside: Outside) -> bool:
+def is_up(client: EdgeClient) -> bool:
     try:
-        return outside.predict().status_code in (200, 422)
+        return client.predict().status_code in (200, 422)
     except httpx.HTTPError:
         return False
 
