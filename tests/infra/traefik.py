@@ -78,9 +78,7 @@ def arguments(values: Mapping[str, Any], address: str, namespace: str) -> list[s
         AssertionError: A value that this file does not know.
     """
     unknown = set(values) - OBJECTS - CHECKED
-    assert not unknown, (
-        f"unknown values of the Traefik chart: {sorted(unknown)}. Read its templates and add them here"
-    )
+    assert not unknown, f"unknown values of the Traefik chart: {sorted(unknown)}. Read its templates and add them here"
     assert not values.get("tlsOptions") and not values.get("tlsStore"), (
         "the chart would make TLS objects of these values; the stub does not"
     )
