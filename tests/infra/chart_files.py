@@ -1,9 +1,9 @@
-"""A chart mirror as air-gapped users have one, made by the tests of stub charts and installed by the real helm.
+"""A chart mirror like that of an air-gapped site, made of stub charts that the real helm installs.
 
 Each chart has the real chart's name, version, default values, values schema, CRDs, workload names, services and ports
 (from the chart facts and the folder of engines). Its fake pods take image, security context, environment and volumes
 from the values.
-What a real chart makes besides (its config files, webhooks, jobs) is not there.
+Other objects of real charts (config files, webhooks, jobs) are missing.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the tests of the infrastructure share."""
+"""Fixtures for the tests of the infrastructure."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`deploy/` of a generated project as a graph; the shared stack's is `stacks`."""
+"""Resource graph of a generated `deploy/`; `stacks` has the graph of the shared stack."""
 
 import runpy
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Ask the real promtool about alert rules: are they well-formed, and when do they fire."""
+"""Check alert rules with the real promtool: their form, and when they fire."""
 
 import subprocess
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The real Pulumi command-line tool in tests: where it is, and what it needs beside it."""
+"""The real Pulumi command-line tool in tests: its location and its plugins."""
 
 import os
 import shutil

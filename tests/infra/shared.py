@@ -1,4 +1,4 @@
-"""A shared stack's outputs as tests of model stacks have them."""
+"""Outputs of a shared stack, for tests of model stacks."""
 
 from platform_lib.names import SharedOutputs
 

@@ -1,4 +1,4 @@
-"""The shared stack's program, run with the settings of its example stacks as the CLI would give them."""
+"""Run the shared stack's program with the settings of its example stacks."""
 
 import re
 import runpy
@@ -25,7 +25,7 @@ def prefect_urls(*teams: str) -> list[str]:
     ]
 
 
-# What an example needs besides its file: a person sets these with --secret.
+# Secrets of an example, which a person sets with `pulumi config set --secret`.
 SECRETS: Mapping[str, Mapping[str, Any]] = {
     "local": {},
     "team": {

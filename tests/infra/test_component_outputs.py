@@ -1,4 +1,4 @@
-"""What every component says that it gives is what it registers: seen on the instances that real programs make."""
+"""Every component registers exactly its annotated outputs, checked on the instances in real programs."""
 
 import importlib
 import inspect

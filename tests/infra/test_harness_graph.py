@@ -1,4 +1,4 @@
-"""The harness itself: what a graph shows of a program, and what a plan says of two graphs."""
+"""The harness: graphs of programs, and plans between two graphs."""
 
 from collections.abc import Callable
 from typing import Any

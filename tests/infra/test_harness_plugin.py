@@ -1,4 +1,4 @@
-"""The simulated cloud over the wire, as an engine asks it."""
+"""The simulated cloud over the wire, as an engine calls it."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -49,7 +49,7 @@ class CredentialArgs:
     def __post_init__(self) -> None:
         if not self.namespaces:
             raise ValueError(
-                f"credential {self.secret_name} has no namespace: name at least one, else nobody could read it."
+                f"credential {self.secret_name} has no namespace: name at least one, so that a pod can read it."
             )
 
 

@@ -69,7 +69,8 @@ class MlflowServerArgs:
             )
         if not self.edge_password_hashes:
             raise ValueError(
-                "edge_password_hashes is empty: without the login proxy's password nobody could open MLflow's pages."
+                "edge_password_hashes is empty: give the hash of the login proxy's password, "
+                "without which nobody could open MLflow's pages."
             )
         HOST.check("ui_host", self.ui_host)
 

@@ -1,4 +1,4 @@
-"""The Pulumi program of a generated `deploy/`: its settings, the shared stack's outputs, one model endpoint. `model_endpoint` makes the resources."""
+"""Pulumi program of a generated `deploy/`: settings, outputs of the shared stack, and one model endpoint."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from platform_lib.names import OUTPUTS_CONFIG_MAP, Env, SharedOutputs
 
 _NO_KEYS = "keys: []\n"
 
-# Keys of Pulumi.<stack>.yaml that bear the name of the endpoint's argument, in the order of Pulumi.yaml.
+# Keys of Pulumi.<stack>.yaml that are named like the endpoint's argument, in the order of Pulumi.yaml.
 ENDPOINT_SETTINGS: Mapping[str, Setting] = {
     "version": Setting(kind=str, rule=rules.VERSION),
     "exposure": Setting(kind=str, rule=EXPOSURE),
@@ -40,7 +40,7 @@ ENDPOINT_SETTINGS: Mapping[str, Setting] = {
     "oidc_issuer": Setting(kind=str, rule=rules.HTTPS_URL),
     "oidc_audience": Setting(kind=str, rule=rules.TEXT),
 }
-# Keys that bear the name of a threshold after `alert_`.
+# Keys that are named like a threshold, with the prefix `alert_`.
 ALERT_SETTINGS: Mapping[str, Setting] = {
     "alert_error_share": Setting(kind=float, rule=rules.SHARE),
     "alert_latency_p99_s": Setting(kind=float, rule=rules.POSITIVE),
@@ -57,11 +57,11 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def deploy_model(model: str, folder: Path) -> ModelEndpoint:
-    """Declare the endpoint, as the settings of the stack say.
+    """Declare the endpoint from the stack's settings.
 
     Args:
         model: Registered name.
-        folder: `deploy/`, where keys.yaml lies.
+        folder: The folder `deploy/`, which contains keys.yaml.
     Raises:
         pulumi.RunError: A setting is missing or cannot be used; Pulumi shows its sentence alone.
     """
@@ -77,8 +77,8 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
     namespace = values.get("namespace")
     if not namespace:
         raise SettingError(
-            f"namespace is not set: write `{config.name}:namespace: team-NAME` into deploy/Pulumi.{pulumi.get_stack()}.yaml, "
-            "with the name that your team has on the platform."
+            f"namespace is not set: write `{config.name}:namespace: team-NAME` into "
+            f"deploy/Pulumi.{pulumi.get_stack()}.yaml, with the name that your team has on the platform."
         )
     built = os.environ.get(Env.DEPLOY_IMAGE)
     if built:
@@ -86,14 +86,17 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
     image = built or values.get("image")
     if not image:
         raise SettingError(
-            f"image is not set: run `mlp deploy`, or set {Env.DEPLOY_IMAGE}=NAME@sha256:… (`pulumi stack output image` is what runs now)."
+            f"image is not set: run `mlp deploy`, or set {Env.DEPLOY_IMAGE}=NAME@sha256:… "
+            "(`pulumi stack output image` shows the running image)."
         )
     given: dict[str, Any] = {"exposure": "public", **{key: values[key] for key in ENDPOINT_SETTINGS if key in values}}
     keys = _keys(folder / "keys.yaml")
     if given["exposure"] == "public" and keys == _NO_KEYS and not given.get("oidc_issuer"):
-        raise UsageError("deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one.")
+        raise UsageError(
+            "deploy/keys.yaml contains no key, so nobody could call the model: create one with `mlp keys new NAME`."
+        )
 
-    # A constant identifier: without it, another address of the same cluster would be another cluster, and every object would be made anew.
+    # Without a fixed identifier, a new address of the same cluster would replace every object.
     cluster = k8s.Provider(
         "cluster", context=values.get("context"), cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}"
     )

@@ -1,4 +1,4 @@
-"""What the shared stack writes is what a model stack reads, also when one of the two is a version ahead."""
+"""Model stacks read what the shared stack writes, also when one of the two is a version ahead."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The apply engine on a small program: what the tests of the real stacks rely on."""
+"""The apply engine on a small program, because the tests of the real stacks rely on it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Take a resource graph to a real API server as `pulumi up` and `pulumi destroy` would, without Pulumi's CLI.
+"""Apply a resource graph to a real API server like `pulumi up` and `pulumi destroy`, without Pulumi's CLI.
 
 Objects are applied in an order that only the declared dependencies guarantee: of the objects that could be next, the
 one declared LAST goes first, so that an accidental order fails. An object waits until its dependencies are ready.

@@ -1,4 +1,4 @@
-"""Objects on a real API server: applied server-side with strict validation, deleted, listed. Knows no Pulumi."""
+"""Objects on a real API server: apply them server-side with strict validation, delete and list them."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a provider would add to a resource's inputs, and which changes it answers with a replacement.
+"""Outputs that a provider adds to a resource's inputs, and changes that replace the resource.
 
 Outputs are derived from the property types of the SDK. Tables add what the types lack, as seen with real providers.
 """
@@ -87,7 +87,7 @@ def _sdk_class(token: str) -> Any:
 
 
 def outputs_for(token: str, name: str, inputs: Mapping[str, Any], *, preview: bool) -> dict[str, Any]:
-    """Everything a resource has besides its inputs: strings by their types, the rest from the table."""
+    """Outputs of a resource in addition to its inputs: strings from types, the rest from the table."""
     made: dict[str, Any] = {}
     for key, kind in sdk_properties(token).items():
         if key not in inputs and key not in ("urn", "id") and _without_none(kind) is str:

@@ -1,4 +1,4 @@
-"""What `pulumi up` would do with a graph where another one is deployed. Follows aliases; talks to nobody."""
+"""Steps of `pulumi up` from a deployed graph to another one, with aliases, as a pure function."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""When an object is ready, by the rules of Pulumi's Kubernetes provider; and why a rollout failed, in words."""
+"""When an object is ready, by the rules of Pulumi's Kubernetes provider, and why a rollout failed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Helm releases of a graph, installed by the real helm as Pulumi's `helm.v3.Release` would."""
+"""Install the Helm releases of a graph with the real helm, like Pulumi's `helm.v3.Release`."""
 
 import json
 import subprocess

@@ -110,7 +110,7 @@ class Cloud:
         return outputs
 
     def delete(self, urn: str, object_id: str) -> None:
-        """Delete it; one that is gone is no error.
+        """Delete an object; a missing object is not an error.
 
         Raises:
             OperationFailed: It was told to fail.

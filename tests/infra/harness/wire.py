@@ -1,4 +1,4 @@
-"""Pulumi's wire format as Python values: secrets, unknowns, references. Knows protobuf; knows no resource."""
+"""Pulumi's wire format (protobuf) as Python values: secrets, unknowns, references."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

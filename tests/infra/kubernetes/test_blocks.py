@@ -1,4 +1,4 @@
-"""The pure parts of the infrastructure: names, images, mirrors, sizes, who owns which model."""
+"""The pure parts of the infrastructure: names, images, mirrors, sizes and model names."""
 
 import pytest
 

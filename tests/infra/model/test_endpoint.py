@@ -1,4 +1,4 @@
-"""What a model endpoint is made of, on the resource graph: nothing here has met a cluster."""
+"""The resource graph of a model endpoint, without a cluster."""
 
 import json
 from dataclasses import replace

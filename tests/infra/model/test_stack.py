@@ -1,4 +1,4 @@
-"""The program of a generated `deploy/`, run as Pulumi would run it, on the outputs that a shared stack published."""
+"""The program of a generated `deploy/`, run like Pulumi runs it, with the outputs of a shared stack."""
 
 import runpy
 from collections.abc import Callable
@@ -144,7 +144,7 @@ def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_pat
     (bare / "keys.yaml").unlink()
     assert (
         refusal(run, where=bare)
-        == "deploy/keys.yaml holds no key, so nobody could ask the model: `mlp keys new NAME` makes one."
+        == "deploy/keys.yaml contains no key, so nobody could call the model: create one with `mlp keys new NAME`."
     )
     assert run(where=bare, exposure="cluster").kubernetes("IngressRoute") == []
     assert run(where=bare, oidc_issuer="https://issuer", oidc_audience="models").kubernetes("IngressRoute")

@@ -1,4 +1,4 @@
-"""One address decides where alerts go."""
+"""One address determines the destination of alerts."""
 
 import re
 from typing import Any

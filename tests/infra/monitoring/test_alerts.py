@@ -1,4 +1,4 @@
-"""Every alert fires when it should and is quiet when it should, by the real promtool."""
+"""Every alert fires when it should, and only then, in the real promtool."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Prometheus, Alertmanager and Grafana on the resource graph; the chart's own content is the chart's."""
+"""Prometheus, Alertmanager and Grafana in the resource graph, without the content of the chart."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The rules: each bites what it is for, the example stacks keep all of them, and every exemption is needed."""
+"""Each rule reports its violation, the example stacks pass all rules, and every exemption is needed."""
 
 import copy
 from typing import Any

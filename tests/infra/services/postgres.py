@@ -1,4 +1,4 @@
-"""A real Postgres for tests: Debian's programs, a folder of its own, a free loopback port, never as root."""
+"""A real Postgres for tests, with Debian's programs, its own folder and a free loopback port, never as root."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ _ACCOUNT = "postgres"  # Debian's package makes it; Postgres refuses to run as r
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server; whoever reaches its port is let in, as on no machine but this."""
+    """A running server that accepts every connection; for tests on this machine only."""
 
     port: int
     folder: Path

@@ -1,4 +1,4 @@
-"""One request for every route that teams may use, aimed at another team's things: what the authorisation tests send."""
+"""One request per route that teams may use, aimed at objects of another team, for the authorization tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the MLflow component makes, from its resource graph. The pods' commands are run by `test_mlflow_server`."""
+"""The resource graph of the MLflow component. `test_mlflow_server` runs the commands of the pods."""
 
 import importlib.metadata
 import json

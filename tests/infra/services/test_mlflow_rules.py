@@ -1,4 +1,4 @@
-"""Who a caller is and what is open to whom, without a server; `test_mlflow_access` asks a real one."""
+"""Callers and allowed routes of MLflow, without a server; `test_mlflow_access` uses a real one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The shared MLflow, run here by the command, environment and probes of its Deployment on a real Postgres."""
+"""The shared MLflow with the command, environment and probes of its Deployment on a real Postgres."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""What the Prefect component makes, from its resource graph. The pods' commands are run by `test_prefect_server`."""
+"""The resource graph of the Prefect component. `test_prefect_server` runs the commands of the pods."""
 
 import importlib.metadata
 from typing import Any
