@@ -29,13 +29,13 @@ from platform_lib.user_code import make_importable
 from tests.conftest import free_port
 from tests.waiting import wait_until
 
-NAME = "moody-model"
+NAME = "faulty-model"
 CONTRACT = DataContract(
-    name="moods",
-    path="data/moods.csv",
+    name="faulty",
+    path="data/faulty.csv",
     task="classification",
-    target="mood",
-    columns={"x": Column(type="number"), "y": Column(type="number"), "mood": Column(type="string")},
+    target="label",
+    columns={"x": Column(type="number"), "y": Column(type="number"), "label": Column(type="string")},
 )
 RAISES, ANSWERS_NAN, TAKES_A_MINUTE = 1001.0, 1002.0, 1003.0
 """Values of `x` on which the model raises, predicts NaN, or takes a minute."""
@@ -47,7 +47,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 
-class Moody(LogisticRegression):
+class FaultyClassifier(LogisticRegression):
     def predict_proba(self, X):
         time.sleep(0.005)  # too long for the event loop
         x = np.asarray(X)[:, 0]
@@ -116,7 +116,7 @@ class MlflowServer:
 
 
 @dataclass
-class Moods:
+class FaultyProject:
     """A registry with versions of the model; version 1 is the champion."""
 
     root: Path
@@ -135,22 +135,22 @@ class Moods:
 
 
 @contextmanager
-def moods(folder: Path, count: int) -> Iterator[Moods]:
+def faulty_project(folder: Path, count: int) -> Iterator[FaultyProject]:
     """Create a project, start a registry and register `count` versions."""
     root = folder / "project"
-    package = root / "src" / "moody_model"
+    package = root / "src" / "faulty_model"
     package.mkdir(parents=True)
     (root / "pyproject.toml").write_text(
-        f'[project]\nname = "moody-model"\nversion = "1"\n\n[tool.mlp]\nmodel = "{NAME}"\n', encoding="utf-8"
+        f'[project]\nname = "faulty-model"\nversion = "1"\n\n[tool.mlp]\nmodel = "{NAME}"\n', encoding="utf-8"
     )
     (package / "__init__.py").write_text("", encoding="utf-8")
-    (package / "moods.py").write_text(SOURCE, encoding="utf-8")
+    (package / "model.py").write_text(SOURCE, encoding="utf-8")
     make_importable(find_project(root))
     mlflow = MlflowServer(folder)
     mlflow.start()
     try:
         registry = Registry(mlflow.url)
-        experiment = registry.client.create_experiment("moods")
+        experiment = registry.client.create_experiment("faulty")
         versions = {}
         for seed in range(count):
             run_id = str(registry.client.create_run(experiment).info.run_id)
@@ -158,13 +158,13 @@ def moods(folder: Path, count: int) -> Iterator[Moods]:
             record = registry.register(NAME, _content(seed), run_id=run_id, tags=tags, passed=True)
             versions[record.version] = record
         registry.promote(versions["1"])
-        yield Moods(root, mlflow, registry, versions)
+        yield FaultyProject(root, mlflow, registry, versions)
     finally:
         mlflow.kill()
 
 
 def _content(seed: int) -> ModelContent:
-    from moody_model.moods import Moody  # type: ignore[import-not-found]
+    from faulty_model.model import FaultyClassifier  # type: ignore[import-not-found]
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -173,7 +173,7 @@ def _content(seed: int) -> ModelContent:
     truth = np.where(frame["x"] + random.normal(scale=0.2, size=50) > 0, "good", "bad").astype(object)
     # No scaling: the model looks for certain values of x.
     pipeline = Pipeline(
-        [("scale", StandardScaler(with_mean=False, with_std=False)), ("model", Moody(C=0.1 * 2**seed))]
+        [("scale", StandardScaler(with_mean=False, with_std=False)), ("model", FaultyClassifier(C=0.1 * 2**seed))]
     ).fit(frame, truth)
     answers = predict(pipeline, frame)
     return ModelContent(
@@ -183,12 +183,12 @@ def _content(seed: int) -> ModelContent:
         predictions=answers,
         profile={"rows": 0, "features": {}, "prediction": {"kind": "category", "shares": [0.0, 0.0]}},
         config_yaml="seed: 0\n",
-        package="moody_model",
+        package="faulty_model",
     )
 
 
 @dataclass
-class MoodServer:
+class RunningServer:
     """`mlp serve` as a process."""
 
     url: str
@@ -224,8 +224,8 @@ class MoodServer:
 
 @contextmanager
 def serving(
-    made: Moods, output: Path, *arguments: str, environment: dict[str, str] | None = None, key: str = ""
-) -> Iterator[MoodServer]:
+    made: FaultyProject, output: Path, *arguments: str, environment: dict[str, str] | None = None, key: str = ""
+) -> Iterator[RunningServer]:
     """Serve the champion: ready when the block starts, terminated at its end."""
     port, metrics_port = free_port(), free_port()
     command = [
@@ -247,7 +247,7 @@ def serving(
             [*command, *arguments], cwd=made.root, stdout=file, stderr=subprocess.STDOUT, env=variables
         ) as process,
     ):
-        server = MoodServer(
+        server = RunningServer(
             f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}/metrics", process, output, key
         )
         try:

@@ -21,10 +21,10 @@ from tests.serving.faulty import (
     NAME,
     RAISES,
     TAKES_A_MINUTE,
-    Moods,
-    MoodServer,
+    FaultyProject,
+    RunningServer,
+    faulty_project,
     is_logged,
-    moods,
     open_files,
     serving,
 )
@@ -37,8 +37,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moods]:
-    with moods(tmp_path_factory.mktemp("moods"), 7) as made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyProject]:
+    with faulty_project(tmp_path_factory.mktemp("faulty"), 7) as made:
         yield made
 
 
@@ -64,7 +64,9 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(made: Moods, keys: Path, small_disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoodServer]:
+def server(
+    made: FaultyProject, keys: Path, small_disk: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
     key = new_key(keys, "checkout", ["predict", "admin"])
     arguments = [
         "--keys",
@@ -94,13 +96,13 @@ def _sound_before_and_after(request: pytest.FixtureRequest) -> Iterator[None]:
         assert httpx.get(f"{server.url}/healthz").status_code == 200
 
 
-def promoted(made: Moods, server: MoodServer, version: str) -> None:
+def promoted(made: FaultyProject, server: RunningServer, version: str) -> None:
     made.registry.promote(made.versions[version])
     wait_until(lambda: server.model()["version"] == version)
 
 
 class TestRegistry:
-    def test_killed_and_back(self, made: Moods, server: MoodServer) -> None:
+    def test_killed_and_back(self, made: FaultyProject, server: RunningServer) -> None:
         version = server.model()["version"]
         made.mlflow.kill()
         wait_until(
@@ -111,7 +113,7 @@ class TestRegistry:
         promoted(made, server, "2")
         assert server.model()["registry_error"] is None
 
-    def test_artifact_store_gone_during_a_swap(self, made: Moods, server: MoodServer) -> None:
+    def test_artifact_store_gone_during_a_swap(self, made: FaultyProject, server: RunningServer) -> None:
         version = server.model()["version"]
         away = made.mlflow.artifacts.with_name("away")
         made.mlflow.artifacts.rename(away)
@@ -123,7 +125,9 @@ class TestRegistry:
         wait_until(lambda: server.model()["version"] == "3")
         assert server.model()["refused"] == []
 
-    def test_rollback_gives_the_earlier_answers_to_the_last_digit(self, made: Moods, server: MoodServer) -> None:
+    def test_rollback_gives_the_earlier_answers_to_the_last_digit(
+        self, made: FaultyProject, server: RunningServer
+    ) -> None:
         rows = [{"x": x / 7, "y": -x / 3} for x in range(20)]
         promoted(made, server, "3")
         before = server.post(*rows).json()
@@ -139,7 +143,7 @@ class TestRegistry:
         "version", ["4", "5", "6", "7"], ids=["corrupted", "truncated", "swapped for another", "another contract"]
     )
     def test_an_artifact_that_is_not_the_registered_one_is_refused(
-        self, version: str, made: Moods, server: MoodServer
+        self, version: str, made: FaultyProject, server: RunningServer
     ) -> None:
         model = made.files(version) / "model.skops"
         content = model.read_bytes()
@@ -164,19 +168,19 @@ class TestRegistry:
 
 
 class TestModel:
-    def test_that_raises(self, server: MoodServer) -> None:
+    def test_that_raises(self, server: RunningServer) -> None:
         answer = server.post({"x": RAISES, "y": 0.0})
         assert answer.status_code == 500
         assert "RuntimeError" in answer.json()["detail"]
         assert "secret-inside" not in answer.text
         assert "secret-inside" in server.said()
 
-    def test_that_answers_nan(self, server: MoodServer) -> None:
+    def test_that_answers_nan(self, server: RunningServer) -> None:
         answer = server.post({"x": 0.0, "y": 0.0}, {"x": ANSWERS_NAN, "y": 0.0})
         assert answer.status_code == 500
         assert "predicted something that is not a number in row 1" in answer.json()["detail"]
 
-    def test_that_takes_a_minute(self, server: MoodServer) -> None:
+    def test_that_takes_a_minute(self, server: RunningServer) -> None:
         """One of two threads is lost for the minute; who asks meanwhile is answered by the other."""
         answer = server.post({"x": TAKES_A_MINUTE, "y": 0.0})
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
@@ -185,7 +189,7 @@ class TestModel:
 
 class TestLog:
     def test_a_full_disk_is_reported_and_loses_nothing_once_there_is_room(
-        self, server: MoodServer, small_disk: Path
+        self, server: RunningServer, small_disk: Path
     ) -> None:
         if not small_disk.is_mount():
             pytest.skip("mount: only root may mount a small disk")
@@ -201,7 +205,7 @@ class TestLog:
         assert server.metric("mlp_log_dropped_total") == 0
 
     def test_a_folder_that_cannot_be_written_to_is_reported_and_loses_nothing_once_it_can(
-        self, server: MoodServer, small_disk: Path
+        self, server: RunningServer, small_disk: Path
     ) -> None:
         log = small_disk / "log"
         request_id = server.post().json()["request_id"]
@@ -217,7 +221,7 @@ class TestLog:
 
 
 class TestAccess:
-    def test_an_issuer_that_is_down_is_unavailable_and_keys_go_on_working(self, server: MoodServer) -> None:
+    def test_an_issuer_that_is_down_is_unavailable_and_keys_go_on_working(self, server: RunningServer) -> None:
         import jwt
 
         token = jwt.encode(
@@ -233,7 +237,7 @@ class TestAccess:
         assert "cannot be reached" in answer.json()["detail"]
         assert server.post().status_code == 200
 
-    def test_a_half_written_key_file_changes_nothing_and_is_reported(self, server: MoodServer, keys: Path) -> None:
+    def test_a_half_written_key_file_changes_nothing_and_is_reported(self, server: RunningServer, keys: Path) -> None:
         whole = keys.read_text(encoding="utf-8")
         keys.write_text(whole[: len(whole) - 40], encoding="utf-8")
         wait_until(lambda: any("key" in problem for problem in server.model()["problems"]))
@@ -250,12 +254,12 @@ def signing_key() -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def connect(server: MoodServer) -> socket.socket:
+def connect(server: RunningServer) -> socket.socket:
     parts = urlsplit(server.url)
     return socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=60)
 
 
-def head(server: MoodServer, length: int) -> bytes:
+def head(server: RunningServer, length: int) -> bytes:
     fields = [
         "POST /predict HTTP/1.1",
         "Host: x",
@@ -267,7 +271,7 @@ def head(server: MoodServer, length: int) -> bytes:
 
 
 class TestClients:
-    def test_that_sends_a_byte_at_a_time_is_cut_off(self, server: MoodServer) -> None:
+    def test_that_sends_a_byte_at_a_time_is_cut_off(self, server: RunningServer) -> None:
         with closing(connect(server)) as slow:
             slow.sendall(head(server, 1000))
             slow.settimeout(0.2)
@@ -282,7 +286,7 @@ class TestClients:
         assert answer.startswith(b"HTTP/1.1 408 ")
 
     @pytest.mark.parametrize("sent", ["half a head", "half a body", "everything"])
-    def test_that_vanishes_leaves_nothing_behind(self, sent: str, server: MoodServer) -> None:
+    def test_that_vanishes_leaves_nothing_behind(self, sent: str, server: RunningServer) -> None:
         body = b'{"rows": [{"x": 1.0, "y": 0.0}]}'
         whole = head(server, len(body)) + body
         for _ in range(20):
@@ -293,7 +297,7 @@ class TestClients:
         wait_until(lambda: server.metric("mlp_in_flight") == 0)
         assert server.post().status_code == 200
 
-    def test_a_thousand_idle_connections_disturb_nobody(self, server: MoodServer) -> None:
+    def test_a_thousand_idle_connections_disturb_nobody(self, server: RunningServer) -> None:
         with ExitStack() as stack:
             stack.enter_context(open_files(4096))
             idle = [stack.enter_context(closing(connect(server))) for _ in range(1000)]

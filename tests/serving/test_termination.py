@@ -12,10 +12,10 @@ import pytest
 
 from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from tests.serving.faulty import (
-    Moods,
-    MoodServer,
+    FaultyProject,
+    RunningServer,
+    faulty_project,
     is_logged,
-    moods,
     serving,
 )
 from tests.waiting import wait_until
@@ -27,15 +27,15 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moods]:
-    with moods(tmp_path_factory.mktemp("moods"), 2) as made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyProject]:
+    with faulty_project(tmp_path_factory.mktemp("faulty"), 2) as made:
         yield made
 
 
 class Load:
     """Threads that send requests without pause until the server is gone."""
 
-    def __init__(self, server: MoodServer, count: int) -> None:
+    def __init__(self, server: RunningServer, count: int) -> None:
         self.answered: list[str] = []
         self.versions: list[str] = []
         self.failed: list[str] = []
@@ -61,7 +61,7 @@ class Load:
             thread.join(60)
 
 
-def test_sigterm_under_load_completes_accepted_requests_and_logs_every_row(made: Moods, tmp_path: Path) -> None:
+def test_sigterm_under_load_completes_accepted_requests_and_logs_every_row(made: FaultyProject, tmp_path: Path) -> None:
     made.registry.promote(made.versions["1"])
     with serving(made, tmp_path / "out.txt", "--workers", "2", "--log", str(tmp_path / "log")) as server:
         wait_until(lambda: server.said().count("version 1 of") == 2)
@@ -80,7 +80,7 @@ def test_sigterm_under_load_completes_accepted_requests_and_logs_every_row(made:
     assert sorted(logged) == sorted(load.answered)
 
 
-def test_sigkill_loses_only_rows_that_were_not_sent(made: Moods, tmp_path: Path) -> None:
+def test_sigkill_loses_only_rows_that_were_not_sent(made: FaultyProject, tmp_path: Path) -> None:
     """The server sends rows to the writer 20 times per second; the writer outlives it and writes them."""
     with serving(made, tmp_path / "out.txt", "--log", str(tmp_path / "log")) as server:
         early = [server.post().json()["request_id"] for _ in range(20)]

@@ -14,7 +14,7 @@ from platform_lib.serving.models.polling import PollingThread
 from platform_lib.serving.models.registry_client import RegistryClient
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric as MetricFamily
+    from prometheus_client.metrics_core import Metric
 
 
 class ChampionWatch:
@@ -43,7 +43,7 @@ class ChampionWatch:
         except ServiceError:
             pass
 
-    def collect(self) -> "Iterator[MetricFamily]":
+    def collect(self) -> "Iterator[Metric]":
         """Return the metric with one series, or with none if there is no champion."""
         from prometheus_client.metrics_core import GaugeMetricFamily
 
