@@ -90,7 +90,7 @@ class StackConfig:
         """Check settings against each other. Each value already keeps its own rule."""
         if self.certificate_issuer == "acme" and not self.acme_email:
             raise SettingError(
-                "certificate_issuer is 'acme', but acme_email is empty: give an address for the authority's expiry warnings."
+                "certificate_issuer is 'acme', but acme_email is empty: give an address for expiry warnings."
             )
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret is not None):
             raise SettingError(
@@ -99,21 +99,21 @@ class StackConfig:
             )
         if self.oidc_issuer and not self.email_domains:
             raise SettingError(
-                "email_domains is empty, so nobody could log in: list the domains of your e-mail addresses, or * for all."
+                "email_domains is empty, so nobody could log in: list your e-mail domains, or * for all."
             )
         if not self.oidc_issuer and self.ui_groups:
             raise SettingError(
-                "ui_groups is set, but oidc_issuer is not: only an issuer has groups. Set oidc_issuer or remove ui_groups."
+                "ui_groups is set, but oidc_issuer is not: set oidc_issuer, which provides groups, or remove ui_groups."
             )
         if (self.mlflow_database_url is None) != (self.prefect_database_url is None):
             raise SettingError(
-                "mlflow_database_url and prefect_database_url belong together: set both, or neither to run Postgres in the "
-                "cluster."
+                "mlflow_database_url and prefect_database_url belong together: set both, or neither to run Postgres in "
+                "the cluster."
             )
         if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
             raise SettingError(
-                "s3_access_key_id and s3_secret_access_key belong together: set both, or neither if pods have their own "
-                "identity."
+                "s3_access_key_id and s3_secret_access_key belong together: set both, or neither if pods have their "
+                "own identity."
             )
         wanted = self.teams if self.prefect_database_url is not None else ()
         if set(self.team_prefect_database_urls) != set(wanted):
@@ -260,8 +260,8 @@ def _check_databases(values: Mapping[str, Any]) -> None:
         port = urlsplit(url).port or PORT
         if port != values["database_port"]:
             raise SettingError(
-                f"{key} has port {port}, but database_port is {values['database_port']}: the network policies open only "
-                "that port. Use one port for all databases."
+                f"{key} has port {port}, but database_port is {values['database_port']}: the network policies open "
+                "only that port. Use one port for all databases."
             )
     places = [url.split("@")[-1].split("?")[0] for url in urls.values()]
     if len({entry.partition("=")[0].strip() for entry in own}) < len(own):

@@ -87,7 +87,7 @@ def open_user_interfaces(
         )
         Login("login", login, opts)
     else:
-        # Namespaces of teams as plain text: Secrets named after a list index would move when a team is added or removed.
+        # Teams' namespaces as plain text: a Secret named after a list index would move when a team is added or removed.
         places = [
             *(spaces[namespace] for namespace, _, _ in SERVICES.values()),
             *map(naming.prefect_namespace, config.teams),

@@ -30,7 +30,7 @@ def make_services(
         config: The stack's settings.
         spaces: Namespaces of the platform.
         teams: By name. Each gets credentials for MLflow and its own Prefect.
-        after: Options with the provider and the resources that must exist first: namespaces and definitions of monitors.
+        after: Options with the provider and what must exist first: namespaces and definitions of monitors.
     Returns:
         Host → user and password that the service expects from Traefik.
     """

@@ -15,7 +15,7 @@ from platform_lib.errors import UsageError
 
 
 class SettingError(UsageError):
-    """A setting that cannot be used. The message names the key as the user writes it, the value, and what to give instead."""
+    """A setting that cannot be used. The message names the user's key, the value, and what to give instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,6 @@ LINE: Final = matching(r"[^\r\n]+", "give one line of text")
 PORT: Final = Rule(lambda value: 1 <= value <= 65535, "give a port from 1 to 65535")
 COUNT: Final = at_least(1)
 COUNT_OR_NONE: Final = at_least(0)
-PERCENT: Final = Rule(lambda value: 1 <= value <= 100, "give a percentage from 1 to 100")
 POSITIVE: Final = Rule(lambda value: value > 0 and math.isfinite(value), "give a number above 0")
 SHARE: Final = Rule(lambda value: 0 < value < 1, "give a share between 0 and 1, such as 0.02")
 HTTPS_URL: Final = Rule(lambda value: is_url(value, "https"), "give an https:// address")
@@ -139,7 +138,8 @@ EMAIL_DOMAIN: Final = matching(
 EMAIL: Final = matching(rf"[^\s@,;]+@({_LABEL}\.)+{_LABEL}", "give an e-mail address, such as platform@example.com")
 NETWORK: Final = Rule(
     _is_network,
-    "give the network of a proxy, such as 10.0.0.0/8; with the whole internet in it, callers could choose their own address",
+    "give the network of a proxy, such as 10.0.0.0/8; with the whole internet in it, callers could choose their own "
+    "address",
 )
 NAMESPACE: Final = matching(
     _LABEL, "give the name of a Kubernetes namespace: at most 63 lowercase letters, digits and dashes"

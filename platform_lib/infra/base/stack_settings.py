@@ -82,8 +82,8 @@ def _refuse_plain_text(config: pulumi.Config, key: str, setting: Setting) -> Non
     if not pulumi.runtime.is_config_secret(f"{config.name}:{key}"):
         typed = f"--path '{key}[0]'" if setting.kind is tuple else key
         raise SettingError(
-            f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it. Change the secret as well if "
-            "the file was shared."
+            f"{key} is written in plain text: `pulumi config set --secret {typed}` encrypts it. Change the "
+            "secret as well if the file was shared."
         )
 
 
