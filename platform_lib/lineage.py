@@ -1,4 +1,4 @@
-"""What a model came from: code, data, configuration, dependencies. Collects it before training and reads it back from tags; stores nothing."""
+"""The origin of a model: code, data, configuration and dependencies."""
 
 import hashlib
 import importlib.metadata
@@ -15,14 +15,14 @@ from platform_lib.names import VersionTag
 from platform_lib.settings import LOCK_FILES, Project
 
 DIRTY_FILES_TAG = "mlp.dirty_files"
-"""Run tag: the files that differed from the commit, at most `_NAMED_FILES`."""
+"""Run tag: JSON list of the files that differed from the commit."""
 _NAMED_FILES = 20
 SOURCE_FILE = ".mlp-source.json"
-"""In an image, which has no git: the commit that it was built from."""
+"""File in an image, which has no git repository: the commit that it was built from."""
 
-# Untracked files matter where they can change a training; a table somebody predicted into the root does not.
+# Untracked files count only where they can change a training; a predicted table in the root cannot.
 _UNTRACKED_THAT_COUNT = ("src/", "conf/", "data/", "pyproject.toml", *LOCK_FILES)
-# What runs leave behind, also where a project's .gitignore has lost the line.
+# Ignored even if a project's .gitignore no longer lists them.
 _LEFT_BEHIND = (
     ".mlp",
     ".dvc/cache",
@@ -38,26 +38,26 @@ _LEFT_BEHIND = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lineage:
-    """The origin of one version. Hashes are hexadecimal; an empty string is not known."""
+    """The origin of one version. Hashes are hexadecimal; an empty string means unknown."""
 
     git_commit: str
     dirty: bool
-    """The working tree differed from the commit where it matters."""
+    """Whether files that can change a training differed from the commit."""
     dirty_files: tuple[str, ...] = ()
     data_hash: str
-    """MD5 of the table's content, as DVC has it."""
+    """MD5 of the table's content, as DVC computes it."""
     config_hash: str
     """SHA-256 of the resolved configuration."""
     lock_hash: str
     """SHA-256 of uv.lock or pdm.lock."""
     library: str
-    """`platform-lib` with its version, and its commit where it was installed from git."""
+    """`platform-lib` with its version, and its commit if it was installed from git."""
     python: str
     flow_run: str = ""
-    """Id of the Prefect flow run; empty for a run in-process."""
+    """Id of the Prefect flow run; empty if the training ran in-process."""
 
     def tags(self) -> dict[str, str]:
-        """As tags of a model version; what is not known has none."""
+        """Convert to tags of a model version; unknown values get no tag."""
         tags = {
             VersionTag.GIT_COMMIT: self.git_commit,
             VersionTag.DIRTY: "true" if self.dirty else "false",
@@ -72,23 +72,29 @@ class Lineage:
 
 
 def collect(project: Project, contract: DataContract, config_yaml: str, flow_run: str = "") -> Lineage:
-    """Say what a training that starts now comes from.
+    """Collect the origin of a training that starts now.
 
+    Args:
+        project: The project to train in.
+        contract: Data contract of the table.
+        config_yaml: The resolved configuration.
+        flow_run: Id of the Prefect flow run; empty if there is none.
     Raises:
-        CheckFailed: There is no commit, no data hash or no lock: the version could never be made again.
+        CheckFailed: There is no commit, no data hash or no lock file, so the version could not be reproduced.
     """
     from platform_lib.data.dvc import data_hash
 
     commit, changed = source(project)
     if project.lock_file is None:
         raise CheckFailed(
-            f"{project.root} has no lock of its dependencies ({' or '.join(LOCK_FILES)}). "
-            "Run `make setup`, or `uv lock` or `pdm lock`, and commit the file."
+            f"{project.root} has no lock file ({' or '.join(LOCK_FILES)}). "
+            "Run `make setup`, `uv lock` or `pdm lock`, and commit the file."
         )
     hashed = data_hash(project, contract)
     if not hashed:
         raise CheckFailed(
-            f"the table {contract.path} has no hash, so nobody could say which data made the model. Import it with `mlp data import`."
+            f"the table {contract.path} has no hash, so the model could not be traced to its data. "
+            "Import the table with `mlp data import`."
         )
     return Lineage(
         git_commit=commit,
@@ -104,7 +110,7 @@ def collect(project: Project, contract: DataContract, config_yaml: str, flow_run
 
 
 def source(project: Project) -> tuple[str, tuple[str, ...]]:
-    """The commit of the project's code, and the files that differ from it; in an image, those when it was built.
+    """Return the commit of the project's code and the files that differ from it; in an image, those of the build.
 
     Raises:
         CheckFailed: There is no commit.
@@ -117,13 +123,13 @@ def source(project: Project) -> tuple[str, tuple[str, ...]]:
         return str(kept["git_commit"]), tuple(map(str, kept["dirty_files"]))
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise CheckFailed(
-            f"{project.root} has no git commit, so nobody could say which code made the model. "
-            "Run `make setup`, or `git init` and commit what is there."
+            f"{project.root} has no git commit, so the model could not be traced to its code. "
+            "Run `make setup`, or run `git init` and commit the files."
         ) from err
 
 
 def write_source(project: Project, target: Path) -> None:
-    """Keep what `source` says in a file, to lie in an image as `SOURCE_FILE`.
+    """Write the result of `source` to a file that an image contains as `SOURCE_FILE`.
 
     Raises:
         CheckFailed: There is no commit.
@@ -133,7 +139,7 @@ def write_source(project: Project, target: Path) -> None:
 
 
 def from_tags(tags: Mapping[str, str], run_tags: Mapping[str, str] | None = None) -> Lineage:
-    """Read what `Lineage.tags` wrote; what a version lacks is empty."""
+    """Read what `Lineage.tags` wrote; missing values are empty."""
     files = json.loads((run_tags or {}).get(DIRTY_FILES_TAG) or "[]")
     return Lineage(
         git_commit=tags.get(VersionTag.GIT_COMMIT, ""),
@@ -161,7 +167,7 @@ LABELS = {
 
 
 def rows(lineage: Lineage) -> dict[str, str]:
-    """The lineage as people read it: label → value."""
+    """Format a lineage for display: label → value."""
     dirty = "no"
     if lineage.dirty:
         dirty = "yes" + (f": {', '.join(lineage.dirty_files[:_NAMED_FILES])}" if lineage.dirty_files else "")
@@ -173,7 +179,7 @@ def rows(lineage: Lineage) -> dict[str, str]:
 
 
 def compare(one: Lineage, other: Lineage) -> dict[str, tuple[str, str]]:
-    """What two versions do not share: label → (of the one, of the other). Flow runs always differ and are left out."""
+    """Return the differences between two versions: label → (value of one, value of other), without flow runs."""
     first, second = rows(one), rows(other)
     return {
         label: (first[label], second[label])
@@ -183,13 +189,13 @@ def compare(one: Lineage, other: Lineage) -> dict[str, tuple[str, str]]:
 
 
 def head_commit(folder: Path) -> str | None:
-    """The commit that is checked out; None without git, a repository or a commit."""
+    """Return the checked-out commit; None without git, a repository or a commit."""
     output = git.output(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     return output.strip() or None if output is not None else None
 
 
 def changed_files(root: Path) -> list[str]:
-    """Files below `root` that make a training differ from the commit: changed ones, and untracked ones where code, conf and data lie."""
+    """List the changed files below `root`, and the untracked ones that can change a training."""
     output = git.output(root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", ".")
     prefix = (git.output(root, "rev-parse", "--show-prefix") or "").strip()
     found = []
@@ -202,12 +208,12 @@ def changed_files(root: Path) -> list[str]:
 
 
 def text_sha256(text: str) -> str:
-    """SHA-256 of a text in UTF-8, hexadecimal."""
+    """Return the hexadecimal SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def installed_library() -> str:
-    """The installed library: `platform-lib 0.1.0`, with its commit where pip took it from git."""
+    """Describe the installed library: `platform-lib 0.1.0`, with its commit if it was installed from git."""
     try:
         distribution = importlib.metadata.distribution("platform-lib")
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Names that one part of the platform writes and another reads. Holds no behaviour and imports nothing of ours."""
+"""Names that one part of the platform writes and another reads; constants only."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -6,7 +6,10 @@ from typing import Final
 
 
 class Env:
-    """Environment variables that the platform defines. Those of other tools, such as `MLFLOW_TRACKING_URI`, keep their names."""
+    """Environment variables that the platform defines.
+
+    Those of other tools, such as `MLFLOW_TRACKING_URI`, keep their names.
+    """
 
     # Commands
     DEBUG: Final = "MLP_DEBUG"  # anything but 0: errors show their traceback
@@ -43,17 +46,17 @@ class Env:
 
 
 class Alias:
-    """Registry aliases: which version plays which part."""
+    """Aliases of model versions in the registry."""
 
-    CANDIDATE: Final = "candidate"  # the last version that passed the gate
+    CANDIDATE: Final = "candidate"  # the latest version that passed the gate
     CHAMPION: Final = "champion"  # the version that serves
-    PREVIOUS: Final = "previous"  # the champion before, for `mlp rollback`
+    PREVIOUS: Final = "previous"  # the previous champion, for `mlp rollback`
     CANARY: Final = "canary"
     SHADOW: Final = "shadow"
 
 
 class VersionTag:
-    """Tags of a registered model version: where it came from and what the gate said."""
+    """Tags of a registered model version: its origin and the gate's verdict."""
 
     GIT_COMMIT: Final = "mlp.git_commit"
     DIRTY: Final = "mlp.dirty"
@@ -65,22 +68,24 @@ class VersionTag:
     FLOW_RUN: Final = "mlp.flow_run"
     GATE: Final = "mlp.gate"  # JSON of the gate's verdict
     MODEL_SHA256: Final = "mlp.model_sha256"
-    FILES_SHA256: Final = "mlp.files_sha256"  # of our other files in the artifact, together
-    NEW_BASELINE: Final = "mlp.new_baseline"  # the champion that `mlp train --new-baseline` left out of the comparison
+    FILES_SHA256: Final = "mlp.files_sha256"  # of the platform's other files in the artifact, together
+    NEW_BASELINE: Final = (
+        "mlp.new_baseline"  # the champion that `mlp train --new-baseline` excluded from the comparison
+    )
     PROMOTED_SCORE: Final = "mlp.promoted_score"  # set by a promotion: JSON of metric, score, data name and target
     FORCED: Final = "mlp.forced"  # set by `mlp promote --force`: the gate had refused this version
-    PERCENT: Final = "mlp.percent"  # set by `mlp canary`: the share of requests that the canary answers, 0 to 100
+    PERCENT: Final = "mlp.percent"  # set by `mlp canary`: the canary's share of the requests in percent, 0 to 100
     CANARY_SINCE: Final = "mlp.canary_since"  # set by `mlp canary`: when the version became the canary, ISO 8601 in UTC
 
 
 class Header:
-    """Request headers of the model server that others set, in lower case."""
+    """Request headers that callers of the model server set, in lower case."""
 
-    STICKY: Final = "x-sticky-id"  # who asks: equal values are answered by the same version while a canary runs
+    STICKY: Final = "x-sticky-id"  # identifies the caller: equal values get the same version while a canary runs
 
 
 class ArtifactFile:
-    """Files inside a model artifact, beside MLflow's own."""
+    """Files of the platform in a model artifact, next to those of MLflow."""
 
     MODEL: Final = "model.skops"
     CONTRACT: Final = "contract.yaml"
@@ -119,29 +124,32 @@ class MetricName:
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code means to CI."""
+    """Exit codes of `mlp`."""
 
     OK = 0
-    REFUSED = 1  # a check or the gate said no
-    USAGE = 2  # wrong use or bad input
-    SERVICE = 3  # a needed service failed
+    REFUSED = 1  # a check failed, or the gate refused the model
+    USAGE = 2  # invalid arguments or input
+    SERVICE = 3  # a required service failed
     BUG = 70
 
 
 CONTRACT_VERSION: Final = 1
-"""Of `SharedOutputs`; rises only when a reader of before would be wrong."""
+"""Version of `SharedOutputs`; raised only by a change that breaks existing readers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SharedOutputs:
-    """What the shared stack tells model stacks: names and addresses, never a secret. Fields are added, never changed or removed."""
+    """Outputs of the shared stack that model stacks read: names and addresses, never secrets.
+
+    New versions add fields; they never change or remove one.
+    """
 
     contract_version: int = CONTRACT_VERSION
     platform: str
-    """Name of the platform, for people."""
+    """Display name of the platform."""
     domain: str
     models_host: str
-    """Models answer at `https://<models_host>/models/<name>`."""
+    """Host of the model endpoints: `https://<models_host>/models/<name>`."""
     mlflow_url: str
     """Inside the cluster, such as `http://mlflow.mlp-mlflow:5000`."""
     mlflow_ui_url: str
@@ -153,21 +161,21 @@ class SharedOutputs:
     monitoring_namespace: str
     cluster_issuer: str
     request_log_uri: str = ""
-    """`s3://bucket/prefix`; empty where logs stay on a volume."""
+    """`s3://bucket/prefix`; empty if request logs are kept on a volume."""
     image_registry: str = ""
-    """Prefix of images where they come from a mirror; empty is none."""
+    """Prefix of all image names if a mirror is used, else empty."""
     chart_mirror: str = ""
-    """Where charts come from instead of their own homes; empty is none."""
+    """Folder or address of the chart mirror; empty if charts come from their public repositories."""
 
 
 OUTPUTS_CONFIG_MAP: Final = "platform-outputs"
-"""ConfigMap with `SharedOutputs` as texts, in the ingress namespace and in each team's."""
+"""ConfigMap with `SharedOutputs` as strings, in the ingress namespace and in each team's namespace."""
 
 TEAM_CREDENTIALS_SECRET: Final = "mlflow-credentials"
-"""Secret in each team's namespace with `username` and `password`: what its pods show to MLflow."""
+"""Secret in each team's namespace with the `username` and `password` of its pods for MLflow."""
 
 PREFECT_AUTH_SECRET: Final = "prefect-auth"
-"""Secret in Prefect's and each team's namespace: under `PREFECT_AUTH_KEY` what machines show to Prefect, for `PREFECT_API_AUTH_STRING`."""
+"""Secret in the namespaces of Prefect and of each team; key `PREFECT_AUTH_KEY` is for `PREFECT_API_AUTH_STRING`."""
 PREFECT_AUTH_KEY: Final = "auth-string"
 
 PREDICTION_COLUMN: Final = "prediction"

@@ -1,4 +1,4 @@
-"""Where the project is and which servers it uses: frozen values, read once from `pyproject.toml` and the environment."""
+"""The project and its servers, read once from pyproject.toml and the environment."""
 
 import json
 import os
@@ -18,7 +18,7 @@ LOCK_FILES = ("uv.lock", "pdm.lock")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """One generated repository: its folder, and `[tool.mlp]` of its pyproject.toml."""
+    """A generated repository: its folder and `[tool.mlp]` of its pyproject.toml."""
 
     root: Path
     """Absolute folder that holds pyproject.toml."""
@@ -27,40 +27,39 @@ class Project:
     package: str
     """Import name of the user's package under `src/`."""
     task: str = "classification"
-    """`classification` or `regression`: what the template generated code and configuration for."""
+    """`classification` or `regression`, as chosen when the project was generated."""
     trusted_types: tuple[str, ...] = ()
-    """Types that model files of this project may hold besides the library's list and the package's own."""
+    """Types that model files may contain, in addition to the library's list and the package's own types."""
 
     @property
     def conf_dir(self) -> Path:
+        """Folder of the configuration, with a subfolder for each Hydra group."""
         return self.root / "conf"
 
     @property
     def data_dir(self) -> Path:
+        """Folder of the imported tables."""
         return self.root / "data"
 
     @property
     def state_dir(self) -> Path:
-        """What runs leave behind and git does not track; made on demand by whoever writes there."""
+        """Folder for the state of runs, ignored by git. The code that writes to it creates it."""
         return self.root / ".mlp"
 
     @property
     def database(self) -> Path:
+        """SQLite file of the local MLflow store."""
         return self.state_dir / "mlflow.db"
 
     @property
-    def artifact_dir(self) -> Path:
-        return self.state_dir / "artifacts"
-
-    @property
     def lock_file(self) -> Path | None:
-        """The project's dependency lock, None before `make setup`."""
+        """The dependency lock file; None before `make setup`."""
         return next((self.root / name for name in LOCK_FILES if (self.root / name).is_file()), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What the environment says. Unset is None; the local answer is found by the functions below."""
+    """Values of environment variables; None if unset. The functions below supply the local defaults."""
 
     tracking_uri: str | None = None
     prefect_api_url: str | None = None
@@ -68,7 +67,7 @@ class Settings:
 
 
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
-    """Read the environment once, at a command's entry."""
+    """Read the environment, once per command."""
     env = os.environ if environ is None else environ
     return Settings(
         tracking_uri=env.get("MLFLOW_TRACKING_URI") or None,
@@ -78,11 +77,11 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
 
 
 def find_project(start: Path | None = None) -> Project:
-    """Find the generated repository that `start` (default: the working directory) lies in.
+    """Find the generated repository that contains `start` (default: the working directory).
 
     Raises:
-        NotFound: No pyproject.toml with a `[tool.mlp]` table in this folder or above it.
-        UsageError: The table is there but broken.
+        NotFound: Neither this folder nor a parent has a pyproject.toml with a `[tool.mlp]` table.
+        UsageError: pyproject.toml or its `[tool.mlp]` table is invalid.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -92,13 +91,13 @@ def find_project(start: Path | None = None) -> Project:
                 table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("mlp")
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
                 raise UsageError(
-                    f"{file} is not valid TOML: {err}. Mend it, or take it back with `git checkout`."
+                    f"{file} is not valid TOML: {err}. Fix it, or restore it with `git checkout -- pyproject.toml`."
                 ) from err
             if table is not None:
                 return _project(folder, table)
     raise NotFound(
-        f"{here} is not inside a project: no pyproject.toml with a [tool.mlp] table here or above. "
-        "Change into a generated project, or make one with `copier copy`."
+        f"{here} is not inside a project: no pyproject.toml with a [tool.mlp] table here or in a parent folder. "
+        "Change to a generated project, or create one with `copier copy`."
     )
 
 
@@ -121,25 +120,25 @@ def _project(root: Path, table: dict[str, Any]) -> Project:
 
 
 def tracking_uri(project: Project, settings: Settings) -> str:
-    """Where runs and versions are kept: the environment's server, else the local platform's if it is up, else the local store."""
+    """Return the MLflow tracking URI: the environment's, else the running local platform's, else the local store."""
     return settings.tracking_uri or local_service_url(project, "mlflow") or f"sqlite:///{project.database.as_posix()}"
 
 
 def prefect_api_url(project: Project, settings: Settings) -> str | None:
-    """The Prefect server to report to, None to run in-process."""
+    """Return the Prefect API to report to; None runs flows in-process."""
     local = local_service_url(project, "prefect")
     return settings.prefect_api_url or (f"{local}/api" if local else None)
 
 
 def is_local_registry(project: Project, uri: str) -> bool:
-    """Whether `uri` is this project's own store, directly or through `mlp up`; everything else is shared with others."""
+    """Whether `uri` is this project's own store, directly or through `mlp up`; any other registry counts as shared."""
     return uri.startswith("sqlite:") or uri == local_service_url(project, "mlflow")
 
 
 def local_service_url(project: Project, service: str) -> str | None:
-    """Address of a service that `mlp up` of this project started and that takes connections now, else None.
+    """Return the address of a service of this project's `mlp up` if it accepts connections now, else None.
 
-    The file `.mlp/platform.json` is written by `mlp up`:
+    `mlp up` writes the file `.mlp/platform.json`:
     `{"root": str, "services": {name: {"pid": int, "create_time": float, "command": [str, ...], "url": str, ...}}}`.
     """
     file = project.state_dir / "platform.json"
@@ -147,7 +146,7 @@ def local_service_url(project: Project, service: str) -> str | None:
         platform = json.loads(file.read_text(encoding="utf-8"))
         record = platform["services"][service]
         url = record["url"]
-        # The usual ports are those of every project: what listens there after a crash, or under a copy of the file, may be another one's.
+        # All projects share the default ports: after a crash, or with a copied file, another project may listen there.
         if Path(platform["root"]) != project.root or not still_runs(
             record["pid"], record["create_time"], command=record["command"]
         ):

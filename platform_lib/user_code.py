@@ -1,4 +1,4 @@
-"""Import the modules of the user's package from the project's own `src/`, whatever else of that name is installed."""
+"""Import modules of the user's package from the project's `src/`, even if another package has its name."""
 
 import importlib
 import sys
@@ -10,10 +10,10 @@ from platform_lib.settings import Project
 
 
 def import_user_module(project: Project, module: str) -> ModuleType:
-    """Import `<package>.<module>`, such as `pipeline`.
+    """Import `<package>.<module>`, where `module` is a name such as `pipeline`.
 
     Raises:
-        UsageError: There is no such module, or importing it fails; the message says where.
+        UsageError: The module does not exist, or importing it fails.
     """
     make_importable(project)
     full_name = f"{project.package}.{module}"
@@ -23,17 +23,19 @@ def import_user_module(project: Project, module: str) -> ModuleType:
         if err.name in (project.package, full_name):
             file = project.root / "src" / project.package / f"{module}.py"
             raise UsageError(
-                f"{full_name} does not exist: {file} is missing. Take it back with `git checkout`, or see the template."
+                f"{full_name} does not exist: {file} is missing. Restore it with `git checkout -- {file}`, or copy it "
+                "from the template."
             ) from err
         raise UsageError(
-            f"importing {full_name} failed: there is no module {err.name!r}. Add it to pyproject.toml and run `make setup`."
+            f"importing {full_name} failed: there is no module {err.name!r}. Add its package to pyproject.toml and run "
+            "`make setup`."
         ) from err
     except Exception as err:
         raise UsageError(f"importing {full_name} failed: {type(err).__name__}: {err}") from err
 
 
 def make_importable(project: Project) -> None:
-    """Put the project's `src/` first on the import path and forget a package of that name from elsewhere."""
+    """Put the project's `src/` first on the import path and unload a package of its name from elsewhere."""
     source = project.root / "src"
     if str(source) in sys.path:
         sys.path.remove(str(source))

@@ -1,44 +1,68 @@
-"""The command `mlp`: finds the module of a subcommand, runs it, and turns errors into one sentence and an exit code."""
+"""The command `mlp`: loads a subcommand on demand and turns errors into one sentence and an exit code."""
 
 import importlib
 import os
 import sys
+from typing import NamedTuple
 
 import click
 
 from platform_lib.errors import PlatformError
 from platform_lib.names import Env, ExitCode
 
-# name -> (module that defines `command`, help line). The help line stands here so that `mlp --help` imports no command.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "data": ("platform_lib.cli.project.data", "Import, check, push and pull tables."),
-    "train": ("platform_lib.cli.training.train", "Train, evaluate, gate and register a model."),
-    "sweep": ("platform_lib.cli.training.sweep", "Search hyper-parameters with inner cross-validation."),
-    "models": ("platform_lib.cli.models.models", "List, show and compare registered versions."),
-    "promote": ("platform_lib.cli.models.promote", "Make a version that passed the gate the champion."),
-    "rollback": ("platform_lib.cli.models.rollback", "Give the champion's place back to the version before."),
-    "canary": ("platform_lib.cli.models.canary", "Try a version on a share of the requests."),
-    "shadow": ("platform_lib.cli.models.shadow", "Let a version answer in the background, unheard."),
-    "predict": ("platform_lib.cli.serving.predict", "Predict a table from a file into a file."),
-    "serve": ("platform_lib.cli.serving.serve", "Serve a model over HTTP."),
-    "keys": ("platform_lib.cli.serving.keys", "Make, list and revoke API keys of the model server."),
-    "lineage": ("platform_lib.cli.training.lineage", "Say what a model came from."),
-    "reproduce": ("platform_lib.cli.training.reproduce", "Train a version again from its record and compare."),
-    "log": ("platform_lib.cli.serving.log", "Show and tidy the request log of the model server."),
-    "image": ("platform_lib.cli.project.image", "Write what the Dockerfile needs to build an image."),
-    "up": ("platform_lib.cli.platform.up", "Start the local platform: MLflow, Prefect, model server, schedule runner."),
-    "down": ("platform_lib.cli.platform.down", "Stop the local platform."),
-    "status": ("platform_lib.cli.platform.status", "Say what of the local platform runs, and where."),
-    "schedule": ("platform_lib.cli.training.schedule", "Train on a schedule through the local platform."),
-    "deploy": (
-        "platform_lib.cli.platform.deploy",
-        "Put the model server on the team's platform, try it, go back when it fails.",
-    ),
-    "tunnel": ("platform_lib.cli.platform.tunnel", "Run a command with the platform's MLflow and Prefect."),
-    "platform": ("platform_lib.cli.platform.platform", "Check a running platform, and upgrade its definitions."),
-    "check": ("platform_lib.cli.project.check", "Is this project sound?"),
-    "doctor": ("platform_lib.cli.project.doctor", "Is this machine able to run it?"),
+
+class Entry(NamedTuple):
+    """One command of `mlp`."""
+
+    module: str
+    """Module that defines `command`; imported only when the command runs."""
+    help: str
+    """Its line in `mlp --help`."""
+
+
+FAMILIES: dict[str, dict[str, Entry]] = {
+    "Data and training": {
+        "data": Entry("platform_lib.cli.project.data", "Import, check, push and pull tables."),
+        "train": Entry("platform_lib.cli.training.train", "Train, evaluate, gate and register a model."),
+        "sweep": Entry("platform_lib.cli.training.sweep", "Search hyperparameters by cross-validation."),
+        "schedule": Entry("platform_lib.cli.training.schedule", "Train on a schedule."),
+        "lineage": Entry("platform_lib.cli.training.lineage", "Show what a model was made from."),
+        "reproduce": Entry("platform_lib.cli.training.reproduce", "Retrain a version from its record and compare."),
+    },
+    "Models": {
+        "models": Entry("platform_lib.cli.models.models", "List, show and compare versions."),
+        "promote": Entry("platform_lib.cli.models.promote", "Make a version the champion."),
+        "rollback": Entry("platform_lib.cli.models.rollback", "Restore the previous champion."),
+        "canary": Entry("platform_lib.cli.models.canary", "Run a version on a share of the requests."),
+        "shadow": Entry(
+            "platform_lib.cli.models.shadow", "Run a version on live traffic without returning its predictions."
+        ),
+    },
+    "Serving": {
+        "serve": Entry("platform_lib.cli.serving.serve", "Serve a model over HTTP."),
+        "predict": Entry("platform_lib.cli.serving.predict", "Predict a table from a file into a file."),
+        "keys": Entry("platform_lib.cli.serving.keys", "Create, list and revoke API keys."),
+        "log": Entry("platform_lib.cli.serving.log", "Show and compact the request log."),
+    },
+    "Local platform": {
+        "up": Entry("platform_lib.cli.platform.up", "Start MLflow, Prefect, the model server and the runner."),
+        "down": Entry("platform_lib.cli.platform.down", "Stop the local platform."),
+        "status": Entry("platform_lib.cli.platform.status", "Show the local platform's services and models."),
+    },
+    "Cluster": {
+        "image": Entry("platform_lib.cli.project.image", "Prepare the build context of the images."),
+        "deploy": Entry("platform_lib.cli.platform.deploy", "Deploy the model server; roll back if it fails."),
+        "tunnel": Entry("platform_lib.cli.platform.tunnel", "Run a command against the cluster's MLflow and Prefect."),
+        "platform": Entry("platform_lib.cli.platform.platform", "Check a running platform and upgrade its CRDs."),
+    },
+    "Checks": {
+        "check": Entry("platform_lib.cli.project.check", "Check this project."),
+        "doctor": Entry("platform_lib.cli.project.doctor", "Check this machine's prerequisites."),
+    },
 }
+"""Title in `mlp --help` → its commands. The help lines are here so that `mlp --help` imports no command."""
+
+COMMANDS: dict[str, Entry] = {name: entry for family in FAMILIES.values() for name, entry in family.items()}
 
 
 class _LazyGroup(click.Group):
@@ -48,12 +72,14 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name].module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for title, family in FAMILIES.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<{width}}", entry.help) for name, entry in family.items()])
 
 
 @click.command(
@@ -63,11 +89,11 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="platform-lib")
 def mlp() -> None:
-    """Train, gate, register, serve and watch a tabular model."""
+    """Train, gate, register, serve and monitor tabular models."""
 
 
 def main(args: list[str] | None = None) -> None:
-    """Entry point. Exits with a code of `contract.ExitCode`; MLP_DEBUG=1 shows tracebacks."""
+    """Run a command and exit with an `ExitCode`. MLP_DEBUG=1 shows tracebacks."""
     debug = os.environ.get(Env.DEBUG, "") not in ("", "0")
     try:
         code = mlp.main(args=args, standalone_mode=False)
@@ -89,7 +115,8 @@ def main(args: list[str] | None = None) -> None:
         if debug:
             raise
         _fail(
-            f"this is a bug in platform_lib, please report it: {type(err).__name__}: {err}\nMLP_DEBUG=1 shows where it happened.",
+            f"this is a bug in platform_lib; please report it: {type(err).__name__}: {err}\n"
+            f"Set {Env.DEBUG}=1 to see the traceback.",
             ExitCode.BUG,
         )
     sys.exit(code if isinstance(code, int) else 0)

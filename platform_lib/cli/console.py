@@ -1,4 +1,4 @@
-"""How commands speak: results on stdout, progress on stderr; plain text when piped."""
+"""Consoles for commands: results on stdout, progress on stderr, plain text when piped."""
 
 import os
 import sys
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def stdout() -> "Console":
-    """Console for results. Piped, it has no colours and does not wrap."""
+    """Return the console for results; piped, it has no colours and does not wrap."""
     return _console(stderr=False)
 
 
 def stderr() -> "Console":
-    """Console for progress and notes."""
+    """Return the console for progress and notes."""
     return _console(stderr=True)
 
 
@@ -30,7 +30,7 @@ def _console(*, stderr: bool) -> "Console":
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """Show that something over two seconds is under way: a spinner on a terminal, one line where piped."""
+    """Show that a task is running: a spinner on a terminal, one line when piped."""
     console = stderr()
     if console.is_terminal:
         with console.status(text):

@@ -1,4 +1,4 @@
-"""How results look as text: tables, numbers and verdicts, made to be read at 80 columns. What they say is the caller's."""
+"""Tables, numbers and gate verdicts as text for 80 columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 
 def table(*headers: str, numeric: Iterable[str] = (), fixed: Iterable[str] = ()) -> "Table":
-    """An empty table without frames.
+    """Create an empty table without borders.
 
     Args:
-        numeric: Headers of columns that are aligned right and never wrap.
-        fixed: Headers of further columns that never wrap.
+        *headers: Column headers, from left to right.
+        numeric: Headers of right-aligned columns.
+        fixed: Headers of columns that never wrap.
     """
     from rich.table import Table
 
@@ -31,7 +32,7 @@ def table(*headers: str, numeric: Iterable[str] = (), fixed: Iterable[str] = ())
 
 
 def pairs(values: Mapping[str, str]) -> "Table":
-    """Labels and their values."""
+    """Create a two-column table of labels and values."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
@@ -43,7 +44,7 @@ def pairs(values: Mapping[str, str]) -> "Table":
 
 
 def show(console: "Console", shown: "Table") -> None:
-    """Print a table; piped, without the spaces that fill its lines."""
+    """Print a table; without trailing spaces when piped."""
     if console.is_terminal:
         console.print(shown)
         return
@@ -53,12 +54,12 @@ def show(console: "Console", shown: "Table") -> None:
 
 
 def heading(text: str) -> str:
-    """A name as a header that may wrap between its words."""
+    """Format a name as a header that can wrap between its words."""
     return text.replace("_", " ")
 
 
 def number(value: Any) -> str:
-    """A figure with the digits that matter; a dash where there is none."""
+    """Format a number with four significant decimals, or a dash for None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else str(value)
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1000):
@@ -68,17 +69,17 @@ def number(value: Any) -> str:
 
 
 def moment(time: datetime) -> str:
-    """A point in time, in the reader's zone."""
+    """Format a time in the local time zone."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def short(hashed: str) -> str:
-    """The beginning of a hash."""
+    """Shorten a hash to eight characters."""
     return hashed[:8] or "–"
 
 
 def metrics_table(evaluation: Mapping[str, Any]) -> "Table":
-    """Metrics of an evaluation with their noise."""
+    """Create a table of an evaluation's metrics and standard errors."""
     errors: Mapping[str, Any] = evaluation.get("standard_errors", {})
     made = table("metric", "value", "±", numeric=("value", "±"))
     for name, value in evaluation.get("metrics", {}).items():
@@ -87,23 +88,24 @@ def metrics_table(evaluation: Mapping[str, Any]) -> "Table":
 
 
 def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
-    """What the gate said, in whole lines."""
+    """Format the gate's verdict as lines."""
     if verdict is None:
-        return ["Gate: never asked"]
+        return ["Gate: not run"]
     if not verdict.get("passed"):
         return ["Gate: refused", *(f"  - {reason}" for reason in verdict.get("reasons", []))]
     metric, champion = verdict.get("metric"), verdict.get("champion_score")
     if champion is not None:
         interval: Sequence[float] | None = verdict.get("interval")
         lines = [
-            f"{metric} {number(verdict.get('score'))}; champion, version {verdict.get('champion_version')}, {number(champion)} on the same rows"
+            f"{metric} {number(verdict.get('score'))}; champion, version {verdict.get('champion_version')}, "
+            f"{number(champion)} on the same rows"
         ]
         lines += [f"better by {interval[0]:+.4f} to {interval[1]:+.4f} (95 %)"] if interval else []
         return ["Gate: passed", *(f"  {line}" for line in lines)]
     limits = ", ".join(f"{name} {number(value)}" for name, value in verdict.get("thresholds", {}).items())
     return [
         "Gate: passed",
-        f"  thresholds alone decided: {limits}"
+        f"  by thresholds only: {limits}"
         if limits
-        else "  nothing to compare with, and no threshold is set in conf/gate",
+        else "  there is no champion to compare with, and conf/gate sets no threshold",
     ]

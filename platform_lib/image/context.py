@@ -1,7 +1,4 @@
-"""Write what a Dockerfile needs and the sources do not have: pinned requirements of each image, wheels of what no index has, the commit.
-
-Runs in the project's environment. The Dockerfile installs; `locked` reads the lock.
-"""
+"""Write the build context of the images: pinned requirements, wheels of packages that no index has, the commit."""
 
 import importlib.metadata
 import platform
@@ -22,30 +19,30 @@ from platform_lib.settings import LOCK_FILES, Project
 CONTEXT_FOLDER = "build/image"
 LIBRARY = "platform-lib"
 EXTRAS = {"serve": ("serving", "tracing"), "train": ("training",)}
-"""Extras of the library that each image has. What the project itself requires is in both: its features may need it."""
+"""Extras of the library in each image. Both images also have the project's own requirements."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildContext:
-    """What was written."""
+    """A written build context."""
 
     folder: Path
     python: str
-    """`3.12`: the image's Python is the project's."""
+    """Python version of the images, that of the project, such as `3.12`."""
     distributions: dict[str, int]
-    """How many each image installs, by target."""
+    """Number of distributions in each image, by target."""
 
 
 def write_context(project: Project) -> BuildContext:
-    """Write `build/image/` anew.
+    """Replace `build/image/`. Runs in the project's environment.
 
     Raises:
-        UsageError: There is no lock, it lacks something, or a distribution that no index has is compiled.
+        UsageError: The lock file is missing or incomplete, or a distribution that no index has is compiled.
         CheckFailed: There is no commit.
     """
     if project.lock_file is None:
         raise UsageError(
-            f"{project.root} has no lock of its dependencies ({' or '.join(LOCK_FILES)}): run `make setup` and commit the file."
+            f"{project.root} has no lock file ({' or '.join(LOCK_FILES)}): run `make setup` and commit the file."
         )
     lock = read_lock(project.lock_file)
     own = _project_requirements(project)
@@ -78,7 +75,7 @@ def _closure(lock: Lock, own: list[Requirement], extras: tuple[str, ...]) -> lis
 
 
 def _project_requirements(project: Project) -> list[Requirement]:
-    """What the project requires besides the library."""
+    """Return the project's requirements without the library."""
     table = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
     requirements = [Requirement(text) for text in table.get("project", {}).get("dependencies", [])]
     return [each for each in requirements if canonicalize_name(each.name) != LIBRARY]

@@ -1,7 +1,4 @@
-"""What an image installs, read from the project's lock: the distributions that some requirements lead to, at the lock's versions and hashes.
-
-Pure. Locks are uv's and PDM's to make; which requirements an image has is `context`'s.
-"""
+"""Read uv.lock or pdm.lock and resolve the distributions that an image installs."""
 
 import platform
 import tomllib
@@ -18,32 +15,32 @@ from packaging.utils import canonicalize_name
 from platform_lib.errors import UsageError
 
 MACHINES = ("x86_64", "aarch64")
-"""An image may be built for either; what only one of them needs does the other no harm."""
+"""Architectures of images. Both get the distributions that either needs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Distribution:
-    """One distribution of a lock."""
+    """One distribution in a lock file."""
 
     name: str
-    """Canonical."""
+    """Canonical name."""
     version: str
     hashes: tuple[str, ...]
-    """`sha256:…` of every file of it; empty where it comes from no index."""
+    """`sha256:…` of each of its files; empty if it does not come from an index."""
     dependencies: tuple[Requirement, ...]
     extras: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
-    """What each extra adds."""
+    """Requirements that each extra adds."""
     markers: tuple[str, ...] = ()
-    """Where it is for, if not everywhere; one of them has to hold."""
+    """Environment markers, of which one must hold; empty if it applies everywhere."""
 
     def line(self) -> str:
-        """As a line of pip's requirements."""
+        """Format as a line of a pip requirements file."""
         return " ".join([f"{self.name}=={self.version}", *(f"--hash={each}" for each in self.hashes)])
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock by canonical name. One name may stand for several versions, each with its markers."""
+    """A lock file: canonical name → its versions, each with markers."""
 
     file: Path
     distributions: dict[str, list[Distribution]]
@@ -51,12 +48,15 @@ class Lock:
     def closure(
         self, requirements: Iterable[Requirement], *, without: frozenset[str] = frozenset()
     ) -> list[Distribution]:
-        """Everything that the requirements need on Linux with this Python, sorted by name.
+        """Resolve requirements for Linux with this Python version.
 
         Args:
-            without: Names whose own requirements the caller gives, and that are left out.
+            requirements: Direct requirements.
+            without: Names to leave out, with their requirements.
+        Returns:
+            All distributions needed, sorted by name.
         Raises:
-            UsageError: The lock lacks something that is required.
+            UsageError: The lock file lacks a required distribution.
         """
         waiting = [requirement for requirement in requirements if holds(requirement.marker)]
         done: set[tuple[str, str]] = set()
@@ -86,7 +86,9 @@ class Lock:
         fitting = [each for each in candidates if specifier.contains(each.version, prereleases=True)]
         if not fitting:
             raise UsageError(
-                f"{self.file.name} has no {name} that fits {str(specifier) or 'here'}: run `make lock` and `make setup`, then commit the lock."
+                f"{self.file.name} has no {name} that matches {str(specifier) or 'this environment'}: run `make "
+                "lock` and "
+                "`make setup`, then commit the lock."
             )
         return fitting[0]
 
@@ -95,13 +97,13 @@ def read_lock(file: Path) -> Lock:
     """Read uv.lock or pdm.lock.
 
     Raises:
-        UsageError: It is not one.
+        UsageError: The file is not a valid lock file.
     """
     try:
         packages = tomllib.loads(file.read_text(encoding="utf-8")).get("package", [])
         made = list(_from_uv(packages) if file.name == "uv.lock" else _from_pdm(packages))
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as err:
-        raise UsageError(f"{file} cannot be read as a lock ({type(err).__name__}: {err}). Run `make lock`.") from err
+        raise UsageError(f"{file} is not a valid lock file ({type(err).__name__}: {err}). Run `make lock`.") from err
     distributions: dict[str, list[Distribution]] = {}
     for distribution in made:
         distributions.setdefault(distribution.name, []).append(distribution)
@@ -132,12 +134,12 @@ def _uv_edge(edge: dict[str, Any]) -> Requirement:
 
 
 def _from_pdm(packages: list[dict[str, Any]]) -> Iterator[Distribution]:
-    """PDM has an entry of its own for a distribution with extras; it names what they add, and the distribution itself."""
+    """Merge PDM's separate entries of a distribution with extras, which list what the extras add."""
     extras: dict[tuple[str, str], dict[str, tuple[Requirement, ...]]] = {}
     for package in packages:
         key = (canonicalize_name(package["name"]), package["version"])
         for extra in package.get("extras", []):
-            # Of several extras in one entry it is not said which adds what; all of it does no harm.
+            # An entry with several extras does not say which adds what, so each gets all of it.
             added = extras.setdefault(key, {})
             added[canonicalize_name(extra)] = added.get(canonicalize_name(extra), ()) + tuple(
                 map(Requirement, package.get("dependencies", []))
@@ -158,7 +160,7 @@ def _from_pdm(packages: list[dict[str, Any]]) -> Iterator[Distribution]:
 
 
 def holds(marker: Marker | None, extra: str = "") -> bool:
-    """Whether a requirement's marker lets it into an image."""
+    """Whether a requirement's marker holds in an image."""
     return marker is None or any(
         marker.evaluate({**_LINUX, "extra": extra, "platform_machine": machine}) for machine in MACHINES
     )
@@ -175,4 +177,4 @@ _LINUX = {
     "python_version": ".".join(platform.python_version_tuple()[:2]),
     "sys_platform": "linux",
 }
-"""An image's environment; its Python is the one that the project is developed with."""
+"""Marker environment of an image, with the Python version of the project's environment."""

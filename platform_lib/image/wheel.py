@@ -1,6 +1,6 @@
-"""Make a wheel from an installed distribution: what a lock takes from git or a folder comes into an image as it runs here, without git or network.
+"""Build a wheel from an installed pure-Python distribution.
 
-Pure Python only. Which distributions need it is `context`'s.
+Packages that the lock takes from git or a folder get into an image this way, without git or network.
 """
 
 import base64
@@ -18,12 +18,12 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
 def write_wheel(name: str, folder: Path) -> Path:
-    """Pack an installed distribution; the same files give the same bytes.
+    """Pack an installed distribution into `folder`; the same files give the same bytes.
 
     Returns:
-        The wheel in `folder`.
+        Path of the wheel.
     Raises:
-        UsageError: It is not installed, or holds compiled code.
+        UsageError: It is not installed, or contains compiled code.
     """
     try:
         distribution = importlib.metadata.distribution(name)
@@ -31,8 +31,8 @@ def write_wheel(name: str, folder: Path) -> Path:
         raise UsageError(f"{name} is in the lock but not installed: run `make setup`.") from err
     if "Root-Is-Purelib: false" in (distribution.read_text("WHEEL") or ""):
         raise UsageError(
-            f"{name} comes from git or a folder and holds compiled code, which fits this machine only: "
-            "publish it to a package index, so that the image can take it from there."
+            f"{name} comes from git or a folder and contains compiled code, which works only on this machine: "
+            "publish it to a package index, so that the image can install it from there."
         )
     stem = f"{distribution.name.replace('-', '_')}-{distribution.version}"
     files = dict(sorted(_package_files(distribution))) | dict(
@@ -63,7 +63,7 @@ def _package_files(distribution: importlib.metadata.Distribution) -> Iterator[tu
         for path in sources:
             yield path.as_posix(), Path(str(path.locate())).read_bytes()
         return
-    # Installed in place, as those do who work on it: the folders that its `.pth` file names.
+    # An editable installation: take the folders in its `.pth` file.
     for pth in (path for path in recorded if path.suffix == ".pth"):
         for root in map(Path, Path(str(pth.locate())).read_text(encoding="utf-8").split()):
             package = root / distribution.name.replace("-", "_")

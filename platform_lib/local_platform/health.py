@@ -1,4 +1,4 @@
-"""Ask a service on this machine whether it is well. What follows from the answer is for the callers."""
+"""HTTP health checks of services on this machine."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import httpx
 
 
 def loopback_client() -> httpx.Client:
-    """For addresses on this machine: past any proxy."""
+    """Create an HTTP client for this machine that ignores proxies."""
     return httpx.Client(timeout=3.0, trust_env=False)
 
 
 def answers(client: httpx.Client, url: str) -> bool:
-    """Whether an address answers with success now."""
+    """Whether an address returns a success status now."""
     try:
         return client.get(url).is_success
     except httpx.HTTPError:
@@ -19,7 +19,7 @@ def answers(client: httpx.Client, url: str) -> bool:
 
 
 def get_json(client: httpx.Client, url: str, **parameters: str) -> Any:
-    """What an address answers, None when it does not or not with JSON."""
+    """Return the JSON at an address; None if there is no JSON response."""
     try:
         return client.get(url, params=parameters).json()
     except (httpx.HTTPError, ValueError):

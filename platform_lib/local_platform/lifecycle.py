@@ -1,4 +1,4 @@
-"""The local platform of one project, as the commands see it: up, down, and the addresses. The parts do the work."""
+"""Start and stop a project's local platform."""
 
 from collections.abc import Mapping
 
@@ -13,14 +13,16 @@ from platform_lib.settings import Project
 def up(
     project: Project, *, requested_ports: Mapping[str, int], auto_ports: bool = False, progress: Progress | None = None
 ) -> Outcome:
-    """Start what does not run of the project's platform.
+    """Start the services of the project's platform that are not running.
 
     Args:
-        requested_ports: By service name; a running service moves there.
-        auto_ports: Let the system choose the others.
+        project: The project.
+        requested_ports: Service name → port; a service that runs on another port is restarted.
+        auto_ports: Use any free ports for the other services.
+        progress: Callbacks while services start.
     Raises:
-        UsageError: Another `mlp up` or `mlp down` is at work, or two services were given one port.
-        ServiceError: A port is taken, the disk is full, or a service did not come up.
+        UsageError: Another `mlp up` or `mlp down` is running, or two services have the same port.
+        ServiceError: A port is in use, the disk is full, or a service did not start.
     """
     state = PlatformState(project.root)
     with state.locked():
@@ -33,10 +35,10 @@ def up(
 
 
 def down(project: Project) -> list[str]:
-    """Stop the project's platform; returns the names of what ran.
+    """Stop the project's platform and return the names of the services that were running.
 
     Raises:
-        UsageError: Another `mlp up` or `mlp down` is at work.
+        UsageError: Another `mlp up` or `mlp down` is running.
     """
     state = PlatformState(project.root)
     if not state.folder.is_dir():

@@ -1,6 +1,6 @@
-"""Is this machine able: tools, libraries, ports, disk, memory and clock, each with how to mend it. `network` looks outside.
+"""Checks of this machine: tools, libraries, ports, disk, memory and permissions.
 
-Works with the base installation alone, since a missing extra is one of the things it reports.
+Works with the base installation, because a missing extra is one of the things that it reports.
 """
 
 import importlib.metadata
@@ -28,7 +28,7 @@ USUAL_PORTS = {"model server": Port.MODEL_SERVER, "MLflow": Port.MLFLOW, "Prefec
 
 
 def examine_machine(project: Project | None) -> list[Finding]:
-    """Look at everything on this machine; outside a project (None) at what does not need one."""
+    """Run all checks of this machine. Outside a project (None), skip those that need one."""
     folder = project.root if project else Path.cwd()
     checks: list[Callable[[], Iterable[Finding]]] = [
         check_python,
@@ -45,21 +45,21 @@ def examine_machine(project: Project | None) -> list[Finding]:
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Iterable[Finding]:
-    """The interpreter that runs this."""
+    """Check the version of the running interpreter."""
     text = f"{'.'.join(map(str, version))} ({sys.executable})"
     if version[:2] < OLDEST_PYTHON:
-        yield problem("Python", text, "Install Python 3.11 or newer and make the environment anew with `make setup`.")
+        yield problem("Python", text, "Install Python 3.11 or newer, then recreate the environment with `make setup`.")
     else:
         yield ok("Python", text)
 
 
 def check_git() -> Iterable[Finding]:
-    """Git, and the identity without which no commit can be made."""
+    """Check for git and for a name and e-mail address for commits."""
     if (version := _output("git", "--version")) is None:
-        yield problem("git", "not found", "Install git: every model names the commit that it came from.")
+        yield problem("git", "not found", "Install git: every model records its commit.")
         return
     yield ok("git", version.removeprefix("git version "))
-    # `git var` says what a commit would say, whether it comes from the environment, the repository or the user's settings.
+    # `git var` returns what a commit would use, from the environment, the repository or the user's settings.
     identity = _output("git", "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
     if identity is None:
         remedy = 'Run `git config --global user.name "Your Name"` and `git config --global user.email you@example.org`.'
@@ -69,26 +69,26 @@ def check_git() -> Iterable[Finding]:
 
 
 def check_make() -> Iterable[Finding]:
-    """Make, which only shortens commands."""
+    """Check for make, which is optional."""
     if shutil.which("make"):
         yield ok("make", shutil.which("make") or "")
     else:
-        remedy = "Nothing needs it: each target is an alias of a command that the README gives."
+        remedy = "Optional: each target is a short form of a command in the README."
         yield note("make", "not found", remedy)
 
 
 def check_package_manager(project: Project | None) -> Iterable[Finding]:
-    """The environment manager that the project chose; outside a project either of the two."""
+    """Check for the project's package manager; outside a project, for uv or pdm."""
     wanted = _package_manager(project)
     found = {name: version for name in ("uv", "pdm") if (version := _output(name, "--version"))}
     if wanted is None:
         text = ", ".join(found.values()) or "neither uv nor pdm found"
-        remedy = "" if found else "Install one of them, such as with `python -m pip install uv`."
+        remedy = "" if found else "Install one of them, for example with `python -m pip install uv`."
         yield Finding(level="ok" if found else "note", area="uv or pdm", text=text, remedy=remedy)
     elif wanted in found:
         yield ok(wanted, found[wanted])
     else:
-        remedy = f"Install it, such as with `python -m pip install {wanted}`; `make setup` needs it."
+        remedy = f"Install it, for example with `python -m pip install {wanted}`; `make setup` needs it."
         yield problem(wanted, "not found, and this project uses it", remedy)
 
 
@@ -106,12 +106,12 @@ def _package_manager(project: Project | None) -> str | None:
 
 
 def check_library() -> Iterable[Finding]:
-    """This library and the extra that training needs."""
+    """Check this library and the packages of its extra `training`."""
     try:
         version = importlib.metadata.version("platform-lib")
         yield ok("platform-lib", version)
     except importlib.metadata.PackageNotFoundError:
-        yield note("platform-lib", "used from a folder, not installed", "`make setup` installs it.")
+        yield note("platform-lib", "imported from a folder, not installed", "`make setup` installs it.")
     missing = [name for name in TRAINING_MODULES if importlib.util.find_spec(name) is None]
     if missing:
         remedy = "Run `make setup` in the project; the project depends on platform-lib[training]."
@@ -121,7 +121,7 @@ def check_library() -> Iterable[Finding]:
 
 
 def check_ports(project: Project | None) -> Iterable[Finding]:
-    """The usual ports of `mlp up` and `mlp serve`: free, or held by this project's own services."""
+    """Check that the default ports of `mlp up` and `mlp serve` are free or used by this project."""
     try:
         from platform_lib.local_platform import ports, processes
         from platform_lib.local_platform.state import PlatformState
@@ -137,16 +137,16 @@ def check_ports(project: Project | None) -> Iterable[Finding]:
         elif ports.is_free(port):
             yield ok(name, f"free ({title})")
         else:
-            text = f"taken by {ports.holder(port)}"
-            yield note(name, text, "Stop that, or use `mlp up --auto-ports` and `mlp serve --port`.")
+            text = f"in use by {ports.holder(port)}"
+            yield note(name, text, "Stop that program, or use `mlp up --auto-ports` and `mlp serve --port`.")
 
 
 def check_disk(folder: Path) -> Iterable[Finding]:
-    """Free space where the project lies."""
+    """Check the free space on the project's disk."""
     free = shutil.disk_usage(folder).free / GIGABYTE
     text = f"{free:.1f} GB free at {folder}"
     if free < 1:
-        yield problem("disk", text, "Free at least 1 GB; an environment alone takes 2 GB.")
+        yield problem("disk", text, "Free at least 1 GB; a new environment takes 2 GB.")
     elif free < 5:
         yield note("disk", text, "A new environment takes 2 GB.")
     else:
@@ -154,7 +154,7 @@ def check_disk(folder: Path) -> Iterable[Finding]:
 
 
 def check_memory() -> Iterable[Finding]:
-    """Memory for the platform's four services (1.5 GB) and a training."""
+    """Check the memory for the platform's four services (1.5 GB) and a training."""
     try:
         import psutil
     except ImportError:
@@ -163,26 +163,26 @@ def check_memory() -> Iterable[Finding]:
     memory = psutil.virtual_memory()
     text = f"{memory.available / GIGABYTE:.1f} GB available of {memory.total / GIGABYTE:.1f} GB"
     if memory.available < 2 * GIGABYTE:
-        remedy = "Close what you do not need; training and serving work without `mlp up`, which takes 1.5 GB."
+        remedy = "Close other programs. Training and serving also work without `mlp up`, which takes 1.5 GB."
         yield note("memory", text, remedy)
     else:
         yield ok("memory", text)
 
 
 def check_writing(folder: Path) -> Iterable[Finding]:
-    """Whether files can be made where runs leave their state."""
+    """Check that files can be created where runs keep their state."""
     state = folder / ".mlp"
     target = state if state.is_dir() else folder
     try:
         with tempfile.NamedTemporaryFile(dir=target, prefix=".mlp-doctor-"):
             yield ok("writing", f"allowed in {target}")
     except OSError as err:
-        remedy = "Make the folder yours to write to, or work in another one."
+        remedy = "Make the folder writable, or use another one."
         yield problem("writing", f"{target}: {err.strerror or err}", remedy)
 
 
 def _output(*command: str) -> str | None:
-    """What a program prints, None when it is not there or fails."""
+    """Return what a program prints; None if it is missing or fails."""
     program = shutil.which(command[0]) or _beside_python(command[0])
     if program is None:
         return None

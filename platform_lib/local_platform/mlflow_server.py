@@ -1,7 +1,7 @@
-"""`python -m platform_lib.local_platform.mlflow_server`: MLflow's server on a project's own store, in one process.
+"""`python -m platform_lib.local_platform.mlflow_server`: MLflow's server on a project's store, in one process.
 
-`mlflow server` imports all of MLflow twice, in itself and in a worker: about twice the time and memory that this takes. Where an MLflow keeps
-its server elsewhere than expected, that command is used all the same.
+`mlflow server` imports MLflow twice, in itself and in a worker, and takes about twice the time and memory. It is the
+fallback for MLflow versions whose server module has moved.
 """
 
 import argparse
@@ -16,7 +16,7 @@ _STORE, _ARTIFACT_ROOT = "_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_R
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until stopped."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--database", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -26,7 +26,7 @@ def main() -> None:
 
     ensure_database(database)
     store = f"sqlite:///{database.as_posix()}"
-    # Files are read and written by the clients themselves, on this machine, so that a run looks the same with and without a server.
+    # Clients read and write artifacts directly, so that a run looks the same with and without a server.
     artifacts = (database.parent / "artifacts").as_uri()
     os.environ |= {_STORE: store, _ARTIFACT_ROOT: artifacts}
     if not _serve_in_this_process(options.port):

@@ -1,4 +1,4 @@
-"""What a project reaches outside this machine, whether it answers, and whether the clocks agree. `machine` looks at the machine itself."""
+"""Checks of the network: the servers that a project uses, and the clock."""
 
 import configparser
 import importlib.metadata
@@ -20,23 +20,23 @@ CLOCK_TOLERANCE_S = 120.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """An address that something needs."""
+    """An address to check."""
 
     name: str
     url: str
     needed: bool
-    """Commands fail without it; otherwise it is only missed for updates and installations."""
+    """Whether commands fail without it; otherwise only updates, installations and data transfers do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Answer:
     error: str | None = None
     server_time: float | None = None
-    """Seconds since the epoch, as the other side has it."""
+    """The server's time, in seconds since the epoch."""
 
 
 def examine_network(project: Project | None, settings: Settings) -> list[Finding]:
-    """Ask every address, all at once; takes as long as `TIMEOUT_S` at most."""
+    """Check all addresses in parallel, for at most `TIMEOUT_S`."""
     found = targets(project, settings)
     with ThreadPoolExecutor(max(1, len(found))) as pool:
         asked = list(pool.map(lambda target: ask(target.url), found))
@@ -46,7 +46,7 @@ def examine_network(project: Project | None, settings: Settings) -> list[Finding
 
 
 def targets(project: Project | None, settings: Settings) -> list[Target]:
-    """The home of this library, the configured servers, and DVC's remotes that have an HTTP address."""
+    """List the library's home page, the configured servers, and DVC remotes with an HTTP address."""
     found = [Target(name="project home", url=home_url(), needed=False)] if home_url() else []
     if settings.tracking_uri and settings.tracking_uri.startswith("http"):
         found.append(Target(name="MLFLOW_TRACKING_URI", url=settings.tracking_uri, needed=True))
@@ -60,7 +60,7 @@ def targets(project: Project | None, settings: Settings) -> list[Target]:
 
 
 def home_url() -> str:
-    """Where the project comes from, as its own metadata says; empty when it is not installed."""
+    """Return the library's home page from its metadata; empty if it is not installed."""
     try:
         entries = importlib.metadata.metadata("platform-lib").get_all("Project-URL") or []
     except importlib.metadata.PackageNotFoundError:
@@ -69,7 +69,7 @@ def home_url() -> str:
 
 
 def dvc_remotes(project: Project | None) -> list[tuple[str, dict[str, str]]]:
-    """Name and settings of each DVC remote; the machine's own file adds to the repository's."""
+    """List name and settings of each DVC remote, with config.local applied."""
     if project is None:
         return []
     config = configparser.ConfigParser(interpolation=None)
@@ -82,7 +82,7 @@ def dvc_remotes(project: Project | None) -> list[tuple[str, dict[str, str]]]:
 
 
 def folder_remotes(project: Project | None) -> Iterable[Finding]:
-    """DVC remotes that are folders of this machine or of a mounted one."""
+    """Check DVC remotes that are local or mounted folders."""
     for name, remote in dvc_remotes(project):
         url = remote.get("url", "")
         if project is None or not url or "://" in url:
@@ -91,12 +91,12 @@ def folder_remotes(project: Project | None) -> Iterable[Finding]:
         if folder.is_dir() or not Path(url).is_absolute():
             yield ok(f"DVC remote {name}", str(folder))
         else:
-            remedy = "Mount or make that folder, or point the remote elsewhere with `dvc remote modify`."
-            yield note(f"DVC remote {name}", f"{folder} is not there", remedy)
+            remedy = "Mount or create the folder, or change the remote with `dvc remote modify`."
+            yield note(f"DVC remote {name}", f"{folder} does not exist", remedy)
 
 
 def ask(url: str) -> _Answer:
-    """Whether anything answers at an address; what it answers does not matter, and no password is sent."""
+    """Send a HEAD request to an address; any response counts, and no password is sent."""
     try:
         answer = httpx.head(url, timeout=TIMEOUT_S)
     except (httpx.HTTPError, httpx.InvalidURL) as err:
@@ -108,27 +108,32 @@ def ask(url: str) -> _Answer:
 
 
 def finding_of(target: Target, error: str | None) -> Finding:
-    """What an answer, or none, means for the user."""
+    """Turn the response of an address, or its error, into a finding."""
     shown = str(httpx.URL(target.url).copy_with(username=None, password=None)) if "@" in target.url else target.url
     if error is None:
-        return ok(target.name, f"{shown} answers")
+        return ok(target.name, f"{shown} responds")
     if target.needed:
-        remedy = f"Start that server or correct {target.name}; unset it to work on this machine alone."
-        return problem(target.name, f"{shown} does not answer: {error}", remedy)
-    remedy = "Offline, everything but installing, updating and exchanging data works."
-    return note(target.name, f"{shown} does not answer: {error}", remedy)
+        remedy = f"Start the server or correct {target.name}; unset it to work locally."
+        return problem(target.name, f"{shown} does not respond: {error}", remedy)
+    remedy = "Offline, only installing, updating and transferring data fail."
+    return note(target.name, f"{shown} does not respond: {error}", remedy)
 
 
 def check_clock(server_times: Sequence[float], now: float | None = None) -> Iterable[Finding]:
-    """Compare this machine's clock with what servers said (whole seconds, since the epoch); without servers there is nothing to compare with."""
+    """Compare this machine's clock with the servers' times.
+
+    Args:
+        server_times: In whole seconds since the epoch; without any, the clock is not checked.
+        now: This machine's time, in seconds since the epoch. By default the current time.
+    """
     here = time.time() if now is None else now
     if not server_times:
-        yield note("clock", "not compared: no server was asked or answered")
+        yield note("clock", "not compared: no server responded")
         return
     apart = here - sorted(server_times)[len(server_times) // 2]
     if abs(apart) > CLOCK_TOLERANCE_S:
         text = f"{abs(apart) / 60:.0f} minutes {'ahead' if apart > 0 else 'behind'}"
-        remedy = "Set the clock, or have the system do it: schedules, tokens and TLS depend on it."
+        remedy = "Set the clock, or let the system set it: schedules, tokens and TLS depend on it."
         yield problem("clock", text, remedy)
     else:
-        yield ok("clock", f"right to within {max(2.0, abs(apart)):.0f} s")
+        yield ok("clock", f"accurate to within {max(2.0, abs(apart)):.0f} s")

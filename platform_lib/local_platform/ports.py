@@ -1,4 +1,4 @@
-"""Which port each service gets, and who holds one that is taken. Binds nothing for longer than the question takes."""
+"""Choose a port for each service, and name the program that uses a port."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from platform_lib.errors import ServiceError, UsageError
 from platform_lib.local_platform.service import HOST
 from platform_lib.names import Env, Port
 
-# Nobody opens the runner's address, it only answers whether it is well: any free port does.
+# The runner's port only serves its health check, so any free port will do.
 USUAL: Mapping[str, int] = {"mlflow": Port.MLFLOW, "prefect": Port.PREFECT, "models": Port.MODEL_SERVER, "runner": 0}
 OPTIONS: Mapping[str, str] = {"mlflow": "--mlflow-port", "prefect": "--prefect-port", "models": "--model-port"}
 
@@ -20,15 +20,16 @@ OPTIONS: Mapping[str, str] = {"mlflow": "--mlflow-port", "prefect": "--prefect-p
 def choose(
     requested: Mapping[str, int], *, kept: Mapping[str, int], running: Mapping[str, int], auto: bool
 ) -> dict[str, int]:
-    """Decide every service's port: the requested one, else the one it had, else a free one (`auto`) or the usual one.
+    """Choose every service's port: the requested one, else its last one, else a free one (`auto`) or the default.
 
     Args:
         requested: Ports from the command line.
-        kept: Ports of recorded services, running or dead: addresses stay over a restart.
-        running: Ports that our own living services hold.
-        auto: Let the system choose where nothing is requested or kept.
+        kept: Ports of recorded services, running or stopped, so that addresses survive a restart.
+        running: Ports of this platform's running services.
+        auto: Use any free port where none is requested or kept.
     Raises:
-        ServiceError: A port is taken by someone else; says by whom and what to do.
+        UsageError: Two services have the same port.
+        ServiceError: Another program uses a port.
     """
     ports: dict[str, int] = {}
     for name, usual in USUAL.items():
@@ -42,37 +43,39 @@ def choose(
         twin = next((other for other in ports if other != name and ports[other] == port), None)
         if twin is not None:
             raise UsageError(
-                f"{name} and {twin} cannot both have port {port}: give one of them another, as with {OPTIONS.get(name, OPTIONS['models'])}."
+                f"{name} and {twin} cannot both use port {port}: choose another one with "
+                f"{OPTIONS.get(name, OPTIONS['models'])}."
             )
         if port not in running.values() and not is_free(port):
             raise ServiceError(
-                f"port {port}, wanted for {name}, is taken by {holder(port)}. Stop that, choose another port with `mlp up {OPTIONS[name]} PORT`, "
-                "or take free ones with `mlp up --auto-ports`."
+                f"port {port}, needed for {name}, is in use by {holder(port)}. Stop that program, choose another "
+                "port with "
+                f"`mlp up {OPTIONS[name]} PORT`, or use free ports with `mlp up --auto-ports`."
             )
     return ports
 
 
 def is_free(port: int) -> bool:
-    """Whether a service of ours could listen on a loopback port now."""
+    """Whether a service could listen on a loopback port now."""
     with socket.socket() as probe:
-        # A listener on all addresses does not hinder a bind to loopback on macOS, but it would take our callers' requests.
+        # On macOS, binding to loopback succeeds next to a listener on all addresses, which would get the requests.
         probe.settimeout(0.5)
         if probe.connect_ex((HOST, port)) == 0:
             return False
     with socket.socket() as probe:
         if os.name == "posix":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections just closed do not count
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections that were just closed
         try:
             probe.bind((HOST, port))
         except OSError as err:
             if err.errno == errno.EACCES:
-                raise ServiceError(f"port {port} may not be used by you: take one from 1024 upwards.") from err
+                raise ServiceError(f"no permission to use port {port}: choose one of 1024 or higher.") from err
             return False
     return True
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, chosen by the system, all different."""
+    """Return different free ports, chosen by the system."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -81,10 +84,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def holder(port: int) -> str:
-    """Who listens on a port, as far as this user may know: `python (process 123, the local platform of /home/ada/churn)`."""
+    """Name the program that listens on a port: `python (process 123, the local platform of /home/ada/churn)`."""
     process = _listener(port)
     if process is None:
-        return "another program (the system does not say which)"
+        return "another program, which the system does not name"
     with suppress(psutil.Error):
         detail = f"process {process.pid}"
         with suppress(psutil.Error, OSError):
@@ -100,7 +103,7 @@ def _listener(port: int) -> psutil.Process | None:
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
                 return psutil.Process(connection.pid)
         return None
-    for process in psutil.process_iter():  # macOS shows a user only the connections of own processes
+    for process in psutil.process_iter():  # macOS shows users only their own processes' connections
         with suppress(psutil.Error, OSError):
             if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in process.net_connections("tcp")):
                 return process

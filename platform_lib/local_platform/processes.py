@@ -1,4 +1,4 @@
-"""Start, recognise and stop processes, on every system alike. Which ones, and when, is for `starting` and `stopping`."""
+"""Start, identify and stop processes on every operating system."""
 
 import os
 import subprocess
@@ -21,9 +21,18 @@ _POLL_S = 0.05
 
 
 def spawn(command: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a process that outlives this one and its terminal; its output goes to `log`, an earlier log is kept as `<log>.1`."""
+    """Start a process that outlives this one and its terminal.
+
+    Args:
+        command: Program and arguments.
+        env: All of its environment variables.
+        folder: Its working directory.
+        log: File for its output. An existing one is kept as `<log>.1`.
+    Raises:
+        ServiceError: The program cannot be started.
+    """
     if log.exists():
-        # Windows keeps a file in place that some viewer has open; then the new lines follow the old ones.
+        # Windows cannot rename a file that a viewer has open; then new lines are appended.
         with suppress(OSError):
             log.replace(log.with_name(f"{log.name}.1"))
     with log.open("ab") as output:
@@ -39,7 +48,7 @@ def spawn(command: Sequence[str], *, env: Mapping[str, str], folder: Path, log: 
 
 
 def create_time(pid: int) -> float:
-    """When a process began, seconds since the epoch; 0 when it is gone."""
+    """Return the start time of a process in seconds since the epoch; 0 if it has ended."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.Error:
@@ -47,7 +56,7 @@ def create_time(pid: int) -> float:
 
 
 def find(record: Record) -> psutil.Process | None:
-    """The process of a record, None when it ended; a stranger that was given the same number since is not taken for it."""
+    """Return the process of a record; None if it has ended, even if another process has its id now."""
     if not still_runs(record.pid, record.create_time, command=record.command):
         return None
     try:
@@ -57,7 +66,7 @@ def find(record: Record) -> psutil.Process | None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process runs; one that ended and that nobody has asked for its exit code (a zombie) does not."""
+    """Whether a process is running; a zombie, which has ended but was not waited for, is not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
@@ -65,7 +74,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:
-    """A process with all that it started, itself first."""
+    """Return a process and its descendants, itself first."""
     try:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
@@ -73,7 +82,7 @@ def tree(process: psutil.Process) -> list[psutil.Process]:
 
 
 def marked(root: Path) -> list[psutil.Process]:
-    """Every running process that descends from the platform of the project in `root`, recorded or not."""
+    """List the running processes of the local platform in `root`, recorded or not."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -83,20 +92,26 @@ def marked(root: Path) -> list[psutil.Process]:
 
 
 def stop_leftovers(root: Path, records: Iterable[Record]) -> None:
-    """End what a killed service left behind: it would hold ports and databases. What belongs to a living record goes on."""
+    """Stop processes that a killed service left behind, which would block ports and databases."""
     alive = [found for record in records if (found := find(record))]
     known = {member.pid for process in alive for member in tree(process)}
     stop(process for process in marked(root) if process.pid not in known)
 
 
 def stop(processes: Iterable[psutil.Process], *, grace_s: float = GRACE_S, child_grace_s: float = 3.0) -> None:
-    """Stop processes and all that they started: asked first, forced after `grace_s`; what outlives its parent after `child_grace_s`."""
+    """Stop processes and their descendants.
+
+    Args:
+        processes: The processes; terminated, and killed after `grace_s` seconds.
+        grace_s: Seconds until processes are killed.
+        child_grace_s: Seconds until descendants that outlive their parent are killed.
+    """
     roots = list(processes)
     everyone = {member.pid: member for root in roots for member in tree(root)}
     _signal(roots, "terminate")
     _wait(roots, grace_s)
     _signal([root for root in roots if is_alive(root)], "kill")
-    # What a service leaves behind when it ends by itself (workers, runs) has no one else to stop it.
+    # Descendants such as workers and runs can outlive the service.
     rest = [member for member in everyone.values() if is_alive(member)]
     _signal(rest, "terminate")
     _wait(rest, child_grace_s)
@@ -111,14 +126,14 @@ def _signal(processes: Iterable[psutil.Process], how: str) -> None:
 
 
 def _wait(processes: Sequence[psutil.Process], timeout_s: float) -> None:
-    # Not psutil.wait_procs: to it a zombie that nobody collects, as under a container's first process, never ends.
+    # psutil.wait_procs would wait forever for a zombie that is never reaped, as under a container's first process.
     deadline = time.monotonic() + timeout_s
     while any(is_alive(process) for process in processes) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
 
 
 def last_lines(log: Path, count: int = 15) -> str:
-    """The end of a log file, indented; says so when it is empty."""
+    """Return the last lines of a log file, indented."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 20_000))
@@ -126,4 +141,4 @@ def last_lines(log: Path, count: int = 15) -> str:
     except OSError:
         lines = []
     text = [line for line in lines if line.strip()][-count:]
-    return "\n".join(f"    {line}" for line in text) or "    (it wrote nothing)"
+    return "\n".join(f"    {line}" for line in text) or "    (the log is empty)"

@@ -1,4 +1,4 @@
-"""The services of a project's local platform: how each is started and what it is told. `starting` runs them."""
+"""Definitions of the local platform's services."""
 
 import sys
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from platform_lib.settings import Project
 
 
 def define(project: Project, ports: Mapping[str, int]) -> list[Service]:
-    """The platform's services, bound to loopback, with their state in the project's `.mlp/`."""
+    """Define the platform's services, bound to loopback, with their state in the project's `.mlp/`."""
     mlflow_url, prefect_url = f"http://{HOST}:{ports['mlflow']}", f"http://{HOST}:{ports['prefect']}"
     return [
         _mlflow(project, ports["mlflow"]),
@@ -26,9 +26,9 @@ def _mlflow(project: Project, port: int) -> Service:
         ),
         env={
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            # The job runner and its queues are eight processes and a gigabyte that nothing here uses.
+            # The job runner takes eight processes and a gigabyte, and nothing here uses it.
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            # Any other name in a request is a web page that got this address from its own DNS.
+            # Refuse other Host headers: a web page can resolve its own name to this address (DNS rebinding).
             "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port},localhost:{port},{HOST},localhost",
         },
         port=port,
@@ -45,7 +45,7 @@ def _prefect(project: Project, port: int) -> Service:
         | {
             "PREFECT_SERVER_API_HOST": HOST,
             "PREFECT_SERVER_API_PORT": str(port),
-            "PREFECT_UI_API_URL": f"{url}/api",  # the pages in the browser ask it, not the usual port
+            "PREFECT_UI_API_URL": f"{url}/api",  # called by the UI in the browser
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
@@ -77,11 +77,11 @@ def _runner(project: Project, port: int, mlflow_url: str, prefect_url: str) -> S
             "MLFLOW_TRACKING_URI": mlflow_url,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PREFECT_API_URL": f"{prefect_url}/api",
-            # Prefect's own sign of life of a runner: 200 as long as it polls for runs.
+            # Health check of Prefect's runner: 200 while it polls for runs.
             "PREFECT_RUNNER_SERVER_ENABLE": "true",
             "PREFECT_RUNNER_SERVER_HOST": HOST,
             "PREFECT_RUNNER_SERVER_PORT": str(port),
-            # Until its first poll that answers 500, with a page of traceback each time.
+            # Until its first poll, it responds with 500 and logs a traceback each time.
             "PREFECT_RUNNER_SERVER_LOG_LEVEL": "CRITICAL",
         },
         port=port,

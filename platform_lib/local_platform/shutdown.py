@@ -1,14 +1,14 @@
-"""Stop the local platform and all that it started. State on disk stays as it is."""
+"""Stop the local platform; its state on disk stays."""
 
 from platform_lib.local_platform import processes
 from platform_lib.local_platform.state import PlatformState
 
 
 def take_down(state: PlatformState) -> list[str]:
-    """Stop every service, those that use others first. The caller holds `state.locked()`.
+    """Stop every service, clients before the services that they use. The caller holds `state.locked()`.
 
     Returns:
-        Names of the services that ran.
+        Names of the services that were running.
     """
     records = state.load()
     alive = {name: found for name, record in records.items() if (found := processes.find(record))}

@@ -1,4 +1,4 @@
-"""Bring services up together: keep what runs, start the rest at once, wait until each answers; all or nothing. Knows no particular service."""
+"""Start services together and wait until all are healthy; if one fails, stop those just started."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from platform_lib.local_platform.state import PlatformState, Record
 from platform_lib.names import Env
 
 _POLL_S = 0.1
-# Settings of other servers must not reach ours; what a service is told stands in its definition.
+# Settings for other servers must not reach these services; each service's definition has its own settings.
 _FOREIGN_SETTINGS = ("MLFLOW_", "PREFECT_")
 
 
@@ -35,25 +35,25 @@ def _silent_up(name: str, seconds: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Whom to tell while services start."""
+    """Callbacks while services start."""
 
     waiting: Callable[[Sequence[str], float], None] = _silent
-    """Called several times a second with the names still awaited and the seconds since the start."""
+    """Called several times a second with the names of services not yet up and the seconds since the start."""
     up: Callable[[str, float], None] = _silent_up
-    """Called when a service answers, with the seconds it took."""
+    """Called when a service is up, with the seconds that it took."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What `bring_up` found and did, as names in the order of the definitions."""
+    """Result of `bring_up`: service names, in the order of their definitions."""
 
     records: Mapping[str, Record]
     kept: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     revived: list[str] = field(default_factory=list)
-    """Of `started`: those that were recorded and had died."""
+    """Those of `started` that were recorded but had stopped."""
     changed: list[str] = field(default_factory=list)
-    """Of `started`: those that ran with another command, port or setting."""
+    """Those of `started` that were running with another command, port or setting."""
 
 
 def bring_up(
@@ -63,10 +63,16 @@ def bring_up(
     progress: Progress | None = None,
     timeout_s: float = START_TIMEOUT_S,
 ) -> Outcome:
-    """Make every service run and answer. The caller holds `state.locked()`.
+    """Start every service that is not running, and wait until all are healthy. The caller holds `state.locked()`.
 
+    Args:
+        state: The project's platform state.
+        services: All services that should run.
+        progress: Callbacks while services start.
+        timeout_s: Seconds until a service that does not respond counts as failed.
     Raises:
-        ServiceError: One ended or stayed silent; those started now are stopped again, those that ran before go on.
+        ServiceError: A service ended or did not respond. The services started by this call are stopped; others keep
+            running.
     """
     progress = progress or Progress()
     records = state.load()
@@ -104,7 +110,7 @@ def _start(
 
 
 class _Launch:
-    """The services of one `bring_up` on their way."""
+    """The services that one `bring_up` starts."""
 
     def __init__(
         self, state: PlatformState, services: Sequence[Service], records: dict[str, Record], progress: Progress
@@ -119,11 +125,9 @@ class _Launch:
         for service in self._services:
             with _deferred_signals(), self._state.writable():
                 self._running[service.name], self.records[service.name] = _spawn(self._state, service)
-                self._state.save(
-                    self.records
-                )  # at once: what is recorded can be stopped, whatever becomes of this process
+                self._state.save(self.records)  # at once, so that it can be stopped even if this process ends
         awaited = list(self._running)
-        # Asked side by side: a service that takes a request and answers late must not keep the others waiting.
+        # In parallel, so that one slow response does not delay the other checks.
         with loopback_client() as client, ThreadPoolExecutor(max(1, len(awaited))) as pool:
             while awaited:
                 seconds = time.monotonic() - start
@@ -148,7 +152,7 @@ class _Launch:
             self._progress.up(name, seconds)
             return True
         if seconds > timeout_s:
-            raise _failed(name, self.records[name], f"does not answer after {seconds:.0f} s")
+            raise _failed(name, self.records[name], f"did not respond within {seconds:.0f} s")
         return False
 
 
@@ -170,9 +174,9 @@ def _spawn(state: PlatformState, service: Service) -> tuple[subprocess.Popen[byt
 
 
 def environment(state: PlatformState, service: Service) -> dict[str, str]:
-    """What a service's process sees: this process's environment without settings of other servers, and its own."""
+    """Return a service's environment: this process's, without settings for other servers, plus its own."""
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN_SETTINGS)}
-    # A proxy for the world outside must not stand between our own services.
+    # Requests between the services must not go through a proxy.
     direct = ",".join(filter(None, [inherited.get("NO_PROXY") or inherited.get("no_proxy"), "127.0.0.1,localhost"]))
     plain = {
         "NO_PROXY": direct,
@@ -188,16 +192,17 @@ def environment(state: PlatformState, service: Service) -> dict[str, str]:
 def _failed(name: str, record: Record, what: str) -> ServiceError:
     log = Path(record.log)
     return ServiceError(
-        f"{name} {what}; what was started with it is stopped again. "
-        f"Its log {log} ends with:\n{processes.last_lines(log)}\nMend that, then run `mlp up` again."
+        f"{name} {what}; the services started with it were stopped. "
+        f"Its log {log} ends with:\n{processes.last_lines(log)}\nFix the problem, then run `mlp up` again."
     )
 
 
 @contextmanager
 def _deferred_signals() -> Iterator[None]:
-    """Let Ctrl-C and its like take effect only afterwards.
+    """Delay Ctrl-C and similar signals until the block ends.
 
-    One between a process's start and its record would leave it running, and a second one must not stop the stopping.
+    A signal between the start of a process and its record would leave it running, and a second signal must not
+    interrupt the cleanup.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

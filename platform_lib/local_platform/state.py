@@ -1,4 +1,4 @@
-"""The file `.mlp/platform.json`: which processes are ours. `processes` says whether they live; `settings` reads addresses from it."""
+"""The file `.mlp/platform.json`, which records the processes of the local platform."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from platform_lib.files import write_atomically
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A service that was started."""
+    """A started service."""
 
     pid: int
     create_time: float
-    """Of the process, seconds since the epoch: a number that is used again later has another one."""
+    """Start time of the process in seconds since the epoch; identifies it, since ids are reused."""
     url: str
     port: int
     health_url: str
@@ -31,7 +31,7 @@ class _File(msgspec.Struct, kw_only=True):
 
 
 class PlatformState:
-    """The records of one project's services."""
+    """The service records of one project."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class PlatformState:
         self.logs = self.folder / "logs"
 
     def load(self) -> dict[str, Record]:
-        """The records by service name; empty when there are none, they are unreadable, or they came with a copy of another project."""
+        """Return service name → record; empty if the file is missing, unreadable or copied from another project."""
         try:
             read = msgspec.json.decode(self.file.read_bytes(), type=_File)
         except (OSError, msgspec.MsgspecError):
@@ -48,14 +48,14 @@ class PlatformState:
         return {} if self._is_copy_of(read.root) else read.services
 
     def _is_copy_of(self, other: str) -> bool:
-        # A folder that was moved keeps its services; a copy has none, they belong to the original that is still there.
+        # A moved folder keeps its services. Those of a copy belong to the original, which still exists.
         return bool(other) and Path(other) != self.root and (Path(other) / ".mlp" / "platform.json").is_file()
 
     def save(self, services: dict[str, Record]) -> None:
-        """Replace the file in one step; without services it is removed.
+        """Replace the file atomically, or remove it if there are no services.
 
         Raises:
-            ServiceError: The folder cannot be written to.
+            ServiceError: The folder is not writable.
         """
         with self.writable():
             if not services:
@@ -66,22 +66,22 @@ class PlatformState:
 
     @contextmanager
     def writable(self) -> Iterator[None]:
-        """Turn what the disk says into one sentence."""
+        """Turn an OSError of the block into a ServiceError with a remedy."""
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             yield
         except OSError as err:
             raise ServiceError(
                 f"cannot write to {self.folder}: {err.strerror or err}. "
-                "Free some space there, or make the folder yours to write to; then run `mlp up` again."
+                "Free some space, or make the folder writable; then run `mlp up` again."
             ) from err
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other `mlp up` and `mlp down` of this project away.
+        """Exclude every other `mlp up` and `mlp down` of this project.
 
         Raises:
-            UsageError: One of them is at work right now.
+            UsageError: One of them is running.
         """
         from filelock import FileLock, Timeout
 
@@ -91,7 +91,8 @@ class PlatformState:
                 lock.acquire()
             except Timeout as err:
                 raise UsageError(
-                    "another `mlp up` or `mlp down` of this project is at work. Wait for it; `mlp status` shows how far it is."
+                    "another `mlp up` or `mlp down` of this project is running. Wait until it ends; `mlp status` shows "
+                    "its progress."
                 ) from err
         try:
             yield

@@ -1,4 +1,4 @@
-"""What of the local platform runs, where, since when, and which model it serves. Changes nothing."""
+"""Report the state of the local platform and the model that it serves."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,36 +20,37 @@ State = Literal["up", "not answering", "dead", "not started"]
 
 
 class ServiceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One service as it is now."""
+    """The current state of one service."""
 
     name: str
     state: State
     url: str | None = None
     pid: int | None = None
     memory_mb: float | None = None
-    """Of the process and all that it started."""
+    """Resident memory of the process and its descendants, in MB."""
     since: float | None = None
-    """When it was started, seconds since the epoch."""
+    """Start time, in seconds since the epoch."""
     log: str | None = None
 
 
 class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All services, and the model."""
+    """The current state of all services and of the model."""
 
     services: list[ServiceReport]
     served: str | None
-    """Version that the model server answers with, None when it has none or does not say."""
+    """Version that the model server serves; None if it serves none or does not respond."""
     not_served_because: str | None
     champion: str | None
-    """Version that is the registry's champion, None when there is none or MLflow does not answer."""
+    """The registry's champion; None if there is none or MLflow does not respond."""
 
     @property
     def is_up(self) -> bool:
+        """Whether all services are up."""
         return all(service.state == "up" for service in self.services)
 
 
 def examine(project: Project) -> PlatformReport:
-    """Look at every service of the project's platform, all at once."""
+    """Examine all services of the project's platform in parallel."""
     records = PlatformState(project.root).load()
     with loopback_client() as client, ThreadPoolExecutor(len(USUAL) + 2) as pool:
         services = [pool.submit(_service, name, records.get(name), client) for name in USUAL]

@@ -1,5 +1,8 @@
-"""Bring the cluster's custom resource definitions to the versions of the pinned charts: Helm installs those of a chart's `crds/` once and never
-upgrades them. Those that a chart has among its templates (cert-manager, CloudNativePG, KEDA) follow its release."""
+"""Upgrade custom resource definitions (CRDs) in the `crds/` folders of charts.
+
+Helm installs these once and never upgrades them. CRDs in a chart's templates (cert-manager, CloudNativePG, KEDA) are
+upgraded with its release.
+"""
 
 import shutil
 import subprocess
@@ -20,11 +23,11 @@ _TIMEOUT_S = 300
 def upgrade_definitions(
     kubectl: Kubectl, mirrors: Mirrors, *, dry_run: bool = False, say: Callable[[str], None]
 ) -> int:
-    """Apply them server-side; returns how many. Resources of their kinds are not touched.
+    """Apply the CRDs server-side and return their number. Existing resources do not change.
 
     Raises:
-        UsageError: helm or kubectl is missing.
-        ServiceError: A chart cannot be fetched, or the cluster refuses.
+        UsageError: helm or kubectl is not installed.
+        ServiceError: A chart cannot be fetched, or the cluster refuses the request.
     """
     count = 0
     for name in CHARTS_WITH_DEFINITIONS:
@@ -37,9 +40,12 @@ def upgrade_definitions(
         ]
         if not kinds:
             raise ServiceError(
-                f"the chart {name} {chart.version} has no definitions in crds/: is it the real one? Look with `helm show crds`."
+                f"the chart {name} {chart.version} has no CRDs in crds/, so it may not be the official one. Check "
+                "it with "
+                "`helm show crds`."
             )
-        # Server-side: some are too large for the annotation that client-side apply keeps. Conflicts are with Helm, which will not touch them again.
+        # Server-side, because some CRDs are too large for the annotation of client-side apply. Conflicts are with Helm,
+        # which does not change them again.
         how = [
             "apply",
             "--server-side",
@@ -53,16 +59,17 @@ def upgrade_definitions(
         kubectl.run(*how, text=text, timeout_s=_TIMEOUT_S)
         count += len(kinds)
         say(
-            f"{name} {chart.version}: {len(kinds)} definitions{' would be' if dry_run else ''} applied ({', '.join(kinds):.100}…)."
+            f"{name} {chart.version}: {len(kinds)} CRDs{' would be' if dry_run else ''} applied "
+            f"({', '.join(kinds):.100}…)."
         )
     return count
 
 
 def chart_definitions(chart: Chart, mirrors: Mirrors) -> str:
-    """The YAML of a chart's `crds/`.
+    """Return the YAML of a chart's `crds/` folder.
 
     Raises:
-        UsageError: There is no helm.
+        UsageError: helm is not installed.
         ServiceError: The chart cannot be fetched.
     """
     helm = shutil.which("helm")

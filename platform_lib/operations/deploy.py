@@ -1,4 +1,4 @@
-"""Put an image on the platform, try it, and go back to the one before when it fails. `stack` does the work, `smoke` the trying."""
+"""Deploy an image, smoke-test it, and roll back to the previous image if that fails."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from platform_lib.operations.stack import DeployStack
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployed:
-    """What runs now."""
+    """A successful deployment."""
 
     image: str
     url: str
-    """From outside; empty where there is no route."""
+    """Public address; empty if there is no route."""
     service_url: str
-    """Inside the cluster."""
+    """Address inside the cluster."""
 
 
 def deploy(
@@ -27,17 +27,20 @@ def deploy(
     agree: Callable[[Mapping[str, int], str], bool],
     say: Callable[[str], None],
 ) -> Deployed | None:
-    """Preview, up, smoke test; back to the image before when one of the last two fails.
+    """Preview, deploy and smoke-test an image; deploy the previous image again if one of the last two fails.
 
     Args:
-        image: By digest.
-        smoke: Tries what the stack's outputs lead to; raises CheckFailed.
-        agree: Asked with what would change and the image that runs now (empty at the first deployment); False ends it here.
+        stack: The stack to deploy to.
+        image: Image by digest.
+        smoke: Smoke test; gets the stack's outputs and raises CheckFailed.
+        agree: Gets the number of changes by operation and the current image (empty for the first deployment); False
+            cancels the deployment.
+        say: Called with each line of progress.
     Returns:
-        What runs, or None when it was not agreed to.
+        The deployment, or None if it was cancelled.
     Raises:
-        ServiceError: It could not be deployed. The image before runs again, or the message says that nothing does.
-        CheckFailed: It was deployed and failed; the same.
+        ServiceError: The deployment failed. The previous image runs again unless the message says otherwise.
+        CheckFailed: The smoke test failed; likewise.
     """
     before = str(stack.outputs().get("image") or "")
     if not agree(stack.preview(image), before):
@@ -55,18 +58,22 @@ def deploy(
 def _go_back(stack: DeployStack, before: str, image: str, failure: PlatformError, say: Callable[[str], None]) -> None:
     if not before:
         say(
-            "There is no image before this one, so nothing was undone: `mlp deploy` again once it is mended, or `pulumi destroy` in deploy/."
+            "There is no previous image, so nothing was rolled back. Fix the problem and run `mlp deploy` again, "
+            "or run "
+            "`pulumi destroy` in deploy/."
         )
         return
     if before == image:
         say(
-            "The same image ran before, so there is nothing to go back to: what changed is a setting, and `git` has the one before."
+            "The same image was running before, so there is nothing to roll back to: only a setting changed. "
+            "Restore it "
+            "from git."
         )
         return
-    say(f"It failed: {str(failure).splitlines()[0]}")
-    say(f"Going back to {before}.")
+    say(f"The deployment failed: {str(failure).splitlines()[0]}")
+    say(f"Rolling back to {before}.")
     try:
         stack.up(before)
     except ServiceError as err:
-        raise ServiceError(f"{failure}\nGoing back to {before} failed too: {err}") from failure
-    say(f"{before} runs again.")
+        raise ServiceError(f"{failure}\nRolling back to {before} failed too: {err}") from failure
+    say(f"{before} is running again.")

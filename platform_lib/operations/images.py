@@ -1,4 +1,4 @@
-"""Build the `serve` image and push it, with whichever builder is there, and say its digest. What is in it, the Dockerfile says."""
+"""Build an image with docker, podman or buildah, push it, and return its digest."""
 
 import json
 import shutil
@@ -16,27 +16,27 @@ _DIGEST = "@sha256:"
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """A program that builds images, and how it is called."""
+    """A program that builds images, and its command lines."""
 
     name: str
     path: str
 
     def build_command(self, folder: Path, reference: str, target: str, build_args: Mapping[str, str]) -> list[str]:
-        """Builds one target of the folder's Dockerfile."""
+        """Return the command that builds one target of the folder's Dockerfile."""
         word = ["build"] if self.name != "buildah" else ["build", "--layers"]
         given = [part for name, value in build_args.items() for part in ("--build-arg", f"{name}={value}")]
         return [self.path, *word, *given, "--target", target, "--tag", reference, str(folder)]
 
     def push_command(self, reference: str, digest_file: Path) -> list[str]:
-        """Pushes; podman and buildah write the digest into a file."""
+        """Return the command that pushes; podman and buildah write the digest to a file."""
         return [self.path, "push", *([] if self.name == "docker" else ["--digestfile", str(digest_file)]), reference]
 
 
 def find_builder(wanted: str = "") -> Builder:
-    """The first of docker, podman and buildah that works here: a docker without its daemon does not.
+    """Find the first of docker, podman and buildah that works; docker without its daemon does not.
 
     Raises:
-        UsageError: None is there.
+        UsageError: None of them works.
     """
     for name in (wanted,) if wanted else BUILDERS:
         path = shutil.which(name)
@@ -44,7 +44,7 @@ def find_builder(wanted: str = "") -> Builder:
             return Builder(name, path)
     looked = wanted or ", ".join(BUILDERS)
     raise UsageError(
-        f"no program here builds images (looked for {looked}, and whether it runs): install one, or build elsewhere and deploy with "
+        f"no working image builder found (looked for {looked}): install one, or build elsewhere and deploy with "
         "`mlp deploy --image NAME@sha256:…`."
     )
 
@@ -59,22 +59,26 @@ def build_and_push(
     build_args: Mapping[str, str] | None = None,
     say: Callable[[str], None],
 ) -> str:
-    """Build and push; returns the image by its digest.
+    """Build and push an image, and return its name by digest.
 
     Args:
-        folder: With a Dockerfile.
-        repository: Such as registry.example.com/team/churn-model, without a tag.
-        tag: For people; the digest is what is deployed.
-        build_args: Arguments of the Dockerfile.
+        builder: Program that builds and pushes.
+        folder: Folder with the Dockerfile.
+        repository: Repository without a tag, such as registry.example.com/team/churn-model.
+        tag: Tag for people; deployments use the digest.
+        target: Target of the Dockerfile.
+        build_args: Build arguments of the Dockerfile.
+        say: Called with each line of progress.
     Raises:
-        UsageError: There is no Dockerfile, or the repository has a tag already.
-        ServiceError: The builder failed; the end of what it said.
+        UsageError: There is no Dockerfile, or the repository has a tag.
+        ServiceError: The builder failed; the message ends with its last lines.
     """
     if not (folder / "Dockerfile").is_file():
-        raise UsageError(f"there is no Dockerfile in {folder}: `copier update` brings the template's.")
+        raise UsageError(f"there is no Dockerfile in {folder}: `copier update` restores it.")
     if not is_repository(repository):
         raise UsageError(
-            f"the repository is {repository!r}: give it without tag and digest, such as registry.example.com/team/model."
+            f"the repository is {repository!r}, expected one without tag and digest, such as "
+            "registry.example.com/team/model."
         )
     reference = f"{repository}:{tag}"
     say(f"Building {reference} with {builder.name}.")
@@ -91,19 +95,20 @@ def build_and_push(
     found = [str(entry) for entry in listed or [] if str(entry).startswith(f"{repository}{_DIGEST}")]
     if not found:
         raise ServiceError(
-            f"docker knows no digest of {reference} although it was pushed: look with `docker image inspect {reference}`."
+            f"docker has no digest of {reference} although it was pushed: check with `docker image inspect "
+            f"{reference}`."
         )
     return found[-1]
 
 
 def is_pinned(reference: str) -> bool:
-    """Whether the image is named by a digest."""
+    """Whether an image reference has a digest."""
     name, _, digest = reference.partition(_DIGEST)
     return bool(name) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
 
 
 def is_repository(text: str) -> bool:
-    """Whether it is a place for images: no tag, no digest, no scheme."""
+    """Whether a text is an image repository: no tag, digest or scheme."""
     return bool(text) and "@" not in text and "://" not in text and ":" not in text.rsplit("/", 1)[-1]
 
 

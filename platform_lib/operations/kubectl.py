@@ -1,4 +1,4 @@
-"""kubectl, with the caller's own rights: objects as data, and ports of a Service on this machine. What is asked, `tunnel` and the checks decide."""
+"""Run kubectl with the caller's permissions, and forward ports with it."""
 
 import json
 import re
@@ -15,22 +15,25 @@ from platform_lib.errors import NotFound, ServiceError, UsageError
 
 _TIMEOUT_S = 30
 _OPEN_WITHIN_S = 30.0
-_INSTALL = "kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/) and give it a kubeconfig of the platform's cluster."
+_INSTALL = (
+    "kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools/) and give it a kubeconfig of the "
+    "platform's cluster."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """One cluster, as the kubeconfig's context says."""
+    """kubectl for the cluster of one kubeconfig context."""
 
     context: str = ""
-    """Empty is the current one."""
+    """Kubeconfig context; empty for the current one."""
     program: str = field(default="kubectl")
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line.
+        """Return a command line.
 
         Raises:
-            UsageError: There is no kubectl.
+            UsageError: kubectl is not installed.
         """
         found = shutil.which(self.program)
         if found is None:
@@ -38,18 +41,22 @@ class Kubectl:
         return [found, *(["--context", self.context] if self.context else []), *arguments]
 
     def run(self, *arguments: str, text: str | None = None, timeout_s: float = _TIMEOUT_S) -> str:
-        """Run it and return what it prints.
+        """Run kubectl and return its output.
 
+        Args:
+            *arguments: Arguments of kubectl.
+            text: Standard input.
+            timeout_s: Seconds until the request times out.
         Raises:
-            NotFound: The object is not there.
-            ServiceError: The cluster does not answer, or refuses; its own sentence.
+            NotFound: The object does not exist.
+            ServiceError: The cluster does not respond or refuses the request; the message has kubectl's own words.
         """
         command = self.command("--request-timeout", f"{timeout_s:g}s", *arguments)
         try:
             done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=timeout_s + 5)
         except subprocess.TimeoutExpired as err:
             raise ServiceError(
-                f"the cluster gave no answer to `kubectl {' '.join(arguments[:4])}` within {timeout_s:g} s."
+                f"the cluster did not respond to `kubectl {' '.join(arguments[:4])}` within {timeout_s:g} s."
             ) from err
         if done.returncode == 0:
             return done.stdout
@@ -59,11 +66,11 @@ class Kubectl:
         raise ServiceError(f"`kubectl {' '.join(arguments[:6])}` failed: {reason:.300}")
 
     def get(self, kind: str, name: str = "", *, namespace: str = "", selector: str = "") -> dict[str, Any]:
-        """One object, or a list of them (`items`).
+        """Get one object, or a list of objects (`items`).
 
         Raises:
-            NotFound: There is no such object or kind.
-            ServiceError: As `run`.
+            NotFound: The object or kind does not exist.
+            ServiceError: As for `run`.
         """
         where = ["-n", namespace] if namespace else ["--all-namespaces"] if not name else []
         picked = ["-l", selector] if selector else []
@@ -73,13 +80,13 @@ class Kubectl:
         return made
 
     def current_namespace(self) -> str:
-        """The namespace of the context; empty where it names none."""
+        """Return the context's namespace; empty if it has none."""
         return self.run("config", "view", "--minify", "-o", "jsonpath={..namespace}").strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A port of something in the cluster."""
+    """A port of a service, pod or deployment in the cluster."""
 
     namespace: str
     name: str
@@ -88,7 +95,10 @@ class Target:
 
 
 class Forward:
-    """One port of the cluster on this machine, until `close`. A pod that ends takes its connection with it: then the next pod is taken."""
+    """A port of the cluster on this machine, until `close`.
+
+    The connection ends with the pod that it goes to; it is then reopened to another pod.
+    """
 
     def __init__(self, kubectl: Kubectl, target: Target) -> None:
         self._target = target
@@ -116,20 +126,21 @@ class Forward:
         return f"http://127.0.0.1:{self.port}"
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Return when connections are taken.
+        """Wait until the port accepts connections.
 
         Raises:
-            ServiceError: They were not in time; what kubectl said.
+            ServiceError: It did not in time; the message has kubectl's last line.
         """
         timeout_s = _OPEN_WITHIN_S if timeout_s is None else timeout_s
         if not self._open.wait(timeout_s):
             raise ServiceError(
-                f"no way to {self._target.name} in {self._target.namespace} within {timeout_s:g} s: {self._said or 'kubectl says nothing'}. "
-                "You need the right to get Services and pods there, and to create pods/portforward."
+                f"no connection to {self._target.name} in {self._target.namespace} within {timeout_s:g} s: "
+                f"{self._said or 'no output of kubectl'}. "
+                "You need permission to get Services and pods there, and to create pods/portforward."
             )
 
     def close(self) -> None:
-        """End it."""
+        """Stop forwarding."""
         self._closing.set()
         process = self._process
         if process is not None and process.poll() is None:
@@ -146,7 +157,7 @@ class Forward:
                 text=True,
                 start_new_session=True,
             ) as process:
-                # In a session of its own: Ctrl-C is for the command that uses the way, which may still have something to write.
+                # In its own session: Ctrl-C is for the command that uses the tunnel, which may still need to write.
                 self._process = process
                 if self._closing.is_set():
                     process.terminate()
@@ -160,10 +171,10 @@ class Forward:
 
 @contextmanager
 def forwarded(kubectl: Kubectl, target: Target) -> Iterator[str]:
-    """The address on this machine while the block runs.
+    """Forward a port while the block runs, and yield its local address.
 
     Raises:
-        ServiceError: As `Forward.wait`.
+        ServiceError: As for `Forward.wait`.
     """
     forward = Forward(kubectl, target)
     try:

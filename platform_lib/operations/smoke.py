@@ -1,4 +1,4 @@
-"""Try a model that was just deployed: does it live, is a version loaded, are strangers turned away, does a caller get an answer."""
+"""Smoke test of a deployed model: it is ready, requires a key, and predicts its example."""
 
 import time
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from platform_lib.errors import CheckFailed
+from platform_lib.names import Env
 
 _READY_WITHIN_S = 120.0
 
@@ -20,14 +21,16 @@ def smoke_test(
     ready_within_s: float = _READY_WITHIN_S,
     say: Callable[[str], None],
 ) -> None:
-    """Ask a server.
+    """Test a model server.
 
     Args:
-        url: Where its paths begin, such as https://models.example.com/models/churn-model.
-        key: With the scope predict; None leaves the prediction out.
-        authority: Certificates that signed the server's, besides the public ones.
+        url: Base address, such as https://models.example.com/models/churn-model.
+        key: Key with the scope predict; None skips the prediction.
+        authority: File with the CA certificate, if it is not a public one.
+        ready_within_s: Seconds until the server must be ready.
+        say: Called with each line of progress.
     Raises:
-        CheckFailed: It is not as it should be; says which request got which answer.
+        CheckFailed: A response is not the expected one; the message names request and response.
     """
     verify: Any = True
     if authority is not None:
@@ -36,18 +39,18 @@ def smoke_test(
         verify = ssl.create_default_context(cafile=str(authority))
     with httpx.Client(base_url=f"{url.rstrip('/')}/", verify=verify, timeout=30) as client:
         _wait_until_ready(client, url, ready_within_s)
-        say("It is ready.")
+        say("The server is ready.")
         stranger = client.post("predict", json={"rows": []})
         if stranger.status_code != 401:
             raise CheckFailed(
-                f"{url}/predict answered a caller without a key with {stranger.status_code}, expected 401: anybody could ask it."
+                f"{url}/predict returned {stranger.status_code} without a key, expected 401: anyone could call it."
             )
-        say("Callers without a key are turned away.")
+        say("Requests without a key are refused.")
         if key is None:
-            say("No prediction was tried: MLP_API_KEY holds no key.")
+            say(f"Skipped the prediction: {Env.API_KEY} is not set.")
             return
         _predict(client, url, key)
-        say("It answers its own example.")
+        say("The server predicts its example.")
 
 
 def _wait_until_ready(client: httpx.Client, url: str, timeout_s: float) -> None:
@@ -61,7 +64,7 @@ def _wait_until_ready(client: httpx.Client, url: str, timeout_s: float) -> None:
         except httpx.HTTPError as err:
             last = f"{type(err).__name__}: {err}"
         if time.monotonic() > deadline:
-            raise CheckFailed(f"{url}/readyz did not say 200 within {timeout_s:g} s; last: {last:.300}")
+            raise CheckFailed(f"{url}/readyz did not return 200 within {timeout_s:g} s; last response: {last:.300}")
         time.sleep(0.5)
 
 
@@ -70,12 +73,13 @@ def _predict(client: httpx.Client, url: str, key: str) -> None:
     described = client.get("model", headers=headers)
     if described.status_code != 200:
         raise CheckFailed(
-            f"{url}/model answered {described.status_code} {_detail(described):.300}: is MLP_API_KEY a key of deploy/keys.yaml?"
+            f"{url}/model returned {described.status_code} {_detail(described):.300}: set {Env.API_KEY} to a key from "
+            "deploy/keys.yaml."
         )
     example = described.json()["example"]
     answer = client.post("predict", json={"rows": [example]}, headers=headers)
     if answer.status_code != 200:
-        raise CheckFailed(f"{url}/predict answered its own example with {answer.status_code} {_detail(answer):.300}")
+        raise CheckFailed(f"{url}/predict returned {answer.status_code} {_detail(answer):.300} for its example.")
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -1,4 +1,4 @@
-"""A project's `deploy/` through Pulumi's automation API: preview, up, outputs. `deploy` decides what to do with them."""
+"""Run a project's `deploy/` program through Pulumi's automation API."""
 
 import os
 import runpy
@@ -12,46 +12,53 @@ from platform_lib.errors import ServiceError, UsageError
 from platform_lib.names import Env
 
 _NO_PULUMI = (
-    "the pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), then `pulumi login` to where your team keeps the state of its "
-    "stacks, such as `pulumi login s3://bucket` or `pulumi login --local`."
+    "the pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), then run `pulumi login` "
+    "with the "
+    "backend of your team's state, such as `pulumi login s3://bucket` or `pulumi login --local`."
 )
 
 
 class DeployStack(Protocol):
-    """What `deploy` needs of an engine."""
+    """The operations that `deploy` needs."""
 
     def preview(self, image: str) -> Mapping[str, int]:
-        """What `up` would do: operation → number of resources."""
+        """Return what `up` would do: operation → number of resources."""
 
     def up(self, image: str) -> None:
-        """Make it so. Raises ServiceError when something could not be made or did not become ready."""
+        """Deploy. Raises ServiceError if a resource cannot be created or does not become ready."""
 
     def outputs(self) -> Mapping[str, Any]:
-        """Of the last `up`; empty before the first."""
+        """Return the outputs of the last `up`; empty before the first."""
 
 
 class PulumiStack:
-    """The stack of a `deploy/` folder. Its program runs in this process; the CLI keeps the state and calls the providers."""
+    """The stack of a `deploy/` folder.
+
+    Its program runs in this process; Pulumi's CLI manages the state and providers.
+    """
 
     def __init__(self, folder: Path, name: str, *, say: Callable[[str], None]) -> None:
-        """Select the stack, or make it.
+        """Select the stack; create it if it does not exist.
 
         Args:
-            folder: With Pulumi.yaml and __main__.py.
+            folder: Folder with Pulumi.yaml and __main__.py.
+            name: Name of the stack.
+            say: Called with each line of output of Pulumi.
         Raises:
-            UsageError: There is no pulumi CLI, no program, or no settings of this stack.
-            ServiceError: The state cannot be reached.
+            UsageError: The pulumi CLI, the program or the stack's settings are missing.
+            ServiceError: The state backend cannot be reached.
         """
         if not (folder / "__main__.py").is_file():
             raise UsageError(
-                f"there is no {folder.name}/ in this project: `copier update --data deploy_target=kubernetes` brings it."
+                f"there is no {folder.name}/ in this project: `copier update --data deploy_target=kubernetes` adds it."
             )
         settings = folder / f"Pulumi.{name}.yaml"
         if not settings.is_file():
             there = sorted(path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml"))
             raise UsageError(
-                f"there is no {settings.name} in {folder.name}/: stacks with settings are {', '.join(there) or 'none'}. Name one with "
-                "--stack, or write the file; Pulumi.yaml describes what may stand in it."
+                f"there is no {settings.name} in {folder.name}/: stacks with settings are "
+                f"{', '.join(there) or 'none'}. "
+                "Choose one with --stack, or create the file; Pulumi.yaml describes its settings."
             )
         if shutil.which("pulumi") is None:
             raise UsageError(_NO_PULUMI)
@@ -59,7 +66,8 @@ class PulumiStack:
             from pulumi import automation
         except ImportError as err:
             raise UsageError(
-                "Pulumi's library is not installed: the project's pin needs the extra infra, as in platform-lib[training,infra]."
+                "the Pulumi SDK is not installed: the project needs the extra infra, as in "
+                "platform-lib[training,infra]."
             ) from err
         self._folder, self._say = folder, say
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars={"PULUMI_SKIP_UPDATE_CHECK": "true"})
@@ -99,7 +107,7 @@ def _project_name(folder: Path) -> str:
 
 @contextmanager
 def _image(image: str) -> Iterator[None]:
-    """The program runs in this process, so it reads this environment."""
+    """Set the image for the program, which runs in this process."""
     before = os.environ.get(Env.DEPLOY_IMAGE)
     os.environ[Env.DEPLOY_IMAGE] = image
     try:
@@ -119,14 +127,14 @@ def _spoken(what: str) -> Iterator[None]:
         yield
     except automation.ConcurrentUpdateError as err:
         raise ServiceError(
-            "another `pulumi` works on this stack, or one was killed in the middle: wait, or run `pulumi cancel` in deploy/."
+            "another `pulumi` is updating this stack, or one was killed: wait, or run `pulumi cancel` in deploy/."
         ) from err
     except automation.CommandError as err:
         raise ServiceError(f"{what} failed:\n{reason(str(err))}") from err
 
 
 def reason(text: str) -> str:
-    """The lines of Pulumi's output that say why, without those that say how far it came."""
+    """Extract the error lines from Pulumi's output, without progress lines."""
     lines = [line.strip() for line in text.splitlines()]
     wrong = [line for line in lines if line.lower().startswith(("error:", "* ")) or "error:" in line.lower()]
     kept = list(dict.fromkeys(line for line in wrong if not line.endswith("update failed")))

@@ -1,4 +1,4 @@
-"""Run a command with the shared MLflow and Prefect on this machine's own ports. The rights are the caller's, by `kubectl`."""
+"""Run a command against the cluster's MLflow and Prefect through forwarded ports."""
 
 import base64
 import os
@@ -25,27 +25,27 @@ _ANSWERS_WITHIN_S = 60.0
 
 
 def find_outputs(kubectl: Kubectl, namespace: str) -> SharedOutputs:
-    """What the platform says of itself in a team's namespace.
+    """Read the platform's outputs from a team's namespace.
 
     Raises:
-        UsageError: There is no such namespace or no platform.
-        ServiceError: The cluster does not answer, or refuses.
+        UsageError: The namespace does not exist, or has no platform.
+        ServiceError: The cluster does not respond or refuses the request.
     """
     try:
         found = kubectl.get("configmap", OUTPUTS_CONFIG_MAP, namespace=namespace)
     except NotFound as err:
         raise UsageError(
-            f"there is no {OUTPUTS_CONFIG_MAP} in the namespace {namespace}: name your team's with --namespace; "
-            "the platform's engineers make it when they add the team."
+            f"there is no ConfigMap {OUTPUTS_CONFIG_MAP} in the namespace {namespace}: give your team's namespace with "
+            "--namespace. Adding a team to the platform creates the ConfigMap."
         ) from err
     return read_outputs(found.get("data") or {}, where=f"ConfigMap {OUTPUTS_CONFIG_MAP} in {namespace}")
 
 
 def find_credentials(kubectl: Kubectl, namespace: str) -> dict[str, str]:
-    """The team's credentials for MLflow and what machines show to Prefect, as environment variables.
+    """Read the team's credentials for MLflow and Prefect, as environment variables.
 
     Raises:
-        ServiceError: They may not be read, or are not there.
+        ServiceError: The Secrets do not exist or cannot be read.
     """
     try:
         data = kubectl.get("secret", TEAM_CREDENTIALS_SECRET, namespace=namespace)["data"]
@@ -56,19 +56,18 @@ def find_credentials(kubectl: Kubectl, namespace: str) -> dict[str, str]:
         return mlflow | {"PREFECT_API_AUTH_STRING": base64.b64decode(prefect[PREFECT_AUTH_KEY]).decode()}
     except (PlatformError, KeyError) as err:
         raise ServiceError(
-            f"the credentials for MLflow and Prefect, Secrets {TEAM_CREDENTIALS_SECRET} and {PREFECT_AUTH_SECRET} in {namespace}, cannot be read: "
-            f"{err} "
-            "Ask the platform's engineers for the team's role."
+            f"cannot read the credentials for MLflow and Prefect (Secrets {TEAM_CREDENTIALS_SECRET} and "
+            f"{PREFECT_AUTH_SECRET} in {namespace}): {err} Ask the platform team for the team's role."
         ) from err
 
 
 @contextmanager
 def tunnel(kubectl: Kubectl, namespace: str, *, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
-    """Environment variables that lead to the platform's MLflow and Prefect while the block runs.
+    """Forward ports to MLflow and Prefect while the block runs, and yield environment variables for them.
 
     Raises:
-        UsageError: There is no kubectl, or no platform in the namespace.
-        ServiceError: The cluster refuses, or a service does not answer.
+        UsageError: kubectl is not installed, or the namespace has no platform.
+        ServiceError: The cluster refuses the request, or a service does not respond.
     """
     outputs = find_outputs(kubectl, namespace)
     credentials = find_credentials(kubectl, namespace)
@@ -77,7 +76,7 @@ def tunnel(kubectl: Kubectl, namespace: str, *, say: Callable[[str], None]) -> I
         prefect = ways.enter_context(forwarded(kubectl, service_target(outputs.prefect_api_url)))
         wait_until_answers("MLflow", f"{mlflow}/health")
         wait_until_answers("Prefect", f"{prefect}/api/health")
-        say(f"MLflow on {mlflow}, Prefect on {prefect}, of {outputs.platform}.")
+        say(f"{outputs.platform}: MLflow at {mlflow}, Prefect at {prefect}.")
         yield {"MLFLOW_TRACKING_URI": mlflow, "PREFECT_API_URL": f"{prefect}/api", **credentials}
 
 
@@ -85,44 +84,47 @@ def run_through(kubectl: Kubectl, namespace: str, command: Sequence[str], *, say
     """Run a command with the tunnel's environment and return its exit code.
 
     Raises:
-        UsageError: The command is not there; or as `tunnel`.
-        ServiceError: As `tunnel`.
+        UsageError: The command does not exist; or as for `tunnel`.
+        ServiceError: As for `tunnel`.
     """
     with tunnel(kubectl, namespace, say=say) as variables:
         try:
             process = subprocess.Popen(list(command), env={**os.environ, **variables})
         except OSError as err:
             raise UsageError(
-                f"cannot run {command[0]}: {err.strerror}. Write the command after `--`, as in `mlp tunnel -- mlp train`."
+                f"cannot run {command[0]}: {err.strerror}. Write the command after `--`, as in `mlp tunnel -- mlp "
+                "train`."
             ) from err
         while True:
             try:
                 code = process.wait()
                 return 128 - code if code < 0 else code
             except KeyboardInterrupt:
-                continue  # the command got it too, and ends as it sees fit; its way stays open until then
+                continue  # the command gets Ctrl-C too; the tunnel stays open until it ends
 
 
 def service_target(url: str) -> Target:
-    """`http://mlflow.mlp-mlflow:5000` is the Service mlflow in mlp-mlflow.
+    """Convert an address: `http://mlflow.mlp-mlflow:5000` is the Service mlflow in the namespace mlp-mlflow.
 
     Raises:
-        UsageError: The address names no Service.
+        UsageError: The address does not name a Service.
     """
     parts = urlsplit(url)
     labels = (parts.hostname or "").split(".")
     if len(labels) < 2:
         raise UsageError(
-            f"the platform's outputs have the address {url!r}, expected http://SERVICE.NAMESPACE:PORT: run `pulumi up` of the shared stack."
+            f"the platform's outputs have the address {url!r}, expected http://SERVICE.NAMESPACE:PORT: run `pulumi "
+            "up` in "
+            "infra_stack/."
         )
     return Target(namespace=labels[1], name=f"svc/{labels[0]}", port=parts.port or 80)
 
 
 def wait_until_answers(name: str, url: str, *, timeout_s: float = _ANSWERS_WITHIN_S) -> None:
-    """Return when the address answers with a status below 400.
+    """Wait until an address responds with a status below 400.
 
     Raises:
-        ServiceError: It did not in time; what it said last.
+        ServiceError: It did not in time; the message has its last response.
     """
     last, deadline = "no connection", time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -135,5 +137,5 @@ def wait_until_answers(name: str, url: str, *, timeout_s: float = _ANSWERS_WITHI
             last = type(err).__name__
         time.sleep(0.2)
     raise ServiceError(
-        f"{name} does not answer within {timeout_s:g} s ({last}): `mlp platform check` says what is wrong with the platform."
+        f"{name} did not respond within {timeout_s:g} s ({last}): `mlp platform check` shows what is wrong."
     )

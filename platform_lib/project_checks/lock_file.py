@@ -1,4 +1,4 @@
-"""Is the lock there, in git, and in line with pyproject.toml? Asks uv or PDM and works offline; making a lock is `make lock`'s."""
+"""Check that the lock file exists, is in git, and matches pyproject.toml. Works offline."""
 
 import os
 import shutil
@@ -11,24 +11,24 @@ from platform_lib.findings import Finding, note, ok, problem
 from platform_lib.settings import LOCK_FILES, Project
 
 ANSWER_TIMEOUT_S = 60
-STALE = "needs to be updated"  # what uv says of a lock that does not fit
+STALE = "needs to be updated"  # uv's message for an outdated lock
 UNREACHABLE = (
     "network",
     "connect",
     "dns error",
     "failed to fetch",
     "timed out",
-)  # what uv says, in lower case, without its sources
+)  # parts of uv's messages without the network, in lower case
 
 
 def check_lock(project: Project) -> Iterable[Finding]:
-    """One finding on the project's lock file."""
+    """Check the project's lock file."""
     present = [name for name in LOCK_FILES if (project.root / name).is_file()]
     if not present:
         return [
             problem(
                 "lock",
-                "there is no lock file, so nobody could rebuild this environment.",
+                "there is no lock file, so this environment cannot be rebuilt.",
                 "Run `make setup`, then commit the lock.",
             )
         ]
@@ -47,7 +47,7 @@ def check_lock(project: Project) -> Iterable[Finding]:
 
 
 def _uv(root: Path) -> Finding:
-    # `uv run` names the uv that started us: it may not be on PATH.
+    # `uv run` sets UV to its own path, since it may not be on PATH.
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         return note("lock", "uv is not on PATH, so uv.lock was not compared with pyproject.toml.")
@@ -57,7 +57,7 @@ def _uv(root: Path) -> Finding:
         if done is None:
             break
         if done.returncode == 0:
-            return ok("lock", "uv.lock fits pyproject.toml.")
+            return ok("lock", "uv.lock matches pyproject.toml.")
         if STALE in done.stderr:
             return _stale("uv.lock")
     if done is not None and not any(words in done.stderr.lower() for words in UNREACHABLE):
@@ -68,12 +68,12 @@ def _uv(root: Path) -> Finding:
         return problem(
             "lock",
             f"uv refuses uv.lock: {reason.rstrip('.')}.",
-            "`uv lock` says more; after mending, run `make lock` and commit the lock.",
+            "Run `uv lock` for details. Then fix the problem, run `make lock` and commit the lock.",
         )
-    # Only a lock that does not fit by itself makes uv look further, but a git source that is not in its cache does so too.
+    # uv needs the network if the lock is outdated, but also if a git source is not in its cache.
     return note(
         "lock",
-        "uv could not compare uv.lock with pyproject.toml without the network; run `uv lock --check` when it is there.",
+        "uv could not compare uv.lock with pyproject.toml without the network; run `uv lock --check` later.",
     )
 
 
@@ -83,14 +83,14 @@ def _pdm(root: Path) -> Finding:
         return note("lock", "pdm is not on PATH, so pdm.lock was not compared with pyproject.toml.")
     done = _run(root, [pdm, "lock", "--check"])
     if done is None:
-        return note("lock", "pdm gave no answer, so pdm.lock was not compared with pyproject.toml.")
+        return note("lock", "pdm did not respond, so pdm.lock was not compared with pyproject.toml.")
     if done.returncode == 0:
-        return ok("lock", "pdm.lock fits pyproject.toml.")
+        return ok("lock", "pdm.lock matches pyproject.toml.")
     return _stale("pdm.lock")
 
 
 def _run(root: Path, command: list[str]) -> "subprocess.CompletedProcess[str] | None":
-    # An active environment that is not the project's would be judged instead of it.
+    # Otherwise an active environment would be checked instead of the project's.
     env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {
         "PDM_CHECK_UPDATE": "0",
         "PDM_IGNORE_ACTIVE_VENV": "1",
@@ -105,5 +105,5 @@ def _run(root: Path, command: list[str]) -> "subprocess.CompletedProcess[str] | 
 
 def _stale(lock: str) -> Finding:
     return problem(
-        "lock", f"{lock} does not fit pyproject.toml.", "Run `make lock` and `make setup`, then commit the lock."
+        "lock", f"{lock} does not match pyproject.toml.", "Run `make lock` and `make setup`, then commit the lock."
     )

@@ -1,7 +1,4 @@
-"""Is this project sound: template, lock, git, data, configuration, code and DVC, each with how to mend it. Changes nothing.
-
-It asks every part of the library, training too, and so stands with the commands. Whether the machine is able is `local_platform.machine`'s.
-"""
+"""Checks of a project: template, lock file, git, data, configuration, code and DVC. They change nothing."""
 
 import configparser
 import importlib.metadata
@@ -35,7 +32,7 @@ _BETWEEN_RELEASES = re.compile(r"-\d+-g[0-9a-f]+$")
 
 
 def examine_project(project: Project) -> list[Finding]:
-    """Look at everything that `mlp check` looks at."""
+    """Run all checks of a project."""
     checks: list[Callable[[Project], Iterable[Finding]]] = [
         check_template,
         check_lock,
@@ -50,21 +47,21 @@ def examine_project(project: Project) -> list[Finding]:
 
 
 def check_template(project: Project) -> Iterable[Finding]:
-    """Whether the installed library is of the version that the template was: an update moves both."""
+    """Check that the installed library has the version of the template."""
     name, installed = "template", importlib.metadata.version("platform-lib")
     try:
         answers = yaml.safe_load((project.root / ANSWERS).read_text(encoding="utf-8"))
         commit = str(answers["_commit"])
     except OSError:
-        return [note(name, f"there is no {ANSWERS}, so `copier update` cannot update this project.")]
+        return [note(name, f"{ANSWERS} is missing, so `copier update` cannot update this project.")]
     except (UnicodeDecodeError, yaml.YAMLError):
-        remedy = f"Take it back with `git checkout {ANSWERS}`."
+        remedy = f"Restore it with `git checkout -- {ANSWERS}`."
         return [problem(name, f"{ANSWERS} cannot be read.", remedy)]
     except (KeyError, TypeError):
-        return [note(name, f"made from a folder without a version; the library is {installed}.")]
+        return [note(name, f"generated from a folder without a version; the library is {installed}.")]
     release = _RELEASE.fullmatch(commit)
     if release is None or _BETWEEN_RELEASES.search(commit):
-        return [note(name, f"made from {commit}, which is no release; the library is {installed}.")]
+        return [note(name, f"generated from {commit}, which is not a release; the library is {installed}.")]
     if release[1] != installed:
         text = f"the template is at {commit}, but the installed platform-lib is {installed}."
         return [problem(name, text, "Run `make lock` and `make setup`, then commit the lock.")]
@@ -72,15 +69,15 @@ def check_template(project: Project) -> Iterable[Finding]:
 
 
 def check_leftovers(project: Project) -> Iterable[Finding]:
-    """Files of an import that was stopped."""
+    """Check for files of an interrupted import."""
     if staging_folder(project).is_dir():
-        text = "an import of a table was stopped half-way, or is still at work."
+        text = "an import of a table was interrupted or is still running."
         return [problem("import", text, "`mlp data check` finishes it.")]
     return []
 
 
 def check_data(project: Project) -> Iterable[Finding]:
-    """Whether the selected table is there and fits its contract."""
+    """Check that the selected table exists and matches its data contract."""
     name = "data"
     try:
         selected = selected_name(project)
@@ -95,33 +92,35 @@ def check_data(project: Project) -> Iterable[Finding]:
         rows = len(load_dataset(project, contract))
     except PlatformError as err:
         return [problem(name, str(err))]
-    return [ok(name, f"{path.name} fits conf/data/{selected}.yaml: {rows} rows.")]
+    return [ok(name, f"{path.name} matches conf/data/{selected}.yaml: {rows} rows.")]
 
 
 def check_dvc(project: Project) -> Iterable[Finding]:
-    """Whether DVC has a place to keep tables, and what it tracks is what is there."""
+    """Check that DVC has a default remote and that tracked tables are unchanged."""
     name, found = "dvc", []
     remote = _default_remote(project.root / ".dvc" / "config")
     if remote is None:
         remedy = "Run `dvc remote add --default storage FOLDER_OR_S3_ADDRESS`."
         level: Level = "problem" if tracked_files(project) else "note"
-        found.append(Finding(level=level, area=name, text=".dvc/config names no storage for tables.", remedy=remedy))
+        found.append(
+            Finding(level=level, area=name, text=".dvc/config has no default remote for tables.", remedy=remedy)
+        )
     for path in tracked_files(project):
         expected = tracked_md5(path)
         if expected is None:
-            remedy = f"Take it back with `git checkout data/{path.name}.dvc`, or import the table again."
+            remedy = f"Restore it with `git checkout -- data/{path.name}.dvc`, or import the table again."
             found.append(problem(name, f"data/{path.name}.dvc cannot be read.", remedy))
         elif path.is_file() and file_md5(path) != expected:
             remedy = (
                 "Import the change with `mlp data import`, or restore the old content with `mlp data pull --force`."
             )
-            found.append(problem(name, f"data/{path.name} is not what DVC tracks.", remedy))
+            found.append(problem(name, f"data/{path.name} differs from what DVC tracks.", remedy))
     count = len(tracked_files(project))
     return found or [ok(name, f"{count} table{'' if count == 1 else 's'} tracked; storage: {remote}.")]
 
 
 def _default_remote(config: Path) -> str | None:
-    """Address of the default remote, as .dvc/config has it; DVC itself takes a second to import."""
+    """Return the default remote's address from .dvc/config; importing DVC would take a second."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(config, encoding="utf-8")
@@ -131,13 +130,13 @@ def _default_remote(config: Path) -> str | None:
 
 
 def check_configuration(project: Project) -> Iterable[Finding]:
-    """Whether the default and every choice of every group compose, one choice at a time."""
+    """Check that the default and each choice of each group compose, one at a time."""
     from platform_lib.training.config.compose import compose
 
     name = "configuration"
     try:
         if selected_name(project) is None:
-            return [note(name, "not composed, since no table is selected yet.")]
+            return [note(name, "not composed, because no table is selected yet.")]
         compose(project, [])
     except PlatformError as err:
         return [problem(name, str(err))]
@@ -152,9 +151,9 @@ def check_configuration(project: Project) -> Iterable[Finding]:
 
 
 def _choices(project: Project) -> list[str]:
-    """Choices like `model=forest`; those that leave a value open for the command line cannot compose by themselves.
+    """List choices such as `model=forest`, without those that require a value on the command line.
 
-    Of the tables only the selected one is composed: the others' columns need not fit slices and splits.
+    Other tables than the selected one are left out: slices and splits need not match their columns.
     """
     files = sorted(project.conf_dir.glob("*/*.yaml"))
     other = {(project.conf_dir / "data" / f"{table}.yaml") for table in dataset_names(project)}
@@ -166,7 +165,7 @@ def _choices(project: Project) -> list[str]:
 
 
 def check_user_code(project: Project) -> Iterable[Finding]:
-    """Whether the user's package imports."""
+    """Check that the user's package can be imported."""
     found = []
     for module in USER_MODULES:
         try:

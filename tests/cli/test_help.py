@@ -6,7 +6,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from platform_lib.cli import COMMANDS, mlp
+from platform_lib.cli import COMMANDS, FAMILIES, mlp
 
 HEAVY = ("dvc", "fastapi", "hydra", "mlflow", "optuna", "pandas", "pandera", "prefect", "pyarrow", "sklearn", "skops")
 
@@ -16,6 +16,14 @@ def test_help_shows_an_example(name: str) -> None:
     result = CliRunner().invoke(mlp, [name, "--help"])
     assert result.exit_code == 0
     assert "Example" in result.output
+
+
+def test_help_lists_every_command_under_its_family() -> None:
+    text = CliRunner().invoke(mlp, ["--help"]).output
+    sections = {title: text.split(f"\n{title}:\n")[1].split("\n\n")[0] for title in FAMILIES}
+    listed = {title: [line.split()[0] for line in section.splitlines()] for title, section in sections.items()}
+    assert listed == {title: list(family) for title, family in FAMILIES.items()}
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("args", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)

@@ -154,7 +154,7 @@ def test_a_name_that_is_left_out_brings_nothing(lock_file: Path) -> None:
 
 
 def test_what_the_lock_lacks_is_named(lock_file: Path) -> None:
-    with pytest.raises(UsageError, match=r"has no web that fits >=3: run `make lock`"):
+    with pytest.raises(UsageError, match=r"has no web that matches >=3: run `make lock`"):
         read_lock(lock_file).closure([Requirement("web>=3")])
 
 
@@ -189,7 +189,7 @@ def test_the_library_is_packed_as_it_is_here_and_twice_the_same(tmp_path: Path) 
 
 
 def test_compiled_code_is_not_packed(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="numpy comes from git or a folder and holds compiled code"):
+    with pytest.raises(UsageError, match="numpy comes from git or a folder and contains compiled code"):
         write_wheel("numpy", tmp_path)
 
 

@@ -96,7 +96,7 @@ def test_the_home_is_the_one_of_the_installed_library() -> None:
 @pytest.mark.parametrize(
     ("here", "level", "text"),
     [
-        (1000.0, "ok", "right to within 2 s"),
+        (1000.0, "ok", "accurate to within 2 s"),
         (1000.0 + 600, "problem", "10 minutes ahead"),
         (1000.0 - 600, "problem", "10 minutes behind"),
     ],

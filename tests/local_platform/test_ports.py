@@ -87,20 +87,20 @@ def test_a_taken_port_names_its_holder_and_both_ways_out(
         with pytest.raises(ServiceError) as caught:
             choose()
     message = str(caught.value)
-    assert message.startswith(f"port {taken}, wanted for prefect, is taken by ")
+    assert message.startswith(f"port {taken}, needed for prefect, is in use by ")
     assert f"process {os.getpid()}" in message
     assert "`mlp up --prefect-port PORT`" in message
     assert "`mlp up --auto-ports`" in message
 
 
 def test_a_requested_port_that_is_taken_is_refused_even_with_automatic_ports(usual: dict[str, int]) -> None:
-    with listening() as taken, pytest.raises(ServiceError, match=f"^port {taken}, wanted for models"):
+    with listening() as taken, pytest.raises(ServiceError, match=f"^port {taken}, needed for models"):
         choose({"models": taken}, auto=True)
 
 
 def test_two_services_cannot_have_one_port(usual: dict[str, int]) -> None:
     [port] = ports.free_ports(1)
-    with pytest.raises(UsageError, match=f"^mlflow and models cannot both have port {port}"):
+    with pytest.raises(UsageError, match=f"^mlflow and models cannot both use port {port}"):
         choose({"mlflow": port, "models": port})
 
 

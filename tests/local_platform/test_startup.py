@@ -94,7 +94,7 @@ def test_a_failing_restart_leaves_the_others_alone(state: PlatformState, make_se
 
 def test_a_service_that_never_says_it_is_well_is_named(state: PlatformState, make_service: MakeService) -> None:
     with pytest.raises(
-        ServiceError, match=r"^mute does not answer after \d+ s; what was started with it is stopped again"
+        ServiceError, match=r"^mute did not respond within \d+ s; the services started with it were stopped"
     ):
         bring_up(state, [make_service("mute", "mute")], timeout_s=0.5)
     assert processes.marked(state.root) == []
@@ -131,7 +131,7 @@ def test_the_earlier_log_is_kept_beside_the_new_one(state: PlatformState, make_s
 
 def test_a_state_folder_that_cannot_be_made_is_one_sentence(state: PlatformState, make_service: MakeService) -> None:
     state.folder.write_text("a file where the folder should be")
-    with pytest.raises(ServiceError, match=r"^cannot write to .*\.mlp: .*Free some space there"):
+    with pytest.raises(ServiceError, match=r"^cannot write to .*\.mlp: .*Free some space, or"):
         bring_up(state, [make_service("a")])
 
 

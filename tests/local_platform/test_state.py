@@ -44,7 +44,7 @@ def test_a_moved_project_still_owns_its_services(state: PlatformState, make_serv
 def test_only_one_may_work_at_a_time(state: PlatformState) -> None:
     with (
         state.locked(),
-        pytest.raises(UsageError, match=r"^another `mlp up` or `mlp down` of this project is at work"),
+        pytest.raises(UsageError, match=r"^another `mlp up` or `mlp down` of this project is running"),
         PlatformState(state.root).locked(),
     ):
         pass

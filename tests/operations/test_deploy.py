@@ -69,7 +69,7 @@ def test_an_image_that_fails_its_trial_gives_way_to_the_one_before(run: Callable
     with pytest.raises(CheckFailed, match="readyz did not say 200"):
         run(stack, failing=(NEW,))
     assert stack.running == OLD
-    assert said[-2:] == [f"Going back to {OLD}.", f"{OLD} runs again."]
+    assert said[-2:] == [f"Rolling back to {OLD}.", f"{OLD} is running again."]
 
 
 def test_an_image_that_cannot_be_rolled_out_gives_way_to_the_one_before(run: Callable[..., Any]) -> None:
@@ -85,17 +85,17 @@ def test_the_first_deployment_has_nothing_to_go_back_to_and_says_so(run: Callabl
     with pytest.raises(CheckFailed):
         run(stack, failing=(NEW,))
     assert stack.running == NEW
-    assert said[-1].startswith("There is no image before this one, so nothing was undone")
+    assert said[-1].startswith("There is no previous image, so nothing was rolled back")
 
 
 def test_the_same_image_again_is_not_undone(run: Callable[..., Any], said: list[str]) -> None:
     with pytest.raises(CheckFailed):
         run(MemoryStack(NEW), failing=(NEW,))
-    assert said[-1].startswith("The same image ran before")
+    assert said[-1].startswith("The same image was running before")
 
 
 def test_going_back_that_fails_too_says_both(run: Callable[..., Any]) -> None:
-    with pytest.raises(ServiceError, match=f"(?s)readyz did not say 200.*Going back to {OLD} failed too"):
+    with pytest.raises(ServiceError, match=f"(?s)readyz did not say 200.*Rolling back to {OLD} failed too"):
         run(MemoryStack(OLD, broken=(OLD,)), failing=(NEW,))
 
 

@@ -153,7 +153,7 @@ def test_the_first_builder_that_runs_is_taken(tmp_path: Path, monkeypatch: pytes
     program(tmp_path, "docker", 1)
     program(tmp_path, "podman", 0)
     assert find_builder().name == "podman"
-    with pytest.raises(UsageError, match=r"no program here builds images \(looked for docker, and whether it runs\)"):
+    with pytest.raises(UsageError, match=r"no working image builder found \(looked for docker\)"):
         find_builder("docker")
 
 

@@ -100,7 +100,7 @@ def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authorit
         findings = list(look_from_outside(outputs, authority=authority.certificate, http_port=port))
     assert wrong(findings) == []
     assert {finding.level for finding in findings} == {"ok"}
-    assert any("asks for a login on all of 7 paths" in finding.text for finding in findings)
+    assert any("requires a login on all 7 paths" in finding.text for finding in findings)
     assert any(
         "localhost has a trusted certificate" in finding.text and "TLSv1.3" in finding.text for finding in findings
     )
@@ -352,7 +352,7 @@ def test_the_whole_check_on_a_cluster(
 
         table = call_mlp(Project(tmp_path), *arguments).out
         assert table.splitlines()[0].split() == ["level", "area", "finding", "remedy"]
-        assert "2 problems to mend." in table
+        assert "2 problems found." in table
 
         kubectl_reaches(forwards, says="open")
         platform.kubectl("-n", "team-red", "delete", "networkpolicy,resourcequota,limitrange", "--all")
@@ -390,4 +390,4 @@ def test_a_cluster_without_a_platform_is_one_problem(
     done = call_mlp(Project(tmp_path), "platform", "check", "--json")
     (finding,) = json.loads(done.out)
     assert (done.code, finding["area"]) == (1, "outputs")
-    assert finding["remedy"] == "`pulumi up` in infra_stack/ publishes it."
+    assert finding["remedy"] == "Run `pulumi up` in infra_stack/, which publishes it."

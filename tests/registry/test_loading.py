@@ -39,7 +39,7 @@ class TestLoad:
         import shutil
 
         project = copy_of(trained, tmp_path / "project")
-        shutil.rmtree(project.artifact_dir)
+        shutil.rmtree(project.state_dir / "artifacts")
 
         with pytest.raises(ServiceError, match="does not exist"):
             load_model("sample-model@champion", project)
@@ -50,7 +50,7 @@ class TestLoad:
 
         folder = registry.folder(registry.resolve("sample-model@champion"))
 
-        assert folder.is_relative_to(project.artifact_dir)
+        assert folder.is_relative_to(project.state_dir / "artifacts")
         assert load_model("sample-model@champion", project).version == "1"
 
     def test_a_download_is_a_copy_with_the_same_files(self, trained: Project, tmp_path: Path) -> None:

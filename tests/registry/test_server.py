@@ -101,7 +101,7 @@ class TestServer:
             "--backend-store-uri",
             f"sqlite:///{project.database.as_posix()}",
             "--default-artifact-root",
-            project.artifact_dir.as_uri(),
+            (project.state_dir / "artifacts").as_uri(),
         ]
         env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         with server(command, f"{url}/health", tmp_path / "server.txt", env=env):

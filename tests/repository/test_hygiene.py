@@ -73,6 +73,6 @@ def test_every_script_that_the_makefile_runs_is_in_git() -> None:
 
 def test_every_command_has_a_module() -> None:
     missing = [
-        name for name, (module, _) in COMMANDS.items() if not (REPOSITORY / f"{module.replace('.', '/')}.py").is_file()
+        name for name, entry in COMMANDS.items() if not (REPOSITORY / f"{entry.module.replace('.', '/')}.py").is_file()
     ]
     assert missing == []

@@ -34,7 +34,7 @@ _FORCE = click.option("--force", is_flag=True, help="Accept a version that the g
 )
 @click.option(
     "--url",
-    help="Also show the failures and disagreements that this server counted. Needs a key with the scope admin in MLP_API_KEY.",
+    help="Also show what this server counted. Needs a key with the scope admin in MLP_API_KEY.",
 )
 @_JSON
 @click.pass_context
@@ -50,11 +50,11 @@ def command(
 ) -> None:
     """Run a version on a share of the requests.
 
-    With --version and --percent, start a canary or change its share. `finish` makes it the champion, `abort` removes it. Without any of these,
-    compare champion and canary.
+    With --version and --percent, start a canary or change its share. `finish` makes it the champion, `abort` removes
+    it. Without any of these, compare champion and canary.
 
-    NAME is a model's name; the default is the project's model. The same caller (header X-Sticky-Id, else the request's id) is always served by
-    the same version. When the canary fails, the champion answers the request.
+    NAME is a model's name; the default is the project's model. The same caller (header X-Sticky-Id, else the request's
+    id) is always served by the same version. When the canary fails, the champion answers the request.
     """
     from platform_lib.cli.models import rollout_pages
     from platform_lib.registry import roles
@@ -63,7 +63,8 @@ def command(
     if context.invoked_subcommand is not None:
         if version is not None or percent is not None:
             raise UsageError(
-                f"`mlp canary {context.invoked_subcommand}` takes neither --version nor --percent: it acts on the current canary."
+                f"`mlp canary {context.invoked_subcommand}` takes neither --version nor --percent: it acts on the "
+                "current canary."
             )
         return
     if percent is not None and version is None:

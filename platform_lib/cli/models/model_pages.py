@@ -1,4 +1,4 @@
-"""What `mlp models show` and `diff` print. Reads what `training.inspection` found; asks no registry."""
+"""Pages that `mlp models show` and `mlp models diff` print."""
 
 import dataclasses
 import string
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def as_dict(version: Inspected) -> dict[str, Any]:
-    """One version for programs."""
+    """Convert a version to the JSON of `mlp models show --json`."""
     import msgspec
 
     record = version.record
@@ -34,7 +34,7 @@ def as_dict(version: Inspected) -> dict[str, Any]:
 
 
 def page(version: Inspected) -> None:
-    """Print all of one version."""
+    """Print everything about one version."""
     console, record, evaluation = stdout(), version.record, version.evaluation
     console.print(f"{record.name} version {record.version}", style="bold")
     console.print(f"{', '.join(record.aliases) or 'no alias'}; trained {moment(record.created_at)}\n")
@@ -45,15 +45,13 @@ def page(version: Inspected) -> None:
     for why in evaluation.get("not_computed", {}).values():
         console.print(why)
     if evaluation.get("confusion"):
-        _section(
-            "Confusion matrix: a row is the truth, a column what was predicted", _confusion(evaluation["confusion"])
-        )
+        _section("Confusion matrix: rows are actual, columns are predicted", _confusion(evaluation["confusion"]))
     if evaluation.get("residuals"):
-        _section("Errors: prediction − truth", _residuals(evaluation["residuals"]))
+        _section("Errors: predicted − actual", _residuals(evaluation["residuals"]))
     if evaluation.get("slices"):
         _section("Slices", _slices(evaluation["slices"]))
         if any(item.get("small") for item in evaluation["slices"]):
-            console.print("* fewer than 30 rows: mostly noise")
+            console.print("* fewer than 30 rows: not reliable")
     contract = version.contract
     columns = {name: _role(contract, name) + describe_column(contract, name) for name in contract.columns}
     _section(f"Contract of {contract.name} ({contract.path})", pairs(columns))
@@ -61,9 +59,9 @@ def page(version: Inspected) -> None:
 
 
 def difference_page(found: Differences) -> None:
-    """Print what two versions do not share."""
+    """Print the differences between two versions."""
     console = stdout()
-    console.print(f"{found.one} against {found.other}", style="bold")
+    console.print(f"{found.one} compared with {found.other}", style="bold")
     metrics = table("metric", found.one, found.other, "difference", numeric=(found.one, found.other, "difference"))
     for name, (one, other) in found.metrics.items():
         change = f"{other - one:+.4f}" if one is not None and other is not None else "–"
@@ -98,14 +96,14 @@ def _role(contract: Any, name: str) -> str:
 
 def _confusion(confusion: dict[str, Any]) -> "Table":
     labels = confusion["labels"]
-    shown = table("truth", *labels, numeric=labels)
+    shown = table("actual", *labels, numeric=labels)
     for label, counts in zip(labels, confusion["counts"], strict=True):
         shown.add_row(label, *(str(count) for count in counts))
     return shown
 
 
 def _residuals(residuals: dict[str, Any]) -> "Table":
-    names = {"0": "least", "0.5": "median", "1": "greatest"}
+    names = {"0": "minimum", "0.5": "median", "1": "maximum"}
     values = {"mean": residuals["mean"], "standard deviation": residuals["standard_deviation"]}
     values |= {
         names.get(share, f"{float(share):.0%} are below"): value for share, value in residuals["quantiles"].items()

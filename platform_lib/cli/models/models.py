@@ -1,4 +1,4 @@
-"""`mlp models`: list, show and compare registered versions. Reads the registry; `training.tracking` finds a version's evaluation."""
+"""`mlp models`: list, show and compare registered versions."""
 
 import dataclasses
 import json
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @click.group(invoke_without_command=True, epilog="Example: mlp models diff @champion @candidate")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
-    """List the project's versions; `show` one, or `diff` two."""
+def command(context: click.Context, *, as_json: bool) -> None:
+    """List the project's versions, show one, or compare two."""
     if context.invoked_subcommand is not None:
         return
     registry, name = _open()
@@ -27,18 +27,18 @@ def command(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_summary(record) for record in records], indent=2, ensure_ascii=False))
     elif not records:
-        click.echo(f"{registry.uri} holds no version of {name} yet. `mlp train` makes the first.")
+        click.echo(f"{registry.uri} has no version of {name} yet. `mlp train` registers the first.")
     else:
         _list(records)
 
 
 @command.command(epilog="Example: mlp models show sample-model/7")
 @click.argument("reference", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def show(reference: str | None, as_json: bool) -> None:
-    """Show one version: metrics, errors, slices, the gate's reasons, contract, lineage.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(*, reference: str | None, as_json: bool) -> None:
+    """Show one version: metrics, errors, slices, gate verdict, data contract, lineage.
 
-    REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; without it the project's champion.
+    REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; the default is the project's champion.
     """
     from platform_lib.cli.models.model_pages import as_dict, page
     from platform_lib.training.inspection import inspect_version
@@ -55,8 +55,8 @@ def show(reference: str | None, as_json: bool) -> None:
 @command.command(epilog="Example: mlp models diff 6 7")
 @click.argument("one")
 @click.argument("other")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def diff(one: str, other: str, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def diff(*, one: str, other: str, as_json: bool) -> None:
     """Compare two versions: metrics, configuration, lineage.
 
     ONE and OTHER are NAME, NAME@alias, NAME/7, @alias or 7.
@@ -143,17 +143,17 @@ def _list(records: "list[VersionRecord]") -> None:
     console = stdout()
     show(console, shown)
     if dirty:
-        console.print("\n+ trained with uncommitted changes; such a version cannot be reproduced.")
+        console.print("\n+ trained with uncommitted changes, so it cannot be reproduced.")
 
 
 def _alias(record: "VersionRecord", alias: str) -> str:
-    """An alias; a canary's with its share."""
+    """Format an alias; add the share if it is the canary."""
     percent = record.tags.get(VersionTag.PERCENT)
     return f"{alias} {percent} %" if alias == Alias.CANARY and percent else alias
 
 
 def _main_metrics(records: "list[VersionRecord]") -> list[str]:
-    """The gate's metrics of the newest versions, and one more where there is only one: at most two fit beside the rest."""
+    """Choose at most two metrics that fit in the table: those of the gate first, newest versions first."""
     gated = [str((record.verdict or {}).get("metric")) for record in records if record.verdict]
     others = [name for record in records for name in record.metrics]
     return list(dict.fromkeys([*gated, *others]))[:2]

@@ -1,4 +1,4 @@
-"""`mlp promote`: make a version the champion. The registry moves the aliases."""
+"""`mlp promote`: make a version the champion."""
 
 import json
 
@@ -10,13 +10,13 @@ from platform_lib.settings import find_project, load_settings
 
 @click.command(epilog="Example: mlp promote sample-model/7")
 @click.argument("reference", required=False)
-@click.option("--force", is_flag=True, help="Promote although the gate refused it; the version is tagged so.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(reference: str | None, force: bool, as_json: bool) -> None:
-    """Make a version the champion: the one that serves.
+@click.option("--force", is_flag=True, help="Promote a version that the gate refused; the version is tagged.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, reference: str | None, force: bool, as_json: bool) -> None:
+    """Make a version the champion, the version that serves.
 
-    REFERENCE is NAME, NAME@alias, NAME/7, or just 7; without it the project's candidate. The champion so far becomes `previous`,
-    and `mlp rollback` brings it back. Servers that follow the champion change to it by themselves.
+    REFERENCE is NAME, NAME@alias, NAME/7 or 7; the default is the project's candidate. The current champion becomes
+    `previous`; `mlp rollback` restores it. Servers that follow the champion load the new one automatically.
     """
     from platform_lib.cli.models.rollout_pages import note_canary, warn_of_force
     from platform_lib.registry.loading import open_registry
@@ -36,7 +36,7 @@ def command(reference: str | None, force: bool, as_json: bool) -> None:
             )
         )
     elif not moved.changed:
-        click.echo(f"{record.name} version {record.version} is the champion already.")
+        click.echo(f"{record.name} version {record.version} is already the champion.")
     else:
-        back = f"; version {moved.before} is previous, and `mlp rollback` brings it back" if moved.before else ""
-        click.echo(f"{record.name} version {record.version} is the champion now{back}.")
+        back = f"; `mlp rollback` restores version {moved.before}" if moved.before else ""
+        click.echo(f"{record.name} version {record.version} is now the champion{back}.")

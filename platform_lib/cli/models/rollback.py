@@ -1,4 +1,4 @@
-"""`mlp rollback`: give the champion's place back to the version before. The registry moves the aliases."""
+"""`mlp rollback`: restore the previous champion."""
 
 import json
 
@@ -9,11 +9,11 @@ from platform_lib.settings import find_project, load_settings
 
 @click.command(epilog="Example: mlp rollback")
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(name: str | None, as_json: bool) -> None:
-    """Give the champion's place back to the version before.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, name: str | None, as_json: bool) -> None:
+    """Restore the previous champion.
 
-    NAME is a model's name; without it the project's. A second rollback undoes the first.
+    NAME is a model's name; the default is the project's model. A second rollback undoes the first.
     """
     from platform_lib.cli.models.rollout_pages import note_canary
     from platform_lib.errors import UsageError
@@ -23,7 +23,8 @@ def command(name: str | None, as_json: bool) -> None:
     project = find_project()
     if name is not None and any(sign in name for sign in "@/:"):
         raise UsageError(
-            f"{name!r} names a version, and a rollback goes to the one before: give the model's name only, or `mlp promote {name}`."
+            f"{name!r} is a version, but a rollback always restores the previous champion: give only the model's name, "
+            f"or run `mlp promote {name}`."
         )
     registry = open_registry(project, load_settings())
     moved = registry.rollback(name or project.name)

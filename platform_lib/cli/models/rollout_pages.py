@@ -1,4 +1,4 @@
-"""What `mlp canary` and `mlp shadow` print. `registry.roles` moves aliases, `serving.log_comparison` reads the log, the server is asked over HTTP."""
+"""Pages that `mlp canary` and `mlp shadow` print."""
 
 import json
 import os
@@ -16,75 +16,81 @@ if TYPE_CHECKING:
     from platform_lib.registry.versions import Moved, Registry
     from platform_lib.serving.request_log.comparison import LogComparison, VersionStats
 
-_SOON = "Servers that follow the champion take it up within one poll (2 seconds by default)."
+_SOON = "Servers that follow the champion load it at their next poll (every 2 seconds by default)."
 
 
 def canary_started(record: "VersionRecord", percent: float, before: "CanaryRecord | None", *, as_json: bool) -> None:
-    """A version is the canary from now on."""
+    """Report that a version became the canary."""
     until_now = None if before is None else before.record.version
     if as_json:
         click.echo(json.dumps({"name": record.name, "canary": record.version, "percent": percent, "before": until_now}))
         return
     same = until_now == record.version
-    instead = f" in the place of version {until_now}" if until_now and not same else ""
+    instead = f" instead of version {until_now}" if until_now and not same else ""
     click.echo(
-        f"{record.name} version {record.version} {'stays' if same else 'is'} the canary{instead}, with {percent:g} % of the requests. {_SOON}"
+        f"{record.name} version {record.version} {'stays' if same else 'is'} the canary{instead}, with {percent:g} "
+        f"% of the requests. {_SOON}"
     )
     if not record.passed_gate:
-        click.echo("warning: the gate did not pass it.", err=True)
+        click.echo("warning: the gate refused this version.", err=True)
 
 
 def shadow_started(record: "VersionRecord", *, as_json: bool) -> None:
-    """A version is the shadow from now on."""
+    """Report that a version became the shadow."""
     if as_json:
         click.echo(json.dumps({"name": record.name, "shadow": record.version}))
     else:
         click.echo(
-            f"{record.name} version {record.version} is the shadow: it answers in the background and nobody hears it. {_SOON}"
+            f"{record.name} version {record.version} is the shadow: it predicts in the background, and no caller "
+            "gets its "
+            f"predictions. {_SOON}"
         )
 
 
 def ended(record: "VersionRecord", alias: str, *, as_json: bool) -> None:
-    """A version has its part no more."""
+    """Report that a version is no longer the canary or the shadow."""
     if as_json:
         click.echo(json.dumps({"name": record.name, alias: None, "before": record.version}))
     else:
-        what = "The champion answers everybody again" if alias == Alias.CANARY else "It answers no more"
-        click.echo(f"{record.name} version {record.version} is no longer the {alias}. {what} within one poll.")
+        what = "The champion serves all requests again" if alias == Alias.CANARY else "Servers stop running it"
+        click.echo(f"{record.name} version {record.version} is no longer the {alias}. {what} at their next poll.")
 
 
 def note_canary(canary: "CanaryRecord | None") -> None:
-    """Another version is the canary still, whatever the champion is."""
+    """Report that another version is still the canary."""
     if canary is not None:
-        click.echo(f"note: version {canary.record.version} stays the canary; `mlp canary abort` ends it.", err=True)
+        click.echo(
+            f"note: version {canary.record.version} is still the canary; `mlp canary abort` removes it.", err=True
+        )
 
 
 def warn_of_force(record: "VersionRecord", *, force: bool) -> None:
-    """Say what is overruled before a version is promoted by force."""
+    """Warn before --force promotes a version that the gate refused."""
     if force and not record.passed_gate:
-        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "it was never judged"
+        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate was never run"
         click.echo(
-            f"warning: the gate did not pass version {record.version}: {reasons}. Promoting it because of --force; it is tagged so.",
+            f"warning: the gate refused version {record.version}: {reasons}. Promoting it because of --force; the "
+            "version is tagged.",
             err=True,
         )
 
 
 def finished(moved: "Moved", *, as_json: bool) -> None:
-    """The canary was promoted."""
+    """Report that the canary was promoted."""
     record = moved.champion
     if as_json:
         click.echo(
             json.dumps({"name": record.name, "champion": record.version, "previous": moved.before, "canary": None})
         )
     elif not moved.changed:
-        click.echo(f"{record.name} version {record.version} was the champion already; it is no longer the canary.")
+        click.echo(f"{record.name} version {record.version} was already the champion; it is no longer the canary.")
     else:
-        back = f"`mlp rollback` brings version {moved.before} back"
-        click.echo(f"{record.name} version {record.version} was the canary and is the champion now; {back}.")
+        back = f"`mlp rollback` restores version {moved.before}"
+        click.echo(f"{record.name} version {record.version} was the canary and is now the champion; {back}.")
 
 
 def canary_status(registry: "Registry", name: str, *, place: str, url: str | None, as_json: bool) -> None:
-    """Champion and canary side by side."""
+    """Print champion and canary side by side."""
     from platform_lib.cli.console import working
     from platform_lib.registry.roles import find_canary
 
@@ -109,21 +115,21 @@ def canary_status(registry: "Registry", name: str, *, place: str, url: str | Non
         click.echo(json.dumps(said, indent=2, ensure_ascii=False))
         return
     if canary is None:
-        click.echo(f"{name} has no canary. `mlp canary --version V --percent P` makes one.")
+        click.echo(f"{name} has no canary. Start one with `mlp canary --version V --percent P`.")
         return
-    share = "no share that can be read" if canary.percent is None else f"{canary.percent:g} % of the requests"
+    share = "an unreadable share" if canary.percent is None else f"{canary.percent:g} % of the requests"
     click.echo(f"{name} version {canary.record.version} is the canary, with {share}.")
     if compared is not None:
         _table(compared)
         click.echo(compared.verdict)
     else:
-        click.echo(missing or f"{place} holds no answer of the canary yet.")
+        click.echo(missing or f"{place} has no predictions of the canary yet.")
     if url is not None:
         _live(url, live)
 
 
 def shadow_status(registry: "Registry", name: str, *, url: str | None, as_json: bool) -> None:
-    """Which version is the shadow, and how far it agrees."""
+    """Print which version is the shadow and how often it agrees with the champion."""
     from platform_lib.registry.roles import find_role
 
     record = find_role(registry, name, Alias.SHADOW)
@@ -132,20 +138,20 @@ def shadow_status(registry: "Registry", name: str, *, url: str | None, as_json: 
         click.echo(json.dumps({"name": name, "shadow": record.version if record else None, "server": live}, indent=2))
         return
     if record is None:
-        click.echo(f"{name} has no shadow. `mlp shadow --version V` makes one.")
+        click.echo(f"{name} has no shadow. Start one with `mlp shadow --version V`.")
         return
     click.echo(f"{name} version {record.version} is the shadow.")
     if url is None:
-        click.echo("Name a server with --url to see how far it agrees with the champion.")
+        click.echo("Use --url to see how often it agrees with the champion.")
     else:
         _live(url, live)
 
 
 def ask_server(url: str) -> dict[str, Any]:
-    """What a server says of itself to admins.
+    """Return a server's `/model` document with the fields that only admins see.
 
     Raises:
-        ServiceError: It does not answer, or the key in MLP_API_KEY is not an admin's.
+        ServiceError: The server does not respond, or the key in MLP_API_KEY lacks the scope admin.
     """
     import httpx
 
@@ -158,13 +164,13 @@ def ask_server(url: str) -> dict[str, Any]:
         said: dict[str, Any] = answer.json()
     except httpx.HTTPStatusError as err:
         raise ServiceError(
-            f"{url}/model answers {err.response.status_code}: is MLP_API_KEY a key of that server?"
+            f"{url}/model returned {err.response.status_code}: set {Env.API_KEY} to a key of that server."
         ) from err
     except (httpx.HTTPError, ValueError) as err:
-        raise ServiceError(f"{url}/model does not answer as a model server does ({type(err).__name__}).") from err
+        raise ServiceError(f"{url}/model does not respond like a model server ({type(err).__name__}).") from err
     if "canary" not in said:
         raise ServiceError(
-            f"{url}/model tells only admins of canary and shadow: the key in MLP_API_KEY needs the scope admin."
+            f"{url}/model shows canary and shadow only to admins: the key in {Env.API_KEY} needs the scope admin."
         )
     return said
 
@@ -187,7 +193,7 @@ def _table(compared: "LogComparison") -> None:
     sides = (compared.champion, compared.canary)
     heads = tuple(f"{alias} {side.version}" for alias, side in zip((Alias.CHAMPION, Alias.CANARY), sides, strict=True))
     all_requests = sum(side.requests for side in sides)
-    shown = table("since the canary's first answer", *heads, numeric=heads)
+    shown = table("since the canary's first prediction", *heads, numeric=heads)
     shown.add_row("requests", *(f"{side.requests:,}" for side in sides))
     shown.add_row("share", *(f"{side.requests / all_requests:.1%}" for side in sides))
     shown.add_row("rows", *(f"{side.rows:,}" for side in sides))
@@ -215,16 +221,16 @@ def _share(side: "VersionStats", name: str) -> str:
 
 def _live(url: str, said: dict[str, Any] | None) -> None:
     if said is None:
-        click.echo(f"{url} has none loaded: it has not looked yet, is pinned, or serves this version as champion.")
+        click.echo(f"{url} has none loaded: it has not polled yet, is pinned, or serves this version as the champion.")
         return
     why = f": {said['reason']}" if said.get("reason") else ""
     click.echo(f"{url}: {said['state'].replace('_', ' ')}{why}")
     if "compared" not in said:
         return
     if "requests" in said:
-        click.echo(f"  {said['requests']:,} requests, {said['failures']:,} of them failed and answered by the champion")
+        click.echo(f"  {said['requests']:,} requests; {said['failures']:,} failed and were answered by the champion")
     share = f" ({said['disagreements'] / said['compared']:.1%})" if said["compared"] else ""
     mean = "" if said["mean_difference"] is None else f"; mean difference {said['mean_difference']:.4g}"
     click.echo(
-        f"  {said['compared']:,} rows put to both versions, {said['disagreements']:,} answered otherwise{share}{mean}"
+        f"  {said['compared']:,} rows predicted by both versions, {said['disagreements']:,} differently{share}{mean}"
     )

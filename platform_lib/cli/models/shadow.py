@@ -29,8 +29,8 @@ def command(context: click.Context, *, version: str | None, url: str | None, as_
 
     With --version, start a shadow. `off` removes it. Without either, show it.
 
-    NAME is a model's name; the default is the project's model. Callers never wait for the shadow. The server counts how often it agrees with
-    the champion.
+    NAME is a model's name; the default is the project's model. Callers never wait for the shadow. The server counts how
+    often it agrees with the champion.
     """
     from platform_lib.cli.models import rollout_pages
     from platform_lib.registry import roles

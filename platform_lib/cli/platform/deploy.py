@@ -1,4 +1,4 @@
-"""`mlp deploy`: build the image, put it on the platform, try it, go back when it fails. `operations` does each."""
+"""`mlp deploy`: build the image, deploy it, smoke-test it, and roll back if that fails."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from platform_lib.errors import UsageError
-from platform_lib.names import Env
+from platform_lib.names import Env, Port
 from platform_lib.settings import find_project
 
 if TYPE_CHECKING:
@@ -22,29 +22,30 @@ _EXAMPLES = (
 
 
 @click.command(epilog="\n\n".join(_EXAMPLES))
-@click.option("--stack", help="Stack with settings in deploy/Pulumi.STACK.yaml.  [default: the only one]")
+@click.option("--stack", help="Stack, configured in deploy/Pulumi.STACK.yaml.  [default: the only one]")
 @click.option("--image", help="Deploy this image, NAME@sha256:…, instead of building one.")
 @click.option(
     "--repository",
     envvar=Env.IMAGE_REPOSITORY,
-    help="Where the built image is pushed, without a tag (MLP_IMAGE_REPOSITORY).",
+    help="Repository to push the built image to, without a tag (MLP_IMAGE_REPOSITORY).",
 )
 @click.option(
     "--builder",
     type=click.Choice(["docker", "podman", "buildah"]),
-    help="What builds it.  [default: the first that works here]",
+    help="Image builder.  [default: the first that works here]",
 )
-@click.option("--preview", "only_preview", is_flag=True, help="Only say what would change.")
-@click.option("--yes", is_flag=True, help="Do not ask; what a machine uses.")
+@click.option("--preview", "only_preview", is_flag=True, help="Show what would change, then stop.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; required in CI.")
 @click.option(
-    "--skip-smoke-test", is_flag=True, help="Do not try the model afterwards, where this machine cannot reach it."
+    "--skip-smoke-test", is_flag=True, help="Do not call the deployed model, for machines that cannot reach it."
 )
 @click.option(
     "--ca-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Who signed the platform's certificates, when private.",
+    help="CA certificate of the platform, if it is not a public one.",
 )
 def command(
+    *,
     stack: str | None,
     image: str | None,
     repository: str | None,
@@ -54,11 +55,12 @@ def command(
     skip_smoke_test: bool,
     ca_file: Path | None,
 ) -> int:
-    """Put this project's model server on the team's platform.
+    """Deploy this project's model server to the platform.
 
-    Builds the `serve` image of the Dockerfile and pushes it, or takes --image; shows what would change; deploys; tries the model at its address
-    (with the key in MLP_API_KEY also a prediction). When the deployment or the trial fails, the image before is deployed again, and the exit
-    code is not 0. What serves is the registry's champion: a promotion needs no deployment, unless deploy/ pins a version.
+    Builds and pushes the `serve` image of the Dockerfile, or uses --image; shows what would change; deploys; then calls
+    the model at its address (and requests a prediction if MLP_API_KEY is set). If the deployment or this smoke test
+    fails, the previous image is deployed again and the exit code is not 0. The server follows the registry's champion:
+    a promotion needs no deployment unless deploy/ pins a version.
     """
     from platform_lib.operations.deploy import deploy
     from platform_lib.operations.images import is_pinned
@@ -70,19 +72,20 @@ def command(
     name = find_stack(folder, stack)
     if image and not is_pinned(image):
         raise UsageError(
-            f"--image is {image!r}: name it by its digest, NAME@sha256:…; a tag may mean another image tomorrow."
+            f"--image is {image!r}, expected an image by digest, NAME@sha256:…; a tag can point to another image later."
         )
     if not image and not repository:
         raise UsageError(
-            "there is no place to push the image to: give --repository (or MLP_IMAGE_REPOSITORY), or an image with --image."
+            f"no repository to push the image to: set --repository or {Env.IMAGE_REPOSITORY}, or deploy an image "
+            "with --image."
         )
     if not yes and not only_preview and not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here: deploy with --yes, or look with --preview.")
+        raise UsageError("cannot ask for confirmation without a terminal: use --yes to deploy, or --preview to look.")
     deployed = PulumiStack(folder, name, say=_note)
     built = image or _build(project, str(repository), builder or "")
 
     def agree(changes: Mapping[str, int], before: str) -> bool:
-        click.echo(f"{before or 'nothing'} runs; {built} would. Changes: {_changes(changes)}.")
+        click.echo(f"Running: {before or 'nothing'}. New: {built}. Changes: {_changes(changes)}.")
         return not only_preview and (yes or click.confirm("Deploy?"))
 
     def smoke(outputs: Mapping[str, Any]) -> None:
@@ -91,7 +94,7 @@ def command(
 
     result = deploy(deployed, built, smoke=smoke, agree=agree, say=_note)
     if result is not None:
-        click.echo(f"{project.name} answers at {result.url or result.service_url} with {result.image}.")
+        click.echo(f"{project.name} is serving at {result.url or result.service_url} from {result.image}.")
     return 0
 
 
@@ -113,7 +116,7 @@ def _try(outputs: Mapping[str, Any], project: "Project", context: str, ca_file: 
     if url := str(outputs.get("url") or ""):
         smoke_test(url, key=key, authority=ca_file, say=_note)
         return
-    target = Target(namespace=str(outputs["namespace"]), name=f"svc/{project.name}", port=8000)
+    target = Target(namespace=str(outputs["namespace"]), name=f"svc/{project.name}", port=Port.MODEL_SERVER)
     with forwarded(Kubectl(context), target) as local:
         smoke_test(local, key=key, say=_note)
 

@@ -7,9 +7,9 @@ from platform_lib.settings import find_project
 
 @click.command(epilog="Example: mlp down")
 def command() -> None:
-    """Stop MLflow, Prefect, the model server and the schedule runner of this project.
+    """Stop this project's MLflow, Prefect, model server and schedule runner.
 
-    Runs, models, flow runs and the schedule stay in .mlp/ and are there again after the next `mlp up`.
+    Runs, models, flow runs and the schedule stay in .mlp/; the next `mlp up` uses them again.
     """
     from platform_lib.cli.console import working
     from platform_lib.local_platform.lifecycle import down

@@ -1,4 +1,4 @@
-"""`mlp status`: what of the local platform runs, and which model it serves. `local_platform.report` finds out."""
+"""`mlp status`: show the local platform's services and the model that it serves."""
 
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: mlp status --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> int:
-    """Show the services of the local platform, the model served and the registry's champion.
+def command(*, as_json: bool) -> int:
+    """Show the local platform's services, the served model and the registry's champion.
 
-    Exit code 0 when all of them are up, else 1.
+    Exit code 1 means that a service is not up.
     """
     from platform_lib.local_platform.status import examine
 
@@ -76,25 +76,24 @@ def _about_the_model(project: "Project", report: "PlatformReport") -> list[str]:
         lines.append(
             f"Champion: {project.name} version {report.champion}"
             if report.champion
-            else "Champion: none yet; `mlp train` makes one"
+            else "Champion: none yet; run `mlp train`"
         )
     return lines
 
 
 def _what_to_do(services: "list[ServiceReport]") -> list[str]:
     if all(service.state == "not started" for service in services):
-        return ["Nothing is started: `mlp up` does it."]
+        return ["Nothing is started; run `mlp up`."]
     lines = [
-        f"{service.name} is dead; its log is {service.log}. `mlp up` starts it again."
+        f"{service.name} has stopped; see {service.log}. `mlp up` starts it again."
         for service in services
         if service.state == "dead"
     ]
     lines += [
-        f"{service.name} runs but does not answer; its log is {service.log}. If that lasts: `mlp down`, then `mlp up`."
+        f"{service.name} is running but does not respond; see {service.log}. If this lasts, run `mlp down`, then "
+        "`mlp up`."
         for service in services
         if service.state == "not answering"
     ]
-    lines += [
-        f"{service.name} is not started: `mlp up` does it." for service in services if service.state == "not started"
-    ]
+    lines += [f"{service.name} is not started; run `mlp up`." for service in services if service.state == "not started"]
     return lines

@@ -1,4 +1,4 @@
-"""`mlp tunnel -- COMMAND`: run a command against the shared MLflow and Prefect. `operations.tunnel` makes the way."""
+"""`mlp tunnel -- COMMAND`: run a command against the cluster's MLflow and Prefect."""
 
 import click
 
@@ -11,15 +11,16 @@ from platform_lib.errors import UsageError
 )
 @click.option(
     "--namespace",
-    help="Your team's namespace.  [default: that of the deployment's settings, else of the kubeconfig's context]",
+    help="Your team's namespace.  [default: from the deployment's settings, else from the kubeconfig context]",
 )
-@click.option("--context", default="", help="Context of the kubeconfig.  [default: the current one]")
+@click.option("--context", default="", help="Kubeconfig context.  [default: the current one]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 def command(namespace: str | None, context: str, command: tuple[str, ...]) -> int:
-    """Run COMMAND with the platform's MLflow and Prefect, through your own access to the cluster.
+    """Run COMMAND against the platform's MLflow and Prefect, with your own access to the cluster.
 
-    Forwards a port to each with kubectl, waits until both answer, and sets MLFLOW_TRACKING_URI with the team's credentials and PREFECT_API_URL
-    for COMMAND alone. Ends with its exit code. Needs no public address: CI and people train and promote on a shared platform this way.
+    Forwards a port to each with kubectl, waits until both respond, and sets MLFLOW_TRACKING_URI (with the team's
+    credentials) and PREFECT_API_URL for COMMAND only. Exits with its exit code. Needs no public address: CI jobs and
+    people train and promote on a shared platform this way.
     """
     from platform_lib.operations.kubectl import Kubectl
     from platform_lib.operations.settings import deploy_setting
@@ -28,5 +29,5 @@ def command(namespace: str | None, context: str, command: tuple[str, ...]) -> in
     kubectl = Kubectl(context or deploy_setting("context"))
     team = namespace or deploy_setting("namespace") or kubectl.current_namespace()
     if not team:
-        raise UsageError("no namespace is known: name your team's with --namespace, such as --namespace team-red.")
+        raise UsageError("no namespace is set: give your team's, such as --namespace team-red.")
     return run_through(kubectl, team, command, say=lambda line: click.echo(line, err=True))

@@ -1,4 +1,4 @@
-"""`mlp up`: start the local platform and print where it is. `local_platform` does the work."""
+"""`mlp up`: start the local platform and print its addresses."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from platform_lib.names import Port
 from platform_lib.settings import find_project, load_settings
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ _PORT = click.IntRange(1, 65535)
 
 
 @click.command(epilog="Example: mlp up --auto-ports")
-@click.option("--mlflow-port", type=_PORT, help="Port of MLflow (usually 5000).")
-@click.option("--prefect-port", type=_PORT, help="Port of Prefect (usually 4200).")
-@click.option("--model-port", type=_PORT, help="Port of the model server (usually 8000).")
-@click.option("--auto-ports", is_flag=True, help="Let the system choose free ports instead of the usual ones.")
-def command(mlflow_port: int | None, prefect_port: int | None, model_port: int | None, auto_ports: bool) -> None:
+@click.option("--mlflow-port", type=_PORT, help=f"Port of MLflow.  [default: {Port.MLFLOW}]")
+@click.option("--prefect-port", type=_PORT, help=f"Port of Prefect.  [default: {Port.PREFECT}]")
+@click.option("--model-port", type=_PORT, help=f"Port of the model server.  [default: {Port.MODEL_SERVER}]")
+@click.option("--auto-ports", is_flag=True, help="Use any free ports instead of the defaults.")
+def command(*, mlflow_port: int | None, prefect_port: int | None, model_port: int | None, auto_ports: bool) -> None:
     """Start MLflow, Prefect, the model server and the schedule runner.
 
-    They listen on this machine only, keep their state in .mlp/ and their logs in .mlp/logs/, and run until `mlp down`. What runs already is
-    left alone, what died is started again.
+    They listen on this machine only, keep their state in .mlp/ and their logs in .mlp/logs/, and run until `mlp down`.
+    Services that are already running are left alone; those that have stopped are started again.
     """
     from platform_lib.local_platform.lifecycle import up
 
@@ -48,12 +49,12 @@ def _say_what_happened(outcome: "Outcome") -> None:
 
     say = stderr().print
     if not outcome.started:
-        say("The platform is up already:")
+        say("The platform is already up:")
         return
     if outcome.revived:
-        say(f"Had died and was started again: {', '.join(outcome.revived)}.")
+        say(f"Restarted because it had stopped: {', '.join(outcome.revived)}.")
     if outcome.changed:
-        say(f"Started anew, since its command or settings changed: {', '.join(outcome.changed)}.")
+        say(f"Restarted because its command or settings changed: {', '.join(outcome.changed)}.")
     say("The platform is up; `mlp down` stops it.")
 
 
@@ -66,7 +67,7 @@ def _say_what_overrides() -> None:
         ("PREFECT_API_URL", settings.prefect_api_url),
     ):
         if value:
-            stderr().print(f"Note: {variable} is set, so `mlp` goes on using {value} and not the server started here.")
+            stderr().print(f"Note: {variable} is set, so `mlp` uses {value} instead of the server started here.")
 
 
 @contextmanager
@@ -82,7 +83,7 @@ def _progress() -> Iterator["Progress"]:
     if not console.is_terminal:
         yield Progress(up=is_up)
         return
-    with console.status("Looking around") as status:
+    with console.status("Examining the platform") as status:
 
         def waiting(names: Sequence[str], seconds: float) -> None:
             status.update(f"Starting {', '.join(names)} ({seconds:.0f} s)")
@@ -92,7 +93,7 @@ def _progress() -> Iterator["Progress"]:
 
 @contextmanager
 def _ended_like_ctrl_c() -> Iterator[None]:
-    """A CI system that ends a job, or a terminal that is closed, leaves nothing half-started either."""
+    """Clean up as for Ctrl-C when CI ends the job or the terminal closes."""
 
     def interrupt(number: int, frame: Any) -> None:
         del number, frame

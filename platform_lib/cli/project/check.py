@@ -1,4 +1,4 @@
-"""`mlp check`: is this project sound, and how to mend it. `soundness` looks."""
+"""`mlp check`: check the project and print a remedy for each problem."""
 
 import click
 
@@ -9,10 +9,10 @@ from platform_lib.settings import find_project
 
 @click.command(epilog="Example: mlp check --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> int:
-    """Look at template, lock, git, data, DVC, configuration and code, and say how to mend what is wrong.
+def command(*, as_json: bool) -> int:
+    """Check template, lock file, git, data, DVC, configuration and code.
 
-    Exit code 0 when nothing is wrong (notes are not), else 1.
+    Prints a remedy for each problem. Exit code 1 means that there is a problem; notes do not count.
     """
     from platform_lib.cli.console import stdout, working
 
@@ -32,7 +32,5 @@ def command(as_json: bool) -> int:
         for finding in findings:
             console.print(f"{finding.level:<9}", style=colours[finding.level], end="")
             console.print(f"{finding.area}: {finding.text}" + (f" {finding.remedy}" if finding.remedy else ""))
-        console.print(
-            f"{problems} problem{'' if problems == 1 else 's'} to mend." if problems else "This project is sound."
-        )
+        console.print(f"{problems} problem{'' if problems == 1 else 's'} found." if problems else "No problems found.")
     return ExitCode.REFUSED if problems else ExitCode.OK

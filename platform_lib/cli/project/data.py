@@ -19,23 +19,26 @@ def command() -> None:
 
 @command.command("import", epilog="Example: mlp data import churn.csv --target churned --id customer_id")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target", metavar="COL", help="Column to predict; needed at the first import.")
+@click.option("--target", metavar="COL", help="Column to predict; required for the first import of a table.")
 @click.option(
-    "--id", "id_column", metavar="COL", help="Column that names the rows; never a feature, decides the split."
+    "--id", "id_column", metavar="COL", help="Column that identifies the rows. Not a feature; determines the split."
 )
 @click.option(
-    "--time", "time_column", metavar="COL", help="Column that says when; never a feature, for splits by time."
+    "--time",
+    "time_column",
+    metavar="COL",
+    help="Column with the time of each row. Not a feature; used for time-based splits.",
 )
-@click.option("--name", metavar="NAME", help="Name of the table; default: made from the file's name.")
-@click.option("--replace", "mode", flag_value="replace", help="Put this table in the place of the one of that name.")
-@click.option("--append", "mode", flag_value="append", help="Add these rows to the table of that name.")
+@click.option("--name", metavar="NAME", help="Name of the table.  [default: derived from the file name]")
+@click.option("--replace", "mode", flag_value="replace", help="Replace the existing table of that name.")
+@click.option("--append", "mode", flag_value="append", help="Append the rows to the existing table of that name.")
 def import_command(
     file: Path, target: str | None, id_column: str | None, time_column: str | None, name: str | None, mode: str | None
 ) -> None:
     """Import a CSV or Parquet FILE as a table of this project.
 
-    Writes data/NAME.parquet (tracked by DVC) and its contract conf/data/NAME.yaml, selects it in conf/train.yaml, and says what was inferred and why.
-    A table that is there already is only replaced or appended to when told so.
+    Writes data/NAME.parquet (tracked by DVC) and its data contract conf/data/NAME.yaml, selects the table in
+    conf/train.yaml, and prints what was inferred and why. An existing table is changed only with --replace or --append.
     """
     from platform_lib.cli.console import stdout, working
 
@@ -48,22 +51,25 @@ def import_command(
         staging.check_destination(project, table_name(request))
         plan = plan_import(project, request)
     if plan.existing is not None and mode is None:
-        stdout().print(f"The table {plan.contract.name!r} is there already. What {file.name} would change:")
+        stdout().print(f"The table {plan.contract.name!r} already exists. {file.name} would change:")
         for line in plan.changes:
             stdout().print(f"  {line}")
         raise UsageError(
-            f"the table {plan.contract.name!r} is there already, so nothing was changed. "
-            "Say --replace to put the file in its place, --append to add its rows, or give another --name."
+            f"the table {plan.contract.name!r} already exists, so nothing was changed. "
+            "Use --replace to replace it, --append to append the rows, or another --name."
         )
     with working(f"writing {plan.contract.path}"):
         staging.write_import(project, plan.contract, plan.table)
-    _print_account(plan, file)
+    _print_report(plan, file)
 
 
 @command.command("check", epilog="Example: mlp data check churn")
 @click.argument("name", required=False)
 def check_command(name: str | None) -> None:
-    """Judge the table NAME (default: the selected one) by its contract; exit code 1 says it breaks it."""
+    """Check the table NAME (default: the selected one) against its data contract.
+
+    Exit code 1 means that the table violates the contract.
+    """
     from rich.table import Table
 
     from platform_lib.cli.console import stdout, working
@@ -103,15 +109,15 @@ def check_command(name: str | None) -> None:
     if found:
         about_all = "".join(f" ({violation})" for violation in found if not violation.column)
         raise CheckFailed(
-            f"the table {contract.name!r} breaks its contract in {len(found)} way{'' if len(found) == 1 else 's'}{about_all}. "
-            f"Fix the data; or, if the data is right, edit conf/data/{contract.name}.yaml."
+            f"the table {contract.name!r} violates its contract in {len(found)} way{'' if len(found) == 1 else 's'}"
+            f"{about_all}. Fix the data; if the data is right, edit conf/data/{contract.name}.yaml."
         )
-    stdout().print(f"The table fits its contract conf/data/{contract.name}.yaml.")
+    stdout().print(f"The table matches its contract conf/data/{contract.name}.yaml.")
 
 
 @command.command("list", epilog="Example: mlp data list")
 def list_command() -> None:
-    """List the tables of this project; * marks the one that conf/train.yaml selects."""
+    """List the project's tables; * marks the one selected in conf/train.yaml."""
     from rich.table import Table
 
     from platform_lib.cli.console import stdout
@@ -132,11 +138,11 @@ def list_command() -> None:
         path = project.root / contract.path
         kept, there = tracked_md5(path), file_md5(path) if path.is_file() else None
         if there is None:
-            state = "not here; fetch it with `mlp data pull`" if kept else "missing"
+            state = "not downloaded; run `mlp data pull`" if kept else "missing"
         elif kept is None:
-            state = "plain file"
+            state = "not tracked"
         else:
-            state = "under DVC" if kept == there else "changed since it was imported"
+            state = "tracked by DVC" if kept == there else "changed since the import"
         table.add_row(
             "*" if name == selected else "",
             name,
@@ -149,7 +155,7 @@ def list_command() -> None:
 
 
 @command.command("push", epilog="Example: mlp data push")
-@click.option("--remote", metavar="NAME", help="DVC remote; default: the one in .dvc/config.")
+@click.option("--remote", metavar="NAME", help="DVC remote.  [default: the one in .dvc/config]")
 def push_command(remote: str | None) -> None:
     """Copy the imported tables to the DVC remote."""
     from platform_lib.cli.console import stdout, working
@@ -160,14 +166,14 @@ def push_command(remote: str | None) -> None:
 
         count = push(project, remote)
     stdout().print(
-        f"{count} file{'' if count == 1 else 's'} pushed." if count else "Everything is in the remote already."
+        f"{count} file{'' if count == 1 else 's'} pushed." if count else "Everything is already in the remote."
     )
 
 
 @command.command("pull", epilog="Example: mlp data pull")
-@click.option("--remote", metavar="NAME", help="DVC remote; default: the one in .dvc/config.")
-@click.option("--force", is_flag=True, help="Overwrite tables that were changed here.")
-def pull_command(remote: str | None, force: bool) -> None:
+@click.option("--remote", metavar="NAME", help="DVC remote.  [default: the one in .dvc/config]")
+@click.option("--force", is_flag=True, help="Overwrite tables with local changes.")
+def pull_command(*, remote: str | None, force: bool) -> None:
     """Fetch the imported tables from the DVC remote."""
     from platform_lib.cli.console import stdout, working
 
@@ -176,11 +182,11 @@ def pull_command(remote: str | None, force: bool) -> None:
         from platform_lib.data.dvc import pull
 
         count = pull(project, remote, force=force)
-    stdout().print(f"{count} file{'' if count == 1 else 's'} fetched; the tables are as tracked.")
+    stdout().print(f"{count} file{'' if count == 1 else 's'} fetched; the tables match what DVC tracks.")
 
 
 def _project() -> Project:
-    """The project, with an import that was stopped half-way finished first."""
+    """Find the project, and finish an interrupted import first."""
     from platform_lib.cli.console import stderr
 
     project = find_project()
@@ -192,7 +198,7 @@ def _project() -> Project:
     return project
 
 
-def _print_account(plan: "ImportPlan", file: Path) -> None:
+def _print_report(plan: "ImportPlan", file: Path) -> None:
     from rich.table import Table
 
     from platform_lib.cli.console import stderr, stdout
@@ -217,8 +223,9 @@ def _print_account(plan: "ImportPlan", file: Path) -> None:
     for warning in report.warnings:
         stderr().print(f"warning: {warning}", style="yellow")
     stdout().print(
-        f"\nWritten: {contract.path} (under DVC), conf/data/{contract.name}.yaml; selected in conf/train.yaml."
+        f"\nWrote {contract.path} (tracked by DVC) and conf/data/{contract.name}.yaml; selected in conf/train.yaml."
     )
     stdout().print(
-        f"Next: review conf/data/{contract.name}.yaml, then `git add -A`, `git commit`, `mlp train`; `mlp data push` shares the table."
+        f"Next: review conf/data/{contract.name}.yaml, then run `git add -A`, `git commit` and `mlp train`. "
+        "`mlp data push` shares the table."
     )

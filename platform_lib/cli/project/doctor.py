@@ -1,4 +1,4 @@
-"""`mlp doctor`: is this machine able to run the platform, and how to mend it. `local_platform` looks."""
+"""`mlp doctor`: check this machine's prerequisites and print a remedy for each problem."""
 
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: mlp doctor --no-network")
-@click.option("--no-network", is_flag=True, help="Ask no address outside this machine.")
+@click.option("--no-network", is_flag=True, help="Skip checks that need the network.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(no_network: bool, as_json: bool) -> int:
-    """Look at tools, libraries, ports, disk, memory, network and clock, and say how to mend what is wrong.
+def command(*, no_network: bool, as_json: bool) -> int:
+    """Check tools, libraries, ports, disk, memory, network and clock.
 
-    Works outside a project too. Exit code 0 when nothing is wrong (notes are not), else 1.
+    Prints a remedy for each problem. Also works outside a project. Exit code 1 means that there is a problem; notes do
+    not count.
     """
     from platform_lib.cli.console import working
     from platform_lib.local_platform.machine import examine_machine
@@ -57,6 +58,6 @@ def _show(project: "Project | None", findings: list[Finding]) -> None:
         if finding.remedy:
             console.print(f"{'':9}→ {finding.remedy}")
     if project is None:
-        console.print("Not inside a project: its package manager, its remotes and its platform were not looked at.")
+        console.print("Not inside a project: package manager, DVC remotes and local platform were not checked.")
     count = problem_count(findings)
-    console.print("This machine is able." if count == 0 else f"{count} problem{'s' if count > 1 else ''} to mend.")
+    console.print("No problems found." if count == 0 else f"{count} problem{'s' if count > 1 else ''} found.")

@@ -1,17 +1,18 @@
-"""`mlp image`: what the Dockerfile needs beside the sources. `image` writes it; docker, podman or buildah builds."""
+"""`mlp image`: write what the Dockerfile needs apart from the sources."""
 
 import click
 
 from platform_lib.settings import find_project
 
+_BUILD = "docker build --build-arg PYTHON=$(cat build/image/python) --target serve --tag my-model ."
 
-@click.command(
-    epilog="Example: mlp image && docker build --build-arg PYTHON=$(cat build/image/python) --target serve --tag my-model ."
-)
+
+@click.command(epilog=f"Example: mlp image && {_BUILD}")
 def command() -> None:
-    """Write build/image/: pinned requirements of the images, wheels of what no package index has, and the commit.
+    """Write build/image/: pinned requirements, wheels of packages that no index has, and the commit.
 
-    Versions and hashes are the lock's. The library is packed as it is installed here, so an image needs no git. `make image` does this, then builds.
+    Versions and hashes come from the lock file. The library is packed as installed here, so the build needs no git.
+    `make image` runs this, then builds the image.
     """
     from platform_lib.cli.console import working
     from platform_lib.image.context import CONTEXT_FOLDER, write_context

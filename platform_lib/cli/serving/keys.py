@@ -1,4 +1,4 @@
-"""`mlp keys`: make, list and revoke the API keys of the model server."""
+"""`mlp keys`: create, list and revoke API keys of the model server."""
 
 from pathlib import Path
 
@@ -32,9 +32,10 @@ _FILE = click.option(
 
 @click.group(epilog="Example: mlp keys new checkout-service --scope predict")
 def command() -> None:
-    """Make, list and revoke API keys of the model server.
+    """Create, list and revoke API keys of the model server.
 
-    The file keeps names, scopes and SHA-256 hashes, never a key: it may be in git. Running servers reread it when it changes.
+    The key file has names, scopes and SHA-256 hashes, never a key, so it can be committed to git. Running servers
+    reload it when it changes.
     """
 
 
@@ -47,18 +48,18 @@ def command() -> None:
     type=click.Choice(SCOPES),
     default=("predict",),
     show_default=True,
-    help="What the key may do; repeatable.",
+    help="What the key allows; can be repeated.",
 )
 @_FILE
 def new(name: str, scopes: tuple[str, ...], file: Path | None) -> None:
-    """Make a key and print it: on stdout, once, and never again."""
+    """Create a key and print it once, on stdout."""
     from platform_lib.serving.auth.api_keys import new_key
 
     path = _key_file(file)
     key = new_key(path, name, list(scopes))  # type: ignore[arg-type]
     click.echo(key)
     click.echo(
-        f"Its hash is in {path}. Keep the key now: it cannot be shown again. Send it as `Authorization: Bearer KEY`.",
+        f"Its hash is in {path}. Store the key now: it cannot be shown again. Send it as `Authorization: Bearer KEY`.",
         err=True,
     )
 
@@ -66,7 +67,7 @@ def new(name: str, scopes: tuple[str, ...], file: Path | None) -> None:
 @command.command("list", epilog="Example: mlp keys list")
 @_FILE
 def list_(file: Path | None) -> None:
-    """List names, scopes and days of making."""
+    """List names, scopes and creation dates."""
     from platform_lib.serving.auth.api_keys import read_keys
 
     path = _key_file(file)
@@ -74,16 +75,16 @@ def list_(file: Path | None) -> None:
     for entry in entries:
         click.echo(f"{entry.name}\t{','.join(entry.scopes)}\t{entry.created}")
     if not entries:
-        click.echo(f"{path} has no keys; make one with `mlp keys new NAME`.", err=True)
+        click.echo(f"{path} has no keys; create one with `mlp keys new NAME`.", err=True)
 
 
 @command.command(epilog="Example: mlp keys revoke checkout-service")
 @click.argument("name")
 @_FILE
 def revoke(name: str, file: Path | None) -> None:
-    """Take a key back: servers refuse it as soon as they see the file."""
+    """Revoke a key; servers refuse it once they see the changed file."""
     from platform_lib.serving.auth.api_keys import revoke_key
 
     path = _key_file(file)
     revoke_key(path, name)
-    click.echo(f"{name} is revoked in {path}.")
+    click.echo(f"Revoked {name} in {path}.")

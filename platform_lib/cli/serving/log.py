@@ -1,4 +1,4 @@
-"""`mlp log`: look at what a model server logged, and merge its small files."""
+"""`mlp log`: show and compact a model server's request log."""
 
 import click
 
@@ -7,7 +7,7 @@ _PLACE = click.argument("place", default=".mlp/log")
 
 @click.group(epilog="Example: mlp log show s3://bucket/log --last 20")
 def command() -> None:
-    """Read and tidy the request log of the model server.
+    """Show and compact the request log of the model server.
 
     PLACE is a folder or s3://bucket/prefix.  [default: .mlp/log]
     """
@@ -15,15 +15,11 @@ def command() -> None:
 
 @command.command(epilog="Example: mlp log show --last 5\n\nExample: mlp log show --labels --out labels.parquet")
 @_PLACE
-@click.option(
-    "--last", default=20, show_default=True, type=click.IntRange(1), help="How many of the latest rows to print."
-)
-@click.option("--labels", is_flag=True, help="Late truth instead of predictions.")
-@click.option(
-    "--out", type=click.Path(dir_okay=False), help="Write all rows into this Parquet file instead of printing."
-)
-def show(place: str, last: int, labels: bool, out: str | None) -> None:
-    """Print the latest rows, one JSON object a line, or write all rows into a file."""
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="Number of latest rows to print.")
+@click.option("--labels", is_flag=True, help="Show labels instead of predictions.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write all rows to this Parquet file instead of printing.")
+def show(*, place: str, last: int, labels: bool, out: str | None) -> None:
+    """Print the latest rows as JSON lines, or write all rows to a file."""
     import json
 
     from platform_lib.cli.console import working
@@ -35,7 +31,7 @@ def show(place: str, last: int, labels: bool, out: str | None) -> None:
         import pyarrow.parquet as pq
 
         pq.write_table(table, out)
-        click.echo(f"{len(table)} rows are in {out}.", err=True)
+        click.echo(f"Wrote {len(table)} rows to {out}.", err=True)
         return
     for row in table.slice(max(0, len(table) - last)).to_pylist():
         row["time"] = row["time"].isoformat()
@@ -47,7 +43,7 @@ def show(place: str, last: int, labels: bool, out: str | None) -> None:
 @command.command(epilog="Example: mlp log compact s3://bucket/log")
 @_PLACE
 def compact(place: str) -> None:
-    """Merge each finished day's files into one; today is left alone."""
+    """Merge the files of each past day into one; today's files are left alone."""
     from platform_lib.cli.console import working
     from platform_lib.serving.request_log import compaction
     from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder

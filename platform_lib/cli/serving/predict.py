@@ -1,4 +1,4 @@
-"""`mlp predict`: from a table file to a table file with answers. The work is `serving.batch`'s."""
+"""`mlp predict`: add predictions to a table file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ from platform_lib.settings import find_project
     "--model",
     "reference",
     metavar="REF",
-    help="NAME@alias, @alias or a version number; the project's champion if left away.",
+    help="NAME@alias, @alias or a version number.  [default: the project's champion]",
 )
 def command(file: Path, out: Path, reference: str | None) -> None:
     """Predict a table from a file into a file.
 
-    FILE is CSV or Parquet. Its columns are written as they are, with `prediction` and, for classes, one `probability_<class>` each beside them.
-    A row that does not fit the model's data contract is named, and nothing is written.
+    FILE is CSV or Parquet. The output has its columns, `prediction` and, for classification, `probability_<class>` for
+    each class. If a row violates the model's data contract, the error names it and nothing is written.
     """
     project = find_project()
     from platform_lib.data.files.reading import checked_suffix
@@ -49,7 +49,7 @@ def _progress() -> Iterator[Callable[[int, int | None], None]]:
 
     console = stderr()
     if not console.is_terminal:
-        # One line a million rows: enough to see in a log that it moves.
+        # One line per million rows shows in a log that it makes progress.
         steps = [0]
 
         def note(done: int, total: int | None) -> None:

@@ -104,14 +104,14 @@ _EXAMPLES = (
     Env.BODY_TIMEOUT_S,
     click.FloatRange(0.01),
     defaults.BODY_TIMEOUT_S,
-    "Seconds for a body to arrive.",
+    "Seconds for a request body to arrive.",
 )
 @_setting(
     "--canary-max-failures",
     Env.CANARY_MAX_FAILURES,
     click.FloatRange(0, 100),
     defaults.CANARY_MAX_FAILURES_PERCENT,
-    "Percent of its requests that a canary may fail before it is switched off.",
+    "Percentage of its requests that a canary may fail before it is turned off.",
 )
 def command(
     reference: str | None,

@@ -1,4 +1,4 @@
-"""`mlp lineage`: say what a model came from. `lineage` reads it back."""
+"""`mlp lineage`: show what a model was made from."""
 
 import dataclasses
 import json
@@ -10,11 +10,11 @@ from platform_lib.settings import find_project, load_settings
 
 @click.command(epilog="Example: mlp lineage sample-model@champion")
 @click.argument("reference", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def command(reference: str | None, as_json: bool) -> None:
-    """Say what a model came from: commit, data, configuration, lock, library.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, reference: str | None, as_json: bool) -> None:
+    """Show what a model was made from: commit, data, configuration, lock file, library.
 
-    REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; without it the project's champion.
+    REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; the default is the project's champion.
     """
     from platform_lib import lineage
     from platform_lib.cli.console import stdout
@@ -53,4 +53,4 @@ def command(reference: str | None, as_json: bool) -> None:
             | {"model file (SHA-256)": record.sha256 or "unknown", "MLflow run": record.run_id or "none"}
         ),
     )
-    console.print(f"\nThe same again: mlp reproduce {record.name}/{record.version}")
+    console.print(f"\nTo train it again: mlp reproduce {record.name}/{record.version}")

@@ -1,4 +1,4 @@
-"""`mlp reproduce`: train a version again from its record and compare. The work is `training.reproduce`'s."""
+"""`mlp reproduce`: retrain a version from its record and compare the metrics."""
 
 import json
 
@@ -15,14 +15,15 @@ from platform_lib.settings import find_project, load_settings
     type=click.FloatRange(min=0),
     default=1e-6,
     show_default=True,
-    help="Greatest relative difference of a metric.",
+    help="Largest relative difference allowed in a metric.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(reference: str | None, tolerance: float, as_json: bool) -> int:
-    """Train a version again from its commit, data and configuration, and compare the metrics.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, reference: str | None, tolerance: float, as_json: bool) -> int:
+    """Retrain a version from its commit, data and configuration, and compare the metrics.
 
-    REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; without it the project's champion. Nothing is registered and nothing here changes.
-    Exit code 1 means that a metric differs by more than the tolerance, or that the version cannot be made again.
+    REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; the default is the project's champion. Nothing is registered,
+    and the project does not change. Exit code 1 means that a metric differs by more than the tolerance, or that the
+    version cannot be retrained.
     """
     from platform_lib.cli.console import stderr, stdout, working
     from platform_lib.cli.rendering import show, table
@@ -46,6 +47,7 @@ def command(reference: str | None, tolerance: float, as_json: bool) -> int:
         show(stdout(), shown)
         about = f"{record.name} version {record.version}"
         stdout().print(
-            f"\n{about} {'is reproduced' if result.matches else 'came out differently'} (relative tolerance {tolerance:g})."
+            f"\n{about} {'is reproduced' if result.matches else 'came out differently'} (relative tolerance "
+            f"{tolerance:g})."
         )
     return ExitCode.OK if result.matches else ExitCode.REFUSED

@@ -1,4 +1,4 @@
-"""`mlp schedule`: train on a schedule, or through the platform at once. `training.schedule` keeps it, the platform's runner follows it."""
+"""`mlp schedule`: train on a schedule, or start a training on the local platform now."""
 
 import json
 import os
@@ -21,31 +21,33 @@ _SHOWN_TIMES = 3
 
 @click.command(epilog='Example: mlp schedule "0 3 * * 1" --timezone Europe/Berlin model=forest')
 @click.argument("words", nargs=-1, metavar='["CRON"] [OVERRIDES]...')
-@click.option("--timezone", help="IANA name, such as Europe/Berlin; default: this machine's.")
-@click.option("--now", is_flag=True, help="Start a training on the platform at once.")
-@click.option("--clear", is_flag=True, help="Take the schedule away.")
+@click.option("--timezone", help="IANA name, such as Europe/Berlin.  [default: this machine's]")
+@click.option("--now", is_flag=True, help="Start a training on the local platform now.")
+@click.option("--clear", is_flag=True, help="Remove the schedule.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(words: tuple[str, ...], timezone: str | None, now: bool, clear: bool, as_json: bool) -> None:
-    """Train on a schedule, with OVERRIDES as for `mlp train`; without arguments, show the schedule.
+def command(*, words: tuple[str, ...], timezone: str | None, now: bool, clear: bool, as_json: bool) -> None:
+    """Train on a schedule, with OVERRIDES as for `mlp train`. Without arguments, show the schedule.
 
-    CRON is five fields in quotes: minute, hour, day of the month, month, weekday. The runner that `mlp up` starts follows it as long as it runs.
+    CRON is five fields in quotes: minute, hour, day of month, month, day of week. The runner that `mlp up` starts
+    follows the schedule while it is running.
     """
     cron, overrides = split_words(words)
     if clear and (cron or overrides or now):
-        raise UsageError("--clear takes the schedule away: give it alone.")
+        raise UsageError("--clear removes the schedule and takes no other arguments.")
     if cron is None and (timezone or (overrides and not now)):
         raise UsageError(
-            'a time zone or overrides without a schedule: give one, as in `mlp schedule "0 3 * * 1" model=forest`, or --now.'
+            "--timezone and overrides need a schedule or --now, "
+            'as in `mlp schedule "0 3 * * 1" --timezone Europe/Berlin model=forest`.'
         )
     project = find_project()
     settings = load_settings()
     api_url = prefect_api_url(project, settings)
     if now and api_url is None:
-        raise ServiceError("--now needs the local platform: start it with `mlp up`, then ask again.")
+        raise ServiceError("--now needs the local platform: start it with `mlp up`, then try again.")
     if now and not settings.prefect_api_url and local_service_url(project, "runner") is None:
-        raise ServiceError("--now needs the platform's runner, which is not up: `mlp up` starts it again.")
+        raise ServiceError("--now needs the platform's runner, which is not running: `mlp up` starts it again.")
     if clear:
-        _clear(project, as_json)
+        _clear(project, as_json=as_json)
         return
     schedule = _set(project, cron, timezone, overrides) if cron else _read(project)
     triggered = (
@@ -57,14 +59,14 @@ def command(words: tuple[str, ...], timezone: str | None, now: bool, clear: bool
         return
     _show(project, schedule, times, was_set=cron is not None)
     if triggered:
-        click.echo(f"A training was started: {triggered.url}")
+        click.echo(f"Training started: {triggered.url}")
 
 
 def split_words(words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
-    """Tell the schedule from the overrides, which have an equals sign or a Hydra prefix.
+    """Separate the schedule from the overrides, which have an equals sign or a Hydra prefix.
 
     Raises:
-        UsageError: The fields of the schedule came one by one, as without quotes.
+        UsageError: The schedule's fields are separate arguments, because the quotes are missing.
     """
     if not words or _is_override(words[0]):
         first, rest = None, tuple(words)
@@ -72,7 +74,9 @@ def split_words(words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
         first, rest = words[0], tuple(words[1:])
     if wrong := [word for word in rest if not _is_override(word)]:
         raise UsageError(
-            f"{wrong[0]!r} is neither a schedule nor an override such as model=forest; write the schedule's five fields in one pair of quotes."
+            f"{wrong[0]!r} is neither a schedule nor an override such as model=forest. Quote the five fields of "
+            "the schedule "
+            'as one argument: "0 3 * * 1".'
         )
     return first, rest
 
@@ -81,14 +85,14 @@ def _is_override(word: str) -> bool:
     return "=" in word or word.startswith(("+", "~"))
 
 
-def _clear(project: "Project", as_json: bool) -> None:
+def _clear(project: "Project", *, as_json: bool) -> None:
     from platform_lib.training.prefect.schedule import clear_schedule
 
     had_one = clear_schedule(project)
     if as_json:
         click.echo(json.dumps(_as_dict(None, [], None)))
     else:
-        click.echo("The schedule is taken away." if had_one else "There was no schedule.")
+        click.echo("Removed the schedule." if had_one else "There was no schedule.")
 
 
 def _set(project: "Project", cron: str, timezone: str | None, overrides: tuple[str, ...]) -> "Schedule":
@@ -97,7 +101,7 @@ def _set(project: "Project", cron: str, timezone: str | None, overrides: tuple[s
     from platform_lib.training.prefect.schedule import set_schedule
 
     with working("Checking the schedule and its overrides"):
-        compose(project, overrides)  # a slip of the pen must be found now and not at three in the morning
+        compose(project, overrides)  # a typo must be found now, not at three in the morning
         return set_schedule(project, cron, timezone or machine_timezone(), overrides)
 
 
@@ -116,7 +120,7 @@ def _trigger(project: "Project", api_url: str, overrides: tuple[str, ...], *, ta
 
 
 def machine_timezone(environ: dict[str, str] | None = None, link: Path = Path("/etc/localtime")) -> str:
-    """This machine's time zone by its IANA name; UTC where the system does not give one, as Windows does not."""
+    """Return this machine's IANA time zone, or UTC where the system has none, as on Windows."""
     named = (os.environ if environ is None else environ).get("TZ", "").lstrip(":")
     if named and not named.startswith("/"):
         return named
@@ -156,9 +160,10 @@ def _show(project: "Project", schedule: "Schedule | None", times: Sequence[datet
         return
     options = f" with {' '.join(schedule.overrides)}" if schedule.overrides else ""
     click.echo(
-        f"{project.name} {'will train' if was_set else 'trains'} at {schedule.cron!r} ({schedule.timezone}){options}. Next:"
+        f"{project.name} {'will train' if was_set else 'trains'} at {schedule.cron!r} "
+        f"({schedule.timezone}){options}. Next:"
     )
     for time in times:
         click.echo(f"  {time:%a %Y-%m-%d %H:%M %Z}")
     if local_service_url(project, "runner") is None:
-        stderr().print("The platform is not up: the schedule is stored, and trainings start only while `mlp up` runs.")
+        stderr().print("The platform is not running: the schedule is saved, and trainings start once `mlp up` runs.")

@@ -1,4 +1,4 @@
-"""`mlp sweep`: search hyper-parameters and say what trains the best. The search is `training.tuning`'s, its record `training.sweep`'s."""
+"""`mlp sweep`: search hyperparameters and print the command that trains the best."""
 
 import shlex
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _SHOWN = 10
 _ENDS = {
-    "exhausted": "every value of the space was tried",
-    "timeout": "the time was up",
+    "exhausted": "all combinations were tried",
+    "timeout": "the time limit was reached",
     "interrupt": "stopped",
 }
 
@@ -27,32 +27,34 @@ _ENDS = {
     "--trials",
     type=click.IntRange(1),
     metavar="N",
-    help="How many tries at most; default: search.trials of conf/search.",
+    help="Maximum number of trials.  [default: search.trials in conf/search]",
 )
 @click.option(
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
     metavar="S",
-    help="Start no more tries after so many seconds.",
+    help="Start no more trials after this many seconds.",
 )
-@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Worker processes; default: one a core.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: one per core]")
 @click.option(
-    "--train", "train_best", is_flag=True, help="Train, gate and register the best at the end, as `mlp train` does."
+    "--train", "train_best", is_flag=True, help="Then train, gate and register the best, as `mlp train` does."
 )
 @click.pass_context
 def command(
     ctx: click.Context,
+    *,
     overrides: tuple[str, ...],
     trials: int | None,
     timeout_s: float | None,
     jobs: int | None,
     train_best: bool,
 ) -> None:
-    """Search the ranges of conf/search by cross-validation on the training rows.
+    """Search the ranges in conf/search by cross-validation on the training rows.
 
-    OVERRIDES are those of `mlp train`; a comma list over the choices of a group, such as model=logistic,forest, is searched too. The held-out
-    rows are never looked at. The same seed gives the same result for any --jobs, unless --timeout or Ctrl-C ends the search early.
+    OVERRIDES are as for `mlp train`; a comma-separated list of choices, such as model=logistic,forest, is searched too.
+    The held-out rows are never used. The same seed gives the same result for any --jobs, unless --timeout or Ctrl-C
+    ends the search early.
     """
     from platform_lib.cli.console import stderr, working
 
@@ -73,7 +75,7 @@ def command(
             project, settings, tried, trials=count, timeout_s=limit_s, jobs=jobs or cpu_count(), on_trial=on_trial
         )
     if result.ended in _ENDS:
-        stderr().print(f"Ended after {len(result.trials)} tries: {_ENDS[result.ended]}.")
+        stderr().print(f"Ended after {len(result.trials)} trials: {_ENDS[result.ended]}.")
     if result.best is not None:
         _show(result, run_id)
     if result.ended == "interrupt":
@@ -86,7 +88,7 @@ def command(
 
 @contextmanager
 def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
-    """Show the tries as they end: a bar on a terminal, a line each where piped."""
+    """Show the trials as they end: a progress bar on a terminal, else one line per trial."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from platform_lib.cli.console import stderr
@@ -98,13 +100,13 @@ def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
     def line(trial: "Trial") -> str:
         what = " ".join([*trial.choices.values(), *(f"{name}={_text(value)}" for name, value in trial.params.items())])
         return (
-            f"try {trial.number:>3}: {metric} {trial.mean:.4f} ± {trial.deviation:.4f}  {what}"
+            f"trial {trial.number:>3}: {metric} {trial.mean:.4f} ± {trial.deviation:.4f}  {what}"
             if not trial.error
-            else f"try {trial.number:>3}: failed: {trial.error}"
+            else f"trial {trial.number:>3}: failed: {trial.error}"
         )
 
     if not console.is_terminal:
-        console.print(f"Searching, {count} tries at most")
+        console.print(f"Searching, at most {count} trials")
         yield lambda trial: console.print(line(trial))
         return
     columns = (
@@ -128,7 +130,7 @@ def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
 
 
 def _show(result: "SearchResult", run_id: str) -> None:
-    """The best tries and the command that trains the first of them."""
+    """Print the best trials and the command that trains the first of them."""
     from rich.table import Table
 
     from platform_lib.cli.console import stdout
@@ -138,8 +140,8 @@ def _show(result: "SearchResult", run_id: str) -> None:
     choices = list(dict.fromkeys(name for trial in best for name in trial.choices))
     params = list(dict.fromkeys(name for trial in best for name in trial.params))
     table = Table(box=None, pad_edge=False)
-    for column in ("try", result.metric, "± folds", *choices, *params):
-        table.add_column(column, justify="right" if column in ("try", result.metric, "± folds") else "left")
+    for column in ("trial", result.metric, "± folds", *choices, *params):
+        table.add_column(column, justify="right" if column in ("trial", result.metric, "± folds") else "left")
     for trial in best:
         values = [trial.choices.get(name, "") for name in choices]
         values += [_text(trial.params[name]) if name in trial.params else "" for name in params]
@@ -147,7 +149,7 @@ def _show(result: "SearchResult", run_id: str) -> None:
     console.print(table)
     failed = len(result.trials) - len(result.ranked)
     console.print(
-        f"{len(result.trials)} tries, {failed} failed; {result.folds} folds of the training rows; MLflow run {run_id}"
+        f"{len(result.trials)} trials, {failed} failed; {result.folds} folds of the training rows; MLflow run {run_id}"
     )
     console.print("Train the best with:")
     console.print(f"  mlp train {' '.join(shlex.quote(text) for text in result.ranked[0].overrides)}".rstrip())

@@ -1,4 +1,4 @@
-"""`mlp train`: train, evaluate, gate and register, and say what came of it. The work is `training`'s."""
+"""`mlp train`: train, evaluate, gate and register a model."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 @click.option(
     "--no-promote",
     is_flag=True,
-    help="Leave a version that passes as candidate; on a shared registry that is always so.",
+    help="Register a passing version as the candidate only. A shared registry always does this.",
 )
-@click.option("--allow-dirty", is_flag=True, help="Register from uncommitted code on a shared registry.")
+@click.option("--allow-dirty", is_flag=True, help="Allow uncommitted code on a shared registry.")
 @click.option(
     "--new-baseline",
     is_flag=True,
-    help="Thresholds alone decide: for a table or target that the champion cannot be compared on.",
+    help="Gate by thresholds only, for a new table or target that the champion cannot be evaluated on.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(overrides: tuple[str, ...], no_promote: bool, allow_dirty: bool, new_baseline: bool, as_json: bool) -> int:
-    """Train a model, judge it on held-out rows, and register it.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    *, overrides: tuple[str, ...], no_promote: bool, allow_dirty: bool, new_baseline: bool, as_json: bool
+) -> int:
+    """Train a model, evaluate it on held-out rows, and register it.
 
-    OVERRIDES change conf/ for this run, as Hydra writes them: model=forest, seed=1, gate.delta=0.02.
+    OVERRIDES change conf/ for this run, in Hydra's syntax: model=forest, seed=1, gate.delta=0.02.
     Exit code 1 means that the gate refused the model: it is registered without an alias, and serving does not change.
     """
     from platform_lib.cli.console import stderr, working
@@ -75,13 +77,13 @@ def _outcome(result: "TrainingResult") -> str:
         kept = (
             f"version {result.champion_before} stays the champion"
             if result.champion_before
-            else "there is still no champion"
+            else "there is no champion yet"
         )
         return f"{about} is registered without an alias; {kept}. Next:"
     if not result.promoted:
         return f"{about} is registered as candidate. Next:"
     return (
-        f"{about} is the champion now"
+        f"{about} is now the champion"
         + (f", version {result.champion_before} is previous" if result.champion_before else "")
         + ". Next:"
     )
@@ -89,17 +91,17 @@ def _outcome(result: "TrainingResult") -> str:
 
 def _next_steps(result: "TrainingResult") -> list[str]:
     this = f"{result.name}/{result.version}"
-    shown = ("mlp models show " + this, "where it errs, and on which rows")
+    shown = ("mlp models show " + this, "its errors, by class and slice")
     if not result.passed:
         steps = [
             shown,
-            ("mlp train model=forest", "another choice of conf/model"),
+            ("mlp train model=forest", "try another choice of conf/model"),
             ("mlp sweep", "search for better parameters"),
         ]
     elif not result.promoted:
         steps = [("mlp promote " + this, "make it the champion"), shown]
     else:
-        steps = [("mlp serve", "answer over HTTP"), shown]
+        steps = [("mlp serve", "serve it over HTTP"), shown]
     width = max(len(command) for command, _ in steps)
     return [f"{command:<{width}}  {why}" for command, why in steps]
 

@@ -1,4 +1,4 @@
-"""Do alerts arrive: Prometheus scrapes and judges, Alertmanager has somebody to tell and gets through."""
+"""Checks of alerts: Prometheus scrapes and evaluates rules, Alertmanager has receivers and reaches them."""
 
 import time
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ _SENT_WITHIN_S = 60.0
 
 
 def look_at_prometheus(url: str) -> Iterator[Finding]:
-    """Ask Prometheus at an address on this machine."""
+    """Check Prometheus at a forwarded address."""
     with httpx.Client(base_url=url, timeout=15, trust_env=False) as client:
         targets = (
             client.get("/api/v1/targets", params={"state": "active"}).raise_for_status().json()["data"]["activeTargets"]
         )
         down = sorted(
             {
-                f"{target['labels'].get('job')} ({target['lastError'] or 'no answer'})"
+                f"{target['labels'].get('job')} ({target['lastError'] or 'no response'})"
                 for target in targets
                 if target["health"] == "down"
             }
@@ -30,7 +30,7 @@ def look_at_prometheus(url: str) -> Iterator[Finding]:
             yield problem(
                 "alerts",
                 f"Prometheus cannot scrape {', '.join(down):.300}.",
-                "A NetworkPolicy keeps it out, or the service is down.",
+                "A NetworkPolicy blocks it, or the service is down.",
             )
         yield ok("alerts", f"Prometheus scrapes {len(targets) - len(down)} targets.")
         groups = client.get("/api/v1/rules", params={"type": "alert"}).raise_for_status().json()["data"]["groups"]
@@ -39,11 +39,11 @@ def look_at_prometheus(url: str) -> Iterator[Finding]:
         if broken:
             yield problem(
                 "alerts",
-                f"rules that cannot be judged: {', '.join(broken):.300}.",
-                "Their last error stands at /rules of Prometheus.",
+                f"rules that cannot be evaluated: {', '.join(broken):.300}.",
+                "Prometheus shows their last error at /rules.",
             )
         if not any(rule["name"] == "PlatformServiceDown" for rule in rules):
-            yield problem("alerts", "the platform's own rules are not loaded.", "`pulumi up` of the shared stack.")
+            yield problem("alerts", "the platform's own rules are not loaded.", "Run `pulumi up` in infra_stack/.")
         firing = sorted(
             {
                 rule["name"]
@@ -54,16 +54,17 @@ def look_at_prometheus(url: str) -> Iterator[Finding]:
         if firing:
             yield note(
                 "alerts",
-                f"fire now: {', '.join(firing):.300}.",
-                "docs/platform/troubleshooting.md has a heading for each of ours.",
+                f"firing now: {', '.join(firing):.300}.",
+                "docs/platform/troubleshooting.md has a section for each alert of the platform.",
             )
 
 
 def look_at_alertmanager(url: str, *, send: bool) -> Iterator[Finding]:
-    """Ask Alertmanager at an address on this machine.
+    """Check Alertmanager at a forwarded address.
 
     Args:
-        send: Send an alert to people and wait until it went out; without it only what was sent before is looked at.
+        url: The forwarded address.
+        send: Send a test alert to the receivers and wait until it is sent; False checks only earlier alerts.
     """
     with httpx.Client(base_url=url, timeout=15, trust_env=False) as client:
         config = yaml.safe_load(client.get("/api/v2/status").raise_for_status().json()["config"]["original"])
@@ -71,8 +72,8 @@ def look_at_alertmanager(url: str, *, send: bool) -> Iterator[Finding]:
         if not people:
             yield problem(
                 "alerts",
-                "alerts go to nobody.",
-                "`pulumi config set --secret alerts ADDRESS` in infra_stack/, then `pulumi up`.",
+                "alerts have no receiver.",
+                "Run `pulumi config set --secret alerts ADDRESS` in infra_stack/, then `pulumi up`.",
             )
             return
         ways = sorted(
@@ -85,12 +86,12 @@ def look_at_alertmanager(url: str, *, send: bool) -> Iterator[Finding]:
             yield problem(
                 "alerts",
                 f"{before[1]:g} of {before[0]:g} messages by {', '.join(ways)} did not arrive.",
-                "Its log says why; set `alerts` again.",
+                "Alertmanager's log has the reason; then set `alerts` again.",
             )
         else:
             yield ok(
                 "alerts",
-                f"alerts go out by {', '.join(ways)}; none of {before[0]:g} messages failed. --send-alert tries it.",
+                f"alerts are sent by {', '.join(ways)}; none of {before[0]:g} messages failed. --send-alert tests it.",
             )
 
 
@@ -113,21 +114,21 @@ def _send(client: httpx.Client, before: tuple[float, float], ways: list[str]) ->
         if failed > before[1]:
             return problem(
                 "alerts",
-                f"a test alert by {', '.join(ways)} did not go out.",
-                "Alertmanager's log says why; set `alerts` of the stack again.",
+                f"a test alert by {', '.join(ways)} could not be sent.",
+                "Alertmanager's log has the reason; then set `alerts` of the stack again.",
             )
         if total > before[0]:
-            return ok("alerts", f"a test alert went out by {', '.join(ways)}: somebody should have it now.")
+            return ok("alerts", f"a test alert was sent by {', '.join(ways)}: check that it arrived.")
         time.sleep(0.5)
     return problem(
         "alerts",
         f"a test alert was not sent within {_SENT_WITHIN_S:g} s.",
-        "Alertmanager's log says what it waits for.",
+        "Alertmanager's log has the reason.",
     )
 
 
 def _sent(client: httpx.Client) -> tuple[float, float]:
-    """Messages that were tried, and those that failed."""
+    """Return the number of messages sent, and how many of them failed."""
     counts = {"alertmanager_notifications_total": 0.0, "alertmanager_notifications_failed_total": 0.0}
     for line in client.get("/metrics").raise_for_status().text.splitlines():
         name = line.partition("{")[0].partition(" ")[0]

@@ -1,4 +1,4 @@
-"""The platform as the cluster knows it: services ready, certificates issued, namespaces closed, versions those of this library."""
+"""Checks inside the cluster: services, certificates, network policies, teams, versions."""
 
 import json
 import shutil
@@ -13,8 +13,8 @@ from platform_lib.infra.base.versions import CHARTS
 from platform_lib.operations.kubectl import Kubectl
 
 _OLDEST = (1, 30)
-"""Kubernetes with ValidatingAdmissionPolicy and a pause before a pod ends."""
-# A pod of MLflow may ask Postgres and the bucket. Grafana takes only what comes from Traefik, so a connection means that nothing enforces policies.
+"""The oldest supported Kubernetes: with ValidatingAdmissionPolicy and sleep as a preStop action."""
+# Grafana may only be reached from Traefik. If a pod of MLflow can connect to it, policies are not enforced.
 _CONNECT = """
 import socket
 try:
@@ -28,12 +28,14 @@ FORBIDDEN = ("kube-prometheus-stack-grafana.mlp-monitoring", 80)
 
 
 def look_inside(kubectl: Kubectl) -> Iterator[Finding]:
-    """Ask the cluster. What the caller may not see is a note, not a problem."""
+    """Check the cluster; what the caller may not read is a note, not a problem."""
     for look in (_services, _certificates, _policies, _enforcement, _admission, _teams, _versions):
         try:
             yield from look(kubectl)
         except ServiceError as err:
-            yield note(look.__name__.strip("_"), f"could not be looked at: {err}", "Your role must let you read it.")
+            yield note(
+                look.__name__.strip("_"), f"could not be checked: {err}", "Your role needs permission to read it."
+            )
 
 
 def _services(kubectl: Kubectl) -> Iterator[Finding]:
@@ -50,23 +52,23 @@ def _services(kubectl: Kubectl) -> Iterator[Finding]:
                 yield problem(
                     "services",
                     f"{name} in {where}: {there} of {wanted} pods pass their probes.",
-                    f"`kubectl -n {where} describe pods` says why.",
+                    f"Find the reason with `kubectl -n {where} describe pods`.",
                 )
     if count == 0:
         yield problem(
             "services",
-            "there is no service in the platform's namespaces.",
-            "`pulumi up` in infra_stack/, or name another --context.",
+            "there are no services in the platform's namespaces.",
+            "Run `pulumi up` in infra_stack/, or use another --context.",
         )
     else:
-        yield ok("services", f"{count} services were looked at.")
+        yield ok("services", f"{count} services checked.")
 
 
 def _certificates(kubectl: Kubectl) -> Iterator[Finding]:
     try:
         items = kubectl.get("certificates.cert-manager.io")["items"]
     except NotFound:
-        yield problem("tls", "cert-manager's kinds are not there.", "`mlp platform upgrade-crds`, then `pulumi up`.")
+        yield problem("tls", "cert-manager's CRDs are missing.", "Run `mlp platform upgrade-crds`, then `pulumi up`.")
         return
     waiting = [
         item
@@ -78,7 +80,7 @@ def _certificates(kubectl: Kubectl) -> Iterator[Finding]:
         yield problem(
             "tls",
             f"the certificate {meta['name']} in {meta['namespace']} is not issued.",
-            "`kubectl describe certificate,order,challenge -A`.",
+            "Find the reason with `kubectl describe certificate,order,challenge -A`.",
         )
     if items and not waiting:
         yield ok("tls", f"{len(items)} certificates are issued.")
@@ -90,32 +92,35 @@ def _policies(kubectl: Kubectl) -> Iterator[Finding]:
     ours = [name for name in names if is_platform_namespace(name) or name.startswith(TEAM_PREFIX)]
     for name in ours:
         if name not in guarded:
-            yield problem("network", f"{name} has no NetworkPolicy.", "`pulumi up` of the shared stack makes them.")
+            yield problem(
+                "network", f"{name} has no NetworkPolicy.", "Run `pulumi up` in infra_stack/, which creates them."
+            )
     if ours and set(ours) <= guarded:
         yield ok("network", f"{len(ours)} namespaces have network policies.")
 
 
 def _enforcement(kubectl: Kubectl) -> Iterator[Finding]:
-    """A policy is a wish until the cluster's network plugin enforces it: try a connection that is forbidden."""
+    """Try a forbidden connection: policies have no effect unless the cluster's network plugin enforces them."""
     host, port = FORBIDDEN
     code = _CONNECT.format(host=host, port=port)
     try:
         said = kubectl.run("-n", "mlp-mlflow", "exec", "deploy/mlflow", "--", "python", "-c", code, timeout_s=30)
     except NotFound:
-        yield note("network", "whether policies are enforced could not be tried: there is no MLflow to try it from.")
+        yield note("network", "could not test whether policies are enforced: there is no MLflow pod to test from.")
         return
     except ServiceError as err:
         yield note(
             "network",
-            f"whether policies are enforced could not be tried: {err}",
-            "You need the right to create pods/exec in mlp-mlflow.",
+            f"could not test whether policies are enforced: {err}",
+            "You need permission to create pods/exec in mlp-mlflow.",
         )
         return
     if said.strip().startswith("open"):
         yield problem(
             "network",
             f"network policies are NOT enforced: a pod of MLflow reached {host}:{port}, which only Traefik may.",
-            "Install a network plugin that enforces them (Calico, Cilium; on EKS the VPC CNI's own setting).",
+            "Install a network plugin that enforces them: Calico, Cilium, or on EKS the VPC CNI with network "
+            "policies on.",
         )
     else:
         yield ok("network", f"policies are enforced: a pod of MLflow cannot reach {host}:{port}.")
@@ -132,11 +137,11 @@ def _admission(kubectl: Kubectl) -> Iterator[Finding]:
     if not policies or not set(policies) <= bound:
         yield problem(
             "teams",
-            "nothing keeps a team's routes to its own hosts and paths.",
-            "`pulumi up` of the shared stack makes the admission policy.",
+            "nothing restricts a team's routes to its own hosts and paths.",
+            "Run `pulumi up` in infra_stack/, which creates the admission policy.",
         )
     else:
-        yield ok("teams", f"{', '.join(policies)} keeps each team's routes to its own.")
+        yield ok("teams", f"{', '.join(policies)} restricts each team's routes to its own hosts and paths.")
 
 
 def _teams(kubectl: Kubectl) -> Iterator[Finding]:
@@ -154,7 +159,7 @@ def _teams(kubectl: Kubectl) -> Iterator[Finding]:
             yield problem(
                 "teams",
                 f"{name} lacks {', '.join(missing)}.",
-                "Add teams by the setting `teams` of the shared stack alone.",
+                "Add teams only through the setting `teams` of infra_stack/.",
             )
         sound += not missing
     if sound:
@@ -171,7 +176,7 @@ def _versions(kubectl: Kubectl) -> Iterator[Finding]:
         yield ok("versions", f"{told}.")
     helm = shutil.which("helm")
     if helm is None:
-        yield note("versions", "releases of charts were not looked at: helm is not on PATH.")
+        yield note("versions", "Helm releases were not checked: helm is not on PATH.")
         return
     yield from _releases(helm, kubectl.context)
 
@@ -198,13 +203,13 @@ def _releases(helm: str, context: str) -> Iterator[Finding]:
             yield problem(
                 "versions",
                 f"the release {release['name']} is {release['status']}.",
-                f"`helm history -n {release['namespace']} {release['name']}`.",
+                f"Run `helm history -n {release['namespace']} {release['name']}`.",
             )
         elif name and release["chart"] != f"{name}-{CHARTS[name].version}":
             yield problem(
                 "versions",
-                f"{release['name']} is {release['chart']}, this library has {name}-{CHARTS[name].version}.",
-                "`mlp platform upgrade-crds`, then `pulumi up` of the shared stack at this version.",
+                f"{release['name']} is {release['chart']}, but this library installs {name}-{CHARTS[name].version}.",
+                "Run `mlp platform upgrade-crds`, then `pulumi up` in infra_stack/ of this version.",
             )
         else:
             yield ok("versions", f"{release['name']} is {release['chart']}.")

@@ -1,4 +1,4 @@
-"""The platform as anybody on the network meets it: certificates, the way to https, the login before every page, closed doors."""
+"""Checks of the platform from outside: certificates, redirects to HTTPS, logins, closed paths."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ from platform_lib.names import SharedOutputs
 _TIMEOUT_S = 10.0
 _DAYS_LEFT = 14
 _LOGIN = (301, 302, 303, 307, 401, 403)
-# A page of each, and ways that an interface has besides: whoever guards only `/` guards nothing.
+# Pages and API paths of the UIs: a login for `/` alone protects nothing.
 _UI_PATHS = (
     "",
     "api/2.0/mlflow/experiments/search?max_results=1",
@@ -34,12 +34,13 @@ def look_from_outside(
     authority: Path | None = None,
     http_port: int = 80,
 ) -> Iterator[Finding]:
-    """Ask every host of the platform.
+    """Check every host of the platform.
 
     Args:
-        team_prefects: Team → address of its own Prefect's pages.
-        authority: Who signed the certificates, when no public authority did.
-        http_port: Where plain HTTP is answered, for the way to https.
+        outputs: Outputs of the shared stack.
+        team_prefects: Team → address of its own Prefect UI.
+        authority: File with the CA certificate, if it is not a public one.
+        http_port: Port of plain HTTP, which must redirect to HTTPS.
     """
     context = ssl.create_default_context(cafile=str(authority) if authority else None)
     uis = {"MLflow": outputs.mlflow_ui_url, "Prefect": outputs.prefect_ui_url, "Grafana": outputs.grafana_url}
@@ -67,26 +68,26 @@ def _certificate(name: str, url: str, context: ssl.SSLContext) -> Finding:
     except socket.gaierror:
         return problem(
             "tls",
-            f"{name}: {host} has no address.",
-            "Let the name lead to the platform's load balancer (docs/platform: DNS).",
+            f"{name}: {host} does not resolve.",
+            "Add a DNS record for the platform's load balancer (docs/platform: DNS).",
         )
     except ssl.SSLCertVerificationError as err:
         return problem(
             "tls",
             f"{name}: the certificate of {host} is not trusted: {err.verify_message}.",
-            "`kubectl get certificate -A` says whether it was issued; with an own authority give --ca-file.",
+            "Check with `kubectl get certificate -A` whether it was issued; for a private CA use --ca-file.",
         )
     except (OSError, ssl.SSLError) as err:
         return problem(
             "tls",
             f"{name}: no TLS connection to {host}:{port}: {err}.",
-            "Is the load balancer reachable from here, and port 443 open?",
+            "Check that the load balancer is reachable from here and that port 443 is open.",
         )
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
     days = (ends - datetime.now(UTC)).days
     seen = f"{name}: {host} has a trusted certificate for {days} days, {protocol}."
     if days < _DAYS_LEFT:
-        return problem("tls", seen, "It should have been renewed: `kubectl describe certificate -A`.")
+        return problem("tls", seen, "It should have been renewed: run `kubectl describe certificate -A`.")
     return ok("tls", seen)
 
 
@@ -97,15 +98,15 @@ def _redirect(client: httpx.Client, name: str, url: str, http_port: int) -> Find
     except httpx.HTTPError as err:
         return note(
             "tls",
-            f"{name}: plain HTTP on {host} does not answer ({type(err).__name__}).",
-            "ACME's HTTP challenge needs port 80.",
+            f"{name}: plain HTTP on {host} does not respond ({type(err).__name__}).",
+            "The HTTP-01 challenge of ACME needs port 80.",
         )
     if answer.status_code in (301, 308) and answer.headers.get("location", "").startswith("https://"):
-        return ok("tls", f"{name}: plain HTTP leads to https.")
+        return ok("tls", f"{name}: plain HTTP redirects to HTTPS.")
     return problem(
         "tls",
-        f"{name}: plain HTTP on {host} answers {answer.status_code}, expected a way to https.",
-        "`pulumi up` of the shared stack.",
+        f"{name}: plain HTTP on {host} returns {answer.status_code}, expected a redirect to HTTPS.",
+        "Run `pulumi up` in infra_stack/.",
     )
 
 
@@ -120,8 +121,8 @@ def _login(client: httpx.Client, name: str, url: str) -> Finding:
         except httpx.HTTPError as err:
             return problem(
                 "login",
-                f"{name}: {target} does not answer ({type(err).__name__}).",
-                "`kubectl -n mlp-ingress get pods,ingressroute -A`.",
+                f"{name}: {target} does not respond ({type(err).__name__}).",
+                "Run `kubectl -n mlp-ingress get pods,ingressroute -A`.",
             )
         answers.append(answer)
         if answer.status_code not in (*_LOGIN, 400, 404):
@@ -130,21 +131,21 @@ def _login(client: httpx.Client, name: str, url: str) -> Finding:
         return problem(
             "login",
             f"{name} opens without a login: {', '.join(opened)}.",
-            "Close the host at once: its route lacks the login's middleware; `pulumi up`.",
+            "Its route lacks the login middleware: close the host now, then run `pulumi up` in infra_stack/.",
         )
     if not any(answer.status_code in _LOGIN for answer in answers):
         return problem(
             "login",
-            f"{name}: no path leads to the login; / answers {answers[0].status_code}.",
-            "Is the route there? `kubectl get ingressroute -A`.",
+            f"{name}: no path leads to the login; / returns {answers[0].status_code}.",
+            "Check that the route exists: `kubectl get ingressroute -A`.",
         )
     if "strict-transport-security" not in answers[0].headers:
         return problem(
             "login",
-            f"{name} asks for a login, without Strict-Transport-Security.",
-            "`pulumi up` of the shared stack sets the headers.",
+            f"{name} requires a login, but does not send Strict-Transport-Security.",
+            "Run `pulumi up` in infra_stack/, which sets the header.",
         )
-    return ok("login", f"{name} asks for a login on all of {len(_UI_PATHS)} paths.")
+    return ok("login", f"{name} requires a login on all {len(_UI_PATHS)} paths.")
 
 
 def _models(client: httpx.Client, url: str) -> Finding:
@@ -154,14 +155,16 @@ def _models(client: httpx.Client, url: str) -> Finding:
             answer = client.get(f"{url}/{path}")
         except httpx.HTTPError as err:
             return problem(
-                "login", f"models: {url} does not answer ({type(err).__name__}).", "`kubectl -n mlp-ingress get pods`."
+                "login",
+                f"models: {url} does not respond ({type(err).__name__}).",
+                "Run `kubectl -n mlp-ingress get pods`.",
             )
         if answer.status_code == 200:
             seen.append(f"/{path}")
     if seen:
         return problem(
             "login",
-            f"models: {', '.join(seen)} answers anybody.",
-            "A route leads where it should not: `kubectl get ingressroute -A`.",
+            f"models: {', '.join(seen)} can be opened without a key.",
+            "Find the wrong route with `kubectl get ingressroute -A`.",
         )
-    return ok("login", "models: paths that belong to no model are closed.")
+    return ok("login", "models: paths that do not belong to a model are closed.")

@@ -1,4 +1,4 @@
-"""Ask all sides of a platform, one after the other, and give what each saw."""
+"""Run all checks of a platform."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +25,16 @@ def examine_platform(
     send_alert: bool = False,
     http_port: int = 80,
 ) -> Iterator[Finding]:
-    """Findings as they come.
+    """Yield the findings of each check.
 
     Args:
-        outside: Ask the public addresses too; off where this machine cannot reach them.
-        authority: Who signed the certificates, when no public authority did.
-        send_alert: Send a test alert to people.
+        kubectl: Access to the platform's cluster.
+        outside: Also check the public addresses; False where this machine cannot reach them.
+        authority: File with the CA certificate, if it is not a public one.
+        send_alert: Send a test alert to the receivers.
+        http_port: Port of plain HTTP on the public addresses.
     Raises:
-        UsageError: There is no kubectl.
+        UsageError: kubectl is not installed.
     """
     try:
         outputs = find_outputs(kubectl, INGRESS_NAMESPACE)
@@ -40,11 +42,11 @@ def examine_platform(
             "outputs", f"platform {outputs.platform} on {outputs.domain}, contract version {outputs.contract_version}."
         )
     except ServiceError as err:
-        yield problem("outputs", str(err), "Is this the right --context, and may you read ConfigMaps in mlp-ingress?")
+        yield problem("outputs", str(err), "Check --context and your permission to read ConfigMaps in mlp-ingress.")
         return
     except PlatformError as err:
         kubectl.command()
-        yield problem("outputs", str(err), "`pulumi up` in infra_stack/ publishes it.")
+        yield problem("outputs", str(err), "Run `pulumi up` in infra_stack/, which publishes it.")
         return
     yield from look_inside(kubectl)
     try:
@@ -54,7 +56,7 @@ def examine_platform(
             yield from look_at_alertmanager(url, send=send_alert)
     except (PlatformError, httpx.HTTPError, KeyError, TypeError, ValueError) as err:
         yield problem(
-            "alerts", f"Prometheus or Alertmanager does not answer: {err}", "`kubectl -n mlp-monitoring get pods`."
+            "alerts", f"Prometheus or Alertmanager does not respond: {err}", "Run `kubectl -n mlp-monitoring get pods`."
         )
     if outside:
         yield from look_from_outside(
@@ -63,7 +65,7 @@ def examine_platform(
 
 
 def _team_prefects(kubectl: Kubectl) -> dict[str, str]:
-    """Team → what its outputs say of its Prefect's pages; without the teams whose outputs cannot be read, which `look_inside` tells."""
+    """Return team → address of its Prefect UI, without teams whose outputs cannot be read."""
     found = {}
     try:
         names = [item["metadata"]["name"] for item in kubectl.get("namespaces")["items"]]

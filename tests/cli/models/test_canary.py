@@ -47,7 +47,7 @@ def test_a_canary_starts_gets_another_share_and_is_listed_with_it(project: Proje
     started = call_mlp(project, "canary", "--version", "2", "--percent", "10")
     assert started.code == 0, started.err
     assert started.out.startswith(
-        "sample-model version 2 is the canary, with 10 % of the requests. Servers that follow the champion take it up"
+        "sample-model version 2 is the canary, with 10 % of the requests. Servers that follow the champion load it"
     )
     changed = call_mlp(project, "canary", "sample-model", "--version", "2", "--percent", "12.5", "--json")
     assert json.loads(changed.out) == {"name": "sample-model", "canary": "2", "percent": 12.5, "before": "2"}
@@ -60,7 +60,7 @@ def test_finishing_promotes_it_and_takes_alias_and_share_away(project: Project, 
     done = call_mlp(project, "canary", "finish")
     assert (
         done.out
-        == "sample-model version 2 was the canary and is the champion now; `mlp rollback` brings version 1 back.\n"
+        == "sample-model version 2 was the canary and is now the champion; `mlp rollback` restores version 1.\n"
     )
     assert {alias: version for alias, version in aliases(project).items() if alias != "candidate"} == {
         "champion": "2",
@@ -74,7 +74,7 @@ def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: M
     done = call_mlp(project, "canary", "abort")
     assert (
         done.out
-        == "sample-model version 2 is no longer the canary. The champion answers everybody again within one poll.\n"
+        == "sample-model version 2 is no longer the canary. The champion serves all requests again at their next poll.\n"
     )
     assert aliases(project) == {"champion": "1", "candidate": "2"}
     again = call_mlp(project, "canary", "abort")
@@ -163,13 +163,13 @@ def test_a_version_that_the_gate_refused_is_heard_only_by_force_and_may_be_a_sha
     assert call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force").code == 0
     shadowed = call_mlp(project, "shadow", "--version", "3")
     assert shadowed.out.startswith(
-        "sample-model version 3 is the shadow: it answers in the background and nobody hears it."
+        "sample-model version 3 is the shadow: it predicts in the background, and no caller gets its predictions."
     )
     assert (aliases(project)["canary"], aliases(project)["shadow"]) == ("3", "3")
     assert call_mlp(project, "shadow").out.startswith("sample-model version 3 is the shadow.\n")
     assert (
         call_mlp(project, "shadow", "off").out
-        == "sample-model version 3 is no longer the shadow. It answers no more within one poll.\n"
+        == "sample-model version 3 is no longer the shadow. Servers stop running it at their next poll.\n"
     )
     assert "shadow" not in aliases(project)
 
@@ -180,7 +180,7 @@ def test_promoting_the_canary_by_hand_ends_it_and_another_promotion_leaves_it_an
     train(project, Settings(), WEAK, promote=False)
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     other = call_mlp(project, "promote", "3")
-    assert "note: version 2 stays the canary; `mlp canary abort` ends it." in other.err
+    assert "note: version 2 is still the canary; `mlp canary abort` removes it." in other.err
     assert aliases(project)["canary"] == "2"
     call_mlp(project, "promote", "2")
     assert "canary" not in aliases(project)
@@ -205,7 +205,7 @@ def test_a_rollback_to_the_canary_ends_it_and_the_shadow_and_another_canary_stay
     assert tags(project, "1") == set()
     train(project, Settings(), WEAK, promote=False)
     call_mlp(project, "canary", "--version", "3", "--percent", "10")
-    assert "note: version 3 stays the canary" in call_mlp(project, "rollback").err
+    assert "note: version 3 is still the canary" in call_mlp(project, "rollback").err
     assert tags(project, "3") == {"mlp.percent", "mlp.canary_since"}
 
 
@@ -213,7 +213,7 @@ def test_finishing_a_canary_that_was_made_champion_elsewhere_says_so(project: Pr
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     open_registry(project, Settings()).promote(open_registry(project, Settings()).resolve("sample-model/2"))
     done = call_mlp(project, "canary", "finish")
-    assert done.out == "sample-model version 2 was the champion already; it is no longer the canary.\n"
+    assert done.out == "sample-model version 2 was already the champion; it is no longer the canary.\n"
     assert "canary" not in aliases(project)
 
 
@@ -222,7 +222,7 @@ def test_finishing_by_force_warns_as_a_promotion_does(project: Project, call_mlp
     call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force")
     assert call_mlp(project, "canary", "finish").code == 1
     done = call_mlp(project, "canary", "finish", "--force")
-    assert done.err.startswith("warning: the gate did not pass version 3: ")
+    assert done.err.startswith("warning: the gate refused version 3: ")
     assert tags(project, "3") == {"mlp.forced"}
 
 
@@ -254,9 +254,11 @@ def test_shadow_off_takes_no_version(two_versions: Project, call_mlp: Mlp) -> No
 def test_without_a_canary_it_says_how_to_get_one(two_versions: Project, call_mlp: Mlp) -> None:
     assert (
         call_mlp(two_versions, "canary").out
-        == "sample-model has no canary. `mlp canary --version V --percent P` makes one.\n"
+        == "sample-model has no canary. Start one with `mlp canary --version V --percent P`.\n"
     )
-    assert call_mlp(two_versions, "shadow").out == "sample-model has no shadow. `mlp shadow --version V` makes one.\n"
+    assert (
+        call_mlp(two_versions, "shadow").out == "sample-model has no shadow. Start one with `mlp shadow --version V`.\n"
+    )
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def test_an_empty_registry_says_how_to_fill_it(
 ) -> None:
     done = call_mlp(generate(tmp_path_factory.mktemp("empty") / "project"), "models")
 
-    assert (done.code, done.out.endswith("holds no version of sample-model yet. `mlp train` makes the first.\n")) == (
+    assert (done.code, done.out.endswith("has no version of sample-model yet. `mlp train` registers the first.\n")) == (
         0,
         True,
     )
@@ -74,7 +74,7 @@ def test_show_of_a_regression_has_its_errors_instead_of_a_matrix(
 ) -> None:
     out = call_mlp(trained_regression, "models", "show").out
 
-    assert ("Errors: prediction − truth" in out, "Confusion" in out) == (True, False)
+    assert ("Errors: predicted − actual" in out, "Confusion" in out) == (True, False)
 
 
 def test_show_as_json_holds_the_same(project: Project, call_mlp: Callable[..., Called]) -> None:

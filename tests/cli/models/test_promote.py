@@ -21,14 +21,11 @@ def test_without_a_reference_the_candidate_becomes_champion(project: Project, ca
 
     done = call_mlp(project, "promote")
 
-    assert (
-        done.out
-        == "sample-model version 2 is the champion now; version 1 is previous, and `mlp rollback` brings it back.\n"
-    )
+    assert done.out == "sample-model version 2 is now the champion; `mlp rollback` restores version 1.\n"
 
 
 def test_promoting_the_champion_says_that_it_is_one(project: Project, call_mlp: Callable[..., Called]) -> None:
-    assert call_mlp(project, "promote", "1").out == "sample-model version 1 is the champion already.\n"
+    assert call_mlp(project, "promote", "1").out == "sample-model version 1 is already the champion.\n"
 
 
 def test_a_refused_version_is_promoted_only_by_force_and_loudly(
@@ -40,6 +37,6 @@ def test_a_refused_version_is_promoted_only_by_force_and_loudly(
     forced = call_mlp(project, "promote", "2", "--force", "--json")
 
     assert (refused.code, "did not pass the gate" in refused.err) == (1, True)
-    assert "warning: the gate did not pass version 2" in forced.err
+    assert "warning: the gate refused version 2" in forced.err
     assert json.loads(forced.out) == {"name": "sample-model", "champion": "2", "previous": "1", "changed": True}
     assert json.loads(call_mlp(project, "models", "show", "2", "--json").out)["tags"]["mlp.forced"] == "true"

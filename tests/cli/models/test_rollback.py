@@ -33,4 +33,4 @@ def test_without_a_version_before_it_exits_2_and_lists_what_there_is(
 def test_a_version_instead_of_a_name_is_refused(trained: Project, call_mlp: Callable[..., Called]) -> None:
     done = call_mlp(trained, "rollback", "sample-model/1")
 
-    assert (done.code, "give the model's name only" in done.err) == (2, True)
+    assert (done.code, "give only the model's name" in done.err) == (2, True)

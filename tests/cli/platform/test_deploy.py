@@ -25,7 +25,7 @@ def test_a_project_without_a_deployment_is_told_how_to_get_one(
     project: Project, call_mlp: Callable[..., Called]
 ) -> None:
     done = call_mlp(project, "deploy", "--image", IMAGE, "--yes")
-    assert (done.code, "`copier update --data deploy_target=kubernetes` brings one" in done.err) == (2, True)
+    assert (done.code, "`copier update --data deploy_target=kubernetes` adds one" in done.err) == (2, True)
 
 
 @deployed
@@ -41,9 +41,12 @@ def test_without_pulumi_it_says_where_to_get_it(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--image", "registry/x:latest", "--yes"), "--image is 'registry/x:latest': name it by its digest"),
-        (("--yes",), "there is no place to push the image to: give --repository"),
-        (("--image", IMAGE), "nobody can be asked here: deploy with --yes, or look with --preview"),
+        (("--image", "registry/x:latest", "--yes"), "--image is 'registry/x:latest', expected an image by digest"),
+        (("--yes",), "no repository to push the image to: set --repository"),
+        (
+            ("--image", IMAGE),
+            "cannot ask for confirmation without a terminal: use --yes to deploy, or --preview to look",
+        ),
         (
             ("--image", IMAGE, "--yes", "--stack", "staging"),
             "there is no Pulumi.staging.yaml in deploy/: stacks with settings are production",
@@ -115,7 +118,7 @@ def test_the_real_pulumi_deploys_previews_and_deploys_the_next(
     try:
         done = call_mlp(project, "deploy", "--image", IMAGE, "--yes", "--skip-smoke-test")
         assert done.code == 0, done.err
-        assert f"sample-model answers at https://models.ml.example.com/models/sample-model with {IMAGE}." in done.out
+        assert f"sample-model is serving at https://models.ml.example.com/models/sample-model from {IMAGE}." in done.out
         assert running(lab) == IMAGE
         assert call_mlp(project, "deploy", "--image", NEXT, "--preview").code == 0
         assert running(lab) == IMAGE

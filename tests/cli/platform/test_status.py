@@ -8,7 +8,7 @@ from tests.conftest import run_mlp
 
 def test_status_before_the_first_start_says_what_to_do(project: Project) -> None:
     done = run_mlp(project, "status", expect=1)
-    assert done.stdout.splitlines()[-1] == "Nothing is started: `mlp up` does it."
+    assert done.stdout.splitlines()[-1] == "Nothing is started; run `mlp up`."
 
 
 def test_status_as_json_lists_every_service(project: Project) -> None:

@@ -23,7 +23,7 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(project: Project) -
         listener.listen()
         port = str(listener.getsockname()[1])
         done = run_mlp(project, "up", "--auto-ports", "--mlflow-port", port, expect=3)
-    assert done.stderr.startswith(f"error: port {port}, wanted for mlflow, is taken by ")
+    assert done.stderr.startswith(f"error: port {port}, needed for mlflow, is in use by ")
     assert f"process {os.getpid()}" in done.stderr
     assert "--mlflow-port PORT" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -33,7 +33,7 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(project: Project) -
 def test_two_at_once_are_told_apart(project: Project) -> None:
     with PlatformState(project.root).locked():
         done = run_mlp(project, "up", "--auto-ports", expect=2)
-    assert done.stderr.startswith("error: another `mlp up` or `mlp down` of this project is at work.")
+    assert done.stderr.startswith("error: another `mlp up` or `mlp down` of this project is running.")
 
 
 @pytest.mark.slow

@@ -55,8 +55,8 @@ def test_a_generated_project_has_nothing_wrong_but_the_lock_that_stands_for_one(
 def test_a_sound_project_passes_in_plain_words(project: Project) -> None:
     lock(project)
     lines = run_mlp(project, "check").stdout.splitlines()
-    assert lines[-1] == "This project is sound."
-    assert "ok       data: sample.csv fits conf/data/sample.yaml: 344 rows." in lines
+    assert lines[-1] == "No problems found."
+    assert "ok       data: sample.csv matches conf/data/sample.yaml: 344 rows." in lines
 
 
 @pytest.mark.answers(data_source="own")
@@ -67,7 +67,7 @@ def test_without_a_table_it_notes_what_it_waits_for(project: Project) -> None:
             "note",
             "no table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`.",
         ),
-        ("note", "not composed, since no table is selected yet."),
+        ("note", "not composed, because no table is selected yet."),
     ]
 
 
@@ -76,8 +76,12 @@ def test_without_a_table_it_notes_what_it_waits_for(project: Project) -> None:
     [
         ("v{installed}", "ok", "template and library are both at v{installed}."),
         ("v9.9.9", "problem", "the template is at v9.9.9, but the installed platform-lib is {installed}."),
-        ("v9.9.9-3-gabc1234", "note", "made from v9.9.9-3-gabc1234, which is no release; the library is {installed}."),
-        ("abc1234", "note", "made from abc1234, which is no release; the library is {installed}."),
+        (
+            "v9.9.9-3-gabc1234",
+            "note",
+            "generated from v9.9.9-3-gabc1234, which is not a release; the library is {installed}.",
+        ),
+        ("abc1234", "note", "generated from abc1234, which is not a release; the library is {installed}."),
     ],
 )
 def test_template_and_library_are_of_one_version(
@@ -106,7 +110,7 @@ def test_answers_that_say_no_version_are_noted(project: Project, text: str | Non
 
 def test_a_missing_lock_is_a_problem(project: Project) -> None:
     (project.root / "uv.lock").unlink()
-    assert only(check_lock(project)).text == "there is no lock file, so nobody could rebuild this environment."
+    assert only(check_lock(project)).text == "there is no lock file, so this environment cannot be rebuilt."
 
 
 def test_a_second_lock_is_a_problem(project: Project) -> None:
@@ -143,11 +147,11 @@ def test_a_lock_is_compared_with_pyproject(project: Project, manager: str) -> No
     lock(project, manager=manager)
     assert (only(check_lock(project)).level, only(check_lock(project)).text) == (
         "ok",
-        f"{manager}.lock fits pyproject.toml.",
+        f"{manager}.lock matches pyproject.toml.",
     )
     (project.root / "pyproject.toml").write_text(LOCKABLE.replace("<3.15", "<3.14"), encoding="utf-8")
     finding = only(check_lock(project))
-    assert (finding.level, finding.text) == ("problem", f"{manager}.lock does not fit pyproject.toml.")
+    assert (finding.level, finding.text) == ("problem", f"{manager}.lock does not match pyproject.toml.")
     assert finding.remedy == "Run `make lock` and `make setup`, then commit the lock."
 
 
@@ -275,7 +279,7 @@ def test_a_problem_exits_1_with_how_to_mend_it(project: Project) -> None:
         "problem  lock: there is no lock file, so nobody could rebuild this environment. Run `make setup`, then commit the lock."
         in done.stdout
     )
-    assert done.stdout.splitlines()[-1] == "1 problem to mend."
+    assert done.stdout.splitlines()[-1] == "1 problem found."
 
 
 def test_outside_a_project_it_is_wrong_use(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def test_an_import_prints_what_it_inferred_and_why(
         "amount feature number 0 0 … 5.75 all are numbers",
         "kind feature string 0 a, b text",
         "y target string 0 p, q text; 2 classes: p 12, q 12",
-        "Written: data/table.parquet (under DVC), conf/data/table.yaml; selected in conf/train.yaml.",
-        "Next: review conf/data/table.yaml, then `git add -A`, `git commit`, `mlp train`; `mlp data push` shares the table.",
+        "Wrote data/table.parquet (tracked by DVC) and conf/data/table.yaml; selected in conf/train.yaml.",
+        "Next: review conf/data/table.yaml, then run `git add -A`, `git commit` and `mlp train`. `mlp data push` shares the table.",
     ]
     assert lines(err) == ["reading table.csv", "writing data/table.parquet"]
 
@@ -73,7 +73,7 @@ def test_a_second_import_shows_the_difference_and_asks(
 
     assert code == 2
     assert lines(out) == [
-        "The table 'table' is there already. What table.csv would change:",
+        "The table 'table' already exists. table.csv would change:",
         "rows: 24 → 25",
         "id: range 0 … 23 → 0 … 24",
         "amount: range 0 … 5.75 → 0 … 100",
@@ -81,8 +81,8 @@ def test_a_second_import_shows_the_difference_and_asks(
         "kind: values no longer there a",
     ]
     assert lines(err)[-1] == (
-        "error: the table 'table' is there already, so nothing was changed. "
-        "Say --replace to put the file in its place, --append to add its rows, or give another --name."
+        "error: the table 'table' already exists, so nothing was changed. "
+        "Use --replace to replace it, --append to append the rows, or another --name."
     )
     assert snapshot(bare.root) == before
 
@@ -162,11 +162,11 @@ def test_check_prints_each_column_and_exits_1_where_one_breaks(
 
     bad = mlp("data", "check", "table")
 
-    assert (good[0], lines(good[1])[-1]) == (0, "The table fits its contract conf/data/table.yaml.")
+    assert (good[0], lines(good[1])[-1]) == (0, "The table matches its contract conf/data/table.yaml.")
     assert bad[0] == 1
     assert lines(bad[1])[3] == "amount feature number 0 0 … 5.5 above max 5.5 in 1 row, such as 5.75 in row 23"
     assert lines(bad[2])[-1] == (
-        "error: the table 'table' breaks its contract in 1 way. Fix the data; or, if the data is right, edit conf/data/table.yaml."
+        "error: the table 'table' violates its contract in 1 way. Fix the data; if the data is right, edit conf/data/table.yaml."
     )
 
 
@@ -191,8 +191,8 @@ def test_list_marks_the_selected_table_and_says_where_each_is(
     assert code == 0
     rows = [line.split() for line in lines(out)[1:]]
     assert [row[:3] for row in rows] == [["one", "y", "4"], ["*", "two", "kind"]]
-    assert lines(out)[1].endswith("not here; fetch it with `mlp data pull`")
-    assert lines(out)[2].endswith("under DVC")
+    assert lines(out)[1].endswith("not downloaded; run `mlp data pull`")
+    assert lines(out)[2].endswith("tracked by DVC")
 
 
 def test_list_of_nothing_says_what_to_import(mlp: Callable[..., tuple[int, str, str]]) -> None:

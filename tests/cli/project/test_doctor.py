@@ -28,8 +28,8 @@ def test_a_configured_server_that_is_away_is_a_problem(project: Project) -> None
     done = run_mlp(project, "doctor", "--json", env={"MLFLOW_TRACKING_URI": url, "HTTPS_PROXY": NOWHERE}, expect=1)
     [finding] = [each for each in json.loads(done.stdout) if each["area"] == "MLFLOW_TRACKING_URI"]
     assert finding["level"] == "problem"
-    assert finding["text"].startswith(f"{url} does not answer")
+    assert finding["text"].startswith(f"{url} does not respond")
 
 
 def test_the_text_ends_with_the_verdict(project: Project) -> None:
-    assert run_mlp(project, "doctor", "--no-network").stdout.splitlines()[-1] == "This machine is able."
+    assert run_mlp(project, "doctor", "--no-network").stdout.splitlines()[-1] == "No problems found."

@@ -21,7 +21,7 @@ def test_a_folder_becomes_a_repository_with_everything_in_its_first_commit(folde
     (folder / ".gitignore").write_text(".venv/\n", encoding="utf-8")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "x").touch()
-    assert first_commit(folder) == ["Made a git repository.", "Made the first commit."]
+    assert first_commit(folder) == ["Created a git repository.", "Created the first commit."]
     assert git(folder, "ls-files").split() == [".gitignore", "pyproject.toml"]
     assert git(folder, "branch", "--show-current").strip() == "main"
 
@@ -40,7 +40,7 @@ def test_a_repository_further_up_is_another_one(folder: Path) -> None:
     commit_all(folder)
     (folder / "inner").mkdir()
     (folder / "inner" / "a.txt").touch()
-    assert first_commit(folder / "inner") == ["Made a git repository.", "Made the first commit."]
+    assert first_commit(folder / "inner") == ["Created a git repository.", "Created the first commit."]
     assert git(folder / "inner", "ls-files").split() == ["a.txt"]
 
 
@@ -57,7 +57,7 @@ def test_without_an_identity_it_says_what_to_type_and_a_second_run_finishes(
         first_commit(folder)
     assert str(caught.value) == IDENTITY_MISSING
     settings.write_text("[user]\n    name = A\n    email = a@example.invalid\n", encoding="utf-8")
-    assert first_commit(folder) == ["Made the first commit."]
+    assert first_commit(folder) == ["Created the first commit."]
 
 
 def test_without_git_it_says_so(
@@ -76,4 +76,4 @@ def test_make_runs_it_as_a_module(folder: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stderr.splitlines() == ["Made a git repository.", "Made the first commit."]
+    assert done.stderr.splitlines() == ["Created a git repository.", "Created the first commit."]

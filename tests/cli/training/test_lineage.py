@@ -13,7 +13,7 @@ def test_the_champions_origin_is_printed(trained: Project, call_mlp: Callable[..
     out = call_mlp(trained, "lineage").out
 
     assert f"git commit               {commit}\n" in out
-    assert "The same again: mlp reproduce sample-model/1" in out
+    assert "To train it again: mlp reproduce sample-model/1" in out
 
 
 def test_as_json_it_names_every_part(trained: Project, call_mlp: Callable[..., Called]) -> None:

@@ -53,13 +53,13 @@ def test_a_sweep_prints_the_best_first_and_the_line_that_trains_it(project: Proj
     ]
     scores = [float(line.split()[1]) for line in lines[1:5]]
     assert scores == sorted(scores, reverse=True)
-    assert lines[5].startswith("4 tries, 0 failed; 2 folds of the training rows; MLflow run ")
+    assert lines[5].startswith("4 trials, 0 failed; 2 folds of the training rows; MLflow run ")
     assert lines[6] == "Train the best with:"
     assert lines[7].startswith("  mlp train model=")
     assert compose(project, shlex.split(lines[7])[2:]).config.model.name == lines[1].split()[3]
     assert "\x1b" not in done.stdout + done.stderr
-    assert [line.split(":")[0] for line in done.stderr.splitlines() if line.startswith("try")] == [
-        f"try   {n}" for n in (1, 2, 3, 4)
+    assert [line.split(":")[0] for line in done.stderr.splitlines() if line.startswith("trial")] == [
+        f"trial   {n}" for n in (1, 2, 3, 4)
     ]
 
     parent, tries = _runs(project)
@@ -119,13 +119,13 @@ def test_ctrl_c_keeps_what_was_finished_and_ends_the_run(project: Project) -> No
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("try"):
+        if line.startswith("trial"):
             os.killpg(process.pid, signal.SIGINT)
             break
     printed, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert "tries: stopped." in said
+    assert "trials: stopped." in said
     assert "  mlp train model=forest" in printed
     parent, tries = _runs(project)
     assert (parent.info.status, parent.data.tags["mlp.ended"]) == ("KILLED", "interrupt")

@@ -25,7 +25,7 @@ def test_a_pass_is_printed_with_metrics_verdict_and_what_to_do_next(
     assert done.code == 0
     assert "balanced_accuracy  0.9899" in done.out
     assert "Gate: passed" in done.out
-    assert "sample-model version 2 is the champion now, version 1 is previous. Next:" in done.out
+    assert "sample-model version 2 is now the champion, version 1 is previous. Next:" in done.out
     assert "mlp serve" in done.out
     assert "Training in this process; no Prefect server is configured." in done.err
 

@@ -149,5 +149,5 @@ def test_every_command_of_the_page_works(shell: Shell) -> None:
     assert "mlp_requests_total" in everything
     assert '"request_id": "order-1"' in everything
     assert (shell.folder / "log.parquet").is_file()
-    assert "version 2 was the canary and is the champion now" in everything
+    assert "version 2 was the canary and is now the champion" in everything
     assert (shell.folder / "predictions.parquet").is_file()
