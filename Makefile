@@ -30,9 +30,10 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: setup ## Check format, lint and types
+check: setup ## Check format, lint, unused code and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/vulture
 	$(BIN)/mypy
 
 test: check ## Run every check and every test

@@ -53,6 +53,7 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
     )
     open_access(worker)
     wants_tracing()  # says here, once, what is wrong with the environment
+    _allow_many_connections()
     listener = open_listener(options.host, options.port)
     watch = ChampionWatch(open_registry_client(uri), reference.name) if worker.metrics else None
     try:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from prefect.runner import Runner
 
 POLL_S = 2.0
-ENTRYPOINT = "platform_lib.training.prefect.deployment.training_flow"
 READY_LINE = "runner: serving"
 
 
@@ -107,26 +106,6 @@ def _wait_for_server(api_url: str, wait_s: float) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
-
-
-def _answering_prefect(project: Project, wait_s: float) -> str:
-    """Wait for the Prefect server to answer; returns its address.
-
-    Raises:
-        ServiceError: No server is configured, or it does not answer in time.
-    """
-    deadline = time.monotonic() + wait_s
-    while True:
-        api_url = prefect_api_url(project, load_settings())
-        try:
-            if api_url is None:
-                raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or start one with `mlp up`.")
-            probe(api_url)
-            return api_url
-        except ServiceError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.5)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -63,7 +63,7 @@ class Sampler:
         self._seen: set[str] = set()
         for place, candidate in enumerate(candidates):
             # The configured values come first: a search should never end below where it started.
-            inside = {name: candidate.config.model.params.get(name) for name, range_ in candidate.space.items()}
+            inside = {name: candidate.config.model.params.get(name) for name in candidate.space}
             known = {name: value for name, value in inside.items() if _is_inside(value, candidate.space[name])}
             enqueued = {_key(place, name): _place_of(value, candidate.space[name]) for name, value in known.items()}
             self._study.enqueue_trial({_CANDIDATE: place, **enqueued})
