@@ -138,7 +138,21 @@ def _answer_with_workers(count: int, listener: socket.socket, worker: WorkerOpti
 
     export_options(worker)
     config = uvicorn.Config("platform_lib.serving.worker:create_worker_app", factory=True, workers=count, **_UVICORN)
-    Multiprocess(config, [listener]).run()
+
+    class Workers(Multiprocess):
+        """uvicorn's supervisor, which replaces workers that died; their gauges must go with them."""
+
+        def keep_subprocess_alive(self) -> None:
+            """Replace dead workers, and take what was in flight in them out of the metrics."""
+            before = {process.pid for process in self.processes}
+            super().keep_subprocess_alive()
+            for pid in before - {process.pid for process in self.processes}:
+                if worker.metrics and pid is not None:
+                    from platform_lib.serving.telemetry.metrics import forget_worker
+
+                    forget_worker(pid)
+
+    Workers(config, [listener]).run()
 
 
 _UVICORN: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from typing import Any
 
 import httpx
 import pandas as pd
+import psutil
 import pytest
 
 from platform_lib.serving.auth.api_keys import new_key
 from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder
+from platform_lib.serving.telemetry.metrics import FOLDER_VARIABLE
 from platform_lib.settings import Project
 from tests.conftest import copy_of, free_port
 from tests.waiting import wait_until
@@ -43,6 +46,8 @@ class Server:
     labels_key: str
     log: Path
     name: str
+    pid: int
+    metrics_folder: Path
 
     def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
@@ -92,12 +97,21 @@ def server(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     ]
     with (
         (folder / "out.txt").open("w") as out,
-        subprocess.Popen(command, cwd=project.root, stdout=out, stderr=subprocess.STDOUT) as process,
+        subprocess.Popen(
+            command,
+            cwd=project.root,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, FOLDER_VARIABLE: str(folder / "metrics")},
+        ) as process,
     ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_ready(url))
-            yield Server(url, f"http://127.0.0.1:{metrics_port}/metrics", key, labels_key, folder / "log", project.name)
+            metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
+            yield Server(
+                url, metrics_url, key, labels_key, folder / "log", project.name, process.pid, folder / "metrics"
+            )
         finally:
             process.terminate()
             process.wait(60)
@@ -215,6 +229,27 @@ def test_metrics_add_up_over_the_workers(server: Server) -> None:
     assert 'mlp_model_info{alias="champion",model="sample-model",version="1"} 1.0' in text
     assert 'mlp_feature_bin_total{bin="Dream",feature="island",model="sample-model",version="1"} 0.0' in text
     assert "mlp_feature_reference_share" in text
+
+
+def workers_with_gauges(server: Server) -> set[int]:
+    return {int(file.stem.rpartition("_")[2]) for file in server.metrics_folder.glob("gauge_livesum_*.db")}
+
+
+def test_a_worker_that_dies_takes_its_gauges_with_it_and_leaves_its_counters(server: Server) -> None:
+    requests = 'mlp_requests_total{code="200",model="sample-model",protocol="rows"'
+    assert ask(server, "rows", ROW).status_code == 200
+    counted, workers = metric(server, requests), workers_with_gauges(server)
+    victim = max(workers)
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: victim not in workers_with_gauges(server))
+    wait_until(lambda: is_ready(server.url))
+    assert metric(server, requests) == counted
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_the_server_raises_its_limit_of_open_files(server: Server) -> None:
+    soft, hard = psutil.Process(server.pid).rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == min(65_536, hard)
 
 
 def test_what_was_asked_and_what_came_true_are_found_in_the_log(server: Server) -> None:
