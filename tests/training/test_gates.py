@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from platform_lib.errors import UsageError
 from platform_lib.model.artifact import Predictions
+from platform_lib.training import gates
 from platform_lib.training.config.schema import GateConfig
 from platform_lib.training.gates import Verdict, judge
+from tests.training.mutants import Mutant, red_tests, still_green
 
 ROWS = 1000
 TRUTH = np.array(["yes" if i % 2 else "no" for i in range(ROWS)], dtype=object)
@@ -235,3 +237,67 @@ def test_the_example_of_the_documentation_prints_what_the_page_says() -> None:
     with redirect_stdout(out):
         exec(compile(code, "docs/gate.md", "exec"), {})
     assert out.getvalue() == printed
+
+
+# Mutants: each way to break the module turns the named tests red.
+
+MUTANTS: dict[str, Mutant] = {
+    "swap the two models in the interval": (
+        [("sign * (ours(weights) - theirs(weights))", "sign * (theirs(weights) - ours(weights))")],
+        [test_a_better_model_passes_and_a_worse_one_is_refused],
+    ),
+    "force the flag": (
+        [("passed=not reasons", "passed=True")],
+        [test_a_missed_threshold_refuses_and_says_by_how_much, test_predictions_that_are_no_numbers_fail],
+    ),
+    "reuse a stored score for the champion's": (
+        [
+            (
+                "champion_score, undefined = _computed(gate.metric, truth, champion)",
+                "champion_score, undefined = best_promoted, []",
+            )
+        ],
+        [test_the_champion_s_score_is_never_the_remembered_one],
+    ),
+    "drop the threshold": (
+        [("reasons + below", "reasons")],
+        [test_a_missed_threshold_refuses_and_says_by_how_much],
+    ),
+    "turn the threshold of an error around": (
+        [("(value < threshold) if greater else (value > threshold)", "value < threshold")],
+        [test_where_lower_is_better_a_threshold_is_a_ceiling],
+    ),
+    "widen the margin": (
+        [("low >= -gate.delta", "low >= -10 * gate.delta")],
+        [test_a_delta_is_not_widened, test_the_lower_end_decides_by_delta_and_not_the_mean_nor_the_upper_end],
+    ),
+    "judge by the upper end": (
+        [("if low >= -gate.delta", "if high >= -gate.delta")],
+        [test_the_lower_end_decides_by_delta_and_not_the_mean_nor_the_upper_end],
+    ),
+    "judge by the score instead of the interval": (
+        [("if low >= -gate.delta", "if sign * (own - champion_score) >= -gate.delta")],
+        [test_a_better_model_that_few_rows_cannot_show_is_refused_with_what_would_help],
+    ),
+    "draw other rows for each model": (
+        [("theirs(weights))", "theirs(draw_weights(generator, len(truth))))")],
+        [test_the_interval_is_that_of_paired_differences],
+    ),
+    "forget the best ever promoted": (
+        [("if best_promoted is not None and", "if False and")],
+        [test_a_slow_slide_below_the_best_ever_promoted_is_stopped],
+    ),
+    "let what cannot be computed pass": (
+        [('return None, [str(err).rstrip(".")]', "return None, []")],
+        [test_a_metric_that_cannot_be_computed_fails],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_turns_every_named_test_red(name: str) -> None:
+    assert still_green(gates, MUTANTS[name]) == []
+
+
+def test_the_named_tests_are_green_on_the_real_source() -> None:
+    assert red_tests(MUTANTS.values()) == set()

@@ -17,9 +17,11 @@ from platform_lib.data.frame import feature_frame
 from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.model.artifact import LoadedModel
 from platform_lib.settings import Project
+from platform_lib.training import steps
 from platform_lib.training.config.schema import GateConfig, ModelConfig, SplitConfig, TrainConfig
 from platform_lib.training.reproduce_child import untracked_steps
 from platform_lib.training.steps import Split, evaluate_held_out, fit_pipeline, judge_candidate, split_rows
+from tests.training.mutants import Mutant, red_tests, still_green
 
 CONTRACT = DataContract(
     name="tiny",
@@ -256,3 +258,55 @@ def test_the_generated_pipeline_composes_the_six_steps_in_order(
 
     assert tuple(order) == names
     assert result.passed
+
+
+# Mutants: each way to break the module turns the named tests red.
+
+MUTANTS: dict[str, Mutant] = {
+    "swap the two models in the step": (
+        [
+            ("candidate=candidate,", "candidate=answers or candidate,"),
+            ("champion=answers,", "champion=answers and candidate,"),
+        ],
+        [TestGate().test_a_worse_candidate_is_refused_and_a_better_one_passes],
+    ),
+    "compare with the stored score alone": (
+        [("champion=answers,", "champion=None,")],
+        [TestGate().test_both_are_scored_on_the_same_held_out_rows],
+    ),
+    "judge on training rows": (
+        [
+            ("candidate = predict(pipeline, split.test.frame)", "candidate = predict(pipeline, split.train.frame)"),
+            ("truth=split.test.truth", "truth=split.train.truth"),
+            ("champion.predict(split.table[split.held_out])", "champion.predict(split.table[~split.held_out])"),
+        ],
+        [TestGate().test_training_rows_play_no_part],
+    ),
+    "evaluate on training rows": (
+        [
+            (
+                "evaluate(pipeline, split.test.frame, split.test.truth, config)",
+                "evaluate(pipeline, split.train.frame, split.train.truth, config)",
+            )
+        ],
+        [test_evaluation_measures_the_held_out_rows_only],
+    ),
+    "score the champion on other rows": (
+        [
+            (
+                "champion.predict(split.table[split.held_out])",
+                "champion.predict(split.table.head(int(split.held_out.sum())))",
+            )
+        ],
+        [TestGate().test_both_are_scored_on_the_same_held_out_rows],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_turns_every_named_test_red(name: str) -> None:
+    assert still_green(steps, MUTANTS[name]) == []
+
+
+def test_the_named_tests_are_green_on_the_real_source() -> None:
+    assert red_tests(MUTANTS.values()) == set()
