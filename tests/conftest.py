@@ -27,7 +27,9 @@ pytest_plugins = ["tests.k8slab.fixtures", "tests.infra.fixtures"]
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs a whole file, so that what a module shares is made once; slow tests come first, so that both end together."""
+    """One worker runs a whole file, so that what a module shares is made once; slow tests come first, so that both
+    end together.
+    """
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
@@ -36,14 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_reaches_children() -> None:
-    """A shell that starts the tests in the background has them ignore SIGINT, and what they start would inherit that."""
+    """Undo that a shell makes background jobs ignore SIGINT, which the tests' own processes would inherit."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _clean_environment() -> None:
-    """No setting of the machine reaches a test: servers, keys and colours come from the test or not at all; nor does the `make test` around it."""
+    """No setting of the machine reaches a test: servers, keys and colours come from the test or not at all; nor does
+    the `make test` around it.
+    """
     for name in [
         n
         for n in os.environ
@@ -77,7 +81,9 @@ def template_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine() -> Callable[[str], str]:
-    """`engine("promtool")`: path of a program that is no Python package; skips with its name, or fails where CI says all must be there."""
+    """`engine("promtool")`: path of a program that is no Python package; skips with its name, or fails where CI says
+    all must be there.
+    """
     return lambda name: str(need_engine(name))
 
 
@@ -162,13 +168,19 @@ def _trained(folder: Path, generate: Callable[..., Project], **answers: str) -> 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, generate: Callable[..., Project]) -> Project:
-    """A classification project with one version, the champion, in its local store. Read it only; `copy_of(trained, tmp_path / "p")` to change it."""
+    """A classification project with one version, the champion, in its local store.
+
+    Read it only; `copy_of(trained, tmp_path / "p")` to change it.
+    """
     return _trained(tmp_path_factory.mktemp("trained") / "project", generate)
 
 
 @pytest.fixture(scope="session")
 def trained_regression(tmp_path_factory: pytest.TempPathFactory, generate: Callable[..., Project]) -> Project:
-    """A regression project with one version, the champion, in its local store. Read it only; `copy_of` it to change it."""
+    """A regression project with one version, the champion, in its local store.
+
+    Read it only; `copy_of` it to change it.
+    """
     return _trained(tmp_path_factory.mktemp("trained-regression") / "project", generate, task="regression")
 
 
@@ -183,7 +195,9 @@ def free_port() -> int:
 def server(
     command: Sequence[str], health_url: str, log: Path, *, env: dict[str, str] | None = None, timeout_s: float = 240
 ) -> Iterator[None]:
-    """Run a server until the block ends: waits until `health_url` answers 200, stops it and its children by their ids."""
+    """Run a server until the block ends: waits until `health_url` answers 200, stops it and its children by their
+    ids.
+    """
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
@@ -225,7 +239,9 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], health_url: str, log: 
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a shared MLflow server of its own, artifacts through its proxy; for slow tests. Use a model name of your own in it.
+    """Address of a shared MLflow server of its own, artifacts through its proxy; for slow tests.
+
+    Use a model name of your own in it.
 
     Mark the tests `@pytest.mark.slow` and `@pytest.mark.xdist_group("servers")`, so that one worker starts it once.
     """
@@ -249,7 +265,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """API address (`…/api`) of a Prefect server of its own, for `PREFECT_API_URL`; for slow tests in the xdist group "servers"."""
+    """API address (`…/api`) of a Prefect server of its own, for `PREFECT_API_URL`; for slow tests in the xdist group
+    "servers".
+    """
     folder = tmp_path_factory.mktemp("prefect-server")
     port = free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
@@ -273,7 +291,9 @@ class Called:
 
 @pytest.fixture
 def call_mlp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Called]:
-    """`call_mlp(project, "models", "--json")`: a command in this process, seconds faster than `run_mlp` as libraries are loaded already."""
+    """`call_mlp(project, "models", "--json")`: a command in this process, seconds faster than `run_mlp` as libraries
+    are loaded already.
+    """
     from platform_lib.cli import main
 
     def call(project: Project, *args: str) -> Called:

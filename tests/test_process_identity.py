@@ -23,7 +23,7 @@ ME = psutil.Process()
     ids=["same start", "other start", "within the tolerance", "clock jumped, same command", "other start and command"],
 )
 def test_start_time_decides_then_the_command(
-    off_s: float, command: list[str] | None, tolerance_s: float, expected: bool
+    *, off_s: float, command: list[str] | None, tolerance_s: float, expected: bool
 ) -> None:
     assert still_runs(ME.pid, ME.create_time() + off_s, command=command, tolerance_s=tolerance_s) is expected
 

@@ -1,8 +1,9 @@
 """Images really built and run: Debian's buildah builds in a store of its own, crun runs the result as a cluster would.
 
-As there: an OCI container with its own process, mount and host names, a read-only root, no capabilities, no new privileges, the image's user.
-Not shown here: seccomp profiles, limits of cgroups, and a registry's pull. There is no image registry: the base image is made by mmdebstrap from
-Debian's packages once, and kept in ~/.cache/mlp-engines. Needs root.
+As there: an OCI container with its own process, mount and host names, a read-only root, no capabilities, no new
+privileges, the image's user. Not shown here: seccomp profiles, limits of cgroups, and a registry's pull. There is no
+image registry: the base image is made by mmdebstrap from Debian's packages once, and kept in ~/.cache/mlp-engines.
+Needs root.
 """
 
 import json
@@ -33,7 +34,9 @@ def need_image_engines() -> None:
 
 
 def base_tarball() -> Path:
-    """A minimal Debian of this machine's release with its Python, as one archive; made once, from where this machine gets its packages."""
+    """A minimal Debian of this machine's release with its Python, as one archive; made once, from where this machine
+    gets its packages.
+    """
     release = dict(
         line.split("=", 1) for line in Path("/etc/os-release").read_text(encoding="utf-8").splitlines() if "=" in line
     )

@@ -1,4 +1,6 @@
-"""What `mlp image` writes: exactly what the lock says an image needs, from uv's lock and PDM's alike, and the library as it is installed."""
+"""What `mlp image` writes: exactly what the lock says an image needs, from uv's lock and PDM's alike, and the library
+as it is installed.
+"""
 
 import json
 import subprocess

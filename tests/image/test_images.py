@@ -1,4 +1,7 @@
-"""Both images of a generated project, really built and run: train, promote, serve, drain. `engine` says what this shows and what not."""
+"""Both images of a generated project, really built and run: train, promote, serve, drain.
+
+`engine` says what this shows and what not.
+"""
 
 import json
 import os
@@ -167,7 +170,8 @@ def test_sigterm_under_load_answers_what_is_in_flight_and_flushes_the_log(
         wait_until(lambda: len(callers.answers) >= 50)
         box.kill(signal.SIGTERM)
         assert box.wait(60) == 0, box.said()
-    # Connections are closed and refused after the end, to callers who know nothing of it; a cluster has taken the pod out of rotation by then.
+    # Connections are closed and refused after the end, to callers who know nothing of it; a cluster has taken the pod
+    # out of rotation by then.
     assert [
         failure
         for failure in callers.failures
@@ -221,7 +225,10 @@ def test_as_it_is_started_by_default_and_by_any_user_it_is_alive_and_says_what_i
 
 def _status(url: str) -> list[str]:
     """Prints the status of an address, and a refusal's reason."""
-    program = "import httpx, sys; a = httpx.get(sys.argv[1], timeout=5); print(a.status_code, a.text if a.status_code != 200 else '')"
+    program = (
+        "import httpx, sys; a = httpx.get(sys.argv[1], timeout=5); "
+        "print(a.status_code, a.text if a.status_code != 200 else '')"
+    )
     return [sys.executable, "-c", program, url]
 
 

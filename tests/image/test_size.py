@@ -1,4 +1,7 @@
-"""What an image that serves installs: small, and none of what only training needs. `pytest -s` prints each distribution's share."""
+"""What an image that serves installs: small, and none of what only training needs.
+
+`pytest -s` prints each distribution's share.
+"""
 
 import re
 import subprocess
@@ -16,7 +19,8 @@ from tests.conftest import REPOSITORY
 pytestmark = pytest.mark.slow
 
 BUDGET_MIB = 475
-"""Without bytecode, which adds a seventh. pyarrow (150), scipy (109), numpy (55), pandas (42) and scikit-learn (30) are what answers and
+"""Without bytecode, which adds a seventh. pyarrow (150), scipy (109), numpy (55), pandas (42) and scikit-learn (30)
+are what answers and
 logs; all else together may take the rest, with some room to grow."""
 ONLY_FOR_TRAINING = re.compile(
     r"mlflow.*|prefect.*|dvc.*|pulumi.*|hydra-core|omegaconf|optuna|pandera|sqlalchemy|alembic|boto.*|aiobotocore|git.*|ray|pip|pytest.*"
@@ -25,7 +29,9 @@ ONLY_FOR_TRAINING = re.compile(
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> list[Distribution]:
-    """The distributions of a fresh environment with the serving image's extras, at the versions of the development environment."""
+    """The distributions of a fresh environment with the serving image's extras, at the versions of the development
+    environment.
+    """
     folder = tmp_path_factory.mktemp("serving")
     wheel = write_wheel("platform-lib", folder / "wheels")
     pins = re.findall(

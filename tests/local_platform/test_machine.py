@@ -83,7 +83,10 @@ def test_a_missing_part_of_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_looking_at_the_extra_imports_none_of_it() -> None:
-    code = "import sys; from platform_lib.local_platform import machine; list(machine.check_library()); print('mlflow' in sys.modules)"
+    code = (
+        "import sys; from platform_lib.local_platform import machine; "
+        "list(machine.check_library()); print('mlflow' in sys.modules)"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"

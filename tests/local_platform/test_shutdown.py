@@ -13,6 +13,11 @@ from platform_lib.local_platform.startup import bring_up
 from platform_lib.local_platform.state import PlatformState
 from tests.local_platform.conftest import MakeService, is_running
 
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+)
+"""A program that ignores SIGTERM."""
+
 
 def test_nothing_runs_and_every_port_is_free_afterwards(state: PlatformState, make_service: MakeService) -> None:
     services = [make_service("a", "parent"), make_service("b")]
@@ -63,7 +68,7 @@ def test_clients_are_stopped_before_the_servers_that_they_speak_to(
 
 
 def test_a_stubborn_process_is_forced() -> None:
-    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+    program = STUBBORN
     stubborn = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert stubborn.stdout is not None
     stubborn.stdout.readline()
@@ -73,8 +78,8 @@ def test_a_stubborn_process_is_forced() -> None:
 
 
 def test_a_stubborn_child_does_not_outlive_its_parent() -> None:
-    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
-    program = f"import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', {stubborn!r}]).pid, flush=True); time.sleep(600)"
+    spawn = f"subprocess.Popen([sys.executable, '-c', {STUBBORN!r}])"
+    program = f"import subprocess, sys, time; print({spawn}.pid, flush=True); time.sleep(600)"
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     printed = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}

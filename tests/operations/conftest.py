@@ -55,7 +55,9 @@ def namespace(name: str, **labels: str) -> dict[str, object]:
 
 @pytest.fixture
 def kubectl_reaches(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`kubectl_reaches({"mlp-mlflow/svc/mlflow:5000": port})`: kubectl on PATH is the stand-in, in front of the real one and the lab."""
+    """`kubectl_reaches({"mlp-mlflow/svc/mlflow:5000": port})`: kubectl on PATH is the stand-in, in front of the real
+    one and the lab.
+    """
 
     real = need_engine("kubectl")
 

@@ -1,8 +1,10 @@
-"""What a cluster's own exporters show, for tests of queries: their metrics with their labels, as each project writes them down.
+"""What a cluster's own exporters show, for tests of queries: their metrics with their labels, as each project writes
+them down.
 
-None of these programs runs here. The list is short on purpose: a dashboard or an alert that asks for another metric has to be looked up there first.
-Label names are as Prometheus keeps them: kube-state-metrics and the kubelet are scraped with `honorLabels` by the chart's defaults, so that
-`namespace` is the object's; cert-manager by our PodMonitor without it, so that the certificate's own becomes `exported_namespace`.
+None of these programs runs here. The list is short on purpose: a dashboard or an alert that asks for another metric has
+to be looked up there first. Label names are as Prometheus keeps them: kube-state-metrics and the kubelet are scraped
+with `honorLabels` by the chart's defaults, so that `namespace` is the object's; cert-manager by our PodMonitor without
+it, so that the certificate's own becomes `exported_namespace`.
 """
 
 import threading

@@ -1,4 +1,6 @@
-"""PromQL taken apart by Prometheus itself: which series an expression looks for, and by which labels it joins and groups."""
+"""PromQL taken apart by Prometheus itself: which series an expression looks for, and by which labels it joins and
+groups.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""`mlp platform upgrade-crds` with the real helm and a real API server; charts come from a folder, as air-gapped users have them."""
+"""`mlp platform upgrade-crds` with the real helm and a real API server; charts come from a folder, as air-gapped
+users have them.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

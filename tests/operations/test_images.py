@@ -1,4 +1,6 @@
-"""Images really built by buildah, and pushed to a small registry on loopback; which builder is taken, and what is refused."""
+"""Images really built by buildah, and pushed to a small registry on loopback; which builder is taken, and what is
+refused.
+"""
 
 import hashlib
 import json
@@ -113,7 +115,8 @@ def test_the_serve_target_is_built_pushed_and_named_by_its_digest(
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "Dockerfile").write_text(
-        "ARG PYTHON=none\nFROM scratch AS serve\nARG PYTHON\nLABEL python=$PYTHON\nCOPY hello /hello\nFROM scratch AS train\nCOPY missing /missing\n",
+        "ARG PYTHON=none\nFROM scratch AS serve\nARG PYTHON\nLABEL python=$PYTHON\nCOPY hello /hello\nFROM scratch "
+        "AS train\nCOPY missing /missing\n",
         encoding="utf-8",
     )
     (folder / "hello").write_text("hello", encoding="utf-8")
@@ -173,7 +176,7 @@ def test_without_a_builder_the_way_out_is_named(tmp_path: Path, monkeypatch: pyt
         ("a@sha256:" + "Z" * 64, False),
     ],
 )
-def test_a_digest_pins_an_image(text: str, pinned: bool) -> None:
+def test_a_digest_pins_an_image(*, text: str, pinned: bool) -> None:
     assert is_pinned(text) is pinned
 
 
@@ -188,7 +191,7 @@ def test_a_digest_pins_an_image(text: str, pinned: bool) -> None:
         ("", False),
     ],
 )
-def test_a_repository_has_no_tag(text: str, fits: bool) -> None:
+def test_a_repository_has_no_tag(*, text: str, fits: bool) -> None:
     assert is_repository(text) is fits
 
 

@@ -1,4 +1,6 @@
-"""A real `mlp serve` under load: the smoke test tries it, a real Prometheus scrapes it, and every query of the dashboard gets data."""
+"""A real `mlp serve` under load: the smoke test tries it, a real Prometheus scrapes it, and every query of the
+dashboard gets data.
+"""
 
 import json
 import sys
@@ -56,7 +58,9 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The command of the endpoint's own Deployment, with host, ports and the registry of this machine; half of its requests go to a canary."""
+    """The command of the endpoint's own Deployment, with host, ports and the registry of this machine; half of its
+    requests go to a canary.
+    """
     folder = tmp_path_factory.mktemp("served")
     project = copy_of(trained, folder / "project")
     train(project, Settings(), ["model.params.C=0.5", "gate.delta=1.0"], promote=False)
@@ -131,7 +135,9 @@ def edge_ports(
 def prometheus(
     served: Served, edge_ports: tuple[int, int], engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """A Prometheus that scrapes the model server with the labels that the ServiceMonitor's target gets, the edge, and the cluster's exporters."""
+    """A Prometheus that scrapes the model server with the labels that the ServiceMonitor's target gets, the edge, and
+    the cluster's exporters.
+    """
     folder = tmp_path_factory.mktemp("prometheus")
 
     def job(name: str, port: int, **labels: str) -> dict[str, Any]:
@@ -187,7 +193,9 @@ def asked(served: Served, edge_ports: tuple[int, int], prometheus: str) -> str:
 
 @pytest.fixture(scope="module")
 def expressions(served: Served) -> dict[str, str]:
-    """Where → PromQL: every panel, alert and autoscaler of the shared stack and of a model's endpoint, as their graphs hold them."""
+    """Where → PromQL: every panel, alert and autoscaler of the shared stack and of a model's endpoint, as their
+    graphs hold them.
+    """
 
     def endpoint() -> None:
         kind: dict[str, Any] = {
@@ -257,7 +265,9 @@ def test_every_panel_of_the_platform_and_of_the_model_gets_data(expressions: dic
 
 
 def settled(look: Callable[[], list[str]], wanted: list[str]) -> list[str]:
-    """What there is to see, once it is what is wanted or the time is over: the server writes some numbers between two scrapes."""
+    """What there is to see, once it is what is wanted or the time is over: the server writes some numbers between two
+    scrapes.
+    """
     with suppress(AssertionError):
         wait_until(lambda: look() == wanted, timeout_s=30)
     return look()

@@ -1,4 +1,4 @@
-"""`mlp platform check` against a real API server, a real Prometheus, and edges that are as they should be or are not."""
+"""`mlp platform check` against a real API server, a real Prometheus, and edges that are right or wrong."""
 
 import json
 import time
@@ -177,7 +177,8 @@ class Alertmanager:
                 200,
                 {},
                 (
-                    f'# HELP alertmanager_notifications_total x\nalertmanager_notifications_total{{integration="slack"}} {self.sent}\n'
+                    "# HELP alertmanager_notifications_total "
+                    f'x\nalertmanager_notifications_total{{integration="slack"}} {self.sent}\n'
                     f'alertmanager_notifications_failed_total{{integration="slack",reason="other"}} {self.failed}\n'
                 ).encode(),
             )
@@ -198,7 +199,7 @@ class Alertmanager:
     ],
     ids=["quiet", "sent", "not-delivered", "nobody"],
 )
-def test_whether_alerts_arrive(alertmanager: Alertmanager, send: bool, expected: tuple[str, str]) -> None:
+def test_whether_alerts_arrive(*, alertmanager: Alertmanager, send: bool, expected: tuple[str, str]) -> None:
     with answering(alertmanager) as port:
         found = list(look_at_alertmanager(f"http://127.0.0.1:{port}", send=send))
     assert [(finding.level, finding.text) for finding in found] == [expected]

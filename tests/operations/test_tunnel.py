@@ -1,4 +1,6 @@
-"""`mlp tunnel` through a real API server: outputs and credentials come from it; only the forwarded ports lead elsewhere than into pods."""
+"""`mlp tunnel` through a real API server: outputs and credentials come from it; only the forwarded ports lead
+elsewhere than into pods.
+"""
 
 import json
 import sys
@@ -15,9 +17,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("clu
 
 SHOW = (
     "import json, os, urllib.request as r; e = os.environ;"
-    "print(json.dumps({n: e.get(n) for n in ('MLFLOW_TRACKING_URI', 'MLFLOW_TRACKING_USERNAME', 'MLFLOW_TRACKING_PASSWORD', "
+    "print(json.dumps({n: e.get(n) for n in ('MLFLOW_TRACKING_URI', 'MLFLOW_TRACKING_USERNAME', "
+    "'MLFLOW_TRACKING_PASSWORD', "
     "'PREFECT_API_URL', 'PREFECT_API_AUTH_STRING')}));"
-    "print(r.urlopen(e['MLFLOW_TRACKING_URI'] + '/whoami').read().decode(), r.urlopen(e['PREFECT_API_URL'] + '/whoami').read().decode())"
+    "print(r.urlopen(e['MLFLOW_TRACKING_URI'] + '/whoami').read().decode(), r.urlopen(e['PREFECT_API_URL'] + "
+    "'/whoami').read().decode())"
 )
 
 
@@ -58,7 +62,10 @@ def test_the_command_gets_both_services_and_the_teams_credentials(
 ) -> None:
     kubectl_reaches(services)
     out = tmp_path / "out.txt"
-    code = f"import contextlib, io; b = io.StringIO()\nwith contextlib.redirect_stdout(b): exec({SHOW!r})\nopen({str(out)!r}, 'w').write(b.getvalue())"
+    code = (
+        f"import contextlib, io; b = io.StringIO()\nwith contextlib.redirect_stdout(b): exec({SHOW!r})\n"
+        f"open({str(out)!r}, 'w').write(b.getvalue())"
+    )
     done = call_mlp(outside, "tunnel", "--namespace", "team-red", "--", sys.executable, "-c", code)
     assert done.code == 0, done.err
     variables, names = out.read_text(encoding="utf-8").splitlines()

@@ -73,8 +73,8 @@ def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: M
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     done = call_mlp(project, "canary", "abort")
     assert (
-        done.out
-        == "sample-model version 2 is no longer the canary. The champion serves all requests again at their next poll.\n"
+        done.out == "sample-model version 2 is no longer the canary. "
+        "The champion serves all requests again at their next poll.\n"
     )
     assert aliases(project) == {"champion": "1", "candidate": "2"}
     again = call_mlp(project, "canary", "abort")
@@ -298,7 +298,9 @@ def is_ready(url: str) -> bool:
 def test_a_canary_is_compared_with_the_champion_on_what_was_answered_and_came_true(
     project: Project, call_mlp: Mlp
 ) -> None:
-    """Half of 300 callers get version 2; of all it becomes known what was true, and the log and the server say how both did."""
+    """Half of 300 callers get version 2; of all it becomes known what was true, and the log and the server say how
+    both did.
+    """
     penguins = penguin_rows(project)[:300]
     with served(project) as url, httpx.Client(base_url=url) as http:
         call_mlp(project, "canary", "--version", "2", "--percent", "50")

@@ -1,4 +1,6 @@
-"""`mlp deploy` before it touches anything: what it needs, each in one sentence; and the whole of it where Pulumi's CLI is."""
+"""`mlp deploy` before it touches anything: what it needs, each in one sentence; and the whole of it where Pulumi's
+CLI is.
+"""
 
 import io
 import json

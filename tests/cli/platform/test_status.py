@@ -1,4 +1,6 @@
-"""`mlp status` and `mlp down` where nothing runs; with a running platform they are tested in `tests/local_platform/test_platform.py`."""
+"""`mlp status` and `mlp down` where nothing runs; with a running platform they are tested in
+`tests/local_platform/test_platform.py`.
+"""
 
 import json
 

@@ -23,7 +23,16 @@ from platform_lib.project_checks.work_tree import check_work_tree
 from platform_lib.settings import Project
 from tests.conftest import commit_all, git, run_mlp
 
-LOCKABLE = '[project]\nname = "sample-model"\nversion = "0.1.0"\nrequires-python = ">=3.11,<3.15"\ndependencies = []\n\n[tool.mlp]\nmodel = "sample-model"\n'
+LOCKABLE = """\
+[project]
+name = "sample-model"
+version = "0.1.0"
+requires-python = ">=3.11,<3.15"
+dependencies = []
+
+[tool.mlp]
+model = "sample-model"
+"""
 
 
 def levels(findings: object) -> list[str]:
@@ -276,8 +285,8 @@ def test_a_problem_exits_1_with_how_to_mend_it(project: Project) -> None:
     (project.root / "uv.lock").unlink()
     done = run_mlp(project, "check", expect=1)
     assert (
-        "problem  lock: there is no lock file, so nobody could rebuild this environment. Run `make setup`, then commit the lock."
-        in done.stdout
+        "problem  lock: there is no lock file, so nobody could rebuild this environment. Run `make setup`, then "
+        "commit the lock." in done.stdout
     )
     assert done.stdout.splitlines()[-1] == "1 problem found."
 

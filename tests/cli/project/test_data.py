@@ -49,7 +49,8 @@ def test_an_import_prints_what_it_inferred_and_why(
         "kind feature string 0 a, b text",
         "y target string 0 p, q text; 2 classes: p 12, q 12",
         "Wrote data/table.parquet (tracked by DVC) and conf/data/table.yaml; selected in conf/train.yaml.",
-        "Next: review conf/data/table.yaml, then run `git add -A`, `git commit` and `mlp train`. `mlp data push` shares the table.",
+        "Next: review conf/data/table.yaml, then run `git add -A`, `git commit` and `mlp train`. `mlp data push` "
+        "shares the table.",
     ]
     assert lines(err) == ["reading table.csv", "writing data/table.parquet"]
 
@@ -166,7 +167,8 @@ def test_check_prints_each_column_and_exits_1_where_one_breaks(
     assert bad[0] == 1
     assert lines(bad[1])[3] == "amount feature number 0 0 … 5.5 above max 5.5 in 1 row, such as 5.75 in row 23"
     assert lines(bad[2])[-1] == (
-        "error: the table 'table' violates its contract in 1 way. Fix the data; if the data is right, edit conf/data/table.yaml."
+        "error: the table 'table' violates its contract in 1 way. Fix the data; if the data is right, edit "
+        "conf/data/table.yaml."
     )
 
 

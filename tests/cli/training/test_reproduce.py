@@ -1,4 +1,6 @@
-"""`mlp reproduce` prints metric by metric whether a version came out the same; `training/test_reproduce.py` tests what it does."""
+"""`mlp reproduce` prints metric by metric whether a version came out the same; `training/test_reproduce.py` tests
+what it does.
+"""
 
 import json
 from collections.abc import Callable

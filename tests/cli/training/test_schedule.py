@@ -1,4 +1,7 @@
-"""`mlp schedule`: set, shown, taken away, and refused in one sentence. Its trainings are tested in `tests/local_platform/test_platform.py`."""
+"""`mlp schedule`: set, shown, taken away, and refused in one sentence.
+
+Its trainings are tested in `tests/local_platform/test_platform.py`.
+"""
 
 import json
 from pathlib import Path
