@@ -78,6 +78,8 @@ class Batcher:
         """Create a batcher.
 
         Args:
+            limits: Concurrency and time.
+            executor: Runs the predictions that take long.
             on_batch: Called in the loop with each batch, before its requests get their responses.
             summarize: Called with each batch in the thread that computes it, for work that would block the loop.
         """

@@ -75,6 +75,7 @@ class RequestHandler:
 
         Args:
             codec: The protocol of the request's path.
+            head: Headers, path parameters and request id.
             source: The body, or the ASGI callable that receives it.
         Raises:
             Problem: The response is an error; has its status.

@@ -1,4 +1,4 @@
-"""Answer a table file with a model, part by part, into another file: the batch side of the server, with its answers. Loading is the caller's."""
+"""Predict a table file in chunks, and write it with the predictions to another file. The caller loads the model."""
 
 import csv
 import os
@@ -29,18 +29,18 @@ ROWS_AT_A_TIME = 20_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchResult:
-    """What came of a table."""
+    """The result of predicting a table."""
 
     rows: int
     columns: tuple[str, ...]
-    """The added ones."""
+    """The added columns."""
 
 
 def check_output(out: Path) -> None:
-    """Refuse an output before anything slow happens.
+    """Check the output before anything slow happens.
 
     Raises:
-        UsageError: Its suffix is unknown, or it cannot be written there.
+        UsageError: Its suffix is unknown, or the folder is missing or not writable.
     """
     suffix = out.suffix.lower()
     known = CSV_SUFFIXES + PARQUET_SUFFIXES
@@ -49,25 +49,28 @@ def check_output(out: Path) -> None:
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder, expected a file.")
     if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.parent}. Make it first.")
+        raise UsageError(f"--out {out}: the folder {out.parent} does not exist. Create it first.")
     if not os.access(out.parent, os.W_OK):
-        raise UsageError(f"--out {out}: the folder {out.parent} may not be written to. Choose another.")
+        raise UsageError(f"--out {out}: the folder {out.parent} is not writable. Choose another.")
 
 
 def predict_file(
     model: LoadedModel, file: Path, out: Path, *, progress: Callable[[int, int | None], None]
 ) -> BatchResult:
-    """Write the table's columns with `prediction` and one `probability_<class>` a class beside them.
+    """Copy the table with the added column `prediction` and one column `probability_<class>` per class.
 
     Args:
-        progress: Called with the rows done and, where known, the rows there are.
+        model: The loaded model.
+        file: The table, CSV or Parquet.
+        out: The output, CSV or Parquet by its suffix.
+        progress: Called with the number of rows done and, if known, the number of all rows.
     Raises:
-        UsageError: The table does not fit the model's contract, or cannot be read or written; `out` is then as it was before.
+        UsageError: The table does not fit the contract, or cannot be read or written; `out` is unchanged then.
     """
     check_output(out)
     source = open_batches(file, model.contract.types)
     if out.exists() and out.samefile(file):
-        raise UsageError(f"--out is {file} itself: choose another name, so that the table stays.")
+        raise UsageError(f"--out is {file} itself. Choose another name, so that the table is not overwritten.")
     added: tuple[str, ...] = ()
     rows = 0
     _check_columns(source, model)
@@ -87,7 +90,7 @@ def predict_file(
 
 
 def prediction_columns(predictions: Predictions) -> dict[str, NDArray[Any]]:
-    """The added columns by name, shape (n,) each: labels as they are, numbers as float64."""
+    """Return the added columns by name, shape (n,) each: labels with their own type, numbers as float64."""
     columns: dict[str, NDArray[Any]] = {PREDICTION_COLUMN: predictions.values}
     if predictions.probabilities is not None:
         for number, label in enumerate(predictions.classes):
@@ -99,7 +102,8 @@ def _check_columns(source: BatchFile, model: LoadedModel) -> None:
     missing = [name for name in model.contract.features if name not in source.columns]
     if missing:
         raise UsageError(
-            f"{source.path} lacks the column {missing[0]!r}; {model.name} version {model.version} needs {', '.join(model.contract.features)}."
+            f"{source.path} lacks the column {missing[0]!r}; "
+            f"{model.name} version {model.version} needs {', '.join(model.contract.features)}."
         )
     _refuse_taken(source, (PREDICTION_COLUMN,))
 
@@ -107,7 +111,8 @@ def _check_columns(source: BatchFile, model: LoadedModel) -> None:
 def _refuse_taken(source: BatchFile, added: tuple[str, ...]) -> None:
     if taken := [name for name in added if name in source.columns]:
         raise UsageError(
-            f"{source.path} has a column {taken[0]!r} already, which the answers would be written to. Rename it or take it out."
+            f"{source.path} already has a column {taken[0]!r}, which the predictions would overwrite. "
+            "Rename or remove it."
         )
 
 
@@ -128,13 +133,14 @@ def _answer(model: LoadedModel, batch: TableBatch, file: Path) -> Predictions:
             shown = "missing" if pd.isna(values.iloc[row]) else repr(table[name].iloc[row])
             never = "; the contract says it is never missing" if shown == "missing" else ""
             raise UsageError(
-                f"{file}: row {batch.first_row + row}, counted from 0: column {name!r} is {shown}, expected {EXPECTED[column.type]}{never}."
+                f"{file}: row {batch.first_row + row}, counted from 0: "
+                f"column {name!r} is {shown}, expected {EXPECTED[column.type]}{never}."
             )
     return predict_table(model, table)
 
 
 def _first_bad_value(model: LoadedModel, batch: TableBatch, table: pd.DataFrame, file: Path) -> UsageError:
-    """The frame names a row of its part; people look for it in the file."""
+    """Return an error that names the row of the file, not of the chunk."""
     found: list[tuple[int, str]] = []
     for name in model.contract.features:
         _, bad = convert(table[name], model.contract.columns[name])
@@ -143,7 +149,8 @@ def _first_bad_value(model: LoadedModel, batch: TableBatch, table: pd.DataFrame,
     row, name = min(found)
     expected = EXPECTED[model.contract.columns[name].type]
     return UsageError(
-        f"{file}: row {batch.first_row + row}, counted from 0: column {name!r} is {table[name].iloc[row]!r:.80}, expected {expected}."
+        f"{file}: row {batch.first_row + row}, counted from 0: "
+        f"column {name!r} is {table[name].iloc[row]!r:.80}, expected {expected}."
     )
 
 
@@ -155,7 +162,7 @@ class _Writer(Protocol):
 
 @contextmanager
 def _writer(out: Path, source: BatchFile) -> Iterator[_Writer]:
-    """A writer to a temporary name beside `out`, which takes its place once all is written."""
+    """Yield a writer to a temporary file next to `out`, which replaces `out` once everything is written."""
     try:
         with atomic_replacement(out) as draft:
             writer: _Writer = (
@@ -200,7 +207,7 @@ def _labels(values: NDArray[Any]) -> list[Any]:
 
 
 def _texts(column: "pa.ChunkedArray") -> list[Any]:
-    """Missing is an empty cell; booleans and times are written as the reader takes them."""
+    """Return the cells of a column: missing values are empty; booleans and times are as the reader expects."""
     import pyarrow as pa
 
     if pa.types.is_nested(column.type):

@@ -24,6 +24,7 @@ def predict_rows(
     """Predict JSON-like rows.
 
     Args:
+        model: The version that predicts.
         rows: n ≥ 1 mappings from column name to value.
         predict: Computes the predictions instead of the model's pipeline, such as a fast path.
     Returns:
@@ -39,6 +40,7 @@ def predict_table(model: LoadedModel, table: Any, predict: Callable[[Any], Predi
     """Predict columns.
 
     Args:
+        model: The version that predicts.
         table: A DataFrame of n ≥ 1 rows, or a mapping from column name to n values; already validated.
         predict: Computes the predictions instead of the model's pipeline, such as a fast path.
     Returns:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: what was wrong, where, and what to do; never a stack, a path or a secret."""
+"""Errors as RFC 9457 problem documents. They never contain stack traces, paths or secrets."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,28 +11,29 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """A request that is answered with a problem document."""
+    """An error whose response is a problem document."""
 
     def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
-        """Describe it.
+        """Create a problem.
 
         Args:
             status: HTTP status, 4xx or 5xx.
-            detail: One sentence or two for the caller.
+            detail: One or two sentences for the caller.
+            headers: Further headers of the response.
         """
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
 
 
 def internal_error(headers: Mapping[str, str] | None = None) -> Problem:
-    """What a caller is told of a bug of ours."""
+    """Return the problem for an unexpected exception."""
     return Problem(
-        500, "the server failed at this request; its log has the details under the request id.", headers=headers
+        500, "the server failed to handle this request. Its log has the details under the request id.", headers=headers
     )
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
-    """The document, with the request's id."""
+    """Return the problem document, with the request's id."""
     document = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -42,5 +43,5 @@ def problem_response(request: Request, problem: Problem) -> Response:
         "request_id": request.scope.get("request_id", ""),
     }
     if request.url.path.startswith("/v2"):
-        document["error"] = problem.detail  # the Open Inference Protocol's clients look here
+        document["error"] = problem.detail  # clients of the Open Inference Protocol read this field
     return Response(msgspec.json.encode(document), problem.status, problem.headers, MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""Run the model server as a process: which model, which port, what is printed, how it ends. `app` and `loader` do the work."""
+"""Run the model server as a process: choose the model, listen, start workers, and shut down."""
 
 import errno
 import ipaddress
@@ -20,6 +20,7 @@ from platform_lib.serving.rollout.champion_watch import ChampionWatch
 from platform_lib.serving.settings import BACKLOG, FIRST_POLL_S, OPEN_FILES, SHUTDOWN_S, ServerOptions, WorkerOptions
 from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import wants_tracing
+from platform_lib.serving.transport.connection_check import BOUNDED, FALLBACK, connection_problem
 from platform_lib.serving.worker import build_app, export_options, has_issuer, open_access
 from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
 
@@ -35,24 +36,27 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
     """Serve until SIGINT or SIGTERM.
 
     Args:
+        options: Of the command line.
+        settings: Of the environment.
         say: Prints a line of results.
         note: Prints a line of notes.
     Raises:
-        UsageError: The address may not be used, it is unclear which model is meant, or the key file is broken.
+        UsageError: The address must not be used, no model is named, or the key file is broken.
         ServiceError: A port is taken.
     """
     check_host(options.host, has_access=bool(options.settings.get("keys")) or has_issuer())
-    project, reference, uri = _what_to_serve(options.reference, settings)
+    project, reference, uri = _resolve(options.reference, settings)
     worker = WorkerOptions(
         reference=str(reference),
         tracking_uri=uri,
         project_root=str(project.root) if project else None,
         metrics=options.metrics_port is not None,
+        connection_problem=connection_problem(),
         first_poll_s=FIRST_POLL_S if options.workers > 1 else 0.0,
         **options.settings,
     )
     open_access(worker)
-    wants_tracing()  # says here, once, what is wrong with the environment
+    wants_tracing()  # reports errors of the environment here, once, instead of in every worker
     _allow_many_connections()
     listener = open_listener(options.host, options.port)
     watch = ChampionWatch(open_registry_client(uri), reference.name) if worker.metrics else None
@@ -64,16 +68,14 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         say(f"{reference} on {url}, described at {url}/docs. Ctrl-C ends it.")
         _prepare(uri, reference)
         if options.workers > 1:
-            _answer_with_workers(options.workers, listener, worker)
+            _run_workers(options.workers, listener, worker)
         else:
             log_to(note, as_json=os.environ.get(Env.LOG_FORMAT) == "json")
-            _answer(
-                listener,
-                build_app(
-                    worker,
-                    lambda served: say(f"Version {served.model.version} is ready. Try:\n{curl_example(url, served)}"),
-                ),
-            )
+
+            def on_ready(served: "ServedModel") -> None:
+                say(f"Version {served.model.version} is ready. Try:\n{curl_example(url, served)}")
+
+            _run(listener, build_app(worker, on_ready), _protocol_class(worker))
     finally:
         listener.close()
         if watch is not None:
@@ -85,7 +87,8 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
 
 
 def _allow_many_connections() -> None:
-    """Raise the soft limit of open files, often 1,024, as far as this user may: each connection is one, and idle ones must not keep others out."""
+    """Raise the soft limit of open files, often 1,024, as far as this user may. Every connection is an open file, so
+    idle connections could exhaust the limit and keep others out. Workers inherit the limit."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -104,8 +107,8 @@ def _prepare(uri: str, reference: Reference) -> None:
 
 
 def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> int:
-    """Answer `/metrics` from a thread of this process, for all workers; returns the port."""
-    from platform_lib.serving.telemetry.metrics import shared_registry
+    """Serve `/metrics` of all workers from a thread of this process; return the port."""
+    from platform_lib.serving.telemetry.scrape import shared_registry
 
     registry = shared_registry(model)
     registry.register(watch)
@@ -122,55 +125,52 @@ def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> i
     return int(server.server_address[1])
 
 
-def _answer(listener: socket.socket, app: "ASGIApp") -> None:
+def _protocol_class(worker: WorkerOptions) -> str:
+    return BOUNDED if worker.connection_problem is None else FALLBACK
+
+
+def _run(listener: socket.socket, app: "ASGIApp", http: str) -> None:
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(app, **_UVICORN))
-    # uvicorn raises a signal again after its orderly end; by then it has done its work.
+    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options(http)))
+    # uvicorn raises the signal again after a graceful shutdown, when there is nothing left to do.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)
     server.run(sockets=[listener])
 
 
-def _answer_with_workers(count: int, listener: socket.socket, worker: WorkerOptions) -> None:
+def _run_workers(count: int, listener: socket.socket, worker: WorkerOptions) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
     export_options(worker)
-    config = uvicorn.Config("platform_lib.serving.worker:create_worker_app", factory=True, workers=count, **_UVICORN)
-
-    class Workers(Multiprocess):
-        """uvicorn's supervisor, which replaces workers that died; their gauges must go with them."""
-
-        def keep_subprocess_alive(self) -> None:
-            """Replace dead workers, and take what was in flight in them out of the metrics."""
-            before = {process.pid for process in self.processes}
-            super().keep_subprocess_alive()
-            for pid in before - {process.pid for process in self.processes}:
-                if worker.metrics and pid is not None:
-                    from platform_lib.serving.telemetry.metrics import forget_worker
-
-                    forget_worker(pid)
-
-    Workers(config, [listener]).run()
+    app = "platform_lib.serving.worker:create_worker_app"
+    config = uvicorn.Config(app, factory=True, workers=count, **uvicorn_options(_protocol_class(worker)))
+    Multiprocess(config, [listener]).run()
 
 
-_UVICORN: dict[str, Any] = {
-    "access_log": False,
-    "log_config": None,
-    "server_header": False,
-    "proxy_headers": False,  # nothing here depends on a caller's address
-    "timeout_graceful_shutdown": SHUTDOWN_S,
-    "http": "platform_lib.serving.transport.connections:BoundedProtocol",
-    "ws": "none",  # nothing here speaks it
-}
+def uvicorn_options(http: str = BOUNDED) -> dict[str, Any]:
+    """Return the options for uvicorn.
+
+    Args:
+        http: The protocol class of connections.
+    """
+    return {
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,  # nothing here depends on a caller's address
+        "timeout_graceful_shutdown": SHUTDOWN_S,
+        "http": http,
+        "ws": "none",
+    }
 
 
 def check_host(host: str, *, has_access: bool = False) -> None:
-    """Refuse addresses that others reach where callers cannot prove who they are.
+    """Refuse an address that other machines reach, unless callers must authenticate.
 
     Raises:
-        UsageError: No IP address; or not an address of this machine alone, without keys and without an issuer.
+        UsageError: Not an IP address; or not a loopback address, without keys and without an OIDC issuer.
     """
     try:
         is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -178,22 +178,25 @@ def check_host(host: str, *, has_access: bool = False) -> None:
         raise UsageError(f"--host is {host!r}, expected an IP address such as 127.0.0.1.") from err
     if not is_loopback and not has_access:
         raise UsageError(
-            f"--host {host} would let other machines ask without a key: make one with `mlp keys new NAME` and start with --keys deploy/keys.yaml, "
+            f"--host {host} would let other machines call without a key: "
+            "create one with `mlp keys new NAME` and start with --keys deploy/keys.yaml, "
             "or name an OIDC issuer (MLP_OIDC_ISSUER)."
         )
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Take the port before anything slow happens.
+    """Bind the port, before anything slow happens.
 
     Raises:
-        ServiceError: It is taken; says by whom where the system tells.
-        UsageError: It may not be used.
+        ServiceError: The port is taken; names the process if the system tells.
+        UsageError: The port must not be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     if os.name == "posix":
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a restart would wait for old connections
+        listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # otherwise a restart would wait for old connections
     else:
         listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", -5), 1)
     try:
@@ -206,7 +209,8 @@ def open_listener(host: str, port: int) -> socket.socket:
             getattr(errno, "WSAEADDRINUSE", errno.EADDRINUSE),
         ):
             raise ServiceError(
-                f"port {port} is taken by {port_holder(port)}: stop that, or choose another with --port, such as --port {port + 1}."
+                f"port {port} is taken by {port_holder(port)}: "
+                f"stop that, or choose another with --port, such as --port {port + 1}."
             ) from err
         raise UsageError(
             f"cannot listen on {host} port {port}: {err}. Choose a port from 1024 to 65535 with --port."
@@ -215,10 +219,10 @@ def open_listener(host: str, port: int) -> socket.socket:
 
 
 def port_holder(port: int) -> str:
-    """Who listens on a port, as far as this user may know."""
+    """Return the name of the process that listens on a port, as far as this user may know."""
     try:
         import psutil
-    except ImportError:  # not part of the serving extra
+    except ImportError:  # not in the serving extra
         return "another program"
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
@@ -228,7 +232,7 @@ def port_holder(port: int) -> str:
 
 
 def curl_example(url: str, served: "ServedModel") -> str:
-    """A request to paste into the shell of this system."""
+    """Return an example request for the shell of this system."""
     body = json.dumps({"rows": [served.example]}, ensure_ascii=False)
     if sys.platform == "win32":
         quoted = '"' + body.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -236,17 +240,17 @@ def curl_example(url: str, served: "ServedModel") -> str:
     return f"curl -s {url}/predict -H 'Content-Type: application/json' -d {shlex.quote(body)}"
 
 
-def _what_to_serve(text: str | None, settings: Settings) -> tuple[Project | None, Reference, str]:
+def _resolve(text: str | None, settings: Settings) -> tuple[Project | None, Reference, str]:
     try:
         project = find_project()
     except NotFound:
         if not (text and settings.tracking_uri):
             raise
-        # A machine that only serves: the model and its registry are named, and no package of the user's is trusted.
+        # A machine that only serves: model and registry are named, and no package of a project is trusted.
         return None, parse_reference(text), settings.tracking_uri
     reference = parse_reference(text, project.name)
     uri = tracking_uri(project, settings)
     if uri == local_service_url(project, "mlflow"):
-        # The same store without its server, so that `mlp down` takes nothing away.
+        # Read the same store without its server, so that `mlp down` does not affect this server.
         uri = f"sqlite:///{project.database.as_posix()}"
     return project, reference, uri

@@ -64,6 +64,8 @@ class WorkerOptions:
     """Place of the request log: a folder or `s3://bucket/prefix`."""
     log_policy: LogPolicy = LOG_POLICY
     metrics: bool = False
+    connection_problem: str | None = None
+    """Why the fast connections are not used; None if they are."""
     first_poll_s: float = 0.0
     """How long the worker waits for its model before it accepts requests, so that no request reaches it too early."""
     max_body_mib: float = MAX_BODY_MIB

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from platform_lib.serving.limits import Limits
     from platform_lib.serving.models.served_model import ServedModel
 
+
+log = logging.getLogger("platform_lib.serving")
 
 _GARBAGE_OBJECTS = 10_000
 """Objects between two collections. With Python's default, one request of a thousand rows would trigger several."""
@@ -90,6 +93,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     """Build the application with everything that it needs. Its lifespan starts and stops the parts.
 
     Args:
+        options: Of this worker.
         on_ready: Called when the first version is about to be served.
     Raises:
         UsageError: As `open_access`, or tracing is requested but not possible.
@@ -115,6 +119,8 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     metrics: ServerMetrics | NoMetrics = ServerMetrics() if options.metrics else NoMetrics()
     metrics.announce_rejection_reasons(reference.name, get_args(Check))
     tracing = open_tracing(reference.name)
+    if options.connection_problem is not None:
+        log.warning("%s", options.connection_problem)
 
     def count_compared(served: "ServedModel", result: str, rows: int) -> None:
         metrics.count_compared(served.model.name, served.model.version, result, rows)
@@ -179,6 +185,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         metrics=metrics,
         request_log=request_log,
         rollout=rollout,
+        connection_problem=options.connection_problem,
         lifespan=lifespan,
     )
     return tracing.wrap(app)

@@ -188,7 +188,7 @@ def test_without_keys_the_serve_image_refuses_to_listen(built: Built, tmp_path: 
         built.images["serve"], tmp_path / "box", environment={"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
     ) as box:
         assert box.wait() == 2
-    assert box.said().startswith("error: --host 0.0.0.0 would let other machines ask without a key")
+    assert box.said().startswith("error: --host 0.0.0.0 would let other machines call without a key")
 
 
 def test_as_it_is_started_by_default_and_by_any_user_it_is_alive_and_says_what_it_waits_for(

@@ -100,7 +100,7 @@ def test_without_a_key_the_prediction_is_left_out_and_that_is_said(served: Serve
 
 def test_a_wrong_key_is_named(served: Served) -> None:
     with pytest.raises(
-        CheckFailed, match=r"/model answered 401 the key is not known.*is MLP_API_KEY a key of deploy/keys.yaml"
+        CheckFailed, match=r"/model answered 401 the key is unknown.*is MLP_API_KEY a key of deploy/keys.yaml"
     ):
         smoke_test(served.url, key="mlp_wrong", say=lambda _: None)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from platform_lib.serving.server import _UVICORN, open_listener
+from platform_lib.serving.server import open_listener, uvicorn_options
 from tests.waiting import wait_until
 
 
@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 def live(app: FastAPI) -> Iterator[str]:
     """Serve an application until the block ends, with the options of `mlp serve`; yields its address."""
     listener = open_listener("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, **_UVICORN))
+    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options()))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

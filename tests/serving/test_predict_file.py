@@ -183,11 +183,11 @@ def has_a_probability(some: list[dict[str, Any]]) -> None:
         ),
         (
             has_a_prediction,
-            "in.csv has a column 'prediction' already, which the answers would be written to. Rename it or take it out.",
+            "in.csv already has a column 'prediction', which the predictions would overwrite. Rename or remove it.",
         ),
         (
             has_a_probability,
-            "in.csv has a column 'probability_yes' already, which the answers would be written to. Rename it or take it out.",
+            "in.csv already has a column 'probability_yes', which the predictions would overwrite. Rename or remove it.",
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -241,7 +241,7 @@ def test_a_file_that_is_not_there_is_not_found(model: LoadedModel, tmp_path: Pat
     [
         ("out.xlsx", "ends in '.xlsx'"),
         ("out", "ends in 'nothing'"),
-        ("nowhere/out.csv", "there is no folder"),
+        ("nowhere/out.csv", "does not exist. Create it first"),
         ("in.csv", "is .* itself"),
         ("folder.csv", "is a folder"),
     ],
@@ -279,7 +279,7 @@ def test_a_model_that_fails_halfway_leaves_nothing(
 def test_a_folder_that_may_not_be_written_to_is_refused(model: LoadedModel, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
-    with pytest.raises(PlatformError, match="may not be written to"):
+    with pytest.raises(PlatformError, match="is not writable"):
         predict(model, write_csv(tmp_path / "in.csv", rows(3)), locked / "out.csv")
 
 

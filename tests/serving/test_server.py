@@ -13,7 +13,7 @@ import pytest
 from platform_lib.errors import NotFound, ServiceError, UsageError
 from platform_lib.model.artifact import Predictions
 from platform_lib.serving.models.served_model import ServedModel
-from platform_lib.serving.server import _what_to_serve, check_host, curl_example, open_listener
+from platform_lib.serving.server import _resolve, check_host, curl_example, open_listener
 from platform_lib.settings import Project, Settings
 from tests.serving.sample_models import loaded
 
@@ -25,7 +25,7 @@ def test_addresses_of_this_machine_are_fine(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "10.0.0.1"])
 def test_addresses_that_others_reach_are_refused_without_keys(host: str) -> None:
-    with pytest.raises(UsageError, match="would let other machines ask without a key"):
+    with pytest.raises(UsageError, match="would let other machines call without a key"):
         check_host(host)
 
 
@@ -79,7 +79,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     [(None, "churn@champion"), ("7", "churn/7"), ("@candidate", "churn@candidate"), ("models:/other/3", "other/3")],
 )
 def test_in_a_project_its_champion_in_its_store_is_meant(text: str | None, meant: str, here: Project) -> None:
-    project, reference, uri = _what_to_serve(text, Settings())
+    project, reference, uri = _resolve(text, Settings())
     assert (project, str(reference)) == (here, meant)
     assert uri == f"sqlite:///{(here.root / '.mlp' / 'mlflow.db').as_posix()}"
 
@@ -89,19 +89,19 @@ def test_the_local_platforms_registry_is_read_without_its_server(here: Project) 
         here.state_dir.mkdir()
         state = {"services": {"mlflow": {"pid": 1, "url": f"http://127.0.0.1:{mlflow.getsockname()[1]}"}}}
         (here.state_dir / "platform.json").write_text(json.dumps(state), encoding="utf-8")
-        _, _, uri = _what_to_serve(None, Settings())
+        _, _, uri = _resolve(None, Settings())
     assert uri.startswith("sqlite:///")
 
 
 def test_a_shared_registry_is_the_environments(here: Project) -> None:
-    assert _what_to_serve(None, Settings(tracking_uri="https://mlflow.example.org"))[2] == "https://mlflow.example.org"
+    assert _resolve(None, Settings(tracking_uri="https://mlflow.example.org"))[2] == "https://mlflow.example.org"
 
 
 def test_outside_of_a_project_model_and_registry_must_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = Settings(tracking_uri="https://mlflow.example.org")
-    project, reference, uri = _what_to_serve("churn@champion", settings)
+    project, reference, uri = _resolve("churn@champion", settings)
     assert (project, str(reference), uri) == (None, "churn@champion", "https://mlflow.example.org")
     for text, given in ((None, settings), ("churn", Settings())):
         with pytest.raises(NotFound, match="is not inside a project"):
-            _what_to_serve(text, given)
+            _resolve(text, given)

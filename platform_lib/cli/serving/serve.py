@@ -14,7 +14,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _setting(
-    option: str, variable: str, kind: click.ParamType[Any], default: Any, text: str
+    option: str, variable: str, kind: "click.ParamType[Any]", default: Any, text: str
 ) -> Callable[[Command], Command]:
     """An option that can also be an environment variable, as in images: `--max-rows` is `MLP_MAX_ROWS`."""
     return click.option(

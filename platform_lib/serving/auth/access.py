@@ -1,4 +1,4 @@
-"""Who may ask for what: an API key or an issuer's token becomes a name and scopes, or a refusal. `keys` and `oidc` know the two kinds."""
+"""Authenticate callers and check their scopes. `api_keys` and `oidc` verify the two kinds of credentials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,32 +11,32 @@ if TYPE_CHECKING:
     from platform_lib.serving.auth.oidc import TokenVerifier
 
 _NAME_CHARACTERS = 128
-"""As long as a request id may be; a subject is kept with every row of the log."""
+"""The maximum length of a request id as well. The subject is stored with every row of the request log."""
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="models"'}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks."""
+    """The caller of a request."""
 
     name: str
-    """The key's name, or the token's subject; what the request log keeps."""
+    """The key's name or the token's subject, as stored in the request log."""
     scopes: frozenset[str]
 
 
 ANONYMOUS = Caller("", frozenset(SCOPES))
-"""Who asks a server that needs no key: it listens on this machine only."""
+"""The caller of a server that requires no key, because it listens on the loopback interface only."""
 
 
 class Access:
-    """Decides on each request. With neither keys nor an issuer everybody may do everything."""
+    """Authorizes requests. With neither keys nor an issuer, every caller has every scope."""
 
     def __init__(self, keys: KeyRing | None = None, tokens: "TokenVerifier | None" = None) -> None:
         self._keys, self._tokens = keys, tokens
 
     @property
     def is_open(self) -> bool:
-        """Whether callers need not prove who they are."""
+        """Whether no credentials are required."""
         return self._keys is None and self._tokens is None
 
     @property
@@ -46,12 +46,13 @@ class Access:
         return [problem for problem in found if problem]
 
     async def check(self, headers: Mapping[str, str], scope: Scope | None = None) -> Caller:
-        """The caller, when it may do what `scope` stands for; None asks only who it is.
+        """Return the caller if it has the scope; with None, any known caller.
 
         Args:
-            headers: Of the request; `Authorization: Bearer …` or `X-API-Key: …`.
+            headers: Of the request, names in lower case; `Authorization: Bearer …` or `X-API-Key: …`.
+            scope: What the caller must be allowed to do.
         Raises:
-            Problem: 401 who are you, 403 not allowed, 503 the issuer cannot be asked.
+            Problem: 401 not authenticated, 403 the scope is missing, 503 the issuer is unreachable.
         """
         if self.is_open:
             return ANONYMOUS
@@ -59,7 +60,8 @@ class Access:
         if scope is not None and scope not in caller.scopes:
             raise Problem(
                 403,
-                f"{caller.name} may {', '.join(sorted(caller.scopes)) or 'nothing here'}; this needs the scope {scope}.",
+                f"{caller.name} has the scopes {', '.join(sorted(caller.scopes)) or 'none'}; "
+                f"this request needs the scope {scope}.",
             )
         return caller
 
@@ -75,7 +77,7 @@ class Access:
                 raise Problem(401, str(err), headers=_CHALLENGE) from err
             except IssuerUnavailable as err:
                 raise Problem(503, str(err), headers={"Retry-After": "10"}) from err
-        raise Problem(401, "the key is not known: it was revoked, or never was one of this server.", headers=_CHALLENGE)
+        raise Problem(401, "the key is unknown: it was revoked, or it belongs to another server.", headers=_CHALLENGE)
 
 
 def _credential(headers: Mapping[str, str]) -> str:
@@ -84,11 +86,12 @@ def _credential(headers: Mapping[str, str]) -> str:
         return credential.strip()
     if key := headers.get("x-api-key"):
         return key
-    raise Problem(401, "there is no key: send `Authorization: Bearer KEY`, or `X-API-Key: KEY`.", headers=_CHALLENGE)
+    raise Problem(401, "the key is missing: send `Authorization: Bearer KEY` or `X-API-Key: KEY`.", headers=_CHALLENGE)
 
 
 def _from_claims(claims: Mapping[str, Any]) -> Caller:
-    """OAuth's `scope` is one text with spaces; some issuers send `scp` as a list. Another form gives none, and other scopes are no matter of ours."""
+    """Read OAuth's `scope`, a string with spaces, or `scp`, which some issuers send as a list. Any other form means no
+    scopes, and scopes of other services are ignored."""
     given = claims.get("scope", claims.get("scp", ""))
     named = (
         given.split()

@@ -1,4 +1,4 @@
-"""API keys: made once, kept as hashes in a file that may be in git, reread when it changes. `access` asks them about a request."""
+"""API keys: generate them, store their hashes in a file that may be in git, and reload the file when it changes."""
 
 import base64
 import hashlib
@@ -19,7 +19,10 @@ from platform_lib.files import write_atomically
 Scope = Literal["predict", "labels", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-_HEADER = "# API keys of the model server: names, scopes and SHA-256 hashes. No key can be read back from it. Written by `mlp keys`.\n"
+_HEADER = (
+    "# API keys of the model server: names, scopes and SHA-256 hashes, from which no key can be recovered. "
+    "Written by `mlp keys`.\n"
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -39,21 +42,23 @@ class _KeyList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def new_key(path: Path, name: str, scopes: list[Scope]) -> str:
-    """Make a key, keep its hash in the file, and return the key: the only time that it can be seen.
+    """Generate a key, store its hash in the file, and return the key. It cannot be shown again.
 
     Raises:
-        UsageError: The name is not of the expected form or taken, or the file is broken.
+        UsageError: The name is malformed or taken, or the file is broken.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"the key's name is {name!r}: use 1-63 lowercase letters, digits, dots, dashes and underscores, such as checkout-service."
+            f"the key's name is {name!r}: use 1-63 lowercase letters, digits, dots, dashes and underscores, "
+            "such as checkout-service."
         )
     if not scopes:
         raise UsageError(f"a key needs at least one scope of {', '.join(SCOPES)}.")
     entries = read_keys(path)
     if any(entry.name == name for entry in entries):
         raise UsageError(
-            f"{path} has a key named {name!r} already: take another name, roll over to it, then `mlp keys revoke {name}`."
+            f"{path} already has a key named {name!r}: "
+            f"choose another name, move the callers to that key, then run `mlp keys revoke {name}`."
         )
     key = "mlp_" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
     entry = KeyEntry(
@@ -67,25 +72,25 @@ def new_key(path: Path, name: str, scopes: list[Scope]) -> str:
 
 
 def revoke_key(path: Path, name: str) -> None:
-    """Take a key's hash out of the file; servers that read it refuse the key from then on.
+    """Remove a key's hash from the file. Servers that read the file refuse the key from then on.
 
     Raises:
-        NotFound: The file has no key of that name.
+        NotFound: The file has no key with this name.
     """
     entries = read_keys(path)
     left = [entry for entry in entries if entry.name != name]
     if len(left) == len(entries):
         raise NotFound(
-            f"{path} has no key named {name!r}; there are: {', '.join(entry.name for entry in entries) or 'none'}."
+            f"{path} has no key named {name!r}; its keys are: {', '.join(entry.name for entry in entries) or 'none'}."
         )
     _write(path, left)
 
 
 def read_keys(path: Path) -> list[KeyEntry]:
-    """The file's entries; none where there is no file.
+    """Return the file's entries; none if there is no file.
 
     Raises:
-        UsageError: The file is no list of keys; says where.
+        UsageError: The file is not a list of keys; says where.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -97,18 +102,20 @@ def read_keys(path: Path) -> list[KeyEntry]:
         entries = msgspec.convert(yaml.safe_load(text) or {}, _KeyList).keys
     except (yaml.YAMLError, msgspec.ValidationError) as err:
         raise UsageError(
-            f"{path} is not a key file: {' '.join(str(err).split())}. Take it back with `git checkout`, or make keys with `mlp keys new`."
+            f"{path} is not a key file: {' '.join(str(err).split())}. "
+            f"Restore it with `git checkout -- {path.name}`, or create keys with `mlp keys new`."
         ) from err
     for entry in entries:
         if not re.fullmatch(r"[0-9a-f]{64}", entry.sha256):
             raise UsageError(
-                f"{path}: sha256 of the key {entry.name!r} is not 64 hexadecimal digits. Make the key again with `mlp keys new`."
+                f"{path}: sha256 of the key {entry.name!r} is not 64 hexadecimal digits. "
+                "Create the key again with `mlp keys new`."
             )
     return entries
 
 
 def key_hash(key: str) -> str:
-    """What is kept of a key. Plain SHA-256 is enough: 256 random bits leave nothing to guess."""
+    """Return the hash to store. Plain SHA-256 is enough, because 256 random bits cannot be guessed."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -119,28 +126,29 @@ def _write(path: Path, entries: list[KeyEntry]) -> None:
 
 
 class KeyRing:
-    """The keys that a server accepts. Rereads the file when it changed; a broken file changes nothing and is reported."""
+    """The keys that a server accepts. Reloads a changed file; a broken file is reported and ignored."""
 
     def __init__(self, path: Path, recheck_s: float = 0.0) -> None:
         """Read the file.
 
         Args:
-            recheck_s: How often, at most, to look whether it has changed: asking the system costs more than finding a key.
+            path: The key file; it need not exist.
+            recheck_s: Minimum time between two checks for a change. A check costs more than finding a key.
         """
         self._path, self._recheck_s = path, recheck_s
         self._checked_s = time.monotonic()
         self._seen: tuple[int, int, int] | None = None
         self._entries: list[KeyEntry] = []
         self.problem: str | None = None
-        """Why the file's present content is not in force; None when it is."""
-        self._seen = self._stamp()  # before reading, so that a change in between is seen as one
+        """Why the current content of the file is not in effect; None if it is."""
+        self._seen = self._stamp()  # before reading, so that a change in between is noticed
         self._entries = read_keys(path)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def find(self, key: str) -> KeyEntry | None:
-        """The entry of a key, None for an unknown one. Compares with every entry, each in constant time."""
+        """Return the entry of a key, None if it is unknown. Compares with every entry, each in constant time."""
         self._refresh()
         given, found = key_hash(key), None
         for entry in self._entries:
@@ -158,16 +166,17 @@ class KeyRing:
             return
         self._seen = stamp
         if stamp is None:
-            # A file that vanishes is most often one that is being replaced: revoking every key is said by an empty list.
+            # A file that vanishes is usually being replaced. An empty list is the way to revoke every key.
             self.problem = (
-                f"{self._path} is gone; the keys read before stay in force. An empty list `keys: []` would revoke them."
+                f"{self._path} is missing; the keys read before stay valid. "
+                "To revoke them all, write an empty list, `keys: []`."
             )
             return
         try:
             self._entries = read_keys(self._path)
             self.problem = None
         except UsageError as err:
-            self.problem = f"{err} The keys read before stay in force."
+            self.problem = f"{err} The keys read before stay valid."
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -1,4 +1,4 @@
-"""JWTs of an OpenID Connect issuer: signature, issuer, audience and times checked; its signing keys fetched, cached and refreshed."""
+"""Verify JWTs of an OpenID Connect issuer, and fetch, cache and refresh the issuer's signing keys."""
 
 import asyncio
 import time
@@ -14,16 +14,16 @@ from platform_lib.errors import UsageError
 
 _MAX_TOKEN_CHARACTERS = 16_384
 _KEY_KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-"""Which kind of key an algorithm needs, by its first letters."""
+"""Key type by the first two letters of the algorithm."""
 ALLOWED_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
 class IssuerUnavailable(Exception):
-    """The issuer's signing keys could not be had, and none are cached that are young enough."""
+    """The issuer's signing keys could not be fetched, and no cached ones are recent enough."""
 
 
 class TokenRejected(Exception):
-    """The token is not one of ours; the message may be shown to the caller."""
+    """The token is not valid here. The message may be shown to the caller."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,24 +35,26 @@ class OidcSettings:
     audience: str
     """Must be among the token's `aud`."""
     algorithms: tuple[str, ...] = ("RS256", "ES256")
-    """Pinned: a token may not choose another one. Asymmetric only, so that a public key never passes for a shared secret."""
+    """A token cannot choose another one. Asymmetric only, so that a public key is never used as a shared secret."""
     clock_skew_s: float = 30.0
     refresh_s: float = 300.0
-    """Age from which the signing keys are fetched again."""
+    """Age at which the signing keys are fetched again."""
     stale_s: float = 86_400.0
-    """Age until which cached signing keys are used while the issuer cannot be reached."""
+    """Maximum age of cached signing keys while the issuer is unreachable."""
     retry_s: float = 10.0
-    """Least time between two fetches: unknown key ids must not let a caller hammer the issuer."""
+    """Minimum time between two fetches, so that tokens with unknown key ids cannot flood the issuer."""
 
     def __post_init__(self) -> None:
         if not (self.issuer.startswith("https://") or _is_on_this_machine(self.issuer)):
             raise UsageError(
-                f"the OIDC issuer is {self.issuer!r}, expected an address of https://: anybody on the way could put in keys of their own."
+                f"the OIDC issuer is {self.issuer!r}, expected an https:// URL: "
+                "without TLS, anyone on the network path could replace the signing keys."
             )
         wrong = [name for name in self.algorithms if name not in ALLOWED_ALGORITHMS]
         if wrong or not self.algorithms:
             raise UsageError(
-                f"the OIDC algorithm {wrong[0] if wrong else ''!r} is not accepted; choose among {', '.join(ALLOWED_ALGORITHMS)}."
+                f"the OIDC algorithm {wrong[0] if wrong else ''!r} is not supported; "
+                f"choose among {', '.join(ALLOWED_ALGORITHMS)}."
             )
 
 
@@ -62,7 +64,7 @@ def _is_on_this_machine(url: str) -> bool:
 
 
 class TokenVerifier:
-    """Checks bearer tokens against one issuer."""
+    """Verifies bearer tokens of one issuer."""
 
     def __init__(
         self, settings: OidcSettings, client: httpx.AsyncClient, now: Callable[[], float] = time.monotonic
@@ -70,21 +72,21 @@ class TokenVerifier:
         self._settings, self._client, self._now = settings, client, now
         self._keys: dict[str, dict[str, Any]] = {}
         self._built: dict[tuple[int, str], jwt.PyJWK] = {}
-        """By the entry's identity: building a key costs as much as a check."""
+        """By the entry's identity. Building a key costs as much as verifying a token."""
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
         self.problem: str | None = None
-        """Why the last fetch of the signing keys failed; None when it did not."""
+        """Why the last fetch of the signing keys failed; None if it succeeded."""
 
     async def verify(self, token: str) -> dict[str, Any]:
-        """The claims of a good token.
+        """Return the claims of a valid token.
 
         Raises:
-            TokenRefused: Wrong form, key, signature, issuer, audience or time.
-            IssuerUnavailable: No signing keys to check with.
+            TokenRejected: Its form, key, signature, issuer, audience or time is wrong.
+            IssuerUnavailable: There are no signing keys to verify it with.
         """
         if len(token) > _MAX_TOKEN_CHARACTERS:
-            raise TokenRejected(f"the token is {len(token)} characters long, at most {_MAX_TOKEN_CHARACTERS} are read.")
+            raise TokenRejected(f"the token is {len(token)} characters long, the maximum is {_MAX_TOKEN_CHARACTERS}.")
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.InvalidTokenError, ValueError, RecursionError) as err:
@@ -113,7 +115,7 @@ class TokenVerifier:
             raise TokenRejected("the token was refused: it cannot be read.") from err
 
     def _key_for(self, entry: dict[str, Any], algorithm: str) -> jwt.PyJWK:
-        """The token chose among the pinned algorithms, but the key has the last word: one for another algorithm or kind verifies nothing."""
+        """The token names an allowed algorithm, but its key verifies only the algorithm that it is meant for."""
         built = self._built.get((id(entry), algorithm))
         if built is None:
             try:
@@ -122,7 +124,7 @@ class TokenVerifier:
                 built = jwt.PyJWK(entry, algorithm=algorithm)
             except (jwt.PyJWTError, ValueError, TypeError) as err:
                 raise TokenRejected(
-                    f"the token is signed with {algorithm}, but the key that it names is for another algorithm."
+                    f"the token is signed with {algorithm}, but its key is for another algorithm."
                 ) from err
             self._built[id(entry), algorithm] = built
         return built
@@ -160,7 +162,7 @@ class TokenVerifier:
             raise ValueError(f"the discovery document names the issuer {document['issuer']!r}")
         answer = await self._client.get(document["jwks_uri"], timeout=5)
         answer.raise_for_status()
-        # Keys for encryption and of kinds we do not know stand in the same set; one that cannot be read must not take the others with it.
+        # The set may contain encryption keys and unknown key types. One that cannot be read must not affect the others.
         return {str(entry.get("kid", "")): entry for entry in answer.json()["keys"] if _is_for_signing(entry)}
 
 

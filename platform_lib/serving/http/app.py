@@ -40,12 +40,13 @@ log = logging.getLogger("platform_lib.serving")
 
 
 class ModelServer(FastAPI):
-    """An application that responds to predictions without its layers of middleware, which cost more than a prediction."""
+    """An application that bypasses its middleware for predictions, because it costs more than a prediction."""
 
     direct_endpoints: PredictionEndpoints | None = None
     """The application's routes give the same responses; set it to None where middleware must see every request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request."""
         endpoint = None
         if scope["type"] == "http" and scope["method"] == "POST" and self.direct_endpoints is not None:
             endpoint = self.direct_endpoints.find(scope)
@@ -69,16 +70,19 @@ def create_app(
     metrics: ServerMetrics | NoMetrics | None = None,
     request_log: RequestLog | NoRequestLog | None = None,
     rollout: RolloutController | NoRollout | None = None,
+    connection_problem: str | None = None,
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = no_lifespan,
 ) -> ModelServer:
     """Create the application around a source of models.
 
     Args:
         source: Its `current` is read once per request, so a swap never mixes two versions in one response.
+        limits: By default those of `settings`.
         access: Who may call; by default everyone.
         metrics: By default none.
         request_log: By default none.
         rollout: Canary and shadow; by default neither.
+        connection_problem: Why the fast connections are not used, for `/model`.
         lifespan: Entered when the application starts, left when it ends.
     """
     bounds = limits or Limits()
@@ -110,7 +114,7 @@ def create_app(
     )
     app.direct_endpoints = endpoints = PredictionEndpoints(handler, CODECS)
     app.add_middleware(RequestIdMiddleware)
-    app.include_router(health_router(handler))
+    app.include_router(health_router(handler, connection_problem))
     app.include_router(prediction_routes(endpoints))
     app.include_router(mlflow_routes(handler))
     app.include_router(open_inference_routes(handler))

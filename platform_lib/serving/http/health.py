@@ -13,7 +13,7 @@ from platform_lib.serving.models.served_model import LoaderState, public_reason,
 from platform_lib.serving.transport.responses import json_response
 
 
-def health_router(handler: RequestHandler) -> APIRouter:
+def health_router(handler: RequestHandler, connection_problem: str | None = None) -> APIRouter:
     """The three routes. Only admins see errors and rejections, which may contain internal names and paths."""
     source = handler.source
     router = APIRouter(tags=["health"])
@@ -40,7 +40,7 @@ def health_router(handler: RequestHandler) -> APIRouter:
         caller = await handler.access.check(request.headers)
         document = describe(source.state)
         if "admin" in caller.scopes:
-            document |= admin_details(source.state) | {"problems": problems(handler)}
+            document |= admin_details(source.state) | {"problems": problems(handler, connection_problem)}
             document |= handler.rollout.describe()
         return json_response(document)
 
@@ -93,7 +93,8 @@ def describe_selection(selection: Selection) -> dict[str, Any]:
     }
 
 
-def problems(handler: RequestHandler) -> list[str]:
-    """Return what is wrong with keys, tokens and the request log now."""
-    problem = handler.request_log.problem
-    return [*handler.access.problems, *([f"the request log: {problem}"] if problem else [])]
+def problems(handler: RequestHandler, connection_problem: str | None) -> list[str]:
+    """Return what is wrong with keys, tokens, the request log and installed libraries now."""
+    log_problem = handler.request_log.problem
+    found = [connection_problem, handler.metrics.problem, f"the request log: {log_problem}" if log_problem else None]
+    return [*handler.access.problems, *(problem for problem in found if problem is not None)]

@@ -28,6 +28,7 @@ class PredictionEndpoint:
         self._handler, self._codec = handler, codec
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request."""
         headers = HeaderView(scope["headers"])
         has_request_id = "request_id" in scope  # set by the middleware, which also adds the header
         if not has_request_id:
@@ -98,4 +99,5 @@ class DelegatedResponse(Response):
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the endpoint respond."""
         await self._endpoint(scope, receive, send)

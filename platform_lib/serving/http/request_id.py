@@ -33,6 +33,7 @@ class RequestIdMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its id."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

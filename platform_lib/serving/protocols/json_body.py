@@ -20,6 +20,8 @@ def decode_json(decoder: "msgspec.json.Decoder[Any]", body: bytes, form: str) ->
     their row, in every protocol alike.
 
     Args:
+        decoder: Of the expected type.
+        body: The bytes of the request.
         form: The expected form, for the error message.
     Raises:
         BodyError: The body is not JSON, or not of the decoder's type.

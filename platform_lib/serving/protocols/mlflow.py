@@ -51,6 +51,7 @@ def decode_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, An
     """Return the rows of a body.
 
     Args:
+        body: The bytes of the request.
         features: Names for values without names (lists of lists), in this order.
     Raises:
         BodyError: The body is not JSON, has none or several of the four forms, or has lists of unequal length.
@@ -96,7 +97,8 @@ def _from_instances(instances: list[Any], features: Sequence[str], form: str) ->
         if isinstance(instance, list):
             if len(instance) != len(features):
                 raise BodyError(
-                    f"row {number}: {form} has {len(instance)} values for the {len(features)} columns {', '.join(features)}."
+                    f"row {number}: {form} has {len(instance)} values "
+                    f"for the {len(features)} columns {', '.join(features)}."
                 )
             instance = dict(zip(features, instance, strict=True))
         if not isinstance(instance, dict):

@@ -93,6 +93,7 @@ def decode_infer(
     """Decode a body into rows and options.
 
     Args:
+        body: The bytes of the request.
         json_length: Bytes of JSON before the binary tensors; None if the whole body is JSON.
         features: Names for the columns of a single two-dimensional input, in this order.
         has_probabilities: Whether the model has the output `probabilities`.

@@ -32,6 +32,7 @@ class RowDecoder:
         """Compile the decoder.
 
         Args:
+            contract: Names and types of the columns.
             key: Name of the list in the body, such as `rows`.
         """
         features = contract.features

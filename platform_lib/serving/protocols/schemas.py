@@ -104,7 +104,7 @@ def invocation_schema(contract: DataContract | None) -> Schema:
             {"title": "instances", **_only(instances=some)},
             {
                 "title": "inputs",
-                "description": "Rows as in instances, or columns: one value per column for one row, or a list per column for several.",
+                "description": "Rows as in instances; or columns, each with one value or with a list of values.",
                 **_only(inputs={"anyOf": [_closed(one_by_column), *some["anyOf"]]}),
             },
         ]
@@ -115,6 +115,7 @@ def tensors_schema(contract: DataContract | None, outputs: Sequence[str] = ()) -
     """Return the schema of the body of `POST /v2/models/NAME/infer`: one tensor per column.
 
     Args:
+        contract: None while no version is loaded.
         outputs: Names of the model's outputs.
     """
     tensor: Schema = {

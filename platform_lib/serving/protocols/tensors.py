@@ -46,6 +46,9 @@ def values_from_json(name: str, datatype: str, shape: list[int], data: Any) -> l
     """Return the values of a JSON tensor, flat and in row-major order.
 
     Args:
+        name: For error messages.
+        datatype: The declared one, such as FP64.
+        shape: The declared one.
         data: Nested lists of the shape, or one flat list; the protocol allows both.
     """
     _check_datatype(name, datatype)

@@ -1,7 +1,7 @@
-"""Count live rows into the bins of the reference profile, over all worker processes. Shown as metrics by `metrics`; judged by rules of Prometheus.
+"""Count live rows per bin of the reference profile, over all worker processes. Prometheus rules detect drift.
 
-Each process counts in a memory-mapped file of its own; who is asked for metrics adds the files up. A process that dies leaves its counts behind,
-so that no counter ever goes back.
+Each process counts in its own memory-mapped file, and `scrape` sums the files. The counts of a process that dies stay,
+so that no counter ever decreases.
 """
 
 import json
@@ -19,9 +19,9 @@ from platform_lib.files import write_atomically
 from platform_lib.model.profile import Bins, Profile, bin_of
 
 PREDICTION = "prediction"
-"""The prediction's bins stand under this name, or under `prediction of the model` where a column has it."""
+"""Feature name of the prediction's bins; `prediction of the model` if a column has this name."""
 _KEPT_VERSIONS = 3
-"""Series of so many versions are shown: the canary, the served one and the one before. It bounds the number of series."""
+"""Versions whose series are kept: canary, current and previous. It limits the number of series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,13 @@ class BinCounter:
         return zip(self._columns, [*self._profile.features.values(), self._profile.prediction], strict=True)
 
     def tally(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Any]) -> NDArray[np.int64]:
-        """How many of n answered rows fall into each bin; for `add`. Any thread may ask.
+        """Count n rows per bin, in any thread; pass the result to `add`.
 
         Args:
-            columns: n values a feature.
-            predictions: The n answers.
+            columns: By feature, n values.
+            predictions: n predictions.
+        Returns:
+            Counts of shape (bins of all features,).
         """
         values = {**columns, self._columns[-1][0]: predictions}
         found: list[int] = []
@@ -82,16 +84,16 @@ class BinCounter:
         return np.bincount(indices, minlength=len(self._counts)).astype(np.int64, copy=False)
 
     def add(self, tally: NDArray[np.int64]) -> None:
-        """Add what `counted` found. One thread does."""
+        """Add the result of `tally`. Only one thread may do this."""
         np.add(self._counts, tally, out=self._counts)
 
     def count(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Any]) -> None:
-        """Count n answered rows: a sequence of n values a feature, and the n answers."""
+        """Count n rows: by feature n values, and n predictions."""
         self.add(self.tally(columns, predictions))
 
 
 class _NumberBins:
-    """All columns of numbers at once."""
+    """Finds the bins of all numeric columns at once."""
 
     def __init__(self, columns: Mapping[str, tuple[Bins, int]]) -> None:
         self._names = list(columns)
@@ -103,7 +105,7 @@ class _NumberBins:
         self._missing = np.array([len(bins.shares) - 1 for bins, _ in columns.values()], dtype=np.intp).reshape(-1, 1)
 
     def indices(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.intp]:
-        """As `bin_of` for each value, by comparing all with all edges."""
+        """Do what `bin_of` does for each value, by comparing all values with all edges."""
         if not self._names:
             return np.empty(0, dtype=np.intp)
         values = np.array([columns[name] for name in self._names], dtype=np.float64)
@@ -112,12 +114,12 @@ class _NumberBins:
 
 
 def _places(bins: Bins) -> dict[Any, int]:
-    """Bins by value, as requests and predictions hold it."""
+    """Return the bin by value, as requests and predictions represent values."""
     places: dict[Any, int] = {text: place for place, text in enumerate(bins.values)}
     if bins.kind == "boolean":
         places |= {False: 0, True: 1}
     else:
-        # Labels that are no texts: 3, 3.0 and true, as `category_text` writes them.
+        # Labels that are not strings: 3, 3.0 and true, as `category_text` writes them.
         places |= {int(text): place for text, place in list(places.items()) if _is_whole(text)}
         places |= {is_true: places[text] for is_true, text in ((False, "false"), (True, "true")) if text in places}
     places[None] = len(bins.shares) - 1
@@ -129,7 +131,7 @@ def _is_whole(text: str) -> bool:
 
 
 def read_counts(folder: Path) -> Iterator[BinCount]:
-    """All series, from zero on, summed over the processes."""
+    """Yield all series, including those at zero, summed over the processes."""
     for file in sorted(folder.glob("bins-*.json")):
         document = json.loads(file.read_text(encoding="utf-8"))
         labels = document["labels"]

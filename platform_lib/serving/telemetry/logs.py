@@ -1,4 +1,4 @@
-"""The server's own log: one line a record, JSON where machines read it. What requests asked and were answered is `request_log`'s."""
+"""The server's own log: one line per record, as text or JSON. `request_log` stores requests and predictions."""
 
 import logging
 import sys
@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 import msgspec
 
 trace_fields: ContextVar[dict[str, str] | None] = ContextVar("trace_fields", default=None)
-"""trace_id and span_id of the request that is answered here, where `tracing` is on."""
+"""trace_id and span_id of the current request, if tracing is on."""
 
 
 class JsonFormatter(logging.Formatter):
-    """time, level, logger, message, request_id, trace_id and span_id where there are any, and the traceback."""
+    """Formats a record as JSON, with request_id, trace_id, span_id and traceback if it has them."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return one line of JSON."""
         document = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -36,7 +37,7 @@ def log_to_stderr(*, as_json: bool) -> None:
 
 
 def log_to(write: Callable[[str], None], *, as_json: bool = False) -> None:
-    """Send the server's log line by line to `write`."""
+    """Send the server's log to `write`, line by line."""
 
     class _Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -1,23 +1,26 @@
 """The server's metrics, summed over all worker processes: prometheus_client counts requests, `bins` counts rows."""
 
 import asyncio
+import importlib.metadata
+import logging
 import os
 import shutil
 import tempfile
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from platform_lib.model.profile import Profile
 from platform_lib.names import Alias
 from platform_lib.serving.rollout.comparison import Result
-from platform_lib.serving.telemetry.bins import BinCounter, read_counts
+from platform_lib.serving.telemetry.bins import BinCounter
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Histogram
-    from prometheus_client.metrics_core import Metric
+    from prometheus_client import Histogram
+
+log = logging.getLogger("platform_lib.serving")
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -109,12 +112,15 @@ class ServerMetrics:
         )
         self._compared = prometheus_client.Counter(
             "mlp_compared_rows",
-            "Rows computed by canary and champion, or by champion and shadow, by result: same, differs, failed, skipped.",
+            "Rows computed by two versions, by result: same, differs, failed, skipped.",
             [*served[1:], "result"],
             registry=own,
         )
         self._bins: dict[str, BinCounter] = {}
         self._series: dict[tuple[str, str, str], tuple[Any, Any, Any]] = {}
+        self._observe = observe_many
+        self.problem: str | None = None
+        """Why histograms are updated one value at a time, which is slower; None if they are not."""
         self._open_requests = 0
         self._is_written = True
         self._shown: dict[str, tuple[str, str, str]] = {}
@@ -136,6 +142,9 @@ class ServerMetrics:
         """Count requests that got predictions.
 
         Args:
+            protocol: Name of the codec.
+            model: Name of the model.
+            version: The version that predicted.
             seconds: From arrival to now, one per request.
             rows: Number of rows, one per request.
         """
@@ -146,10 +155,25 @@ class ServerMetrics:
                 self.seconds.labels(*key),
                 self.rows.labels(model, version),
             )
+            self._choose_observe(*self._series[key][1:])
         requests, durations, sizes = self._series[key]
         requests.inc(len(seconds))
-        observe_many(durations, _SECONDS, seconds)
-        observe_many(sizes, _ROWS, rows)
+        self._observe(durations, _SECONDS, seconds)
+        self._observe(sizes, _ROWS, rows)
+
+    def _choose_observe(self, *histograms: "Histogram") -> None:
+        """Fall back to the public method if this version of prometheus_client has other private attributes.
+
+        Only a histogram with its labels has them, so the first request of a version checks.
+        """
+        if self.problem is None and not all(map(supports_observe_many, histograms)):
+            version = importlib.metadata.version("prometheus-client")
+            self.problem = (
+                f"prometheus-client {version} has other internals than expected; metrics take the slower path. "
+                "Install a version that platform-lib declares."
+            )
+            self._observe = observe_each
+            log.warning("%s", self.problem)
 
     def count_failure(self, protocol: str, model: str, version: str, code: int, seconds: float) -> None:
         """Count a request that got a problem document."""
@@ -228,42 +252,13 @@ def observe_many(histogram: "Histogram", bounds: Sequence[float], values: Sequen
     histogram._sum.inc(sum(values))
 
 
-class _BinCollector:
-    """Collects `mlp_feature_bin_total` and `mlp_feature_reference_share` from the shared files at each scrape."""
-
-    def __init__(self, folder: Path, model: str) -> None:
-        self._folder, self._model = folder, model
-
-    def collect(self) -> "Iterator[Metric]":
-        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
-
-        labels = ["model", "version", "feature", "bin"]
-        live = CounterMetricFamily("mlp_feature_bin", "Predicted rows, by bin of the reference profile.", labels=labels)
-        reference = GaugeMetricFamily(
-            "mlp_feature_reference_share", "Share of the training rows per bin.", labels=labels
-        )
-        for series in read_counts(self._folder):
-            names = [self._model, series.version, series.feature, series.bin]
-            live.add_metric(names, series.count)
-            reference.add_metric(names, series.reference_share)
-        yield live
-        yield reference
+def observe_each(histogram: "Histogram", bounds: Sequence[float], values: Sequence[float]) -> None:
+    """Do the same as `observe_many` with the public method."""
+    for value in values:
+        histogram.observe(value)
 
 
-def shared_registry(model: str) -> "CollectorRegistry":
-    """Return the registry for `/metrics`: the sum over all workers."""
-    folder = metrics_folder()
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.multiprocess import MultiProcessCollector
-
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
-    registry.register(_BinCollector(folder, model))
-    return registry
-
-
-def forget_worker(pid: int) -> None:
-    """Remove the gauges of a worker process that ended. Its counters stay."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+def supports_observe_many(histogram: "Histogram") -> bool:
+    """Return whether a histogram has the private attributes that `observe_many` uses."""
+    buckets, total = getattr(histogram, "_buckets", None), getattr(histogram, "_sum", None)
+    return isinstance(buckets, list) and all(hasattr(value, "inc") for value in (*buckets, total))

@@ -9,6 +9,8 @@ from platform_lib.serving.telemetry.bins import BinCounter
 class NoMetrics:
     """Has the methods of `metrics.ServerMetrics`, and counts nothing."""
 
+    problem: str | None = None
+
     def request_started(self) -> None:
         """Count nothing."""
 

@@ -46,7 +46,8 @@ def wants_tracing(environ: Mapping[str, str] | None = None) -> bool:
     )
     if protocol != "http/protobuf":
         raise UsageError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, expected http/protobuf, which collectors accept on port 4318."
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, "
+            "expected http/protobuf, which collectors accept on port 4318."
         )
     try:
         import opentelemetry.exporter.otlp.proto.http
@@ -160,7 +161,7 @@ class Tracing:
 
 
 def describe_request(**attributes: str | int) -> None:
-    """Set attributes of the request's span, such as `protocol`, `rows`, `model` and `version`. Without tracing, do nothing."""
+    """Set attributes of the request's span, such as `protocol` and `rows`. Without tracing, do nothing."""
     span = _span.get()
     if span is not None:
         span.set_attributes({f"mlp.{name}": value for name, value in attributes.items() if value != ""})

@@ -25,6 +25,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _unfinished_bytes = 0
 
     def data_received(self, data: bytes) -> None:
+        """Parse data, and count the bytes of an incomplete head."""
         self._has_begun_or_ended = not self._in_head
         super().data_received(data)
         # The parser reports a header once it is complete, so count the bytes of one that never ends.
@@ -34,16 +35,19 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse()
 
     def on_message_begin(self) -> None:
+        """Begin a head."""
         self._in_head, self._unfinished_bytes = True, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Check the number of headers."""
         super().on_header(name, value)
         if len(self.headers) > MAX_HEADERS:
             self._is_refused = True
             raise httptools.HttpParserCallbackError("too many headers")
 
     def on_headers_complete(self) -> None:
+        """Check the size of the head, and offer the direct response."""
         self._in_head, self._has_begun_or_ended = False, True
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             self._is_refused = True
@@ -52,6 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {EXTENSION: UvicornDirectResponse(self.cycle)}  # type: ignore[dict-item]
 
     def send_400_response(self, msg: str) -> None:
+        """Send 431 instead if the head was too large."""
         if self._is_refused:
             self._refuse()
         else:
@@ -64,7 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class UvicornDirectResponse:
-    """Reads a complete body and sends a complete response in one step each. uvicorn's own steps cost more than a prediction.
+    """Reads a body and sends a response in one step each. uvicorn's own steps cost more than a prediction.
 
     If anything is unusual it declines, and the request continues with ASGI messages.
     """
@@ -89,6 +94,7 @@ class UvicornDirectResponse:
 
         Args:
             headers: Lines that end in CR LF each, including `content-length`.
+            body: The whole body.
         Returns:
             Whether the response was sent; otherwise nothing was.
         """

@@ -37,7 +37,7 @@ def test_a_model_that_is_not_there_is_wrong_use_and_lists_what_is(trained: Proje
     [
         (("missing.csv", "--out", "out.csv"), "missing.csv does not exist"),
         (("in.csv", "--out", "out.xlsx"), "ends in '.xlsx'"),
-        (("in.csv", "--out", "nowhere/out.csv"), "there is no folder nowhere"),
+        (("in.csv", "--out", "nowhere/out.csv"), "the folder nowhere does not exist"),
         (("in.csv",), "Missing option '--out'"),
     ],
     ids=["missing", "suffix", "folder", "no-out"],

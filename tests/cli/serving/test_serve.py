@@ -18,7 +18,7 @@ def project(tmp_path: Path) -> Project:
 def test_an_address_that_others_reach_is_refused(project: Project) -> None:
     done = run_mlp(project, "serve", "--host", "0.0.0.0", expect=2)
     assert done.stdout == ""
-    assert done.stderr.startswith("error: --host 0.0.0.0 would let other machines ask without a key")
+    assert done.stderr.startswith("error: --host 0.0.0.0 would let other machines call without a key")
     assert len(done.stderr.splitlines()) == 1
 
 

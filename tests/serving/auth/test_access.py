@@ -33,10 +33,10 @@ def test_a_key_is_taken_from_either_header(key_file: Path, header: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "detail"),
     [
-        ({}, "there is no key"),
-        ({"authorization": "Basic YTpi"}, "there is no key"),
-        ({"authorization": "Bearer mlp_wrong"}, "the key is not known"),
-        ({"authorization": "Bearer a.b.c"}, "the key is not known"),
+        ({}, "the key is missing"),
+        ({"authorization": "Basic YTpi"}, "the key is missing"),
+        ({"authorization": "Bearer mlp_wrong"}, "the key is unknown"),
+        ({"authorization": "Bearer a.b.c"}, "the key is unknown"),
     ],
     ids=["none", "basic", "unknown", "token-without-issuer"],
 )
@@ -52,7 +52,7 @@ def test_without_a_known_key_the_answer_is_401_with_a_challenge(
 
 def test_a_key_does_only_what_its_scopes_allow(key_file: Path) -> None:
     key = new_key(key_file, "checkout", ["predict"])
-    with pytest.raises(Problem, match="checkout may predict; this needs the scope labels") as caught:
+    with pytest.raises(Problem, match="checkout has the scopes predict; this request needs the scope labels") as caught:
         check(Access(KeyRing(key_file)), {"x-api-key": key}, "labels")
     assert caught.value.status == 403
 

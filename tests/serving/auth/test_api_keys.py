@@ -70,7 +70,7 @@ def test_a_half_written_file_changes_nothing_and_is_reported(file: Path, content
     good = file.read_text(encoding="utf-8")
     file.write_text(content, encoding="utf-8")
     assert ring.find(key) is not None
-    assert ring.problem is not None and "stay in force" in ring.problem
+    assert ring.problem is not None and "stay valid" in ring.problem
     file.write_text(good + "\n", encoding="utf-8")
     assert ring.find(key) is not None
     assert ring.problem is None
@@ -101,12 +101,12 @@ def test_a_name_of_the_wrong_form_is_refused_and_nothing_written(file: Path, nam
 
 def test_a_name_is_given_once(file: Path) -> None:
     new_key(file, "checkout", ["predict"])
-    with pytest.raises(UsageError, match="has a key named 'checkout' already"):
+    with pytest.raises(UsageError, match="already has a key named 'checkout'"):
         new_key(file, "checkout", ["admin"])
     assert len(read_keys(file)) == 1
 
 
 def test_revoking_an_unknown_name_lists_the_known_ones(file: Path) -> None:
     new_key(file, "checkout", ["predict"])
-    with pytest.raises(NotFound, match=r"no key named 'chekout'; there are: checkout"):
+    with pytest.raises(NotFound, match=r"no key named 'chekout'; its keys are: checkout"):
         revoke_key(file, "chekout")

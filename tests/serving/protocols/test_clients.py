@@ -121,7 +121,7 @@ def test_triton_sends_a_key_as_a_header(tmp_path: Any) -> None:
     with live(app) as address, triton.InferenceServerClient(address.removeprefix("http://")) as client:
         answer = client.infer("people", inputs(WHOLE, binary=True), headers={"Authorization": f"Bearer {key}"})
         assert answer.as_numpy("prediction").shape == (5,)
-        with pytest.raises(triton.InferenceServerException, match="there is no key"):
+        with pytest.raises(triton.InferenceServerException, match="the key is missing"):
             client.infer("people", inputs(WHOLE, binary=True))
 
 
