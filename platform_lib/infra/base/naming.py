@@ -30,12 +30,24 @@ PLATFORM_NAMESPACES: Final = (
 TEAM_PREFECTS: Final = f"{PREFECT_NAMESPACE}-.+"
 """PromQL pattern of the namespaces of the teams' Prefects, so that a new team changes no alert and no dashboard."""
 TEAM_PREFIX: Final = "team-"
+PROMETHEUS_SERVICE: Final = "kube-prometheus-stack-prometheus"
+"""In the monitoring namespace; the chart makes the name."""
 CLUSTER_ISSUER: Final = "platform"
 
 UI_HOSTS: Final = ("mlflow", "prefect", "grafana")
 """Host names (before the domain) of the user interfaces, each behind the login."""
 LOGIN_HOST: Final = "auth"
 MODELS_HOST: Final = "models"
+
+IDENTITY_HEADERS: Final = (
+    "X-Auth-Request-User",
+    "X-Auth-Request-Email",
+    "X-Auth-Request-Groups",
+    "X-Auth-Request-Preferred-Username",
+)
+"""Headers that the edge sets after the login. Traefik drops them from incoming requests."""
+EDGE_MIDDLEWARE: Final = "edge"
+"""In every team's namespace, before each of its routes: takes the login's cookie and identity off requests for models."""
 
 MLFLOW_URL: Final = f"http://mlflow.{MLFLOW_NAMESPACE}:{Port.MLFLOW}"
 PREFECT_API_URL: Final = f"http://prefect-server.{PREFECT_NAMESPACE}:{Port.PREFECT}/api"

@@ -7,18 +7,37 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from platform_lib.infra.base.labels import NAME, labels
-from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE
+from platform_lib.infra.base.labels import NAME, TEAM, labels
+from platform_lib.infra.base.naming import (
+    AUTH_NAMESPACE,
+    INGRESS_NAMESPACE,
+    MLFLOW_NAMESPACE,
+    MONITORING_NAMESPACE,
+    PLATFORM,
+)
 from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import NETWORK, one_of
 from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.edge.tls import CERTIFICATE_SECRET, tls_option_spec
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
-from platform_lib.infra.kubernetes.network_policy import from_anywhere, from_namespaces, policy_spec, with_labels
+from platform_lib.infra.kubernetes.network_policy import (
+    KUBERNETES_API_PORTS,
+    from_anywhere,
+    from_namespaces,
+    policy_spec,
+    to_dns,
+    to_labelled_namespaces,
+    to_namespace,
+    to_outside,
+    with_labels,
+)
+from platform_lib.names import Port
 
 SERVICE_TYPE = one_of("LoadBalancer", "NodePort")
 HEADERS_MIDDLEWARE = "security-headers"
+ACME_SOLVER_PORT = 8089
+"""Of the pods with which cert-manager answers an HTTP-01 challenge."""
 HSTS_S = 31_536_000
 """One year, which the HSTS preload lists require."""
 
@@ -80,10 +99,24 @@ class Ingress(pulumi.ComponentResource):
             spec=policy_spec(
                 with_labels({NAME: "traefik"}),
                 ingress=[from_anywhere(8000, 8443), from_namespaces([MONITORING_NAMESPACE], 9100)],
+                egress=traefik_egress(),
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
+
+
+def traefik_egress() -> list[dict[str, Any]]:
+    """Where Traefik may connect: the pods behind its routes, and the API server, which no NetworkPolicy can name."""
+    ports = {AUTH_NAMESPACE: 4180, MLFLOW_NAMESPACE: Port.MLFLOW, MONITORING_NAMESPACE: 3000}
+    return [
+        to_dns(),
+        *(to_namespace(namespace, port) for namespace, port in ports.items()),
+        to_labelled_namespaces({"app.kubernetes.io/part-of": PLATFORM}, Port.PREFECT),  # each team has a Prefect
+        to_labelled_namespaces(TEAM, Port.MODEL_SERVER),
+        to_namespace(INGRESS_NAMESPACE, ACME_SOLVER_PORT),
+        to_outside(*KUBERNETES_API_PORTS),
+    ]
 
 
 def security_headers() -> dict[str, Any]:
@@ -108,12 +141,18 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
         "resources": size.requirements,
         "ingressClass": {"enabled": True, "isDefaultClass": False, "name": "traefik"},
         "ingressRoute": {"dashboard": {"enabled": False}},
+        # With it, api@internal would show every middleware with its passwords to anyone with a route to it.
+        "api": {"dashboard": False},
         "providers": {
             "kubernetesCRD": {
                 "enabled": True,
                 # Otherwise a route could use another namespace's Service, or the middleware with MLflow's credentials.
                 "allowCrossNamespace": False,
                 "allowExternalNameServices": False,
+                # From elsewhere, NAME@PROVIDER is refused: Traefik's own services and other namespaces' middlewares.
+                "crossProviderNamespaces": [INGRESS_NAMESPACE],
+                # Without it `b-c` of team-a and `c` of team-a-b would be the same object.
+                "safeNaming": True,
                 # If false, a weighted route returns 404 as a whole when one of its services has no ready pod.
                 "allowEmptyServices": True,
                 "defaultTLSResourcesNamespace": INGRESS_NAMESPACE,
@@ -148,7 +187,7 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
                 "forwardedHeaders": forwarded,
                 "transport": {"respondingTimeouts": {"readTimeout": f"{args.read_timeout_s}s"}},
                 "http": {
-                    "middlewares": [f"{INGRESS_NAMESPACE}-{HEADERS_MIDDLEWARE}@kubernetescrd"],
+                    "middlewares": [f"{INGRESS_NAMESPACE}_{HEADERS_MIDDLEWARE}@kubernetescrd"],
                     "maxHeaderBytes": 65_536,
                     "sanitizePath": True,
                     # Many servers read X_Auth_Request_User as X-Auth-Request-User, and the login drops only the latter.

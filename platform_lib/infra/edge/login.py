@@ -20,13 +20,6 @@ from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceA
 from platform_lib.infra.kubernetes.network_policy import from_namespaces, policy_spec, to_dns, to_outside, with_labels
 
 PROXY_URL = f"http://oauth2-proxy.{AUTH_NAMESPACE}"
-IDENTITY_HEADERS = (
-    "X-Auth-Request-User",
-    "X-Auth-Request-Email",
-    "X-Auth-Request-Groups",
-    "X-Auth-Request-Preferred-Username",
-)
-"""Headers that the edge sets after the login. Traefik drops them from incoming requests."""
 COOKIE_NAME = "_mlp_login"
 
 

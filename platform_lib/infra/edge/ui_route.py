@@ -10,7 +10,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import labels
-from platform_lib.infra.edge.login import IDENTITY_HEADERS, PROXY_URL
+from platform_lib.infra.base.naming import IDENTITY_HEADERS
+from platform_lib.infra.edge.login import PROXY_URL
 
 BUILT_IN_USER: Final = "admin"
 BUILT_IN_SECRET: Final = "ui-login"

@@ -9,6 +9,8 @@ ALL_PODS: Final[Mapping[str, Any]] = {}
 """Pod selector of every pod in the namespace."""
 SAME_NAMESPACE: Final[Mapping[str, Any]] = {"podSelector": {}}
 """Peer: every pod in the policy's own namespace."""
+KUBERNETES_API_PORTS: Final = (443, 6443)
+"""Where an API server listens: behind its Service, and on its own address."""
 METADATA_ADDRESSES: Final = "169.254.0.0/16"
 """Where a cloud provider serves its nodes' credentials. No pod may connect to it."""
 
@@ -62,6 +64,20 @@ def from_namespaces(names: Iterable[Any], *ports: int) -> dict[str, Any]:
 def to_namespace(name: Any, *ports: int) -> dict[str, Any]:
     """Egress rule: connections to these TCP ports of a namespace's pods."""
     return {"to": [namespace_peer(name)], "ports": _tcp(ports)}
+
+
+def to_labelled_namespaces(labels: Mapping[str, str] | str, *ports: int) -> dict[str, Any]:
+    """Egress rule: connections to these TCP ports of the pods in every namespace with these labels.
+
+    Args:
+        labels: With their values, or the key of a label that may have any value.
+    """
+    wanted: dict[str, Any] = (
+        {"matchExpressions": [{"key": labels, "operator": "Exists"}]}
+        if isinstance(labels, str)
+        else {"matchLabels": dict(labels)}
+    )
+    return {"to": [{"namespaceSelector": wanted}], "ports": _tcp(ports)}
 
 
 def to_dns() -> dict[str, Any]:

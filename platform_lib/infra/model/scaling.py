@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from platform_lib.infra.base.naming import PROMETHEUS_SERVICE
 from platform_lib.names import MetricName
 
-PROMETHEUS = "kube-prometheus-stack-prometheus"
-"""Name of the Prometheus Service in the monitoring namespace."""
 _SLOWLY_DOWN = {"scaleDown": {"stabilizationWindowSeconds": 300}}
 
 
@@ -43,7 +42,7 @@ def request_rate_scaling(
         requests_per_s: Target rate per replica.
     """
     query = f'sum(rate({MetricName.REQUESTS}{{namespace="{namespace}",service="{model}"}}[1m]))'
-    address = f"http://{PROMETHEUS}.{monitoring_namespace}:9090"
+    address = f"http://{PROMETHEUS_SERVICE}.{monitoring_namespace}:9090"
     return {
         "scaleTargetRef": {"name": model},
         "minReplicaCount": min_replicas,

@@ -19,6 +19,7 @@ from platform_lib.infra.base.setting_rules import HOST
 from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
+    KUBERNETES_API_PORTS,
     from_namespaces,
     policy_spec,
     to_database,
@@ -34,7 +35,6 @@ from platform_lib.names import PREFECT_AUTH_KEY, PREFECT_AUTH_SECRET, Port
 
 USER = "edge"
 """User in the auth string. The route of the pages sends the same one for people who have logged in."""
-_KUBERNETES_API_PORTS = (443, 6443)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +223,6 @@ class PrefectServer(pulumi.ComponentResource):
         # Without this, the worker restarts until the server responds, and Pulumi reports the rollout as failed.
         after = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[server]))
         k8s.apps.v1.Deployment(f"{name}-worker", metadata=here, spec=spec, opts=after)
-        egress = [to_dns(), to_namespace(args.namespace, Port.PREFECT), *map(to_outside, _KUBERNETES_API_PORTS)]
+        egress = [to_dns(), to_namespace(args.namespace, Port.PREFECT), *map(to_outside, KUBERNETES_API_PORTS)]
         network = policy_spec(with_labels(chosen), ingress=[], egress=egress)
         k8s.networking.v1.NetworkPolicy(f"{name}-worker", metadata=here, spec=network, opts=child)

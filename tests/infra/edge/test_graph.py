@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from platform_lib.infra.edge.login import IDENTITY_HEADERS
+from platform_lib.infra.base.naming import IDENTITY_HEADERS
 from platform_lib.infra.team.rbac import deployer_rules
 from tests.infra.harness.graph import Graph, Resource
 from tests.infra.stacks import CA, MIRRORED, run_stack
@@ -82,7 +82,7 @@ def test_traefik_speaks_https_only_with_headers_on_every_answer(local: Graph) ->
         "scheme": "https",
         "permanent": True,
     }
-    assert made["ports"]["websecure"]["http"]["middlewares"] == ["mlp-ingress-security-headers@kubernetescrd"]
+    assert made["ports"]["websecure"]["http"]["middlewares"] == ["mlp-ingress_security-headers@kubernetescrd"]
     assert set(made["ports"]["websecure"]["http"]["encodedCharacters"].values()) == {False}
     providers = made["providers"]["kubernetesCRD"]
     assert (
@@ -94,6 +94,23 @@ def test_traefik_speaks_https_only_with_headers_on_every_answer(local: Graph) ->
     assert options["minVersion"] == "VersionTLS12" and options["sniStrict"] is True
     headers = find(local, "Middleware", "security-headers", "mlp-ingress").inputs["spec"]["headers"]
     assert headers["stsSeconds"] == 31_536_000 and headers["forceSTSHeader"] is True
+
+
+def test_traefik_has_no_api_and_connects_only_to_what_it_routes_to(local: Graph) -> None:
+    made = values(local, "traefik")
+    assert made["api"] == {"dashboard": False}
+    assert made["providers"]["kubernetesCRD"]["crossProviderNamespaces"] == ["mlp-ingress"]
+    egress = find(local, "NetworkPolicy", "traefik", "mlp-ingress").inputs["spec"]["egress"]
+    assert [sorted({port["port"] for port in rule["ports"]}) for rule in egress] == [
+        [53],
+        [4180],
+        [5000],
+        [3000],
+        [4200],
+        [8000],
+        [8089],
+        [443, 6443],
+    ]
 
 
 def test_one_certificate_holds_every_host(team: Graph) -> None:
@@ -139,6 +156,7 @@ def test_a_team_has_everything_that_is_not_its_own_to_make(team: Graph) -> None:
         [
             "ConfigMap",
             "LimitRange",
+            "Middleware",
             "NetworkPolicy",
             "NetworkPolicy",
             "NetworkPolicy",
@@ -149,7 +167,10 @@ def test_a_team_has_everything_that_is_not_its_own_to_make(team: Graph) -> None:
         + ["Role", "RoleBinding"] * 3
     )
     [space] = [r for r in team.kubernetes("Namespace") if r.inputs["metadata"]["name"] == "team-fraud"]
-    assert space.inputs["metadata"]["annotations"] == {"mlp.platform/models": "fraud,card-*"}
+    assert space.inputs["metadata"]["annotations"] == {
+        "mlp.platform/models": "fraud,card-*",
+        "mlp.platform/outside-ports": "443",
+    }
     assert space.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     bound = find(team, "RoleBinding", "ci", "team-churn").inputs["subjects"]
     assert [subject["name"] for subject in bound] == ["deployer", "ci-churn"]
