@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from platform_lib.infra.base.naming import MONITORING_NAMESPACE
 from platform_lib.infra.base.sizing import Size, resources, storage_gib
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 
@@ -90,6 +91,14 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
         "resources": resources("prometheus", size).requirements,
         # One team's broken metrics must not exhaust Prometheus' memory.
         "enforcedSampleLimit": 200_000,
+        # A team's monitors and rules write and read series of their own namespace only, whatever labels they set.
+        # `arbitraryFSAccessThroughSMs`, `overrideHonorLabels` and `ignoreNamespaceSelectors` would take the kubelet's and
+        # kube-state-metrics' series from the chart's own monitors; `monitoring_rules` refuses those fields to teams.
+        "enforcedNamespaceLabel": "namespace",
+        "excludedFromEnforcement": [
+            {"group": "monitoring.coreos.com", "resource": resource, "namespace": MONITORING_NAMESPACE}
+            for resource in ("servicemonitors", "podmonitors", "probes", "scrapeconfigs", "prometheusrules")
+        ],
     }
 
 

@@ -228,3 +228,10 @@ def unknown(values: dict[str, Any], defaults: dict[str, Any], path: str = "") ->
 def test_what_cannot_be_is_said_before_any_resource_exists(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
         ObservabilityArgs(**{"grafana_url": GRAFANA, **wrong})
+
+
+def test_a_teams_series_and_alerts_bear_its_namespace_and_the_platforms_keep_theirs(made: Graph) -> None:
+    spec = release(made)["values"]["prometheus"]["prometheusSpec"]
+    assert spec["enforcedNamespaceLabel"] == "namespace"
+    assert {one["namespace"] for one in spec["excludedFromEnforcement"]} == {"mlp-monitoring"}
+    assert {one["resource"] for one in spec["excludedFromEnforcement"]} >= {"servicemonitors", "prometheusrules"}
