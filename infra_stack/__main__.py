@@ -1,6 +1,6 @@
 """The shared stack: load the settings, create the platform, publish the outputs that model stacks read."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -16,7 +16,7 @@ from platform_lib.infra.kubernetes.cluster import Cluster, ClusterArgs
 from platform_lib.infra.kubernetes.namespaces import Namespaces, NamespacesArgs
 from platform_lib.infra.monitoring.keda import Keda, KedaArgs
 from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
-from platform_lib.infra.team.route_admission import RouteAdmission, RouteAdmissionArgs
+from platform_lib.infra.team.admission import TeamAdmission, TeamAdmissionArgs
 from platform_lib.infra.team.team import Team
 from platform_lib.names import OUTPUTS_CONFIG_MAP
 
@@ -31,7 +31,7 @@ ingress_space = spaces[naming.INGRESS_NAMESPACE]
 after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[namespaces]))
 
 ingress = make_edge(config, ingress_space, on_cluster)
-RouteAdmission("team-routes", RouteAdmissionArgs(models_host=outputs.models_host), after_spaces)
+TeamAdmission("team-routes", TeamAdmissionArgs(models_host=outputs.models_host), after_spaces)
 watching = ObservabilityArgs(
     grafana_url=outputs.grafana_url,
     alerts=config.alerts or "",
@@ -42,7 +42,10 @@ observability = Observability("observability", watching, after_spaces)
 if config.request_rate_scaling:
     Keda("request-scaling", KedaArgs(mirrors=mirrors), after_spaces)
 
-teams = {name: Team(f"team-{name}", args, after_spaces) for name, args in config.team_args(outputs).items()}
+teams = {
+    name: Team(f"team-{name}", replace(args, after_traefik=[ingress.release]), after_spaces)
+    for name, args in config.team_args(outputs).items()
+}
 after_monitoring = pulumi.ResourceOptions.merge(
     on_cluster, pulumi.ResourceOptions(depends_on=[namespaces, observability])
 )

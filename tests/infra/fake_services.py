@@ -52,6 +52,15 @@ class Login(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+# What a team's own image might answer with.
+RESPONSE_HEADERS = {
+    "Set-Cookie": "mlp_session=forged; Domain=ml.example.com",
+    "Service-Worker-Allowed": "/",
+    "Clear-Site-Data": '"*"',
+    "X-Echo": "1",
+}
+
+
 class Echo(BaseHTTPRequestHandler):
     """Respond to every request with the name, the path and the received headers."""
 
@@ -68,6 +77,8 @@ class Echo(BaseHTTPRequestHandler):
         ).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
+        for header, value in RESPONSE_HEADERS.items():
+            self.send_header(header, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -12,6 +12,7 @@ import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.labels import labels, selector
+from platform_lib.infra.base.naming import EDGE_MIDDLEWARE
 from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
@@ -245,7 +246,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         limits = limit_spec(args.rate_limit_per_s, args.rate_limit_burst)
         limit = self._custom(_TRAEFIK, "Middleware", f"{name}-limit", limits, self._child(), "-limit")
         strip = self._custom(_TRAEFIK, "Middleware", f"{name}-strip", strip_spec(args.model), self._child(), "-strip")
-        middlewares = [f"{args.model}-limit", f"{args.model}-strip"]
+        middlewares = [EDGE_MIDDLEWARE, f"{args.model}-limit", f"{args.model}-strip"]
         spec = shared.apply(lambda it: route_spec(it, args.model, middlewares))
         self._custom(_TRAEFIK, "IngressRoute", f"{name}-route", spec, self._child(depends_on=[strip, limit, service]))
 
@@ -260,7 +261,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         meta = self._meta()
         meta["labels"] = {**meta["labels"], "grafana_dashboard": "1"}
         meta["annotations"] = {"grafana_folder": "Models"}
-        board = {f"{args.namespace}-{args.model}.json": model_dashboard(args.model, args.namespace)}
+        board = {f"{args.namespace}.{args.model}.json": model_dashboard(args.model, args.namespace)}
         k8s.core.v1.ConfigMap(f"{name}-dashboard", metadata=meta, data=board, opts=self._child())
 
     def _custom(

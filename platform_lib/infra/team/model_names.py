@@ -1,4 +1,4 @@
-"""Which model names belong to which team, checked before deployment. `route_admission` enforces it in the cluster."""
+"""Which model names belong to which team, checked before deployment. `admission` enforces it in the cluster."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import TEAM, labels, pod_security
-from platform_lib.infra.base.naming import MLFLOW_NAMESPACE, prefect_namespace, team_namespace
+from platform_lib.infra.base.naming import EDGE_MIDDLEWARE, MLFLOW_NAMESPACE, prefect_namespace, team_namespace
 from platform_lib.infra.base.outputs import outputs_data
 from platform_lib.infra.base.setting_rules import COUNT, COUNT_OR_NONE
 from platform_lib.infra.kubernetes.network_policy import (
@@ -21,7 +21,9 @@ from platform_lib.infra.kubernetes.network_policy import (
 )
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
 from platform_lib.infra.team.model_names import MODELS_ANNOTATION, default_models
+from platform_lib.infra.team.network_rules import OUTSIDE_PORTS_ANNOTATION
 from platform_lib.infra.team.rbac import deployer_rules, people_rules, tunnel_rules
+from platform_lib.infra.team.traefik_rules import edge_spec
 from platform_lib.names import OUTPUTS_CONFIG_MAP, TEAM_CREDENTIALS_SECRET, Port, SharedOutputs
 
 DEPLOYER = "deployer"
@@ -58,6 +60,8 @@ class TeamArgs:
     ci_groups: Sequence[str] = ()
     """Kubernetes groups of the team's CI, in addition to the service account `deployer`."""
     quota: Quota = field(default_factory=Quota)
+    after_traefik: Sequence[Any] = ()
+    """What brings the definition of Middleware."""
     outside_ports: Sequence[int] = (443,)
     """TCP ports outside the cluster that training jobs may connect to for their data."""
 
@@ -81,7 +85,10 @@ class Team(pulumi.ComponentResource):
             metadata={
                 "name": team_namespace(args.team),
                 "labels": {**labels(args.team, "team"), TEAM: args.team, **pod_security("restricted")},
-                "annotations": {MODELS_ANNOTATION: ",".join(models)},
+                "annotations": {
+                    MODELS_ANNOTATION: ",".join(models),
+                    OUTSIDE_PORTS_ANNOTATION: ",".join(map(str, args.outside_ports)),
+                },
             },
             # Deleting it would delete the request logs on the team's volumes.
             opts=pulumi.ResourceOptions(parent=self, protect=True),
@@ -100,6 +107,14 @@ class Team(pulumi.ComponentResource):
             metadata=self._meta(OUTPUTS_CONFIG_MAP),
             data=outputs_data(args.outputs),
             opts=self._child(),
+        )
+        k8s.apiextensions.CustomResource(
+            f"{name}-edge",
+            api_version="traefik.io/v1alpha1",
+            kind="Middleware",
+            metadata=self._meta(EDGE_MIDDLEWARE),
+            spec=edge_spec(),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after_traefik)),
         )
         self._roles()
         credential = Credential(

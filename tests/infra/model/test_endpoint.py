@@ -222,7 +222,8 @@ def test_the_route_is_tls_strips_its_own_prefix_and_is_limited(made: Graph) -> N
     middlewares = {
         resource.inputs["metadata"]["name"]: resource.inputs["spec"] for resource in made.kubernetes("Middleware")
     }
-    assert [middlewares[entry["name"]] for entry in rule["middlewares"]] == [
+    assert rule["middlewares"][0] == {"name": "edge"}  # the platform's, which keeps the login's cookie
+    assert [middlewares[entry["name"]] for entry in rule["middlewares"][1:]] == [
         {"rateLimit": {"average": 100, "period": "1s", "burst": 200}},
         {"stripPrefix": {"prefixes": ["/models/churn"]}},
     ]
@@ -245,7 +246,7 @@ def test_metrics_are_scraped_and_no_route_leads_to_them(made: Graph) -> None:
 def test_grafana_finds_the_dashboard(made: Graph) -> None:
     board = next(resource for resource in made.kubernetes("ConfigMap") if resource.name == "churn-dashboard")
     assert board.inputs["metadata"]["labels"]["grafana_dashboard"] == "1"
-    content = json.loads(board.inputs["data"]["team-red-churn.json"])
+    content = json.loads(board.inputs["data"]["team-red.churn.json"])
     assert (content["uid"], content["title"]) == ("mlp-team-red-churn", "Model churn (team-red)")
 
 
