@@ -1,4 +1,4 @@
-"""What all tests share: generated projects in the one development environment, and the command run as users run it."""
+"""Shared fixtures: generated projects, the `mlp` command as users run it, and servers."""
 
 import os
 import shutil
@@ -27,8 +27,9 @@ pytest_plugins = ["tests.k8slab.fixtures", "tests.infra.fixtures"]
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs a whole file, so that what a module shares is made once; slow tests come first, so that both
-    end together.
+    """Keep each file on one worker and start slow tests first.
+
+    A module's shared fixtures are then built once, and both tiers finish together.
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
@@ -38,15 +39,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_reaches_children() -> None:
-    """Undo that a shell makes background jobs ignore SIGINT, which the tests' own processes would inherit."""
+    """Restore the default SIGINT handler for child processes.
+
+    A shell that starts the tests in the background makes them ignore SIGINT, and their children would inherit that.
+    """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _clean_environment() -> None:
-    """No setting of the machine reaches a test: servers, keys and colours come from the test or not at all; nor does
-    the `make test` around it.
+    """Clear the machine's settings from the environment.
+
+    Servers, keys and colours come from the test or not at all; the settings of a surrounding `make test` are cleared
+    too.
     """
     for name in [
         n
@@ -55,9 +61,9 @@ def _clean_environment() -> None:
             ("MLP_", "MLFLOW_", "PREFECT_", "AWS_", "DVC_", "UV_PROJECT", "MAKE", "MFLAGS", "COLUMNS", "LINES")
         )
     ]:
-        if name != "MLP_FACTS":  # where the charts' facts lie: of the tests, not of the product
+        if name != "MLP_FACTS":  # chart facts belong to the tests, not to the product
             del os.environ[name]
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile the library anew
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # otherwise hundreds of processes would each recompile the library
     os.environ |= {
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -81,8 +87,9 @@ def template_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine() -> Callable[[str], str]:
-    """`engine("promtool")`: path of a program that is no Python package; skips with its name, or fails where CI says
-    all must be there.
+    """`engine("promtool")`: path of a program that is not a Python package.
+
+    Skips the test with the program's name, or fails where CI says that every engine must be present.
     """
     return lambda name: str(need_engine(name))
 
@@ -103,7 +110,7 @@ def commit_all(folder: Path, message: str = "work") -> str:
 def generate(template_source: Path) -> Callable[..., Project]:
     """`generate(folder, **answers)`: a committed project for tests that use the shared environment.
 
-    Its lock file only stands for one (lineage hashes it); tests of real locks make their own.
+    Its lock file is only a placeholder that lineage can hash; tests of real locks create their own.
     """
 
     def make(folder: Path, **answers: str) -> Project:
@@ -132,7 +139,7 @@ def run_mlp(
     timeout_s: float = 120,
     expect: int | None = 0,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `mlp` as a process in a project, as users and CI do; checks the exit code unless `expect` is None."""
+    """Run `mlp` as a process in a project, as users and CI do; check the exit code unless `expect` is None."""
     folder = project.root if isinstance(project, Project) else project
     done = subprocess.run(
         [sys.executable, "-m", "platform_lib.cli", *args],
@@ -149,9 +156,9 @@ def run_mlp(
 
 
 def copy_of(project: Project, folder: Path) -> Project:
-    """A project's twin in another folder, store and models included: what to take where a test changes `trained`.
+    """Copy a project, including its store and models, to another folder, for tests that change `trained`.
 
-    The store notices that it was moved when it is first opened.
+    The store detects that it was moved when it is first opened.
     """
     shutil.copytree(project.root, folder)
     return find_project(folder)
@@ -170,7 +177,7 @@ def _trained(folder: Path, generate: Callable[..., Project], **answers: str) -> 
 def trained(tmp_path_factory: pytest.TempPathFactory, generate: Callable[..., Project]) -> Project:
     """A classification project with one version, the champion, in its local store.
 
-    Read it only; `copy_of(trained, tmp_path / "p")` to change it.
+    Read it only; to change it, use `copy_of(trained, tmp_path / "p")`.
     """
     return _trained(tmp_path_factory.mktemp("trained") / "project", generate)
 
@@ -179,13 +186,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory, generate: Callable[..., Pr
 def trained_regression(tmp_path_factory: pytest.TempPathFactory, generate: Callable[..., Project]) -> Project:
     """A regression project with one version, the champion, in its local store.
 
-    Read it only; `copy_of` it to change it.
+    Read it only; to change it, use `copy_of`.
     """
     return _trained(tmp_path_factory.mktemp("trained-regression") / "project", generate, task="regression")
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """Return a loopback port on which nothing listens now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -195,8 +202,9 @@ def free_port() -> int:
 def server(
     command: Sequence[str], health_url: str, log: Path, *, env: dict[str, str] | None = None, timeout_s: float = 240
 ) -> Iterator[None]:
-    """Run a server until the block ends: waits until `health_url` answers 200, stops it and its children by their
-    ids.
+    """Run a server until the block ends.
+
+    Waits until `health_url` answers 200; at the end stops the server and its children by process ID.
     """
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -239,11 +247,10 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], health_url: str, log: 
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a shared MLflow server of its own, artifacts through its proxy; for slow tests.
+    """Address of a shared MLflow server that proxies artifacts; for slow tests.
 
-    Use a model name of your own in it.
-
-    Mark the tests `@pytest.mark.slow` and `@pytest.mark.xdist_group("servers")`, so that one worker starts it once.
+    Use a model name that no other test uses. Mark the tests `@pytest.mark.slow` and
+    `@pytest.mark.xdist_group("servers")`, so that one worker starts the server once.
     """
     from platform_lib.registry.store import ensure_database
 
@@ -265,8 +272,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """API address (`…/api`) of a Prefect server of its own, for `PREFECT_API_URL`; for slow tests in the xdist group
-    "servers".
+    """API address (`…/api`) of a shared Prefect server, for `PREFECT_API_URL`.
+
+    For slow tests in the xdist group "servers".
     """
     folder = tmp_path_factory.mktemp("prefect-server")
     port = free_port()
@@ -282,7 +290,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What a command did in this process."""
+    """The result of a command that ran in this process."""
 
     code: int
     out: str
@@ -291,8 +299,9 @@ class Called:
 
 @pytest.fixture
 def call_mlp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Called]:
-    """`call_mlp(project, "models", "--json")`: a command in this process, seconds faster than `run_mlp` as libraries
-    are loaded already.
+    """`call_mlp(project, "models", "--json")`: run a command in this process.
+
+    Seconds faster than `run_mlp`, because the libraries are already loaded.
     """
     from platform_lib.cli import main
 

@@ -1,6 +1,6 @@
-"""Programs that are no Python packages: where tests find them, and what happens where one is missing.
+"""Find the programs that are not Python packages; skip or fail where one is missing.
 
-`make engines` builds them into ~/.cache/mlp-engines; anything on PATH goes before.
+`make engines` installs them into ~/.cache/mlp-engines; programs on PATH take precedence.
 """
 
 import os
@@ -19,7 +19,7 @@ def find_engine(name: str) -> Path | None:
 
 
 def need_engine(name: str, made_by: str = "make engines") -> Path:
-    """The program's path; skips with its name, or fails where CI says that all must be there."""
+    """The program's path; skips with its name, or fails where CI says that every engine must be present."""
     found = find_engine(name)
     if found is None:
         (pytest.fail if os.environ.get("REQUIRE_ENGINES") else pytest.skip)(

@@ -1,4 +1,4 @@
-"""Atomic writes: the old file or the new one, and nothing left behind."""
+"""Atomic writes leave the old file or the new one, and no temporary file."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ def mode_of(path: Path) -> int:
 
 
 @pytest.mark.parametrize("content", ["größer\n", b"\x00\xff"], ids=["text", "bytes"])
-def test_a_file_is_replaced_and_no_draft_stays(tmp_path: Path, content: str | bytes) -> None:
+def test_a_file_is_replaced_and_no_temporary_file_remains(tmp_path: Path, content: str | bytes) -> None:
     path = tmp_path / "state.json"
     path.write_text("old", encoding="utf-8")
     write_atomically(path, content)
@@ -24,7 +24,7 @@ def test_a_file_is_replaced_and_no_draft_stays(tmp_path: Path, content: str | by
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(ZeroDivisionError), atomic_replacement(path) as draft:
@@ -35,14 +35,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_draft_keeps_the_suffix_and_is_hidden(tmp_path: Path) -> None:
+def test_a_temporary_file_keeps_the_suffix_and_is_hidden(tmp_path: Path) -> None:
     with atomic_replacement(tmp_path / "out.parquet") as draft:
         assert draft.suffix == ".parquet"
         assert draft.name.startswith(".")
 
 
 @posix_only
-def test_a_new_file_has_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
+def test_a_new_file_gets_its_mode_from_the_umask(tmp_path: Path) -> None:
     (tmp_path / "usual").touch()
     write_atomically(tmp_path / "new", "x")
     assert mode_of(tmp_path / "new") == mode_of(tmp_path / "usual")
@@ -59,7 +59,7 @@ def test_a_replaced_file_keeps_its_mode_unless_one_is_given(tmp_path: Path, give
 
 
 @posix_only
-def test_content_and_folder_are_synced_around_the_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_and_folder_are_synced_when_a_file_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, synced = tmp_path / "state.json", []
 
     def fsync(handle: int) -> None:
@@ -74,7 +74,7 @@ def test_content_and_folder_are_synced_around_the_replacement(tmp_path: Path, mo
     assert synced == [("file", True), ("folder", True)]
 
 
-def test_a_finished_file_moves_over_another_one(tmp_path: Path) -> None:
+def test_a_finished_file_replaces_an_existing_one(tmp_path: Path) -> None:
     source, target = tmp_path / "draft", tmp_path / "table"
     source.write_text("new", encoding="utf-8")
     target.write_text("old", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The one way to run git: output where it works, None or an error with a remedy where it does not."""
+"""The git wrapper returns the output, None, or an error with a remedy."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_it_returns_what_git_prints(repository: Path) -> None:
     assert git.succeeds(repository, "cat-file", "-e", "HEAD")
 
 
-def test_a_refused_command_is_no_output_or_an_error_with_gits_words(repository: Path) -> None:
+def test_a_failed_command_gives_none_or_an_error_with_gits_message(repository: Path) -> None:
     assert git.output(repository, "show", "HEAD:missing") is None
     assert git.lines(repository, "show", "HEAD:missing") == []
     assert not git.succeeds(repository, "show", "HEAD:missing")
@@ -33,7 +33,7 @@ def test_a_refused_command_is_no_output_or_an_error_with_gits_words(repository: 
         git.require(repository, "show", "HEAD:missing")
 
 
-def test_without_git_only_what_needs_it_fails(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_only_commands_that_need_it_fail(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(repository / "empty"))
     assert git.output(repository, "status") is None
     with pytest.raises(UsageError, match=r"^git is not installed\. Install it"):

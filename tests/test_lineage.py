@@ -1,4 +1,7 @@
-"""A version says which code, data, configuration and lock made it, and training refuses where that cannot be said."""
+"""Lineage: each version records its code, data, configuration and lock.
+
+Training refuses to run where one of them cannot be determined.
+"""
 
 import hashlib
 import platform
@@ -61,26 +64,26 @@ def test_comparing_names_only_what_differs() -> None:
 
 
 class TestRefusals:
-    def test_no_git_repository(self, project: Project) -> None:
+    def test_a_project_without_a_git_repository_is_refused(self, project: Project) -> None:
         shutil.rmtree(project.root / ".git")
 
         with pytest.raises(CheckFailed, match=r"has no git commit.*Run `make setup`"):
             _collect(project)
 
-    def test_a_repository_without_a_commit(self, project: Project) -> None:
+    def test_a_repository_without_a_commit_is_refused(self, project: Project) -> None:
         shutil.rmtree(project.root / ".git")
         git(project.root, "init", "-q")
 
         with pytest.raises(CheckFailed, match="has no git commit"):
             _collect(project)
 
-    def test_no_lock(self, project: Project) -> None:
+    def test_a_project_without_a_lock_is_refused(self, project: Project) -> None:
         (project.root / "uv.lock").unlink()
 
         with pytest.raises(CheckFailed, match=r"no lock of its dependencies \(uv.lock or pdm.lock\)"):
             _collect(project)
 
-    def test_no_data(self, project: Project) -> None:
+    def test_a_project_without_data_is_refused(self, project: Project) -> None:
         (project.data_dir / "sample.csv").unlink()
 
         with pytest.raises(NotFound):
@@ -99,7 +102,7 @@ class TestDirty:
         assert lineage.changed_files(project.root) == [path]
 
     @pytest.mark.parametrize("path", ["src/sample_model/new.py", "conf/model/new.yaml", "data/new name.csv"])
-    def test_an_untracked_file_where_training_looks_makes_it_dirty(self, project: Project, path: str) -> None:
+    def test_an_untracked_file_that_training_reads_makes_the_tree_dirty(self, project: Project, path: str) -> None:
         (project.root / path).write_text("x", encoding="utf-8")
 
         assert lineage.changed_files(project.root) == [path]
@@ -114,7 +117,7 @@ class TestDirty:
             ".venv/pyvenv.cfg",
         ],
     )
-    def test_what_runs_and_people_leave_elsewhere_does_not(self, project: Project, path: str) -> None:
+    def test_untracked_files_elsewhere_leave_the_tree_clean(self, project: Project, path: str) -> None:
         (project.root / ".gitignore").unlink(missing_ok=True)
         commit_all(project.root)
         (project.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -122,12 +125,12 @@ class TestDirty:
 
         assert lineage.changed_files(project.root) == []
 
-    def test_a_deleted_file_makes_it_dirty(self, project: Project) -> None:
+    def test_a_deleted_file_makes_the_tree_dirty(self, project: Project) -> None:
         (project.conf_dir / "split" / "time.yaml").unlink()
 
         assert lineage.changed_files(project.root) == ["conf/split/time.yaml"]
 
-    def test_only_the_projects_folder_counts_in_a_larger_repository(
+    def test_in_a_larger_repository_only_the_projects_folder_counts(
         self, tmp_path: Path, generate: Callable[..., Project]
     ) -> None:
         project = generate(tmp_path / "repository" / "models" / "one")

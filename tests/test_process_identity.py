@@ -1,4 +1,4 @@
-"""Whether a recorded process still runs, or another one has its id now."""
+"""Tell whether a recorded process still runs or its ID has been reused."""
 
 import subprocess
 import sys
@@ -22,13 +22,13 @@ ME = psutil.Process()
     ],
     ids=["same start", "other start", "within the tolerance", "clock jumped, same command", "other start and command"],
 )
-def test_start_time_decides_then_the_command(
+def test_the_start_time_decides_before_the_command(
     *, off_s: float, command: list[str] | None, tolerance_s: float, expected: bool
 ) -> None:
     assert still_runs(ME.pid, ME.create_time() + off_s, command=command, tolerance_s=tolerance_s) is expected
 
 
-def test_a_process_that_ended_does_not_run() -> None:
+def test_a_process_that_has_ended_is_not_running() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         started = psutil.Process(child.pid).create_time()
         assert still_runs(child.pid, started)

@@ -1,4 +1,4 @@
-"""The project's own code is imported from its own folder, and what is wrong with it is said in one sentence."""
+"""The project's own code is imported from its own folder; import errors are one sentence."""
 
 import sys
 from collections.abc import Iterator
@@ -54,14 +54,12 @@ def test_a_second_project_with_a_package_of_the_same_name_gets_its_own_code(tmp_
         pytest.param({"pipeline": "1 / 0"}, "ZeroDivisionError: division by zero", id="fails on import"),
     ],
 )
-def test_what_cannot_be_imported_is_said_in_one_sentence(
-    tmp_path: Path, modules: dict[str, str], expected: str
-) -> None:
+def test_an_import_error_is_reported_in_one_sentence(tmp_path: Path, modules: dict[str, str], expected: str) -> None:
     with pytest.raises(UsageError, match=expected):
         import_user_module(_project(tmp_path, **modules), "pipeline")
 
 
-def test_a_package_that_is_not_there_names_the_file_that_is_missing(tmp_path: Path) -> None:
+def test_a_missing_package_names_the_missing_file(tmp_path: Path) -> None:
     project = Project(root=tmp_path, name="tiny", package="tiny_package")
 
     with pytest.raises(UsageError, match=r"pipeline\.py is missing"):

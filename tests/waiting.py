@@ -1,4 +1,4 @@
-"""Wait for a condition: the one way in which tests wait for other processes and threads."""
+"""Wait for a condition of another process or thread; tests never sleep instead."""
 
 import time
 from collections.abc import Callable
@@ -8,13 +8,14 @@ T = TypeVar("T")
 
 
 def wait_until(find: Callable[[], T | None], what: str = "what is waited for", timeout_s: float = 120) -> T:
-    """The first answer of `find` that is true; asked again and again.
+    """Call `find` repeatedly and return its first true result.
 
     Args:
-        timeout_s: Generous: only a failing test waits so long, and a busy machine may be ten times slower than an idle one.
+        timeout_s: Generous, because only a failing test waits this long and a busy machine may be ten times slower than
+            an idle one.
 
     Raises:
-        AssertionError: There was none in time.
+        AssertionError: No true result within the timeout.
     """
     deadline = time.monotonic() + timeout_s
     while not (found := find()):

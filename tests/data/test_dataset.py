@@ -69,7 +69,7 @@ def test_the_notebook_call_reads_the_selected_table_typed(project: Project, monk
 )
 @pytest.mark.parametrize("read", [load_dataset, data_hash], ids=["load", "hash"])
 def test_a_table_that_is_not_here_says_how_to_get_it(
-    project: Project, tracked: bool, remedy: str, read: Callable[..., object]
+    project: Project, *, tracked: bool, remedy: str, read: Callable[..., object]
 ) -> None:
     file = project.data_dir / "sample.csv"
     file.unlink()

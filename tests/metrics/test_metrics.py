@@ -74,7 +74,7 @@ CASES = [
 ]
 
 
-def _case(rows: int, classes: int, tied: bool) -> tuple[NDArray[Any], Predictions]:
+def _case(rows: int, classes: int, *, tied: bool) -> tuple[NDArray[Any], Predictions]:
     return _classified(rows, classes, tied=tied) if classes else _numbers(rows)
 
 
@@ -92,14 +92,14 @@ def test_every_metric_has_a_reference() -> None:
 
 
 @pytest.mark.parametrize(("name", "rows", "classes", "tied"), CASES)
-def test_a_score_is_that_of_scikit_learn(name: str, rows: int, classes: int, tied: bool) -> None:
-    truth, predictions = _case(rows, classes, tied)
+def test_a_score_is_that_of_scikit_learn(name: str, rows: int, classes: int, *, tied: bool) -> None:
+    truth, predictions = _case(rows, classes, tied=tied)
     assert score(name, truth, predictions) == pytest.approx(EXPECTED[name](truth, predictions), rel=1e-15)
 
 
 @pytest.mark.parametrize(("name", "rows", "classes", "tied"), CASES)
-def test_row_weights_stand_for_repeated_rows(name: str, rows: int, classes: int, tied: bool) -> None:
-    truth, predictions = _case(rows, classes, tied)
+def test_row_weights_stand_for_repeated_rows(name: str, rows: int, classes: int, *, tied: bool) -> None:
+    truth, predictions = _case(rows, classes, tied=tied)
     weights = draw_weights(np.random.default_rng(5), rows)
     repeated = np.repeat(np.arange(rows), weights.astype(int))
     again = Predictions(

@@ -87,7 +87,7 @@ def test_a_label_that_differs_is_named(classifier: Pipeline, answers: ReferenceA
 
 @pytest.mark.parametrize(("factor", "is_same"), [(1 + 1e-8, False), (1 + 1e-11, True)], ids=["1e-8", "1e-11"])
 def test_a_probability_may_differ_by_the_last_digits_only(
-    factor: float, is_same: bool, classifier: Pipeline, answers: ReferenceAnswers
+    factor: float, *, is_same: bool, classifier: Pipeline, answers: ReferenceAnswers
 ) -> None:
     assert answers.probabilities is not None
     other = [[answers.probabilities[0][0] * factor, *answers.probabilities[0][1:]], *answers.probabilities[1:]]

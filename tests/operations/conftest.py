@@ -1,4 +1,4 @@
-"""A team on a real API server, and a kubectl that reaches it."""
+"""A team's namespace on a real API server, and a kubectl that reaches it."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ STAND_IN = Path(__file__).with_name("kubectl_stand_in.py")
 
 @pytest.fixture(scope="module")
 def team(lab: Lab) -> Iterator[Lab]:
-    """The namespace team-red as the shared stack leaves it, and the platform's outputs."""
+    """The namespace team-red as the shared stack creates it, with the platform's outputs."""
     objects = [
         namespace("team-red"),
         namespace("mlp-ingress"),
@@ -49,14 +49,15 @@ def team(lab: Lab) -> Iterator[Lab]:
 
 
 def namespace(name: str, **labels: str) -> dict[str, object]:
-    """One as data."""
+    """A namespace as a dictionary."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 @pytest.fixture
 def kubectl_reaches(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`kubectl_reaches({"mlp-mlflow/svc/mlflow:5000": port})`: kubectl on PATH is the stand-in, in front of the real
-    one and the lab.
+    """`kubectl_reaches({"mlp-mlflow/svc/mlflow:5000": port})`: put the fake kubectl on PATH.
+
+    It forwards everything else to the real kubectl and the lab cluster.
     """
 
     real = need_engine("kubectl")

@@ -1,10 +1,11 @@
-"""What a cluster's own exporters show, for tests of queries: their metrics with their labels, as each project writes
-them down.
+"""The metrics that a cluster's exporters expose, for tests of queries.
 
-None of these programs runs here. The list is short on purpose: a dashboard or an alert that asks for another metric has
-to be looked up there first. Label names are as Prometheus keeps them: kube-state-metrics and the kubelet are scraped
-with `honorLabels` by the chart's defaults, so that `namespace` is the object's; cert-manager by our PodMonitor without
-it, so that the certificate's own becomes `exported_namespace`.
+Names and labels are copied from each project's documentation; none of these programs runs here. The list is short on
+purpose: a dashboard or an alert that uses another metric must first be looked up there.
+
+Label names are as Prometheus stores them. The charts scrape kube-state-metrics and the kubelet with `honorLabels`, so
+`namespace` is the object's namespace. Our PodMonitor scrapes cert-manager without it, so the certificate's namespace
+becomes `exported_namespace`.
 """
 
 import threading
@@ -27,7 +28,7 @@ _CERTIFICATE = ("name", "exported_namespace", "issuer_name", "issuer_kind", "iss
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """A metric, who exposes it, and where that is written."""
+    """A metric, the exporter that exposes it, and where that is documented."""
 
     by: str
     source: str
@@ -81,10 +82,10 @@ EXPOSED: Mapping[str, Exposed] = {
 
 
 def exposition(places: Mapping[str, str]) -> str:
-    """Every metric in Prometheus' text format, in each of these namespaces.
+    """Render every metric in Prometheus' text format, in each of these namespaces.
 
     Args:
-        places: Namespace → name of what runs there.
+        places: Namespace → name of the workload there.
     """
     lines = []
     for metric, exposed in EXPOSED.items():
@@ -101,7 +102,8 @@ def exposition(places: Mapping[str, str]) -> str:
                 if "namespace" not in exposed.labels and "exported_namespace" not in exposed.labels:
                     values |= {"instance": namespace}  # one process each
                 written = ",".join(f'{label}="{value}"' for label, value in values.items())
-                # A quota half used and an autoscaler below its most: a sound cluster, in which nothing fires.
+                # A healthy cluster, in which no alert fires: the quota is half used and the autoscaler is below its
+                # maximum.
                 lines.append(f"{metric}{{{written}}} {4 if metric.endswith('max_replicas') or kind == 'hard' else 2}")
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,6 @@
-"""A kubectl for a cluster whose pods are fake: everything goes to the real one, but for what needs a kubelet.
+"""A fake kubectl for a cluster with fake pods; commands that need no kubelet go to the real one.
 
-`port-forward` leads to a process of this machine, and `exec` says what it is told to:
+`port-forward` leads to a process on this machine, and `exec` prints a given text:
 
     MLP_TEST_FORWARDS  {"mlp-mlflow/svc/mlflow:5000": 41234}
     MLP_TEST_EXEC      what `exec` prints
@@ -15,7 +15,7 @@ import threading
 
 
 def relay(local: int, target: int) -> None:
-    """Carry bytes both ways until this process is ended."""
+    """Relay bytes in both directions until this process is stopped."""
     listener = socket.create_server(("127.0.0.1", local))
     print(f"Forwarding from 127.0.0.1:{local} -> {target}", flush=True)
     while True:
@@ -27,7 +27,7 @@ def relay(local: int, target: int) -> None:
 
 
 def copy(source: socket.socket, sink: socket.socket) -> None:
-    """One direction."""
+    """Copy one direction."""
     try:
         while data := source.recv(65536):
             sink.sendall(data)
@@ -37,7 +37,7 @@ def copy(source: socket.socket, sink: socket.socket) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """As kubectl."""
+    """Run as kubectl would."""
     if "port-forward" in arguments:
         namespace = arguments[arguments.index("-n") + 1]
         name, ports = arguments[-2:]

@@ -1,6 +1,4 @@
-"""PromQL taken apart by Prometheus itself: which series an expression looks for, and by which labels it joins and
-groups.
-"""
+"""Parse PromQL with Prometheus itself: its selectors, and the labels of its joins and groupings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +10,14 @@ import httpx
 
 @dataclass(frozen=True)
 class Selector:
-    """One `name{label="value"}` of an expression."""
+    """One `name{label="value"}` selector of an expression."""
 
     metric: str
     matchers: tuple[tuple[str, str, str], ...]
     """(label, operator, value), the name left out."""
 
     def text(self, without: str = "") -> str:
-        """As PromQL, without the matcher of one label."""
+        """Return the selector as PromQL, without the matcher of one label."""
         inside = ",".join(f'{label}{operator}"{value}"' for label, operator, value in self.matchers if label != without)
         return f"{self.metric}{{{inside}}}"
 
@@ -39,7 +37,7 @@ def _client(prometheus: str) -> httpx.Client:
 
 
 def ask(prometheus: str, expression: str) -> list[dict[str, Any]]:
-    """The series that a query answers now, those without a number left out."""
+    """The series that a query returns now, except those whose value is NaN."""
     answer = _client(prometheus).get("/api/v1/query", params={"query": expression})
     assert answer.status_code == 200, answer.text
     return [series for series in answer.json()["data"]["result"] if series["value"][1] != "NaN"]

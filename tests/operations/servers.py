@@ -1,4 +1,4 @@
-"""Small HTTP(S) servers on loopback that answer by a table; for what has no place in a test as itself."""
+"""Small HTTP(S) servers on loopback that answer from a table."""
 
 import ssl
 import threading
@@ -14,11 +14,11 @@ Answer = tuple[int, Mapping[str, str], bytes]
 def answering(
     answer: Callable[[str, str, Mapping[str, str]], Answer], *, certificate: tuple[Path, Path] | None = None
 ) -> Iterator[int]:
-    """The port of a server while the block runs.
+    """Run a server while the block runs, and yield its port.
 
     Args:
         answer: (method, path, headers) → status, headers and body.
-        certificate: Files of a certificate and its key, for TLS.
+        certificate: Certificate and key files, for TLS.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -34,7 +34,7 @@ def answering(
         do_POST = do_GET
 
         def log_message(self, *_arguments: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if certificate is not None:

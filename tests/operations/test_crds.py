@@ -1,5 +1,6 @@
-"""`mlp platform upgrade-crds` with the real helm and a real API server; charts come from a folder, as air-gapped
-users have them.
+"""`mlp platform upgrade-crds` with the real helm and a real API server.
+
+The charts come from a local folder, as they do for air-gapped users.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("clu
 
 @pytest.fixture
 def _helm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real one, also where it lies in the engines' folder alone."""
+    """Path of the real helm, even if it is only in the engines' folder."""
     monkeypatch.setenv("PATH", str(need_engine("helm").parent), prepend=":")
 
 
@@ -26,7 +27,7 @@ def names(lab: Lab) -> set[str]:
 
 
 @pytest.mark.usefixtures("_helm")
-def test_definitions_of_the_pinned_charts_are_applied_and_a_dry_run_changes_nothing(
+def test_it_applies_the_pinned_charts_definitions_and_a_dry_run_changes_nothing(
     lab: Lab,
     chart_mirror: Path,
     kubectl_reaches: Callable[..., None],
@@ -37,12 +38,12 @@ def test_definitions_of_the_pinned_charts_are_applied_and_a_dry_run_changes_noth
     kubectl_reaches()
     arguments = ("platform", "upgrade-crds", "--chart-mirror", str(chart_mirror))
     if left := sorted(name for name in names(lab) if name.endswith("traefik.io")):
-        lab.kubectl("delete", *left, "--wait=true")  # of another test's charts
+        lab.kubectl("delete", *left, "--wait=true")  # left by another test's charts
     before = names(lab)
     with monkeypatch.context() as only:
         only.setattr(
             "platform_lib.operations.crds.CHARTS_WITH_DEFINITIONS", ("traefik",)
-        )  # the others take the API server ten seconds
+        )  # applying the others takes the API server ten seconds
         dry = call_mlp(Project(tmp_path), *arguments, "--dry-run")
     assert dry.code == 0, dry.err
     assert names(lab) == before
@@ -57,7 +58,7 @@ def test_definitions_of_the_pinned_charts_are_applied_and_a_dry_run_changes_noth
 
 
 @pytest.mark.usefixtures("_helm")
-def test_a_mirror_without_the_chart_is_one_sentence(
+def test_a_mirror_without_the_chart_is_reported_in_one_sentence(
     lab: Lab, kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called], tmp_path: Path
 ) -> None:
     kubectl_reaches()
@@ -65,7 +66,7 @@ def test_a_mirror_without_the_chart_is_one_sentence(
     assert (done.code, "the chart traefik 41.3.0 cannot be fetched" in done.err) == (3, True)
 
 
-def test_without_helm_it_says_where_to_get_it(
+def test_without_helm_the_error_says_where_to_get_it(
     call_mlp: Callable[..., Called], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")

@@ -1,4 +1,4 @@
-"""What happens to a deployment that works, and to one that does not: an image is never left running that failed."""
+"""Deployments succeed or roll back; a failed image is never left running."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -57,14 +57,14 @@ def run(said: list[str]) -> Callable[..., Any]:
     return run
 
 
-def test_a_good_image_runs(run: Callable[..., Any]) -> None:
+def test_a_good_image_is_deployed(run: Callable[..., Any]) -> None:
     stack = MemoryStack(OLD)
     result = run(stack)
     assert (result.image, result.url) == (NEW, "https://models.example.com/models/churn")
     assert stack.calls == [f"preview {NEW}", f"up {NEW}"]
 
 
-def test_an_image_that_fails_its_trial_gives_way_to_the_one_before(run: Callable[..., Any], said: list[str]) -> None:
+def test_an_image_that_fails_its_smoke_test_is_rolled_back(run: Callable[..., Any], said: list[str]) -> None:
     stack = MemoryStack(OLD)
     with pytest.raises(CheckFailed, match="readyz did not say 200"):
         run(stack, failing=(NEW,))
@@ -72,7 +72,7 @@ def test_an_image_that_fails_its_trial_gives_way_to_the_one_before(run: Callable
     assert said[-2:] == [f"Rolling back to {OLD}.", f"{OLD} is running again."]
 
 
-def test_an_image_that_cannot_be_rolled_out_gives_way_to_the_one_before(run: Callable[..., Any]) -> None:
+def test_an_image_that_cannot_be_rolled_out_is_rolled_back(run: Callable[..., Any]) -> None:
     stack = MemoryStack(OLD, broken=(NEW,))
     with pytest.raises(ServiceError, match="ProgressDeadlineExceeded"):
         run(stack)
@@ -80,7 +80,9 @@ def test_an_image_that_cannot_be_rolled_out_gives_way_to_the_one_before(run: Cal
     assert stack.running == OLD
 
 
-def test_the_first_deployment_has_nothing_to_go_back_to_and_says_so(run: Callable[..., Any], said: list[str]) -> None:
+def test_a_failed_first_deployment_says_that_there_is_nothing_to_roll_back_to(
+    run: Callable[..., Any], said: list[str]
+) -> None:
     stack = MemoryStack()
     with pytest.raises(CheckFailed):
         run(stack, failing=(NEW,))
@@ -88,24 +90,24 @@ def test_the_first_deployment_has_nothing_to_go_back_to_and_says_so(run: Callabl
     assert said[-1].startswith("There is no previous image, so nothing was rolled back")
 
 
-def test_the_same_image_again_is_not_undone(run: Callable[..., Any], said: list[str]) -> None:
+def test_deploying_the_same_image_again_is_not_rolled_back(run: Callable[..., Any], said: list[str]) -> None:
     with pytest.raises(CheckFailed):
         run(MemoryStack(NEW), failing=(NEW,))
     assert said[-1].startswith("The same image was running before")
 
 
-def test_going_back_that_fails_too_says_both(run: Callable[..., Any]) -> None:
+def test_a_failed_rollback_reports_both_failures(run: Callable[..., Any]) -> None:
     with pytest.raises(ServiceError, match=f"(?s)readyz did not say 200.*Rolling back to {OLD} failed too"):
         run(MemoryStack(OLD, broken=(OLD,)), failing=(NEW,))
 
 
-def test_nothing_happens_without_agreement(run: Callable[..., Any]) -> None:
+def test_nothing_is_deployed_without_confirmation(run: Callable[..., Any]) -> None:
     stack = MemoryStack(OLD)
     assert run(stack, agrees=False) is None
     assert stack.calls == [f"preview {NEW}"]
 
 
-def test_of_pulumis_output_the_reason_is_kept() -> None:
+def test_the_reason_is_extracted_from_pulumis_output() -> None:
     output = (
         "code: 255\nstdout: Updating (production):\n ~ kubernetes:apps/v1:Deployment churn updating\n"
         "error: 1 error occurred:\n\t* Timeout occurred for 'churn': ProgressDeadlineExceeded\n"

@@ -1,5 +1,6 @@
-"""Images really built by buildah, and pushed to a small registry on loopback; which builder is taken, and what is
-refused.
+"""Build images with a real buildah and push them to a registry on loopback.
+
+Also covers which builder is chosen and which settings are refused.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ DIGEST = "sha256:" + "a" * 64
 
 
 class Registry(BaseHTTPRequestHandler):
-    """As much of the OCI distribution API as a push needs; keeps what it is given in `stored`."""
+    """As much of the OCI distribution API as a push needs; keeps uploads in `stored`."""
 
     stored: dict[str, bytes]
     protocol_version = "HTTP/1.1"
@@ -75,7 +76,7 @@ class Registry(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def registry() -> Iterator[tuple[str, dict[str, bytes]]]:
 
 @pytest.fixture
 def buildah(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: tuple[str, dict[str, bytes]]) -> Builder:
-    """buildah with a store of its own, which takes the test's registry without TLS."""
+    """buildah with its own store, which accepts the test's registry without TLS."""
     path = str(need_engine("buildah"))
     (tmp_path / "registries.conf").write_text(
         f'[[registry]]\nlocation = "{registry[0]}"\ninsecure = true\n', encoding="utf-8"
@@ -108,7 +109,7 @@ def buildah(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: tuple[str
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_the_serve_target_is_built_pushed_and_named_by_its_digest(
+def test_the_serve_target_is_built_pushed_and_identified_by_digest(
     buildah: Builder, registry: tuple[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     address, stored = registry
@@ -136,7 +137,7 @@ def test_the_serve_target_is_built_pushed_and_named_by_its_digest(
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_what_the_builder_says_reaches_the_user(buildah: Builder, tmp_path: Path) -> None:
+def test_the_builders_output_reaches_the_user(buildah: Builder, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "Dockerfile").write_text("FROM scratch AS serve\nCOPY not-there /x\n", encoding="utf-8")
@@ -150,8 +151,8 @@ def program(folder: Path, name: str, code: int) -> None:
     path.chmod(0o755)
 
 
-def test_the_first_builder_that_runs_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A docker without its daemon is on many machines."""
+def test_the_first_builder_that_works_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many machines have a docker command without a running daemon."""
     monkeypatch.setenv("PATH", str(tmp_path))
     program(tmp_path, "docker", 1)
     program(tmp_path, "podman", 0)
@@ -160,7 +161,7 @@ def test_the_first_builder_that_runs_is_taken(tmp_path: Path, monkeypatch: pytes
         find_builder("docker")
 
 
-def test_without_a_builder_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_builder_the_error_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"looked for docker, podman, buildah.*mlp deploy --image NAME@sha256"):
         find_builder()
@@ -191,16 +192,16 @@ def test_a_digest_pins_an_image(*, text: str, pinned: bool) -> None:
         ("", False),
     ],
 )
-def test_a_repository_has_no_tag(*, text: str, fits: bool) -> None:
+def test_a_repository_with_a_tag_is_refused(*, text: str, fits: bool) -> None:
     assert is_repository(text) is fits
 
 
-def test_a_project_without_a_dockerfile_is_said(tmp_path: Path) -> None:
+def test_a_project_without_a_dockerfile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no Dockerfile in"):
         build_and_push(Builder("docker", "docker"), tmp_path, "a/b", "v1", say=lambda _: None)
 
 
-def test_the_tag_says_which_commit_and_whether_files_differ(project: Project) -> None:
+def test_the_tag_names_the_commit_and_whether_the_tree_is_dirty(project: Project) -> None:
     commit = git(project.root, "rev-parse", "--short=8", "HEAD").strip()
     assert image_tag(project.root).endswith(f"-{commit}")
     (project.root / "README.md").write_text("changed", encoding="utf-8")

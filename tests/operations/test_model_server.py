@@ -1,6 +1,4 @@
-"""A real `mlp serve` under load: the smoke test tries it, a real Prometheus scrapes it, and every query of the
-dashboard gets data.
-"""
+"""A real `mlp serve` under load: smoke test, Prometheus scrape, dashboard queries."""
 
 import json
 import sys
@@ -58,8 +56,9 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The command of the endpoint's own Deployment, with host, ports and the registry of this machine; half of its
-    requests go to a canary.
+    """Run the command of the endpoint's own Deployment with this machine's host, ports and registry.
+
+    Half of the requests go to a canary.
     """
     folder = tmp_path_factory.mktemp("served")
     project = copy_of(trained, folder / "project")
@@ -76,7 +75,7 @@ def served(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     here = {"0.0.0.0": "127.0.0.1", "8000": str(port), "9000": str(metrics_port)}
     assert command[0] == "mlp"
     command = [sys.executable, "-m", "platform_lib.cli", *(here.get(word, word) for word in command[1:])]
-    # In the pod the image's folder holds the project; here the folder of the trained one does.
+    # In the pod, the image's folder contains the project; here it is the trained project's folder.
     script = folder / "serve.py"
     script.write_text(
         f"import os, sys\nos.chdir({str(project.root)!r})\nos.execv(sys.executable, {command!r})\n", encoding="utf-8"
@@ -92,20 +91,20 @@ def test_the_smoke_test_passes_on_a_good_server(served: Served) -> None:
     assert said == ["It is ready.", "Callers without a key are turned away.", "It answers its own example."]
 
 
-def test_without_a_key_the_prediction_is_left_out_and_that_is_said(served: Served) -> None:
+def test_without_a_key_the_smoke_test_skips_the_prediction_and_says_so(served: Served) -> None:
     said: list[str] = []
     smoke_test(served.url, say=said.append)
     assert said[-1] == "No prediction was tried: MLP_API_KEY holds no key."
 
 
-def test_a_wrong_key_is_named(served: Served) -> None:
+def test_a_wrong_key_is_reported(served: Served) -> None:
     with pytest.raises(
         CheckFailed, match=r"/model answered 401 the key is unknown.*is MLP_API_KEY a key of deploy/keys.yaml"
     ):
         smoke_test(served.url, key="mlp_wrong", say=lambda _: None)
 
 
-def test_a_server_that_is_not_there_fails_in_time() -> None:
+def test_an_absent_server_fails_within_the_timeout() -> None:
     with pytest.raises(CheckFailed, match=r"readyz did not say 200 within 0.1 s; last: ConnectError"):
         smoke_test(f"http://127.0.0.1:{free_port()}", ready_within_s=0.1, say=lambda _: None)
 
@@ -114,7 +113,7 @@ def test_a_server_that_is_not_there_fails_in_time() -> None:
 def edge_ports(
     served: Served, engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[int, int]]:
-    """(for requests, for metrics) of a real Traefik before the model server."""
+    """(for requests, for metrics): ports of a real Traefik in front of the model server."""
     folder = tmp_path_factory.mktemp("traefik")
     routes: dict[str, Any] = {"routers": {"model": {"rule": "PathPrefix(`/`)", "service": "model"}}}
     routes["services"] = {"model": {"loadBalancer": {"servers": [{"url": served.url}]}}}
@@ -135,8 +134,9 @@ def edge_ports(
 def prometheus(
     served: Served, edge_ports: tuple[int, int], engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """A Prometheus that scrapes the model server with the labels that the ServiceMonitor's target gets, the edge, and
-    the cluster's exporters.
+    """A Prometheus that scrapes the model server, the edge and the cluster's exporters.
+
+    The model server gets the labels that the ServiceMonitor's target gets.
     """
     folder = tmp_path_factory.mktemp("prometheus")
 
@@ -167,7 +167,7 @@ def prometheus(
 
 @pytest.fixture(scope="module")
 def asked(served: Served, edge_ports: tuple[int, int], prometheus: str) -> str:
-    """The Prometheus, after it saw requests come in; a rate needs two scrapes."""
+    """The Prometheus after it has seen requests; a rate needs two scrapes."""
     counted = (f'mlp_requests_total{{service="{served.name}"}}', "traefik_entrypoint_request_duration_seconds_bucket")
     waited_for = [
         *(f"rate({series}[5m]) > 0" for series in counted),
@@ -193,8 +193,9 @@ def asked(served: Served, edge_ports: tuple[int, int], prometheus: str) -> str:
 
 @pytest.fixture(scope="module")
 def expressions(served: Served) -> dict[str, str]:
-    """Where → PromQL: every panel, alert and autoscaler of the shared stack and of a model's endpoint, as their
-    graphs hold them.
+    """Where → PromQL: every panel, alert and autoscaler query.
+
+    Taken from the graphs of the shared stack and of a model's endpoint.
     """
 
     def endpoint() -> None:
@@ -230,8 +231,8 @@ def expressions(served: Served) -> dict[str, str]:
     return found
 
 
-def test_every_query_asks_for_metrics_and_labels_that_somebody_exposes(expressions: dict[str, str], asked: str) -> None:
-    """A misspelt metric or label finds nothing for ever, and an alert that finds nothing looks like good news."""
+def test_every_query_uses_metrics_and_labels_that_an_exporter_exposes(expressions: dict[str, str], asked: str) -> None:
+    """A misspelt metric or label never matches, and an alert that never matches looks like good news."""
     assert len(expressions) >= 40 and [where for where in expressions if "trigger" in where]
 
     def wrong() -> list[str]:
@@ -243,7 +244,7 @@ def test_every_query_asks_for_metrics_and_labels_that_somebody_exposes(expressio
                 known = {label for one in ask(asked, selector.metric) for label in one["metric"]}
                 there |= known
                 strange = [label for label, _, _ in selector.matchers if label not in known]
-                if strange or not ask(asked, selector.text(without="code")):  # of a sound server no answer is a 500
+                if strange or not ask(asked, selector.text(without="code")):  # a healthy server returns no 500
                     found.append(f"{where}: {selector.text()} finds nothing; nobody has {strange or selector.metric}")
             found += [
                 f"{where}: groups or joins by {label}, which nobody has" for label in sorted(parsed.labels - there)
@@ -265,22 +266,21 @@ def test_every_panel_of_the_platform_and_of_the_model_gets_data(expressions: dic
 
 
 def settled(look: Callable[[], list[str]], wanted: list[str]) -> list[str]:
-    """What there is to see, once it is what is wanted or the time is over: the server writes some numbers between two
-    scrapes.
+    """Poll until the result is the wanted one or the time is over.
+
+    The server updates some numbers between two scrapes.
     """
     with suppress(AssertionError):
         wait_until(lambda: look() == wanted, timeout_s=30)
     return look()
 
 
-def test_the_list_of_what_does_not_run_here_holds_nothing_that_nobody_asks_for(
-    expressions: dict[str, str], asked: str
-) -> None:
+def test_the_list_of_absent_exporters_has_no_unused_metric(expressions: dict[str, str], asked: str) -> None:
     used = {selector.metric for expression in expressions.values() for selector in parse(asked, expression).selectors}
     assert set(EXPOSED) - used == set()
 
 
-def test_no_alert_of_a_sound_server_fires_and_each_can_be_judged(served: Served, asked: str) -> None:
+def test_no_alert_fires_on_a_healthy_server_and_each_can_be_evaluated(served: Served, asked: str) -> None:
     from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 
     [group] = model_rules(served.name, NAMESPACE, thresholds=AlertThresholds())

@@ -1,4 +1,4 @@
-"""`mlp platform check` against a real API server, a real Prometheus, and edges that are right or wrong."""
+"""`mlp platform check` against a real API server, a real Prometheus and good and bad edges."""
 
 import json
 import time
@@ -33,12 +33,12 @@ SLACK = "https://hooks.slack.com/services/T0/B0/x"
 
 
 def ui(_method: str, path: str, _headers: Mapping[str, str]) -> Answer:
-    """Behind the login; /metrics has no route."""
+    """A UI behind the login; /metrics has no route."""
     return (404, HSTS, b"") if path == "/metrics" else (302, {**HSTS, "Location": "https://auth.ml.example.com/"}, b"")
 
 
 def half_open(method: str, path: str, headers: Mapping[str, str]) -> Answer:
-    """The page asks for a login, the interface behind it does not."""
+    """The page asks for a login, but the API behind it does not."""
     return (200, HSTS, b"{}") if path.startswith("/api/2.0") else ui(method, path, headers)
 
 
@@ -59,7 +59,7 @@ Answers = Callable[[str, str, Mapping[str, str]], Answer]
 
 @pytest.fixture(autouse=True)
 def _short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests' authority issues for a day, which would be too short for a platform."""
+    """Accept short-lived certificates: the tests' authority issues them for one day."""
     monkeypatch.setattr("platform_lib.operations.platform_check.edge._DAYS_LEFT", 0)
 
 
@@ -78,7 +78,7 @@ def certificate(authority: Authority) -> tuple[Path, Path]:
 def edge(
     certificate: tuple[Path, Path], *, uis: Answers = ui, models: Answers = closed, plain: Answers = to_https
 ) -> Iterator[tuple[SharedOutputs, int]]:
-    """Hosts of a platform on ports of this machine, and the port of plain HTTP."""
+    """The platform's hosts on ports of this machine, and the plain HTTP port."""
     with ExitStack() as stack:
         secure = [stack.enter_context(answering(answer, certificate=certificate)) for answer in (uis, models)]
         port = stack.enter_context(answering(plain))
@@ -95,7 +95,7 @@ def wrong(findings: list[Finding]) -> list[str]:
     return [finding.text for finding in findings if finding.level == "problem"]
 
 
-def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authority: Authority) -> None:
+def test_a_healthy_edge_has_no_findings(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate) as (outputs, port):
         findings = list(look_from_outside(outputs, authority=authority.certificate, http_port=port))
     assert wrong(findings) == []
@@ -106,7 +106,7 @@ def test_a_sound_edge_has_nothing_wrong(certificate: tuple[Path, Path], authorit
     )
 
 
-def test_a_certificate_that_ends_soon_is_a_problem(
+def test_a_certificate_that_expires_soon_is_reported(
     certificate: tuple[Path, Path], authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform_lib.operations.platform_check.edge._DAYS_LEFT", 14)
@@ -115,21 +115,21 @@ def test_a_certificate_that_ends_soon_is_a_problem(
     assert [text.split(":")[0] for text in found] == ["MLflow", "Prefect", "Grafana", "models"]
 
 
-def test_a_certificate_of_nobody_known_is_a_problem(certificate: tuple[Path, Path]) -> None:
+def test_a_certificate_from_an_unknown_authority_is_reported(certificate: tuple[Path, Path]) -> None:
     with edge(certificate) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, http_port=port)))
     assert found[0] == "MLflow: the certificate of localhost is not trusted: unable to get local issuer certificate."
 
 
-def test_an_interface_that_opens_beside_its_page_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+def test_an_api_that_is_open_behind_a_protected_page_is_reported(
+    certificate: tuple[Path, Path], authority: Authority
+) -> None:
     with edge(certificate, uis=half_open) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
     assert found[0] == "MLflow opens without a login: /api/2.0/mlflow/experiments/search?max_results=1 → 200."
 
 
-def test_a_teams_prefect_that_opens_without_a_login_is_found(
-    certificate: tuple[Path, Path], authority: Authority
-) -> None:
+def test_a_teams_prefect_without_a_login_is_reported(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate) as (outputs, port), edge(certificate, uis=half_open) as (red, _):
         findings = look_from_outside(
             outputs, team_prefects={"red": red.prefect_ui_url}, authority=authority.certificate, http_port=port
@@ -137,7 +137,9 @@ def test_a_teams_prefect_that_opens_without_a_login_is_found(
         assert [text.partition(":")[0] for text in wrong(list(findings))] == ["Prefect of red opens without a login"]
 
 
-def test_a_models_host_that_answers_everything_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+def test_a_models_host_that_answers_every_path_is_reported(
+    certificate: tuple[Path, Path], authority: Authority
+) -> None:
     with edge(certificate, models=everything) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
     assert found == [
@@ -145,13 +147,13 @@ def test_a_models_host_that_answers_everything_is_found(certificate: tuple[Path,
     ]
 
 
-def test_plain_http_that_serves_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+def test_plain_http_that_serves_content_is_reported(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate, plain=everything) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
     assert found[0] == "MLflow: plain HTTP on localhost answers 200, expected a way to https."
 
 
-def test_a_host_without_an_address_is_found(certificate: tuple[Path, Path], authority: Authority) -> None:
+def test_a_host_without_a_dns_address_is_reported(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate) as (outputs, port):
         lost = replace(outputs, grafana_url="https://grafana.invalid")
         found = wrong(list(look_from_outside(lost, authority=authority.certificate, http_port=port)))
@@ -159,7 +161,7 @@ def test_a_host_without_an_address_is_found(certificate: tuple[Path, Path], auth
 
 
 class Alertmanager:
-    """Its API as far as it is asked; the program is in no registry here."""
+    """The parts of Alertmanager's API that the check calls; the program is not in our registries."""
 
     def __init__(self, destination: str, *, delivers: bool = True) -> None:
         self.config, self.delivers, self.sent, self.failed = alertmanager_config(destination), delivers, 3, 0
@@ -199,7 +201,7 @@ class Alertmanager:
     ],
     ids=["quiet", "sent", "not-delivered", "nobody"],
 )
-def test_whether_alerts_arrive(*, alertmanager: Alertmanager, send: bool, expected: tuple[str, str]) -> None:
+def test_missing_alerts_are_reported(*, alertmanager: Alertmanager, send: bool, expected: tuple[str, str]) -> None:
     with answering(alertmanager) as port:
         found = list(look_at_alertmanager(f"http://127.0.0.1:{port}", send=send))
     assert [(finding.level, finding.text) for finding in found] == [expected]
@@ -207,7 +209,7 @@ def test_whether_alerts_arrive(*, alertmanager: Alertmanager, send: bool, expect
 
 @pytest.fixture(scope="module")
 def prometheus(engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real one with the platform's rules, which scrapes itself and something that is not there."""
+    """A real Prometheus with the platform's rules; it scrapes itself and a target that is down."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     jobs = [
         {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{number}"]}]}
@@ -224,7 +226,7 @@ def prometheus(engine: Callable[[str], str], tmp_path_factory: pytest.TempPathFa
         yield f"http://127.0.0.1:{port}"
 
 
-def test_a_target_that_cannot_be_scraped_is_named(prometheus: str) -> None:
+def test_a_target_that_cannot_be_scraped_is_reported(prometheus: str) -> None:
     deadline = time.monotonic() + 30
     while not (found := wrong(list(look_at_prometheus(prometheus)))):
         assert time.monotonic() < deadline
@@ -234,7 +236,7 @@ def test_a_target_that_cannot_be_scraped_is_named(prometheus: str) -> None:
 
 @pytest.fixture
 def platform(team: Lab) -> Iterator[Lab]:
-    """Namespaces, services and policies as the shared stack leaves them; pods are fake and ready."""
+    """Namespaces, services and policies as the shared stack creates them; pods are fake and ready."""
     part = {"app.kubernetes.io/part-of": "cloud-ml-platform"}
     policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}}
     rule = {
@@ -305,13 +307,13 @@ def deployment(name: str, where: str, **annotations: str) -> dict[str, Any]:
 
 
 class Project:
-    """A folder outside of any project."""
+    """A folder outside any project."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
 
-def test_the_whole_check_on_a_cluster(
+def test_each_fault_on_a_cluster_is_reported(
     platform: Lab,
     prometheus: str,
     certificate: tuple[Path, Path],
@@ -320,8 +322,13 @@ def test_the_whole_check_on_a_cluster(
     call_mlp: Callable[..., Called],
     tmp_path: Path,
 ) -> None:
-    """Sound but for cert-manager's kinds and a target that is away. Then one thing after the other is broken."""
-    platform.kubectl("delete", "crd", "certificates.cert-manager.io", "--ignore-not-found")  # of another test's charts
+    """Break one thing after another on a healthy platform.
+
+    Two findings are expected from the start: cert-manager's kinds are absent, and one target is down.
+    """
+    platform.kubectl(
+        "delete", "crd", "certificates.cert-manager.io", "--ignore-not-found"
+    )  # left by another test's charts
     with edge(certificate) as (outputs, port), answering(Alertmanager(SLACK)) as alertmanager:
         publish(platform, outputs)
         publish(platform, outputs, "team-red")
@@ -383,7 +390,7 @@ def publish(lab: Lab, outputs: SharedOutputs, where: str = "mlp-ingress") -> Non
     lab.kubectl("apply", "-f", "-", text=json.dumps(manifest))
 
 
-def test_a_cluster_without_a_platform_is_one_problem(
+def test_a_cluster_without_a_platform_is_reported_once(
     lab: Lab, kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called], tmp_path: Path
 ) -> None:
     kubectl_reaches()

@@ -1,5 +1,6 @@
-"""`mlp tunnel` through a real API server: outputs and credentials come from it; only the forwarded ports lead
-elsewhere than into pods.
+"""`mlp tunnel` through a real API server.
+
+Outputs and credentials come from the cluster; only the forwarded ports lead to local processes instead of pods.
 """
 
 import json
@@ -26,7 +27,7 @@ SHOW = (
 
 
 class Project:
-    """A folder outside of any project."""
+    """A folder outside any project."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -41,7 +42,7 @@ def outside(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def services() -> Iterator[dict[str, int]]:
-    """Something on the ports of MLflow and Prefect that says which it is."""
+    """Servers on the ports of MLflow and Prefect that identify themselves."""
 
     def named(name: str, health: str) -> Callable[[str, str, Mapping[str, str]], Answer]:
         return lambda _method, path, _headers: (
@@ -78,7 +79,7 @@ def test_the_command_gets_both_services_and_the_teams_credentials(
     assert "of ml." in done.err
 
 
-def test_its_exit_code_is_the_commands(
+def test_it_exits_with_the_commands_exit_code(
     team: Lab,
     outside: Project,
     services: dict[str, int],
@@ -92,10 +93,8 @@ def test_its_exit_code_is_the_commands(
     )
 
 
-def test_a_way_that_breaks_is_made_again(
-    team: Lab, services: dict[str, int], kubectl_reaches: Callable[..., None]
-) -> None:
-    """As when MLflow's pod is replaced in the middle of a training."""
+def test_a_broken_tunnel_is_reopened(team: Lab, services: dict[str, int], kubectl_reaches: Callable[..., None]) -> None:
+    """For example, MLflow's pod is replaced during training."""
     import httpx
 
     from platform_lib.operations.kubectl import Forward, Kubectl, Target
@@ -106,16 +105,18 @@ def test_a_way_that_breaks_is_made_again(
     try:
         forward.wait()
         assert httpx.get(f"{forward.url}/whoami", trust_env=False).text == "mlflow"
-        assert forward._process is not None
-        forward._process.kill()
-        forward._process.wait(10)
+        process = forward._process  # noqa: SLF001  the test breaks what callers cannot
+        assert process is not None
+        process.kill()
+        process.wait(10)
         wait_until_answers("MLflow", f"{forward.url}/health", timeout_s=20)
     finally:
         forward.close()
-    assert forward._process.poll() is not None
+    replacement = forward._process  # noqa: SLF001  no child may remain
+    assert replacement is not None and replacement.poll() is not None
 
 
-def test_a_service_that_is_not_there_is_one_sentence(
+def test_a_missing_service_is_reported_in_one_sentence(
     team: Lab,
     outside: Project,
     kubectl_reaches: Callable[..., None],
@@ -130,7 +131,7 @@ def test_a_service_that_is_not_there_is_one_sentence(
     assert "pods/portforward" in done.err
 
 
-def test_a_namespace_without_a_platform_is_wrong_use(
+def test_a_namespace_without_a_platform_is_a_usage_error(
     team: Lab, outside: Project, kubectl_reaches: Callable[..., None], call_mlp: Callable[..., Called]
 ) -> None:
     kubectl_reaches({})
@@ -141,7 +142,7 @@ def test_a_namespace_without_a_platform_is_wrong_use(
     ) == (2, True)
 
 
-def test_a_command_that_is_not_there_is_wrong_use(
+def test_a_missing_command_is_a_usage_error(
     team: Lab,
     outside: Project,
     services: dict[str, int],
@@ -153,7 +154,7 @@ def test_a_command_that_is_not_there_is_wrong_use(
     assert (done.code, "cannot run no-such-program" in done.err) == (2, True)
 
 
-def test_without_kubectl_it_says_where_to_get_it(
+def test_without_kubectl_the_error_says_where_to_get_it(
     outside: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")

@@ -1,4 +1,4 @@
-"""What a project's own code imports from the library: `platform_lib.project` alone, as docs/reference.md lists it."""
+"""Project code imports only `platform_lib.project`, as docs/reference.md lists it."""
 
 import ast
 import importlib
@@ -15,7 +15,7 @@ from scripts.public_names import PAGE, written
 from tests.conftest import REPOSITORY
 
 TEMPLATE = REPOSITORY / "template"
-# Files that `copier update` keeps in step with the library; all others are written once and never updated.
+# `copier update` keeps these files in step with the library; all others are written once and never updated.
 OWNED = {"__main__.py": {"platform_lib.infra.model.stack", "platform_lib.settings"}}
 IMPORT = re.compile(r"^\s*(?:from (platform_lib[\w.]*) import (.+)|import (platform_lib[\w.]*))", re.MULTILINE)
 
@@ -40,7 +40,7 @@ def imports(source: str) -> list[tuple[str, list[str]]]:
     return [(module or plain, [name.strip(" ()") for name in names.split(",")]) for module, names, plain in found]
 
 
-def test_the_template_imports_public_names_only() -> None:
+def test_the_template_imports_only_public_names() -> None:
     seen = {}
     for path, source in sources().items():
         allowed = OWNED.get(Path(path).name, set()) if "/" in path and "deploy" in path else {"platform_lib.project"}
@@ -59,16 +59,16 @@ def test_the_template_imports_public_names_only() -> None:
         ("    from platform_lib import load_table", "platform_lib"),
     ],
 )
-def test_an_import_of_anything_else_is_seen(line: str, module: str) -> None:
+def test_an_import_of_an_internal_name_is_detected(line: str, module: str) -> None:
     assert [found for found, _ in imports(f"import os\n{line}\n")] == [module]
 
 
-def test_the_reference_lists_the_public_names_as_the_code_has_them() -> None:
+def test_the_reference_lists_the_public_names_from_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert written(page) == page, "run python -m scripts.public_names"
 
 
-def test_every_public_name_is_there_for_people_and_for_type_checkers() -> None:
+def test_every_public_name_exists_at_runtime_and_for_type_checkers() -> None:
     tree = ast.parse(Path(project.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     typed = {
@@ -79,7 +79,7 @@ def test_every_public_name_is_there_for_people_and_for_type_checkers() -> None:
         assert getattr(project, name) is getattr(importlib.import_module(module or ""), name)
 
 
-def test_an_unknown_name_says_which_there_are() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(AttributeError, match=r"no attribute 'load_tables'; it has .*load_table"):
         project.load_tables  # noqa: B018  the access is what is tested
 

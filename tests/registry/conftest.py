@@ -19,7 +19,7 @@ from platform_lib.settings import Project
 TAGS = {"mlp.git_commit": "c" * 40, "mlp.dirty": "false"}
 
 
-def gate(passed: bool = True, score: float = 0.9, **more: Any) -> dict[str, str]:
+def gate(*, passed: bool = True, score: float = 0.9, **more: Any) -> dict[str, str]:
     reasons = [] if passed else ["accuracy is 0.1, below 0.5"]
     verdict = {
         "passed": passed,

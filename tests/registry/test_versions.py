@@ -59,7 +59,7 @@ class TestPromote:
     def test_rollback_without_a_version_before_is_one_sentence(self, registry: Registry) -> None:
         registry.promote(bare_version(registry, gate()))
 
-        with pytest.raises(NotFound, match=r"tiny has no version to go back to: .* Versions: 1; aliases: champion → 1"):
+        with pytest.raises(NotFound, match=r"tiny has no version to roll back to: .* Versions: 1; aliases: champion → 1"):
             registry.rollback("tiny")
 
     def test_the_best_ever_promoted_is_of_the_same_metric_data_and_target(self, registry: Registry) -> None:
@@ -75,9 +75,9 @@ class TestPromote:
             registry.promote(bare_version(registry, gate(score=score, **more)))
         bare_version(registry, gate(score=1.0))  # passed, but never promoted
 
-        def best(greater: bool) -> float | None:
+        def best(*, greater: bool) -> float | None:
             return registry.best_promoted(
                 "tiny", metric="accuracy", data="sample", target="species", greater_is_better=greater
             )
 
-        assert (best(True), best(False)) == (0.95, 0.8)
+        assert (best(greater=True), best(greater=False)) == (0.95, 0.8)

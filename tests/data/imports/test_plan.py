@@ -159,7 +159,7 @@ def test_infinite_values_become_missing(plan: Callable[..., ImportPlan]) -> None
     ids=["numbers-named-id", "camel-case", "ends-in-id-but-is-none", "numbers", "texts-all-different", "repeated"],
 )
 def test_what_looks_like_an_identifier_is_warned_about_and_stays(
-    plan: Callable[..., ImportPlan], column: str, values: list[str], warned: bool
+    plan: Callable[..., ImportPlan], column: str, values: list[str], *, warned: bool
 ) -> None:
     done = plan(rows_of(values).replace("a,", f"{column},", 1))
 

@@ -170,7 +170,7 @@ STAGES = [
     ids=[f"{moment}-{number}-{'first' if first else 'replacement'}" for number, moment, first in STAGES],
 )
 def test_a_kill_at_any_moment_leaves_the_old_state_or_one_that_is_finished(
-    bare: Project, write: Callable[..., Path], number: int, moment: str, first: bool
+    bare: Project, write: Callable[..., Path], number: int, moment: str, *, first: bool
 ) -> None:
     if not first:
         import_file(bare, write(TABLE), target="y")

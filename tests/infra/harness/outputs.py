@@ -77,7 +77,7 @@ def _sdk_class(token: str) -> Any:
             importlib.import_module(f"pulumi_{package.replace('-', '_')}")
         except ImportError:
             return None
-        for modules in rpc._RESOURCE_MODULES.values():
+        for modules in rpc._RESOURCE_MODULES.values():  # noqa: SLF001  Pulumi has no public list of resources
             for info in (getattr(module, "mod_info", None) for module in modules):
                 _CLASSES.update({kind: (info["fqn"], name) for kind, name in info["classes"].items()} if info else {})
     if token not in _CLASSES:

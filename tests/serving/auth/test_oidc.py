@@ -400,7 +400,7 @@ def test_over_http_a_token_opens_what_its_scopes_say_and_an_issuer_that_is_down_
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
         assert ask("/predict", "no-token") == 401
         issuer.down = False
-        verifier._tried_at = float("-inf")  # ten seconds later
+        verifier._tried_at = float("-inf")  # noqa: SLF001  as if ten seconds had passed
         as_text, as_list = issuer.token(scope="openid predict"), issuer.token(scp=["labels", "openid"])
         assert (ask("/predict", as_text), ask("/labels", as_text)) == (400, 403)
         assert (ask("/predict", as_list), ask("/labels", as_list)) == (403, 503)

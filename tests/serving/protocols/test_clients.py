@@ -92,7 +92,7 @@ def test_triton_reads_the_models_inputs_and_outputs(client: triton.InferenceServ
 @pytest.mark.parametrize("binary", [False, True], ids=["json-in", "binary-in"])
 @pytest.mark.parametrize("some", [WHOLE, GAPS], ids=["whole", "gaps"])
 def test_triton_infers_what_the_model_answers_offline(
-    client: triton.InferenceServerClient, some: list[dict[str, Any]], binary: bool, answers_binary: bool, wide: bool
+    client: triton.InferenceServerClient, some: list[dict[str, Any]], *, binary: bool, answers_binary: bool, wide: bool
 ) -> None:
     outputs = [
         triton.InferRequestedOutput(name, binary_data=answers_binary) for name in ("prediction", "probabilities")

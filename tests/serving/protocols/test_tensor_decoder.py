@@ -112,7 +112,7 @@ def test_columns_that_are_taken_come_out_the_same(data: st.DataObject, count: in
     odd=st.none() | anything,
 )
 def test_a_matrix_that_is_taken_comes_out_the_same(
-    rows: list[tuple[Any, ...]], nested: bool, shape: list[int] | None, odd: Any
+    rows: list[tuple[Any, ...]], *, nested: bool, shape: list[int] | None, odd: Any
 ) -> None:
     data = [list(row) for row in rows] if nested else [value for row in rows for value in row]
     right = body_of(matrix(data, [len(rows), 2]))

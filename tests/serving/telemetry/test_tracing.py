@@ -209,7 +209,7 @@ def test_a_collector_that_is_down_fails_no_request_and_delays_no_stop(monkeypatc
         ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, False),
     ],
 )
-def test_the_standard_variables_decide(environment: dict[str, str], wanted: bool) -> None:
+def test_the_standard_variables_decide(environment: dict[str, str], *, wanted: bool) -> None:
     assert wants_tracing(environment) is wanted
 
 

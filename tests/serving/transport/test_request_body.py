@@ -29,7 +29,7 @@ def receiving(*messages: dict[str, Any]) -> Callable[[], Awaitable[dict[str, Any
     return receive
 
 
-def part(body: bytes, more: bool = True) -> dict[str, Any]:
+def part(body: bytes, *, more: bool = True) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
