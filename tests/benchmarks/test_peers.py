@@ -1,4 +1,7 @@
-"""The comparison with other servers: what it shows of a run, what it pins, and that it finds wrong answers. Only the plain FastAPI is started."""
+"""The comparison with other servers: its report, its pins, and its check of predictions.
+
+Only the plain FastAPI server is started.
+"""
 
 import dataclasses
 import os
@@ -73,19 +76,19 @@ def run(*entries: Measured) -> Run:
     )
 
 
-def test_a_saved_run_is_read_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_run_is_read_back_unchanged(tmp_path: Path) -> None:
     taken = run(measured("ours", 10_000, 5), measured("mlserver", 1_000, 50))
     save(taken, tmp_path / "run.json")
     assert read(tmp_path / "run.json") == taken
 
 
-def test_ours_stands_beside_the_best_peer_that_answers_rightly() -> None:
+def test_our_server_is_compared_with_the_best_peer_that_predicts_correctly() -> None:
     taken = run(measured("ours", 10_000, 5), measured("mlserver", 1_000, 50), measured("wrong", 90_000, 1, wrong=3))
     assert report.summary(taken).splitlines()[2] == "| iris | 1x64 | 10,000 | Mlserver | 1,000 | 10.0 | 5.00 | 50.00 |"
     assert "3 / 1,000" in report.table(taken)
 
 
-def test_what_a_peer_does_better_is_named_and_nothing_else() -> None:
+def test_only_measures_in_which_a_peer_is_better_are_named() -> None:
     taken = run(
         measured("ours", 10_000, 5, memory_mib=250),
         measured("mlserver", 1_000, 3),
@@ -101,19 +104,19 @@ def test_what_a_peer_does_better_is_named_and_nothing_else() -> None:
     ]
 
 
-def test_a_server_that_could_not_be_measured_is_in_the_table_with_the_reason() -> None:
+def test_a_server_that_could_not_be_measured_is_listed_with_the_reason() -> None:
     taken = run(measured("ours", 10_000, 5), Measured(server="mlserver", model="iris", trouble="it ended | early"))
     assert "| iris | Mlserver |  |  |  |  |  |  |  | not measured: it ended / early |" in report.table(taken)
 
 
-def test_rounds_become_medians_and_one_that_failed_is_not_hidden() -> None:
+def test_rounds_become_medians_and_a_failed_round_is_not_hidden() -> None:
     rounds = [measured("ours", rate, p99_ms) for rate, p99_ms in ((100, 9.0), (300, 1.0), (200, 2.0))]
     together = combine(rounds)
     assert (together.loads[0].per_second, together.loads[0].p99_ms, together.compared) == (200, 2.0, 3000)
     assert combine([*rounds, Measured(server="ours", model="iris", trouble="it ended")]).trouble == "it ended"
 
 
-def test_the_section_replaces_what_stands_between_its_marks() -> None:
+def test_the_section_replaces_the_text_between_its_markers() -> None:
     page = f"before\n{command.BEGIN}old\n{command.END}after\n"
     assert command.with_section(page, "new\n") == f"before\n{command.BEGIN}\nnew\n\n{command.END}after\n"
     with pytest.raises(ValueError, match="add them where the section belongs"):
@@ -125,13 +128,13 @@ def test_the_page_shows_the_saved_run() -> None:
     assert command.with_section(page, report.section(read(command.SAVED))) == page
 
 
-def test_a_picture_names_every_server_that_was_measured(tmp_path: Path) -> None:
+def test_each_chart_names_every_measured_server(tmp_path: Path) -> None:
     draw(run(measured("ours", 10_000, 5), measured("mlserver", 1_000, 50)), tmp_path / "run.svg")
     picture = (tmp_path / "run.svg").read_text(encoding="utf-8")
     assert {"Ours", "Mlserver", "10,000", "1,000"} <= set(re.findall(r">([^<>]+)</text>", picture))
 
 
-def test_every_server_has_exact_pins_and_the_same_scikit_learn() -> None:
+def test_every_server_has_exact_pins_and_the_same_scikit_learn_version() -> None:
     shared = {}
     for name in [*PEERS, environments.OURS]:
         lines = (environments.REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
@@ -158,7 +161,7 @@ def test_a_server_that_cannot_be_installed_is_named_with_the_reason(
 
 
 @pytest.mark.slow
-def test_a_peer_really_serves_its_answers_are_compared_and_nothing_of_it_stays() -> None:
+def test_a_peer_serves_is_checked_and_leaves_no_process_or_files() -> None:
     model = mixed()
     with peer_target(
         PEERS["naive_fastapi"], model, Path(sys.executable).parent, core=min(os.sched_getaffinity(0))
@@ -175,7 +178,7 @@ def test_a_peer_really_serves_its_answers_are_compared_and_nothing_of_it_stays()
     assert [member for member in members if member.is_running()] == []
 
 
-def test_a_server_that_ends_is_reported_with_its_last_words() -> None:
+def test_a_server_that_exits_is_reported_with_its_last_output() -> None:
     says = [sys.executable, "-c", "import sys; sys.exit('no such model')"]
     dead = dataclasses.replace(PEERS["naive_fastapi"], start=lambda _: Start(says, "/"))
     found = measure_peer(dead, iris(), Path(sys.executable).parent, Plan(1, None, None))

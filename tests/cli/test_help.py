@@ -1,4 +1,4 @@
-"""What every command promises: help with an example, fast, without loading the heavy libraries."""
+"""Every command has help with an example, and prints it fast, without heavy libraries."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def test_help_loads_no_heavy_library(args: list[str]) -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_a_misspelt_command_is_wrong_use() -> None:
+def test_a_misspelt_command_is_a_usage_error() -> None:
     done = subprocess.run([sys.executable, "-m", "platform_lib.cli", "trian"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "No such command 'trian'" in done.stderr

@@ -1,4 +1,4 @@
-"""Small projects without a template around them, and files to import into them."""
+"""Small projects without a template, and files to import into them."""
 
 import subprocess
 from collections.abc import Callable
@@ -51,7 +51,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def plan(bare: Project, write: Callable[..., Path]) -> Callable[..., ImportPlan]:
-    """`plan("a,y\\n...", target="y")`: what an import of that text would do."""
+    """`plan("a,y
+    ...", target="y")`: plan the import of that text.
+    """
 
     def make(content: str | bytes, target: str = "y", file_name: str = "table.csv", **request: str) -> ImportPlan:
         return plan_import(bare, ImportRequest(file=write(content, file_name), target=target, **request))  # type: ignore[arg-type]
@@ -60,7 +62,7 @@ def plan(bare: Project, write: Callable[..., Path]) -> Callable[..., ImportPlan]
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder and its bytes, git's own apart."""
+    """Every file of a folder and its bytes, except git's own."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b"folder"
         for path in sorted(folder.rglob("*"))
@@ -69,7 +71,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def import_file(project: Project, file: Path, **request: str | None) -> ImportPlan:
-    """Plan an import and put it on disk, as the command does."""
+    """Plan an import and write it to disk, as the command does."""
     done = plan_import(project, ImportRequest(file=file, **request))  # type: ignore[arg-type]
     check_destination(project, done.contract.name)
     write_import(project, done.contract, done.table)

@@ -1,4 +1,4 @@
-"""Finding and reading a project's tables."""
+"""Find and read a project's tables."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ TABLE = "defaults:\n{line}  - model: x\n  - _self_\n"
     ],
     ids=["name", "mandatory", "null", "no-line", "override"],
 )
-def test_the_selected_table_stands_in_the_defaults(bare: Project, line: str, name: str | None) -> None:
+def test_the_selected_table_is_in_the_config_defaults(bare: Project, line: str, name: str | None) -> None:
     (bare.conf_dir / "train.yaml").write_text(TABLE.format(line=line), encoding="utf-8")
 
     assert selected_name(bare) == name
@@ -43,7 +43,7 @@ def test_without_a_selection_the_remedy_is_an_import(bare: Project) -> None:
     )
 
 
-def test_a_name_that_is_not_there_lists_what_is(project: Project) -> None:
+def test_an_unknown_name_lists_the_existing_tables(project: Project) -> None:
     with pytest.raises(NotFound, match="there is no data contract 'churn': conf/data has sample"):
         load_table("churn", project)
 
@@ -68,7 +68,7 @@ def test_the_notebook_call_reads_the_selected_table_typed(project: Project, monk
     ids=["under-dvc", "not-tracked"],
 )
 @pytest.mark.parametrize("read", [load_dataset, data_hash], ids=["load", "hash"])
-def test_a_table_that_is_not_here_says_how_to_get_it(
+def test_a_missing_table_says_how_to_get_it(
     project: Project, *, tracked: bool, remedy: str, read: Callable[..., object]
 ) -> None:
     file = project.data_dir / "sample.csv"
@@ -82,7 +82,7 @@ def test_a_table_that_is_not_here_says_how_to_get_it(
     assert str(caught.value) == f"the table 'sample' is not there: data/sample.csv is missing; {remedy}."
 
 
-def test_an_address_is_no_path_of_a_project(project: Project) -> None:
+def test_an_address_is_not_a_project_path(project: Project) -> None:
     path = project.conf_dir / "data" / "sample.yaml"
     path.write_text(
         path.read_text(encoding="utf-8").replace("data/sample.csv", "s3://bucket/sample.csv"), encoding="utf-8"
@@ -92,7 +92,7 @@ def test_an_address_is_no_path_of_a_project(project: Project) -> None:
         load_dataset(project, find_contract(project))
 
 
-def test_values_of_csv_stay_texts(tmp_path: Path) -> None:
+def test_csv_values_stay_text(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n007,x\n,NA\n", encoding="utf-8")
 
     table = read_table(tmp_path / "t.csv")
@@ -109,7 +109,7 @@ def test_the_hash_is_the_md5_of_the_bytes(project: Project) -> None:
     assert data_hash(project, find_contract(project)) == expected
 
 
-def test_a_broken_contract_names_the_entry(project: Project) -> None:
+def test_a_broken_contract_names_the_invalid_entry(project: Project) -> None:
     path = project.conf_dir / "data" / "sample.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("type: string", "type: words", 1), encoding="utf-8")
 

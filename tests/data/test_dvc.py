@@ -1,4 +1,4 @@
-"""DVC: what is tracked can be pushed and pulled, by us and by plain `dvc`, to a folder and to S3."""
+"""DVC: tracked tables can be pushed and pulled with `mlp` and plain `dvc`, to a folder and to S3."""
 
 import os
 import shutil
@@ -37,12 +37,12 @@ def imported(bare: Project, write: Callable[..., Path]) -> Project:
 
 
 def clone(project: Project, folder: Path) -> Project:
-    """A second clone, as a colleague has it."""
+    """A second clone, as a colleague would have."""
     git(folder.parent, "clone", "-q", str(project.root), str(folder))
     return replace(project, root=folder)
 
 
-def test_the_folder_remote_takes_what_is_pushed_and_gives_it_to_a_clone(imported: Project, tmp_path: Path) -> None:
+def test_a_clone_pulls_what_was_pushed_to_a_folder_remote(imported: Project, tmp_path: Path) -> None:
     run_dvc(imported.root, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
     commit_all(imported.root)
 
@@ -58,7 +58,7 @@ def test_the_folder_remote_takes_what_is_pushed_and_gives_it_to_a_clone(imported
 
 
 @pytest.mark.parametrize("action", [dvc.push, dvc.pull], ids=["push", "pull"])
-def test_nothing_tracked_is_said(bare: Project, action: Callable[[Project], int]) -> None:
+def test_push_without_tracked_tables_says_so(bare: Project, action: Callable[[Project], int]) -> None:
     with pytest.raises(
         UsageError,
         match="no table of this project is tracked by DVC yet; import one with `mlp data import FILE --target COLUMN`",
@@ -73,14 +73,14 @@ def test_without_a_remote_the_remedy_is_to_add_one(imported: Project) -> None:
         dvc.push(imported)
 
 
-def test_a_remote_of_another_name_lists_what_there_is(imported: Project, tmp_path: Path) -> None:
+def test_an_unknown_remote_lists_the_configured_ones(imported: Project, tmp_path: Path) -> None:
     run_dvc(imported.root, "remote", "add", "storage", str(tmp_path / "storage"))
 
     with pytest.raises(UsageError, match="there is no DVC remote 'cloud'; configured are: storage"):
         dvc.push(imported, "cloud")
 
 
-def test_a_default_remote_that_is_not_configured_is_said(imported: Project) -> None:
+def test_a_default_remote_that_is_not_configured_is_reported(imported: Project) -> None:
     (imported.root / ".dvc" / "config").write_text("[core]\n    remote = gone\n", encoding="utf-8")
 
     with pytest.raises(UsageError, match="there is no DVC remote 'gone'; configured are: none"):
@@ -88,7 +88,7 @@ def test_a_default_remote_that_is_not_configured_is_said(imported: Project) -> N
 
 
 def test_a_folder_without_its_git_history_pulls_too(imported: Project, tmp_path: Path) -> None:
-    """An image holds the project so."""
+    """An image contains the project like this."""
     run_dvc(imported.root, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
     commit_all(imported.root)
     dvc.push(imported)
@@ -113,7 +113,7 @@ def test_a_pull_of_what_was_never_pushed_says_so(imported: Project, tmp_path: Pa
         dvc.pull(other)
 
 
-def test_a_remote_that_cannot_be_written_is_a_failed_service(imported: Project, tmp_path: Path) -> None:
+def test_a_remote_that_is_not_writable_is_a_service_failure(imported: Project, tmp_path: Path) -> None:
     (tmp_path / "storage").write_text("a file, not a folder", encoding="utf-8")
     run_dvc(imported.root, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
 
@@ -124,14 +124,14 @@ def test_a_remote_that_cannot_be_written_is_a_failed_service(imported: Project, 
         dvc.push(imported)
 
 
-def test_a_lost_cache_is_filled_from_the_table(imported: Project, tmp_path: Path) -> None:
+def test_a_lost_cache_is_refilled_from_the_table(imported: Project, tmp_path: Path) -> None:
     run_dvc(imported.root, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
     shutil.rmtree(imported.root / ".dvc" / "cache")
 
     assert dvc.push(imported) == 1
 
 
-def test_a_lost_cache_and_a_lost_table_are_said(imported: Project, tmp_path: Path) -> None:
+def test_a_lost_cache_and_table_are_reported(imported: Project, tmp_path: Path) -> None:
     run_dvc(imported.root, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
     shutil.rmtree(imported.root / ".dvc" / "cache")
     (imported.data_dir / "table.parquet").unlink()
@@ -157,7 +157,7 @@ def test_a_changed_table_is_neither_pushed_nor_overwritten(imported: Project, tm
     assert load_dataset(imported, find_contract(imported))["a"].tolist() == [1, 2, 3, 4]
 
 
-def test_pull_goes_back_with_git_to_an_older_version(
+def test_pull_restores_the_version_of_the_checked_out_commit(
     imported: Project, write: Callable[..., Path], tmp_path: Path
 ) -> None:
     import_file(imported, write("a,y\n9,p\n8,q\n9,p\n8,q\n"), mode="replace")
@@ -169,7 +169,7 @@ def test_pull_goes_back_with_git_to_an_older_version(
 
 
 @pytest.mark.slow
-def test_plain_dvc_and_ours_share_the_remote(imported: Project, tmp_path: Path) -> None:
+def test_plain_dvc_and_mlp_share_the_remote(imported: Project, tmp_path: Path) -> None:
     run_dvc(imported.root, "remote", "add", "--default", "storage", str(tmp_path / "storage"))
     commit_all(imported.root)
     run_dvc(imported.root, "push")
@@ -185,7 +185,7 @@ def test_plain_dvc_and_ours_share_the_remote(imported: Project, tmp_path: Path) 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket of a server on loopback that speaks S3."""
+    """A bucket of an S3 server on loopback."""
 
     endpoint: str
     name: str
@@ -224,9 +224,7 @@ def add_s3(project: Project, bucket: Bucket, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_s3_takes_what_is_pushed_and_gives_it_to_a_clone_by_both_ways(
-    imported: Project, bucket: Bucket, tmp_path: Path
-) -> None:
+def test_a_clone_pulls_from_s3_with_mlp_and_plain_dvc(imported: Project, bucket: Bucket, tmp_path: Path) -> None:
     add_s3(imported, bucket, bucket.name)
 
     assert dvc.push(imported) == 1
@@ -241,7 +239,7 @@ def test_s3_takes_what_is_pushed_and_gives_it_to_a_clone_by_both_ways(
 
 
 @pytest.mark.slow
-def test_a_bucket_that_is_not_there_is_a_failed_service(imported: Project, bucket: Bucket) -> None:
+def test_a_missing_bucket_is_a_service_failure(imported: Project, bucket: Bucket) -> None:
     add_s3(imported, bucket, "no-such-bucket")
 
     with pytest.raises(ServiceError, match=r"DVC could not push: the DVC remote cannot be reached or refused"):
@@ -249,7 +247,7 @@ def test_a_bucket_that_is_not_there_is_a_failed_service(imported: Project, bucke
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_answer_is_a_failed_service(imported: Project, bucket: Bucket, free_port: int) -> None:
+def test_an_unreachable_server_is_a_service_failure(imported: Project, bucket: Bucket, free_port: int) -> None:
     add_s3(imported, replace(bucket, endpoint=f"http://127.0.0.1:{free_port}"), "tables")
 
     with pytest.raises(ServiceError, match=r"DVC could not push: the DVC remote cannot be reached or refused"):

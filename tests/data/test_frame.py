@@ -1,4 +1,4 @@
-"""Types of the frame: the same values, however they come."""
+"""Column types of the frame: the same values, whatever their source."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -77,7 +77,7 @@ def test_the_same_values_make_the_same_frame_in_every_form(form: Callable[[], An
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_a_row_in_a_batch_becomes_what_it_becomes_alone(form: Callable[[], Any]) -> None:
+def test_a_row_converts_the_same_alone_and_in_a_batch(form: Callable[[], Any]) -> None:
     table = form()
     batch = feature_frame(table, CONTRACT)
 
@@ -90,7 +90,7 @@ def test_a_row_in_a_batch_becomes_what_it_becomes_alone(form: Callable[[], Any])
         pd.testing.assert_frame_equal(feature_frame(one, CONTRACT), batch.iloc[[row]].reset_index(drop=True))
 
 
-def test_numbers_as_texts_are_read_to_the_last_bit() -> None:
+def test_numbers_in_text_are_parsed_exactly() -> None:
     texts = [repr(value) for value in np.random.default_rng(0).normal(size=1000).tolist()]
 
     assert typed_values(texts, "a", Column(type="number")).tolist() == [float(text) for text in texts]
@@ -118,7 +118,7 @@ def test_a_whole_number_in_a_text_column_has_no_fraction(values: list[Any], expe
     ],
     ids=["infinite", "dates", "booleans", "no-number", "no-time"],
 )
-def test_missing_is_one_thing(kind: ColumnType, values: list[Any], missing: list[bool]) -> None:
+def test_every_missing_value_is_the_same(kind: ColumnType, values: list[Any], missing: list[bool]) -> None:
     assert pd.isna(typed_values(values, "a", Column(type=kind))).tolist() == missing
 
 
@@ -138,14 +138,14 @@ def test_missing_is_one_thing(kind: ColumnType, values: list[Any], missing: list
     ],
     ids=["number", "empty-text", "too-large", "boolean", "date", "number-as-date"],
 )
-def test_a_value_that_cannot_be_read_is_named(kind: ColumnType, values: list[Any], sentence: str) -> None:
+def test_a_value_that_cannot_be_converted_is_named(kind: ColumnType, values: list[Any], sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         typed_values(values, "a", Column(type=kind))
 
     assert str(caught.value) == sentence
 
 
-def test_white_space_around_a_text_is_no_part_of_it() -> None:
+def test_surrounding_white_space_is_stripped() -> None:
     assert typed_values([" a", "a\t", "a b", " "], "a", Column(type="string")).tolist() == ["a", "a", "a b", ""]
 
 
@@ -159,7 +159,7 @@ def test_the_typed_table_has_all_columns_and_the_index_of_the_table() -> None:
     assert typed.index.tolist() == [4, 5, 6, 7]
 
 
-def test_a_column_that_is_not_there_is_named() -> None:
+def test_a_missing_column_is_named() -> None:
     with pytest.raises(
         UsageError, match="the table lacks the column 'whole'; the model needs whole, number, flag, text, when"
     ):

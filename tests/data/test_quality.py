@@ -1,4 +1,4 @@
-"""A table judged by its contract: each violation names column, rows, examples and what to do."""
+"""Validate a table against its contract: each violation names column, rows, examples and remedy."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ GOOD: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("dtype", [object, "string"], ids=["objects", "strings"])
-def test_a_table_that_fits_comes_back_typed(dtype: Any) -> None:
+def test_a_conforming_table_is_returned_typed(dtype: Any) -> None:
     table = pd.DataFrame(GOOD | {"other": [1, 2, 3]})
 
     typed = check_table(table.astype(dtype), CONTRACT)
@@ -94,7 +94,7 @@ def test_a_missing_column_is_named() -> None:
     assert [str(each) for each in found] == ["column 'area' is missing from the table"]
 
 
-def test_a_violation_says_what_to_do() -> None:
+def test_a_violation_includes_a_remedy() -> None:
     with pytest.raises(CheckFailed) as caught:
         check_table(pd.DataFrame(GOOD | {"rooms": [0, 1, 2]}), CONTRACT)
 
@@ -111,7 +111,7 @@ def test_an_edited_contract_lets_the_value_pass() -> None:
     assert check_table(pd.DataFrame(GOOD | {"rooms": [0, 1, 200]}), contract)["rooms"].tolist() == [0, 1, 200]
 
 
-def test_a_table_without_rows_breaks_every_contract() -> None:
+def test_a_table_without_rows_violates_every_contract() -> None:
     with pytest.raises(CheckFailed, match="the table has no rows"):
         check_table(pd.DataFrame(GOOD).iloc[:0], CONTRACT)
 

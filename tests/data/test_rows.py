@@ -1,4 +1,4 @@
-"""Rows as tuples and rows that stayed columns are the same rows, alone and joined."""
+"""Row batches as tuples and as columns hold the same rows, alone and joined."""
 
 import pytest
 
@@ -21,7 +21,7 @@ COLUMNS = ColumnRows([[3.0], ["z"]])
     ],
     ids=["tuples", "columns", "two of tuples", "two of columns", "tuples and columns", "in turn"],
 )
-def test_parts_are_joined_in_their_order(parts: list[Rows], expected: list[tuple[object, ...]]) -> None:
+def test_parts_are_joined_in_order(parts: list[Rows], expected: list[tuple[object, ...]]) -> None:
     rows = joined(parts)
     assert len(rows) == len(expected)
     assert list(rows) == expected
@@ -31,6 +31,6 @@ def test_parts_are_joined_in_their_order(parts: list[Rows], expected: list[tuple
     }
 
 
-def test_columns_of_another_number_than_the_features_are_refused() -> None:
+def test_a_column_count_that_differs_from_the_features_is_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
         columns_of(COLUMNS, ("a", "b", "c"))

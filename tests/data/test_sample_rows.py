@@ -1,4 +1,4 @@
-"""The samples that ship are what `mlp data import` would write of them."""
+"""The shipped samples equal what `mlp data import` would write for them."""
 
 import shutil
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from platform_lib.settings import Project
     ],
     ids=["penguins", "cars", "iris"],
 )
-def test_a_shipped_contract_is_the_importer_s(
+def test_a_shipped_contract_equals_the_imported_one(
     tmp_path: Path, generate: Callable[..., Project], answers: dict[str, str], target: str, shape: tuple[int, int]
 ) -> None:
     project = generate(tmp_path / "project", **answers)

@@ -1,4 +1,4 @@
-"""The hold-out: once held out, always held out."""
+"""The hold-out: a held-out row stays held out."""
 
 import math
 from typing import Any
@@ -44,13 +44,14 @@ def numbers(rows: int) -> pd.DataFrame:
     ids=["integer", "number", "missing-number", "boolean", "text", "non-latin-text", "missing-text", "datetime"],
 )
 def test_the_hash_of_a_value_never_changes(kind: ColumnType, value: Any, expected: int) -> None:
-    # Red here means that an update would train on rows once held out: do not adjust the numbers, take the change back.
+    # If this fails, an update would train on rows that were held out before: revert the change, do not adjust the
+    # numbers.
     hashes = row_hashes([(pd.Series([value], dtype=object), Column(type=kind))], 1, salt="")
 
     assert hashes.tolist() == [expected]
 
 
-def test_a_whole_split_never_changes() -> None:
+def test_an_entire_split_never_changes() -> None:
     table = pd.DataFrame({"a": range(40), "b": [f"text {i % 7}" for i in range(40)], "y": [i / 3 for i in range(40)]})
 
     mask = holdout_mask(table, contract(a="integer", b="string"), salt="s", test_share=0.25)
@@ -76,7 +77,7 @@ def hashes_of(table: pd.DataFrame) -> list[int]:
 
 @settings(max_examples=60, deadline=None)
 @given(rows=VALUES, data=st.data())
-def test_a_row_is_placed_by_itself_alone(rows: list[tuple[int, str, float]], data: st.DataObject) -> None:
+def test_a_rows_side_does_not_depend_on_other_rows(rows: list[tuple[int, str, float]], data: st.DataObject) -> None:
     table = pd.DataFrame(rows, columns=["a", "b", "c"])
     expected = hashes_of(table)
     order = data.draw(st.permutations(range(len(rows))))
@@ -87,7 +88,7 @@ def test_a_row_is_placed_by_itself_alone(rows: list[tuple[int, str, float]], dat
 
 @settings(max_examples=40, deadline=None)
 @given(rows=VALUES)
-def test_a_gap_that_turns_integers_into_floats_moves_no_other_row(rows: list[tuple[int, str, float]]) -> None:
+def test_a_missing_value_that_turns_integers_into_floats_moves_no_other_row(rows: list[tuple[int, str, float]]) -> None:
     table = pd.DataFrame(rows, columns=["a", "b", "c"])
     grown = pd.concat([table, pd.DataFrame([(None, None, None)], columns=["a", "b", "c"])], ignore_index=True)
 
@@ -123,7 +124,7 @@ def test_no_row_moves_when_the_table_grows() -> None:
     assert held_before == {row for row in held_after if row < 5000}
 
 
-def test_duplicated_rows_fall_on_the_same_side() -> None:
+def test_duplicate_rows_are_on_the_same_side() -> None:
     table = pd.concat([numbers(500), numbers(500)], ignore_index=True)
 
     mask = holdout_mask(table, contract(a="integer"))
@@ -133,7 +134,7 @@ def test_duplicated_rows_fall_on_the_same_side() -> None:
 
 @pytest.mark.parametrize("salt", ["", "another", "ü"])
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.9])
-def test_the_share_is_right_within_chance(share: float, salt: str) -> None:
+def test_the_held_out_share_is_right_within_sampling_error(share: float, salt: str) -> None:
     rows = 20_000
 
     held = int(holdout_mask(numbers(rows), contract(a="integer"), test_share=share, salt=salt).sum())
@@ -141,7 +142,7 @@ def test_the_share_is_right_within_chance(share: float, salt: str) -> None:
     assert abs(held - rows * share) < 4 * math.sqrt(rows * share * (1 - share))
 
 
-def test_a_larger_share_holds_out_what_a_smaller_one_does() -> None:
+def test_a_larger_share_includes_the_rows_of_a_smaller_one() -> None:
     by = contract(a="integer")
 
     assert not (
@@ -149,7 +150,7 @@ def test_a_larger_share_holds_out_what_a_smaller_one_does() -> None:
     ).any()
 
 
-def test_two_salts_make_independent_splits() -> None:
+def test_two_salts_give_independent_splits() -> None:
     by = contract(a="integer")
 
     both = int(
@@ -162,7 +163,7 @@ def test_two_salts_make_independent_splits() -> None:
     assert abs(both - 5000) < 4 * math.sqrt(20_000 * 0.25 * 0.75)
 
 
-def test_only_the_key_decides() -> None:
+def test_only_the_key_determines_the_side() -> None:
     table = numbers(300)
     by = contract(key=["a"], a="integer", b="string")
 
@@ -179,7 +180,7 @@ def test_the_order_of_the_key_moves_no_row() -> None:
     assert one == other
 
 
-def test_a_group_is_never_divided() -> None:
+def test_a_group_is_never_split() -> None:
     table = numbers(3000).assign(
         g=pd.Series([f"group {i % 100}" if i % 50 else None for i in range(3000)], dtype=object)
     )
@@ -258,7 +259,7 @@ TIMES = pd.DataFrame({"a": [1, 2, 3], "t": ["2026-01-01", None, "2026-01-03"], "
         "method",
     ],
 )
-def test_a_setting_that_does_not_fit_is_one_sentence(setting: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_split_setting_is_refused_in_one_sentence(setting: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         holdout_mask(TIMES, contract(a="integer", t="datetime"), **setting)
 
@@ -274,7 +275,7 @@ def test_a_setting_that_does_not_fit_is_one_sentence(setting: dict[str, Any], se
         ("datetime", "2026-01-31", "2026-01-31T01:00:00+01:00"),
     ],
 )
-def test_two_ways_to_write_a_value_have_one_hash(kind: ColumnType, one: Any, other: Any) -> None:
+def test_equal_values_have_equal_hashes_however_written(kind: ColumnType, one: Any, other: Any) -> None:
     hashes = row_hashes([(pd.Series([one, other], dtype=object), Column(type=kind))], 2, salt="")
 
     assert hashes[0] == hashes[1]

@@ -1,4 +1,4 @@
-"""Metrics: equal to scikit-learn's, also under the row weights of a bootstrap, and a sentence where there is none."""
+"""Metrics equal scikit-learn's, also under bootstrap row weights, or explain why there is none."""
 
 import re
 import warnings
@@ -79,7 +79,7 @@ def _case(rows: int, classes: int, *, tied: bool) -> tuple[NDArray[Any], Predict
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_metric_s_docstring_says_range_unit_direction_and_source(name: str) -> None:
+def test_a_metrics_docstring_gives_range_unit_direction_and_source(name: str) -> None:
     text = " ".join((METRICS[name].prepare.__doc__ or "").split())
     found = re.search(r"Range: .+?\. Unit: .+?\. (Higher|Lower) is better\. Source: `sklearn\.metrics\.(\w+)", text)
     assert found is not None
@@ -92,13 +92,13 @@ def test_every_metric_has_a_reference() -> None:
 
 
 @pytest.mark.parametrize(("name", "rows", "classes", "tied"), CASES)
-def test_a_score_is_that_of_scikit_learn(name: str, rows: int, classes: int, *, tied: bool) -> None:
+def test_a_score_equals_scikit_learns(name: str, rows: int, classes: int, *, tied: bool) -> None:
     truth, predictions = _case(rows, classes, tied=tied)
     assert score(name, truth, predictions) == pytest.approx(EXPECTED[name](truth, predictions), rel=1e-15)
 
 
 @pytest.mark.parametrize(("name", "rows", "classes", "tied"), CASES)
-def test_row_weights_stand_for_repeated_rows(name: str, rows: int, classes: int, *, tied: bool) -> None:
+def test_row_weights_equal_repeated_rows(name: str, rows: int, classes: int, *, tied: bool) -> None:
     truth, predictions = _case(rows, classes, tied=tied)
     weights = draw_weights(np.random.default_rng(5), rows)
     repeated = np.repeat(np.arange(rows), weights.astype(int))
@@ -113,7 +113,7 @@ def test_row_weights_stand_for_repeated_rows(name: str, rows: int, classes: int,
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_better_prediction_has_a_better_score_in_the_metric_s_direction(name: str) -> None:
+def test_a_better_prediction_scores_better_in_the_metrics_direction(name: str) -> None:
     truth, worse = _classified(60, 2) if METRICS[name].task == "classification" else _numbers(60)
     if METRICS[name].task == "classification":
         sure = np.where((truth == "dog")[:, None], [0.01, 0.99], [0.99, 0.01])
@@ -180,7 +180,7 @@ AB, ABC = np.array(["a", "b"], object), ("a", "b", "c")
         ),
     ],
 )
-def test_what_cannot_be_computed_is_a_sentence_and_no_number(
+def test_an_undefined_metric_gives_a_sentence_instead_of_a_number(
     name: str, truth: list[Any], predictions: Predictions, says: str
 ) -> None:
     expected = np.array(truth, dtype=float if METRICS[name].task == "regression" else object)
@@ -222,7 +222,7 @@ def test_a_metric_of_the_other_task_is_refused() -> None:
 
 
 @pytest.mark.parametrize("rows", [400, 40_000], ids=["all-rows", "scaled-from-a-part"])
-def test_the_standard_error_is_that_of_theory(rows: int) -> None:
+def test_the_standard_error_matches_theory(rows: int) -> None:
     truth = np.zeros(rows)
     errors = np.random.default_rng(0).exponential(1.0, rows)
     found = standard_error("mae", truth, Predictions(errors, None))

@@ -1,4 +1,4 @@
-"""A model folder is loaded only when it is the registered one, whole and trusted."""
+"""A model folder is loaded only if it is complete, trusted and the registered one."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, write_artifact(folder, fitted())
 
 
-def test_a_whole_folder_loads_and_answers_raw_rows(folder: tuple[Path, str]) -> None:
+def test_a_complete_folder_loads_and_predicts_raw_rows(folder: tuple[Path, str]) -> None:
     model = load_artifact(folder[0], name="people", version="7", sha256=folder[1], package=None)
     assert (model.name, model.version, model.sha256, model.contract) == ("people", "7", folder[1], CLASSIFICATION)
     some = rows(5)
@@ -26,7 +26,7 @@ def test_a_whole_folder_loads_and_answers_raw_rows(folder: tuple[Path, str]) -> 
 
 
 @pytest.mark.parametrize("registered", ["", "0" * 64], ids=["none", "other"])
-def test_another_hash_than_the_registered_one_is_refused(registered: str, folder: tuple[Path, str]) -> None:
+def test_a_hash_that_differs_from_the_registered_one_is_refused(registered: str, folder: tuple[Path, str]) -> None:
     with pytest.raises(UntrustedModel, match=rf"SHA-256 is {folder[1]}, but {registered or 'none'} was registered"):
         load_artifact(folder[0], name="people", version="7", sha256=registered, package=None)
 
@@ -39,7 +39,7 @@ def test_a_folder_that_lacks_a_file_is_refused(name: str, tmp_path: Path) -> Non
         load_artifact(tmp_path, name="people", version="7", sha256=sha256, package=None)
 
 
-def test_something_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
+def test_an_object_that_is_not_a_pipeline_is_refused(tmp_path: Path) -> None:
     sha256 = write_artifact(tmp_path, LogisticRegression())
     with pytest.raises(UntrustedModel, match="holds a LogisticRegression, expected a scikit-learn Pipeline"):
         load_artifact(tmp_path, name="people", version="7", sha256=sha256, package=None)
@@ -97,7 +97,7 @@ def test_the_projects_own_transformer_loads_in_a_clean_process(own: Path) -> Non
 
 
 @pytest.mark.slow
-def test_code_that_is_gone_since_is_a_sentence(own: Path) -> None:
+def test_missing_project_code_is_reported_in_one_sentence(own: Path) -> None:
     sha256 = run(own, SAVE)
     with pytest.raises(CheckFailed, match=r"people version 1 cannot be loaded here: ModuleNotFoundError: .*ownratio"):
         load_artifact(

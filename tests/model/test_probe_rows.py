@@ -1,4 +1,4 @@
-"""Probe rows hold every edge of a column and values from the profile, the same each time."""
+"""Probe rows cover every edge of a column and values from the profile, deterministically."""
 
 from platform_lib.model.artifact import predict
 from platform_lib.model.probe_rows import probe_rows
@@ -7,7 +7,7 @@ from tests.serving.fastpath.pipelines import data, example
 from tests.serving.sample_models import CLASSIFICATION, fitted
 
 
-def test_probe_rows_have_every_edge_and_values_of_the_profile() -> None:
+def test_probe_rows_include_every_edge_and_values_from_the_profile() -> None:
     profile = parse_profile(build_profile(data(), predict(fitted(), data()), CLASSIFICATION))
     asked = probe_rows(CLASSIFICATION, example(), profile)
     assert asked == probe_rows(CLASSIFICATION, example(), profile)

@@ -1,4 +1,4 @@
-"""The reference profile: shares that add up, the same for any order of rows, and one bin for every live value."""
+"""The reference profile: shares sum to one, row order is irrelevant, every live value has one bin."""
 
 import json
 from datetime import datetime
@@ -49,7 +49,7 @@ def _answers(rows: int = 200) -> Predictions:
     return Predictions(np.array(["a" if i % 4 else "b" for i in range(rows)], dtype=object), None, ("a", "b", "c"))
 
 
-def test_shares_are_not_negative_and_sum_to_one_and_missing_is_the_last() -> None:
+def test_shares_are_non_negative_sum_to_one_and_end_with_missing() -> None:
     profile = parse_profile(build_profile(_frame(), _answers(), CONTRACT))
     for bins in [*profile.features.values(), profile.prediction]:
         assert min(bins.shares) >= 0
@@ -60,7 +60,7 @@ def test_shares_are_not_negative_and_sum_to_one_and_missing_is_the_last() -> Non
     }  # fmt: skip
 
 
-def test_the_profile_is_json_and_comes_back_the_same() -> None:
+def test_the_profile_survives_a_json_round_trip() -> None:
     values = build_profile(_frame(), _answers(), CONTRACT)
     assert parse_profile(json.loads(json.dumps(values, allow_nan=False))) == parse_profile(values)
 
@@ -80,7 +80,7 @@ def test_counting_the_reference_rows_again_gives_their_shares() -> None:
         assert counted.tolist() == pytest.approx(bins.shares), name
 
 
-def test_a_class_that_is_never_answered_has_a_share_of_zero() -> None:
+def test_a_class_that_is_never_predicted_has_a_share_of_zero() -> None:
     prediction = parse_profile(build_profile(_frame(), _answers(), CONTRACT)).prediction
     assert dict(zip(prediction.labels, prediction.shares, strict=True)) == {
         "a": 0.75,
@@ -91,7 +91,7 @@ def test_a_class_that_is_never_answered_has_a_share_of_zero() -> None:
     }
 
 
-def test_numbers_predicted_are_binned_as_numbers() -> None:
+def test_numeric_predictions_are_binned_as_numbers() -> None:
     prediction = parse_profile(build_profile(_frame(), Predictions(np.arange(200.0), None), CONTRACT)).prediction
     assert prediction.kind == "number"
     assert prediction.shares == pytest.approx([0.0, *[0.1] * 10, 0.0, 0.0], abs=0.006)
@@ -136,7 +136,7 @@ def test_a_live_value_has_one_bin(bins: Bins, value: Any, expected: str) -> None
 
 
 @pytest.mark.parametrize("value", [-1.0, 3.0, 7.5], ids=["below", "equal", "above"])
-def test_a_constant_column_tells_a_change_in_either_direction(value: float) -> None:
+def test_a_constant_column_detects_a_change_in_either_direction(value: float) -> None:
     bins = column_bins(pd.Series([3.0] * 50))
     assert (bins.shares[bin_of(bins, value)] == 1.0) == (value == 3.0)
 

@@ -1,4 +1,4 @@
-"""The training process's answers travel with the model, and a later process that answers otherwise is found out."""
+"""The training process's predictions travel with the model and reveal a process that predicts differently."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def again(pipeline: Pipeline, answers: ReferenceAnswers) -> Predictions:
     return predict(pipeline, feature_frame(columns_from_rows(answers.rows, CLASSIFICATION), CLASSIFICATION))
 
 
-def test_rows_as_sent_make_the_frame_that_they_came_from() -> None:
+def test_the_stored_rows_give_the_frame_they_came_from() -> None:
     frame = frame_of(rows(50), CLASSIFICATION)
     sent = json.loads(json.dumps(rows_as_sent(frame, CLASSIFICATION)))
     back = frame_of(sent, CLASSIFICATION)
@@ -48,7 +48,7 @@ def test_rows_as_sent_make_the_frame_that_they_came_from() -> None:
     pd.testing.assert_frame_equal(back[shown], frame[shown])
 
 
-def test_the_rows_show_every_gap_and_every_label_and_nothing_that_must_not_be_logged(answers: ReferenceAnswers) -> None:
+def test_the_rows_cover_missing_values_and_labels_but_no_unlogged_column(answers: ReferenceAnswers) -> None:
     assert len(answers.rows) == MOST_ROWS
     for name in ("age", "income", "vip", "town", "joined"):
         assert {row[name] is None for row in answers.rows} == {True, False}
@@ -57,7 +57,7 @@ def test_the_rows_show_every_gap_and_every_label_and_nothing_that_must_not_be_lo
 
 
 @pytest.mark.parametrize("contract", [CLASSIFICATION, REGRESSION], ids=lambda contract: contract.task)
-def test_the_same_pipeline_answers_the_same_after_a_way_through_the_file(contract: Any, tmp_path: Path) -> None:
+def test_the_same_pipeline_predicts_the_same_after_a_file_round_trip(contract: Any, tmp_path: Path) -> None:
     pipeline = fitted(contract)
     write_reference_answers(build_reference_answers(pipeline, frame_of(rows(60), contract), contract), tmp_path)
     kept = read_reference_answers(tmp_path)
@@ -67,7 +67,7 @@ def test_the_same_pipeline_answers_the_same_after_a_way_through_the_file(contrac
     assert kept.predictions == given.values.tolist()
 
 
-def test_a_model_without_telling_rows_has_none() -> None:
+def test_a_model_without_suitable_rows_has_no_reference_answers() -> None:
     columns = {**REGRESSION.columns, "score": msgspec.structs.replace(REGRESSION.columns["score"], nullable=False)}
     contract = msgspec.structs.replace(REGRESSION, columns=columns)
     frame = frame_of(rows(3), contract).assign(score=np.nan)
@@ -86,7 +86,7 @@ def test_a_label_that_differs_is_named(classifier: Pipeline, answers: ReferenceA
 
 
 @pytest.mark.parametrize(("factor", "is_same"), [(1 + 1e-8, False), (1 + 1e-11, True)], ids=["1e-8", "1e-11"])
-def test_a_probability_may_differ_by_the_last_digits_only(
+def test_a_probability_may_differ_only_in_the_last_digits(
     factor: float, *, is_same: bool, classifier: Pipeline, answers: ReferenceAnswers
 ) -> None:
     assert answers.probabilities is not None
@@ -106,13 +106,13 @@ def test_a_probability_may_differ_by_the_last_digits_only(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_answers_of_another_form_differ(
+def test_predictions_of_another_form_differ(
     change: dict[str, Any], words: str, classifier: Pipeline, answers: ReferenceAnswers
 ) -> None:
     assert words in str(first_difference(changed(answers, **change), again(classifier, answers)))
 
 
-def test_a_number_differs_relative_to_its_size_and_nothing_counts_as_zero() -> None:
+def test_a_number_is_compared_relative_to_its_size_and_missing_is_not_zero() -> None:
     kept = ReferenceAnswers(rows=[{}] * 3, predictions=[1e6, -2.0, 1e-9])
     assert first_difference(kept, Predictions(np.array([1e6 + 1e-5, -2.0, 3e-9]), None)) is None
     assert (
@@ -125,7 +125,7 @@ def test_a_number_differs_relative_to_its_size_and_nothing_counts_as_zero() -> N
     )
 
 
-def test_a_version_of_before_has_no_answers_and_a_broken_file_is_refused(tmp_path: Path) -> None:
+def test_an_older_version_has_no_reference_answers_and_a_broken_file_is_refused(tmp_path: Path) -> None:
     assert read_reference_answers(tmp_path) is None
     for text in ("{", '{"rows": 3, "predictions": []}', "[]"):
         (tmp_path / "answers.json").write_text(text, encoding="utf-8")

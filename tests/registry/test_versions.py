@@ -59,7 +59,9 @@ class TestPromote:
     def test_rollback_without_a_version_before_is_one_sentence(self, registry: Registry) -> None:
         registry.promote(bare_version(registry, gate()))
 
-        with pytest.raises(NotFound, match=r"tiny has no version to roll back to: .* Versions: 1; aliases: champion → 1"):
+        with pytest.raises(
+            NotFound, match=r"tiny has no version to roll back to: .* Versions: 1; aliases: champion → 1"
+        ):
             registry.rollback("tiny")
 
     def test_the_best_ever_promoted_is_of_the_same_metric_data_and_target(self, registry: Registry) -> None:

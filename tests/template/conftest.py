@@ -1,4 +1,7 @@
-"""The template as users get it: rendered from its home address, which git leads to a repository with a past and a working tree of today."""
+"""The template as users get it: rendered from its home address by Copier.
+
+Git leads that address to a repository with a release history and today's working tree.
+"""
 
 import os
 import shutil
@@ -18,7 +21,8 @@ from tests.conftest import REPOSITORY, commit_all, git
 HOME = "gh:cloud-ml-platform/cloud-ml-platform"
 OLD, NEW = "v0.1.0", "v0.2.0"
 
-# What v0.1.0 had in the place of today's text, in files of each class; nothing is released yet, so the past is made.
+# The text that v0.1.0 had instead of today's, in files of each class. Nothing is released yet, so the past is
+# simulated.
 PAST = [
     ("template/README.md.jinja", "Made with [Cloud ML Platform]", "Built with [Cloud ML Platform]"),
     ("template/README.md.jinja", "| `make docs` | `mlp --help` | list every command |\n", ""),
@@ -32,7 +36,11 @@ PAST = [
     ("template/.gitignore", ".env.*\n", ""),  # just above the marker
     ("template/pyproject.toml.jinja", 'pythonpath = ["src"]\n', ""),  # just above the marker
     ("template/.github/workflows/ci.yml", "timeout-minutes: 30", "timeout-minutes: 20"),
-    ("template/{% if deploy_target != 'none' %}deploy{% endif %}/Pulumi.yaml.jinja", "Endpoint of the model", "Endpoint of the trained model"),
+    (
+        "template/{% if deploy_target != 'none' %}deploy{% endif %}/Pulumi.yaml.jinja",
+        "Endpoint of the model",
+        "Endpoint of the trained model",
+    ),
     ("template/tests/test_data.py", "The table and its contract.", "The table."),
     ("copier.yml", "repository_owner:\n  type: str\n", "repository_owner:\n  type: str\n  when: false\n"),
 ]
@@ -56,7 +64,10 @@ class Upstream:
             if (REPOSITORY / name).is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(REPOSITORY / name, target)
-        for name, today, then in [*replacements, ("pyproject.toml", 'version = "0.1.0.dev0"', f'version = "{tag[1:]}"')]:
+        for name, today, then in [
+            *replacements,
+            ("pyproject.toml", 'version = "0.1.0.dev0"', f'version = "{tag[1:]}"'),
+        ]:
             text = (self.work / name).read_text(encoding="utf-8")
             assert text.count(today) == 1, f"{name} does not hold {today!r} once"
             (self.work / name).write_text(text.replace(today, then), encoding="utf-8")
@@ -66,7 +77,9 @@ class Upstream:
 
 
 def _tracked(folder: Path, *more: str) -> list[str]:
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", *more], cwd=folder, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", *more], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
     return [name for name in listed.split("\0") if name]
 
 
@@ -79,7 +92,16 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
     """The home address with v0.1.0 and v0.2.0 on top of this repository's own history."""
     base = tmp_path_factory.mktemp("upstream")
     repository = Upstream(base / "work", base / "cloud-ml-platform.git")
-    git(base, "clone", "-q", "--no-hardlinks", "--no-tags", *(["--depth", "1"] if is_shallow() else []), REPOSITORY.as_uri(), str(repository.work))
+    git(
+        base,
+        "clone",
+        "-q",
+        "--no-hardlinks",
+        "--no-tags",
+        *(["--depth", "1"] if is_shallow() else []),
+        REPOSITORY.as_uri(),
+        str(repository.work),
+    )
     git(base, "init", "-q", "--bare", "-b", "main", str(repository.bare))
     settings = {
         "COPIER_CACHE_DIR": str(base / "cache"),
@@ -93,8 +115,10 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
-        # Copier's git runs with the environment as plumbum copied it when it was imported.
-        with plumbum.local.env(**{name: value for name, value in os.environ.items() if name.startswith(("GIT_", "COPIER_"))}):
+        # Copier's git runs with the environment that plumbum copied when it was imported.
+        with plumbum.local.env(
+            **{name: value for name, value in os.environ.items() if name.startswith(("GIT_", "COPIER_"))}
+        ):
             repository.publish(OLD, PAST)
             repository.publish(NEW, [])
             yield repository
@@ -104,12 +128,14 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
 def questions() -> dict[str, Any]:
     """The questions of copier.yml that are asked."""
     entries = yaml.safe_load((REPOSITORY / "copier.yml").read_text(encoding="utf-8"))
-    return {name: entry for name, entry in entries.items() if not name.startswith("_") and entry.get("when") is not False}
+    return {
+        name: entry for name, entry in entries.items() if not name.startswith("_") and entry.get("when") is not False
+    }
 
 
 @pytest.fixture(scope="session")
 def render(template_source: Path) -> Callable[..., Path]:
-    """`render(folder, **answers)`: a project of today's files, not committed, in 0.1 s."""
+    """`render(folder, **answers)`: render a project from today's files, without a commit, in 0.1 s."""
 
     def run(folder: Path, **answers: str) -> Path:
         copier.run_copy(str(template_source), folder, data=answers, defaults=True, quiet=True)

@@ -1,4 +1,4 @@
-"""Every question: its default, what it refuses and in which words, and what it does."""
+"""Every question: its default, the answers that it refuses, and its effect."""
 
 import keyword
 import re
@@ -59,26 +59,31 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "sentence"), REFUSED, ids=[f"{key}-{value[:16]!r}" for key, value, _ in REFUSED])
-def test_an_answer_that_does_not_fit_is_refused_in_a_whole_sentence(
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"), REFUSED, ids=[f"{key}-{value[:16]!r}" for key, value, _ in REFUSED]
+)
+def test_an_invalid_answer_is_refused_in_a_whole_sentence(
     render: Callable[..., Path], tmp_path: Path, key: str, value: str, sentence: str
 ) -> None:
     with pytest.raises(ValueError) as caught:
-        # A stack is only asked for where there is a deployment.
-        render(tmp_path / "project", **({"deploy_target": "kubernetes"} if key == "platform_stack" else {}), **{key: value})
+        # The stack is asked for only if there is a deployment.
+        render(
+            tmp_path / "project", **({"deploy_target": "kubernetes"} if key == "platform_stack" else {}), **{key: value}
+        )
     assert str(caught.value) == f"Validation error for question '{key}': {sentence}"
     assert not (tmp_path / "project").exists()
 
 
 def test_iris_with_regression_is_refused(render: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match="data_source is 'iris', which is for classification, but task is 'regression': choose sample or own, or set"
+        ValueError,
+        match="data_source is 'iris', which is for classification, but task is 'regression': choose sample or own, or set",
     ):
         render(tmp_path / "project", data_source="iris", task="regression")
 
 
 @pytest.mark.parametrize("key", ["task", "data_source", "package_manager", "deploy_target"])
-def test_a_choice_that_is_none_is_refused(render: Callable[..., Path], tmp_path: Path, key: str) -> None:
+def test_an_unknown_choice_is_refused(render: Callable[..., Path], tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match=key):
         render(tmp_path / "project", **{key: "neither"})
 
@@ -89,11 +94,15 @@ def test_there_are_at_most_ten_questions_and_each_has_help_and_a_default(questio
 
 
 def test_modules_of_python_keywords_and_dependencies_are_reserved() -> None:
-    reserved = yaml.safe_load((REPOSITORY / "copier.yml").read_text(encoding="utf-8"))["reserved_names"]["default"].split()
+    reserved = yaml.safe_load((REPOSITORY / "copier.yml").read_text(encoding="utf-8"))["reserved_names"][
+        "default"
+    ].split()
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirements = [*extras["dependencies"], *extras["optional-dependencies"]["training"]]
     names = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements}
-    names |= {name for name in (*sys.stdlib_module_names, *keyword.kwlist) if re.fullmatch("[a-z][a-z0-9_]*[a-z0-9]", name)}
+    names |= {
+        name for name in (*sys.stdlib_module_names, *keyword.kwlist) if re.fullmatch("[a-z][a-z0-9_]*[a-z0-9]", name)
+    }
     names |= {"src", "tests", "conf", "data", "notebooks", "platform-lib"}
     assert sorted(name for name in names if name.replace("_", "-") not in reserved and "__" not in name) == []
 
@@ -110,12 +119,17 @@ HARD = {
 
 
 @pytest.mark.parametrize("text", HARD.values(), ids=HARD)
-def test_any_description_renders_valid_files(render: Callable[..., Path], tmp_path: Path, text: str) -> None:
+def test_every_description_renders_valid_files(render: Callable[..., Path], tmp_path: Path, text: str) -> None:
     folder = render(tmp_path / "project", description=text)
     line = " ".join(text.split())
     assert tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["description"] == line
-    assert yaml.safe_load((folder / ".copier-answers.yml").read_text(encoding="utf-8"))["description"].split() == text.split()
-    assert (folder / "README.md").read_text(encoding="utf-8").splitlines()[2] == line.replace("&", "&amp;").replace("<", "&lt;")
+    assert (
+        yaml.safe_load((folder / ".copier-answers.yml").read_text(encoding="utf-8"))["description"].split()
+        == text.split()
+    )
+    assert (folder / "README.md").read_text(encoding="utf-8").splitlines()[2] == line.replace("&", "&amp;").replace(
+        "<", "&lt;"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,20 +144,25 @@ def test_any_description_renders_valid_files(render: Callable[..., Path], tmp_pa
         ("s3://my.bucket-1/folder/x", "s3://my.bucket-1/folder/x"),
     ],
 )
-def test_the_storage_is_what_dvc_reads(render: Callable[..., Path], tmp_path: Path, answer: str, url: str) -> None:
+def test_the_storage_answer_becomes_the_dvc_remote(
+    render: Callable[..., Path], tmp_path: Path, answer: str, url: str
+) -> None:
     folder = render(tmp_path / "project", dvc_remote=answer)
     from dvc.config import Config
 
     config = Config.load_file(folder / ".dvc" / "config")
-    assert (config["core"], config["remote"]) == ({"analytics": "false", "remote": "storage"}, {"storage": {"url": url}})
+    assert (config["core"], config["remote"]) == (
+        {"analytics": "false", "remote": "storage"},
+        {"storage": {"url": url}},
+    )
 
 
-def test_the_default_storage_lies_beside_the_project(render: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_default_storage_is_next_to_the_project(render: Callable[..., Path], tmp_path: Path) -> None:
     folder = render(tmp_path / "churn", project_name="churn-model")
     assert "url = ../../churn-model-dvc-storage\n" in (folder / ".dvc" / "config").read_text(encoding="utf-8")
 
 
-def test_the_owner_names_the_repository(render: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_owner_is_part_of_the_repositorys_address(render: Callable[..., Path], tmp_path: Path) -> None:
     folder = render(tmp_path / "project", repository_owner="My-Team", project_name="churn-model")
     urls = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
     assert urls == {"Repository": "https://github.com/My-Team/churn-model"}
@@ -155,14 +174,16 @@ def test_name_and_task_reach_the_library(render: Callable[..., Path], tmp_path: 
 
 
 @pytest.mark.parametrize("missing", ["uv", "pdm"])
-def test_the_package_manager_that_was_not_chosen_is_not_named_in_the_makefile(render: Callable[..., Path], tmp_path: Path, missing: str) -> None:
+def test_the_makefile_names_only_the_chosen_package_manager(
+    render: Callable[..., Path], tmp_path: Path, missing: str
+) -> None:
     chosen = {"uv": "pdm", "pdm": "uv"}[missing]
     makefile = (render(tmp_path / "project", package_manager=chosen) / "Makefile").read_text(encoding="utf-8")
     assert f"TOOL := {chosen}\n" in makefile
     assert f"{missing} " not in makefile
 
 
-def test_a_misspelt_variable_of_the_template_is_an_error(template_source: Path, tmp_path: Path) -> None:
+def test_a_misspelt_template_variable_is_an_error(template_source: Path, tmp_path: Path) -> None:
     import shutil
 
     source = Path(shutil.copytree(template_source, tmp_path / "source"))

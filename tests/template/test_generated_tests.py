@@ -1,4 +1,7 @@
-"""The generated project's own tests and type check, in the shared environment, for the answers that `test_package_managers` does not take."""
+"""The generated project's own tests and type check, in the shared environment.
+
+Covers the answers that `test_package_managers` does not.
+"""
 
 import subprocess
 import sys
@@ -14,21 +17,32 @@ pytestmark = pytest.mark.slow
 
 
 def run_tests(project: Project, *args: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", *args], cwd=project.root, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", *args],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.mark.answers(data_source="iris", repository_owner="my-team")
-def test_with_iris_they_pass(project: Project) -> None:
+def test_they_pass_with_the_iris_sample(project: Project) -> None:
     assert "passed" in run_tests(project)
 
 
 @pytest.mark.parametrize(
     "task",
-    [pytest.param(task, marks=pytest.mark.answers(data_source="own", task=task, package_manager="pdm")) for task in ("classification", "regression")],
+    [
+        pytest.param(task, marks=pytest.mark.answers(data_source="own", task=task, package_manager="pdm"))
+        for task in ("classification", "regression")
+    ],
 )
-def test_before_there_is_a_table_they_say_what_they_wait_for_and_then_judge_it(project: Project, tmp_path: Path, task: str) -> None:
+def test_without_a_table_they_skip_with_a_reason_and_then_test_the_imported_one(
+    project: Project, tmp_path: Path, task: str
+) -> None:
     waiting = run_tests(project)
     assert "no table yet: mlp data import FILE --target COLUMN" in waiting
     assert " failed" not in waiting
@@ -46,18 +60,21 @@ def test_before_there_is_a_table_they_say_what_they_wait_for_and_then_judge_it(p
 
 
 @pytest.mark.answers(task="regression", dvc_remote="s3://bucket/folder")
-def test_types_are_right(project: Project) -> None:
+def test_the_project_passes_the_type_check(project: Project) -> None:
     done = subprocess.run([sys.executable, "-m", "mypy"], cwd=project.root, capture_output=True, text=True, env=None)
     assert done.returncode == 0, done.stdout
 
 
-def test_a_model_that_answers_other_classes_turns_them_red(project: Project) -> None:
+def test_they_fail_if_the_model_predicts_unknown_classes(project: Project) -> None:
     model = project.root / "src" / project.package / "model.py"
     text = model.read_text(encoding="utf-8")
     broken = text.replace(
-        "ESTIMATORS = {", "class Broken(LogisticRegression):\n    def predict(self, X):\n        return ['other'] * len(X)\n\n\nESTIMATORS = {"
+        "ESTIMATORS = {",
+        "class Broken(LogisticRegression):\n    def predict(self, X):\n        return ['other'] * len(X)\n\n\nESTIMATORS = {",
     )
     model.write_text(broken.replace('"logistic": LogisticRegression', '"logistic": Broken'), encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "tests/test_model.py"], cwd=project.root, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/test_model.py"], cwd=project.root, capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert "test_predictions_are_known_classes_or_finite_numbers" in done.stdout

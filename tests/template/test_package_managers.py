@@ -1,4 +1,7 @@
-"""`make setup check test train` and the generated CI, really, with uv and with PDM; once installed, without the network."""
+"""`make setup check test train` and the generated CI with real uv and PDM.
+
+Once installed, everything runs without the network.
+"""
 
 import importlib.metadata
 import json
@@ -18,7 +21,9 @@ from tests.template.workflow_runner import run_job
 pytestmark = pytest.mark.slow
 
 TRAINS = "hashFiles('conf/data/*.yaml') != '' && (hashFiles('data/*.dvc') == '' || vars.MLP_DATA_IN_CI == 'true')"
-NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9") | {
+NO_NETWORK = dict.fromkeys(
+    ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
+) | {
     "no_proxy": "127.0.0.1,localhost",
     "NO_PROXY": "127.0.0.1,localhost",
     "PIP_NO_INDEX": "1",
@@ -27,34 +32,55 @@ NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PR
 
 
 def user_environment() -> dict[str, str]:
-    """What a user's shell has: the package managers on PATH and no environment of another project."""
+    """A user's shell: the package managers on PATH and no environment of another project."""
     ours = Path(sys.executable).parent
     env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH", "UV", "CI")}
     return env | {"PATH": f"{ours}{os.pathsep}{env['PATH']}"}
 
 
 def shell(folder: Path, *words: str, env: dict[str, str], expect: int = 0) -> str:
-    done = subprocess.run(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    done = subprocess.run(
+        words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
+    )
     assert done.returncode == expect, f"{' '.join(words)} exited {done.returncode}\n{done.stdout[-6000:]}"
     return done.stdout
 
 
 def pin_for_pdm(folder: Path) -> None:
-    """PDM takes minutes to find versions by itself; those of the development environment are known to go together."""
-    versions = sorted({(entry.name.lower().replace("_", "-"), entry.version) for entry in importlib.metadata.distributions()})
+    """Pin the development environment's versions, which are known to be compatible.
+
+    PDM would take minutes to resolve them.
+    """
+    versions = sorted(
+        {(entry.name.lower().replace("_", "-"), entry.version) for entry in importlib.metadata.distributions()}
+    )
     with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write("\n[tool.pdm.resolution.overrides]\n")
-        file.writelines(f'{json.dumps(name)} = "=={version}"\n' for name, version in dict(versions).items() if name != "platform-lib")
+        file.writelines(
+            f'{json.dumps(name)} = "=={version}"\n'
+            for name, version in dict(versions).items()
+            if name != "platform-lib"
+        )
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param("uv", marks=pytest.mark.xdist_group("uv")), pytest.param("pdm", marks=pytest.mark.xdist_group("pdm"))]
+    scope="module",
+    params=[
+        pytest.param("uv", marks=pytest.mark.xdist_group("uv")),
+        pytest.param("pdm", marks=pytest.mark.xdist_group("pdm")),
+    ],
 )
-def installed(request: pytest.FixtureRequest, template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """A project with its own environment, made by `make setup`, its library from this checkout."""
+def installed(
+    request: pytest.FixtureRequest, template_source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A project with its own environment, made by `make setup`, with the library from this checkout."""
     manager: str = request.param
     folder = tmp_path_factory.mktemp(manager) / "project"
-    answers = {"project_name": f"{manager}-model", "package_manager": manager, "task": "classification" if manager == "uv" else "regression"}
+    answers = {
+        "project_name": f"{manager}-model",
+        "package_manager": manager,
+        "task": "classification" if manager == "uv" else "regression",
+    }
     copier.run_copy(str(template_source), folder, data=answers, defaults=True, quiet=True)
     source, checkout = template_source.resolve().as_uri(), REPOSITORY.as_uri()
     text = (folder / "pyproject.toml").read_text(encoding="utf-8")
@@ -66,29 +92,37 @@ def installed(request: pytest.FixtureRequest, template_source: Path, tmp_path_fa
     return manager, folder
 
 
-def test_setup_makes_lock_environment_and_first_commit(installed: tuple[str, Path]) -> None:
+def test_setup_creates_lock_environment_and_first_commit(installed: tuple[str, Path]) -> None:
     manager, folder = installed
     env = user_environment()
     assert f"{manager}.lock" in shell(folder, "git", "ls-files", env=env).splitlines()
     assert shell(folder, "git", "status", "--porcelain", env=env) == ""
-    assert shell(folder, manager, "run", "mlp", "--version", env=env).strip().endswith(importlib.metadata.version("platform-lib"))
+    assert (
+        shell(folder, manager, "run", "mlp", "--version", env=env)
+        .strip()
+        .endswith(importlib.metadata.version("platform-lib"))
+    )
 
 
 def test_a_second_setup_changes_nothing_and_needs_no_network(installed: tuple[str, Path]) -> None:
     manager, folder = installed
     if manager == "pdm":
-        pytest.skip("PDM builds a library that is pinned to a folder anew at each sync, with the build backend from the network")
+        pytest.skip(
+            "PDM builds a library that is pinned to a folder anew at each sync, with the build backend from the network"
+        )
     before = (folder / f"{manager}.lock").read_bytes()
     shell(folder, "make", "setup", env=user_environment() | NO_NETWORK)
     assert (folder / f"{manager}.lock").read_bytes() == before
     assert shell(folder, "git", "status", "--porcelain", env=user_environment()) == ""
 
 
-def test_the_generated_ci_and_then_the_notebook_pass_without_the_network(installed: tuple[str, Path], tmp_path: Path) -> None:
+def test_the_generated_ci_and_then_the_notebook_pass_without_the_network(
+    installed: tuple[str, Path], tmp_path: Path
+) -> None:
     manager, folder = installed
 
     def env(step: str) -> dict[str, str]:
-        # PDM builds a library that is pinned to a folder at each sync, as it is here; it takes the build backend from the network.
+        # PDM rebuilds a library pinned to a folder, as here, at each sync, and downloads the build backend.
         return user_environment() | ({} if (manager, step) == ("pdm", "Set up") else NO_NETWORK)
 
     ran = run_job(
@@ -98,7 +132,7 @@ def test_the_generated_ci_and_then_the_notebook_pass_without_the_network(install
         env=env,
         actions=frozenset({"actions/checkout", "astral-sh/setup-uv"}),
         expressions={
-            "hashFiles('pdm.lock') != ''": False,  # PDM is there
+            "hashFiles('pdm.lock') != ''": False,  # PDM is installed
             TRAINS: True,
             "secrets.AWS_ACCESS_KEY_ID": "",
             "secrets.AWS_SECRET_ACCESS_KEY": "",
@@ -108,15 +142,23 @@ def test_the_generated_ci_and_then_the_notebook_pass_without_the_network(install
     )
     assert ran == ["Set up", "Check", "Data", "Test", "Train", "Steps of this repository"]
     assert "champion" in shell(folder, manager, "run", "mlp", "models", env=user_environment() | NO_NETWORK)
-    # The notebook waited for a model; now there is one.
-    assert "1 passed" in shell(folder, manager, "run", "pytest", "tests/test_notebook.py", env=user_environment() | NO_NETWORK)
+    # The notebook was skipped without a model; now there is one.
+    assert "1 passed" in shell(
+        folder, manager, "run", "pytest", "tests/test_notebook.py", env=user_environment() | NO_NETWORK
+    )
 
 
-def test_the_image_is_pinned_to_the_lock_and_holds_no_more_than_serving_needs(installed: tuple[str, Path]) -> None:
+def test_the_image_is_pinned_to_the_lock_and_contains_only_what_serving_needs(installed: tuple[str, Path]) -> None:
     manager, folder = installed
     said = shell(folder, manager, "run", "mlp", "image", env=user_environment() | NO_NETWORK)
-    assert f"docker build --build-arg PYTHON={sys.version_info[0]}.{sys.version_info[1]} --target serve --tag {manager}-model:serve ." in said
-    lines = {target: (folder / "build" / "image" / f"{target}.txt").read_text(encoding="utf-8").splitlines() for target in ("serve", "train")}
+    assert (
+        f"docker build --build-arg PYTHON={sys.version_info[0]}.{sys.version_info[1]} --target serve --tag {manager}-model:serve ."
+        in said
+    )
+    lines = {
+        target: (folder / "build" / "image" / f"{target}.txt").read_text(encoding="utf-8").splitlines()
+        for target in ("serve", "train")
+    }
     assert all(" --hash=sha256:" in line for target in lines.values() for line in target)
     assert set(lines["serve"]) < set(lines["train"])
     names = {line.split("==")[0] for line in lines["serve"]}
@@ -133,7 +175,7 @@ def test_the_image_is_pinned_to_the_lock_and_holds_no_more_than_serving_needs(in
     assert shell(folder, "git", "status", "--porcelain", env=user_environment()) == ""
 
 
-def test_setup_in_ci_refuses_a_lock_that_does_not_fit(installed: tuple[str, Path]) -> None:
+def test_setup_in_ci_refuses_an_outdated_lock(installed: tuple[str, Path]) -> None:
     manager, folder = installed
     pyproject = folder / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
@@ -141,14 +183,24 @@ def test_setup_in_ci_refuses_a_lock_that_does_not_fit(installed: tuple[str, Path
         pyproject.write_text(text.replace('"scikit-learn>=1.7"', '"scikit-learn>=1.7.1"'), encoding="utf-8")
         shell(folder, "make", "setup", env=user_environment() | NO_NETWORK | {"CI": "true"}, expect=2)
         assert "problem  lock" in shell(
-            folder, manager, "run", *(["--no-sync"] if manager == "uv" else []), "mlp", "check", env=user_environment(), expect=1
+            folder,
+            manager,
+            "run",
+            *(["--no-sync"] if manager == "uv" else []),
+            "mlp",
+            "check",
+            env=user_environment(),
+            expect=1,
         )
     finally:
         pyproject.write_text(text, encoding="utf-8")
 
 
-def test_a_changed_library_reaches_the_project_by_make_setup(tmp_path: Path, render: Callable[..., Path]) -> None:
-    """For those who work on both: uv rebuilds a folder when a source has changed, since the library's pyproject.toml says so."""
+def test_make_setup_installs_a_changed_library(tmp_path: Path, render: Callable[..., Path]) -> None:
+    """uv rebuilds a folder dependency when a source file has changed.
+
+    The library's pyproject.toml configures it so, for people who work on both.
+    """
     import shutil
 
     library = tmp_path / "library"
@@ -160,7 +212,8 @@ def test_a_changed_library_reaches_the_project_by_make_setup(tmp_path: Path, ren
     folder.mkdir()
     requirement = f"platform-lib @ {library.as_uri()}"
     (folder / "pyproject.toml").write_text(
-        f'[project]\nname = "user"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["{requirement}"]\n', encoding="utf-8"
+        f'[project]\nname = "user"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["{requirement}"]\n',
+        encoding="utf-8",
     )
     env = user_environment()
     shell(folder, "uv", "sync", env=env)

@@ -1,4 +1,4 @@
-"""Every combination of answers: what comes out is valid, clean, the same on every system, and needs no --trust."""
+"""Every combination of answers renders a valid, clean, portable project that needs no --trust."""
 
 import ast
 import itertools
@@ -22,8 +22,23 @@ from pytest_copie.plugin import Copie
 
 from tests.conftest import REPOSITORY
 
-TARGETS = ["help", "setup", "lock", "format", "check", "test", "data", "train", "serve", "image", "deploy", "docs", "up", "down"]
-# Free texts, once as most people leave them and once as awkward as they may be.
+TARGETS = [
+    "help",
+    "setup",
+    "lock",
+    "format",
+    "check",
+    "test",
+    "data",
+    "train",
+    "serve",
+    "image",
+    "deploy",
+    "docs",
+    "up",
+    "down",
+]
+# Free texts: once as most people answer, and once as awkward as they may be.
 TEXTS: list[dict[str, str]] = [
     {},
     {
@@ -33,21 +48,25 @@ TEXTS: list[dict[str, str]] = [
         "repository_owner": "My-Team",
     },
 ]
-# No slash and no line ends, none of the characters and names that Windows refuses.
+# No slashes or line breaks, and none of the characters and names that Windows refuses.
 WINDOWS_SAFE = re.compile(r'(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[^<>:"|?*\\]*[^<>:"|?*\\. ]', re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
-def rendered(render: Callable[..., Path], questions: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A project for every combination of choices and texts that is allowed."""
+def rendered(
+    render: Callable[..., Path], questions: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """A project for every allowed combination of choices and texts."""
     base = tmp_path_factory.mktemp("rendered")
     axes = {name: entry["choices"] for name, entry in questions.items() if "choices" in entry}
     values = [list(choices.values()) if isinstance(choices, dict) else choices for choices in axes.values()]
     projects = {}
     for combination, (number, texts) in itertools.product(itertools.product(*values), enumerate(TEXTS)):
         answers = dict(zip(axes, combination, strict=True)) | texts
-        # With a deployment a project differs in deploy/, the pin and one line: half of the combinations show that.
-        if (answers["task"], answers["data_source"]) != ("regression", "iris") and (answers["deploy_target"] == "none") == (number == 0):
+        # With a deployment, a project differs in deploy/, the pin and one line: half of the combinations show that.
+        if (answers["task"], answers["data_source"]) != ("regression", "iris") and (
+            answers["deploy_target"] == "none"
+        ) == (number == 0):
             name = "-".join([*combination, str(number)])
             projects[name] = render(base / name, **answers)
     return projects
@@ -57,8 +76,8 @@ def files(rendered: dict[str, Path], pattern: str = "*") -> list[Path]:
     return [path for folder in rendered.values() for path in sorted(folder.rglob(pattern)) if path.is_file()]
 
 
-def test_every_allowed_combination_is_there(rendered: dict[str, Path]) -> None:
-    assert len(rendered) == (2 * 3 - 1) * 2 * len(TEXTS)  # the second texts with a deployment
+def test_every_allowed_combination_is_rendered(rendered: dict[str, Path]) -> None:
+    assert len(rendered) == (2 * 3 - 1) * 2 * len(TEXTS)  # the second set of texts comes with a deployment
 
 
 def test_no_template_syntax_is_left(rendered: dict[str, Path]) -> None:
@@ -83,11 +102,13 @@ def test_python_compiles(rendered: dict[str, Path]) -> None:
 @pytest.mark.parametrize("command", [["format", "--check", "--quiet"], ["check", "--quiet"]], ids=["format", "lint"])
 def test_ruff_finds_nothing(rendered: dict[str, Path], command: list[str]) -> None:
     parent = next(iter(rendered.values())).parent
-    done = subprocess.run([sys.executable, "-m", "ruff", *command, "--no-cache", str(parent)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache", str(parent)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_line_ends_as_git_wants_it(rendered: dict[str, Path]) -> None:
+def test_every_line_ending_matches_gitattributes(rendered: dict[str, Path]) -> None:
     wrong = []
     for path in files(rendered):
         content = path.read_bytes()
@@ -96,8 +117,10 @@ def test_every_line_ends_as_git_wants_it(rendered: dict[str, Path]) -> None:
     assert wrong == []
 
 
-def test_every_name_can_lie_on_windows(rendered: dict[str, Path]) -> None:
-    names = {part for folder in rendered.values() for path in folder.rglob("*") for part in path.relative_to(folder).parts}
+def test_every_file_name_is_valid_on_windows(rendered: dict[str, Path]) -> None:
+    names = {
+        part for folder in rendered.values() for path in folder.rglob("*") for part in path.relative_to(folder).parts
+    }
     assert [name for name in names if not WINDOWS_SAFE.fullmatch(name)] == []
     for folder in rendered.values():
         lower = [path.relative_to(folder).as_posix().lower() for path in folder.rglob("*")]
@@ -108,30 +131,36 @@ def test_no_lock_file_is_rendered(rendered: dict[str, Path]) -> None:
     assert files(rendered, "*.lock") == []
 
 
-def test_notebooks_hold_no_outputs(rendered: dict[str, Path]) -> None:
+def test_notebooks_contain_no_outputs(rendered: dict[str, Path]) -> None:
     for path in files(rendered, "*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         assert [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
 
 
-def test_there_is_one_table_where_it_was_asked_for_and_else_none(rendered: dict[str, Path]) -> None:
+def test_there_is_one_table_if_a_sample_was_chosen_and_otherwise_none(rendered: dict[str, Path]) -> None:
     for name, folder in rendered.items():
         tables = sorted(path.name for kind in ("data/*.csv", "conf/data/*.yaml") for path in folder.glob(kind))
         assert tables == ([] if "own" in name else ["sample.csv", "sample.yaml"]), name
 
 
-def test_the_pin_stands_between_two_comments_before_a_dependency_of_the_users(rendered: dict[str, Path]) -> None:
-    """The one layout of those measured that takes `uv add`, `pdm add` and lines at the end without a conflict."""
+def test_the_pin_is_between_two_comments_before_the_users_dependencies(rendered: dict[str, Path]) -> None:
+    """Of the layouts measured, only this one merges `uv add`, `pdm add` and appended lines without a conflict."""
     for name, folder in rendered.items():
         extras = {"training", "infra"} if "kubernetes" in name else {"training"}
         text = (folder / "pyproject.toml").read_text(encoding="utf-8")
         lines = text[text.index("dependencies = [") :].splitlines()
-        assert [line.strip()[:12] for line in lines[1:6]] == ["# template-m", '"platform-li', "# your depen", '"scikit-lear', "]"]
+        assert [line.strip()[:12] for line in lines[1:6]] == [
+            "# template-m",
+            '"platform-li',
+            "# your depen",
+            '"scikit-lear',
+            "]",
+        ]
         pin = Requirement(json.loads(lines[2].strip().rstrip(",")))
         assert (pin.name, pin.extras, bool(pin.url)) == ("platform-lib", extras, True)
 
 
-def test_make_help_lists_every_target_and_the_readme_has_each(rendered: dict[str, Path]) -> None:
+def test_make_help_and_the_readme_list_every_target(rendered: dict[str, Path]) -> None:
     for folder in (rendered["classification-sample-uv-none-0"], rendered["regression-own-pdm-kubernetes-1"]):
         shown = subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True, check=True).stdout
         assert [line.split()[1] for line in shown.splitlines()] == TARGETS
@@ -140,18 +169,23 @@ def test_make_help_lists_every_target_and_the_readme_has_each(rendered: dict[str
 
 
 def with_tools() -> dict[str, str]:
-    """An environment where uv and pdm are on PATH, as on most machines; without them `make setup` puts one into .tools."""
+    """An environment with uv and pdm on PATH, as on most machines.
+
+    Without them `make setup` installs one into .tools.
+    """
     return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def test_the_documented_ways_to_build_an_image_name_builder_target_and_tag(render: Callable[..., Path], tmp_path: Path) -> None:
+def test_each_documented_image_build_names_builder_target_and_tag(render: Callable[..., Path], tmp_path: Path) -> None:
     folder = render(tmp_path / "project")
     text = (REPOSITORY / "docs" / "serving.md").read_text(encoding="utf-8").split("## Images\n")[1]
     lines = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)[0].splitlines()
     built = []
     for line in lines:
         words = [*shlex.split(line, comments=True), "-n"]
-        made = subprocess.run(words, cwd=folder, env=with_tools(), capture_output=True, text=True, check=True).stdout.splitlines()
+        made = subprocess.run(
+            words, cwd=folder, env=with_tools(), capture_output=True, text=True, check=True
+        ).stdout.splitlines()
         assert made[-2].endswith("run mlp image")
         built.append(made[-1])
     assert built == [
@@ -164,27 +198,49 @@ def test_the_documented_ways_to_build_an_image_name_builder_target_and_tag(rende
 @pytest.mark.parametrize("manager", ["uv", "pdm"])
 def test_the_readme_gives_the_command_behind_each_target(rendered: dict[str, Path], manager: str) -> None:
     folder = rendered[f"classification-sample-{manager}-none-0"]
-    rows = [line.split("|")[1:3] for line in (folder / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `make ")]
+    rows = [
+        line.split("|")[1:3]
+        for line in (folder / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `make ")
+    ]
     for targets, commands in rows:
         names = re.findall(r"`make (\w+)`", targets)
         if names == ["setup"]:
             continue  # its parts depend on what is there
-        run = subprocess.run(["make", "-n", *names], cwd=folder, env=with_tools(), capture_output=True, text=True, check=True).stdout
-        meant = [line.strip().removeprefix(f"{manager} run ") for line in run.splitlines() if line.strip() and "make" not in line]
+        run = subprocess.run(
+            ["make", "-n", *names], cwd=folder, env=with_tools(), capture_output=True, text=True, check=True
+        ).stdout
+        meant = [
+            line.strip().removeprefix(f"{manager} run ")
+            for line in run.splitlines()
+            if line.strip() and "make" not in line
+        ]
         assert sorted(set(meant)) == sorted(set(re.findall(r"`([^`]+)`", commands)) - {"mlp data pull"}), names
 
 
-def test_own_targets_and_arguments_reach_make(render: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_users_own_targets_and_arguments_reach_make(render: Callable[..., Path], tmp_path: Path) -> None:
     folder = render(tmp_path / "project")
-    (folder / "Makefile.user").write_text("ARGS := model=forest\nci-extra::\n\techo more\nhello: ## Say hello\n\techo hello\n", encoding="utf-8")
-    done = subprocess.run(["make", "-n", "train", "ci-extra", "hello"], cwd=folder, env=with_tools(), capture_output=True, text=True, check=True)
+    (folder / "Makefile.user").write_text(
+        "ARGS := model=forest\nci-extra::\n\techo more\nhello: ## Say hello\n\techo hello\n", encoding="utf-8"
+    )
+    done = subprocess.run(
+        ["make", "-n", "train", "ci-extra", "hello"],
+        cwd=folder,
+        env=with_tools(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.splitlines() == ["uv run mlp train model=forest", "echo more", "echo hello"]
     shown = subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True, check=True).stdout
     assert "make hello    Say hello" in shown
 
 
-def test_the_template_has_nothing_that_needs_trust() -> None:
-    """Tasks, migrations and extensions; one release with any of them would burden every project made from it, for good."""
+def test_the_template_needs_no_trust() -> None:
+    """The template has no tasks, migrations or extensions.
+
+    A single release with one would burden every project made from it permanently.
+    """
     entries = yaml.safe_load((REPOSITORY / "copier.yml").read_text(encoding="utf-8"))
     assert {name for name in entries if name.startswith("_")} == {
         "_min_copier_version",
@@ -198,8 +254,8 @@ def test_the_template_has_nothing_that_needs_trust() -> None:
     }
 
 
-def test_a_template_with_a_task_would_be_refused_here(template_source: Path, tmp_path: Path) -> None:
-    """The other tests copy without trust, so they would find it."""
+def test_a_template_with_a_task_would_fail_these_tests(template_source: Path, tmp_path: Path) -> None:
+    """The other tests copy without trust, so they would detect it."""
     import shutil
 
     source = Path(shutil.copytree(template_source, tmp_path / "source"))
@@ -209,7 +265,7 @@ def test_a_template_with_a_task_would_be_refused_here(template_source: Path, tmp
         copier.run_copy(str(source), tmp_path / "project", defaults=True, quiet=True)
 
 
-def test_pytest_copie_makes_a_project_too(copie: Copie) -> None:
+def test_pytest_copie_renders_the_template(copie: Copie) -> None:
     result = copie.copy(extra_answers={"project_name": "smoke-model"})
     assert (result.exit_code, result.exception) == (0, None)
     assert (Path(str(result.project_dir)) / "src" / "smoke_model" / "model.py").is_file()

@@ -1,4 +1,7 @@
-"""`copier update` on projects that people have edited: no conflict where the layout promises none, and what happens where it does not."""
+"""`copier update` on edited projects: no conflict where the layout promises none.
+
+Also tests what happens where it does not.
+"""
 
 import subprocess
 import sys
@@ -35,15 +38,19 @@ def append(folder: Path, name: str, text: str) -> None:
 
 def uv_add(folder: Path) -> None:
     for group in ([], ["--dev"]):
-        subprocess.run([sys.executable, "-m", "uv", "add", "--quiet", "--frozen", "--offline", *group, "idna>=3"], cwd=folder, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "uv", "add", "--quiet", "--frozen", "--offline", *group, "idna>=3"],
+            cwd=folder,
+            check=True,
+        )
 
 
 def pdm_add(folder: Path) -> None:
-    """What `pdm add` writes; the command itself resolves everything first, which takes minutes."""
+    """Write what `pdm add` writes; the command itself first resolves everything, which takes minutes."""
     document: Any = tomlkit.parse((folder / "pyproject.toml").read_text(encoding="utf-8"))
     for array in (document["project"]["dependencies"], document["dependency-groups"]["dev"]):
         array.append("idna>=3")
-        array.multiline(True)
+        array.multiline(True)  # noqa: FBT003  tomlkit takes it by position
     (folder / "pyproject.toml").write_text(tomlkit.dumps(document), encoding="utf-8")
 
 
@@ -72,7 +79,9 @@ def code_edited_and_test_deleted(folder: Path) -> None:
 
 
 def own_configuration(folder: Path) -> None:
-    (folder / "conf" / "model" / "deep_forest.yaml").write_text("name: forest\nparams: {n_estimators: 500}\n", encoding="utf-8")
+    (folder / "conf" / "model" / "deep_forest.yaml").write_text(
+        "name: forest\nparams: {n_estimators: 500}\n", encoding="utf-8"
+    )
     replace(folder, "conf/train.yaml", "  - model: logistic\n", "  - model: deep_forest\n")
     (folder / "conf" / "model" / "boosting.yaml").unlink()
 
@@ -91,7 +100,9 @@ def own_workflow(folder: Path) -> None:
 
 def another_storage(folder: Path) -> None:
     config = folder / ".dvc" / "config"
-    config.write_text(config.read_text(encoding="utf-8").replace("../../churn-model-dvc-storage", "s3://bucket"), encoding="utf-8")
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("../../churn-model-dvc-storage", "s3://bucket"), encoding="utf-8"
+    )
 
 
 EDITS: list[Callable[[Path], None]] = [
@@ -112,9 +123,11 @@ TOGETHER = [edit for edit in EDITS if edit not in (pdm_add, end_of_list)]
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a project but git's."""
+    """Every file of a project except those in .git."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and ".git" not in path.parts
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".git" not in path.parts
     }
 
 
@@ -166,19 +179,25 @@ def test_an_edited_project_updates_without_a_conflict(
     after = content(folder)
     for name in before.keys() | untouched.keys():
         mine = added_lines(untouched.get(name, b""), before.get(name, b""))
-        assert [line for line in mine if line not in after.get(name, b"").splitlines()] == [], f"the update lost what was added to {name}"
+        assert [line for line in mine if line not in after.get(name, b"").splitlines()] == [], (
+            f"the update lost what was added to {name}"
+        )
     assert sorted(untouched.keys() - before.keys()) == sorted(name for name in untouched.keys() - after.keys())
 
 
 @pytest.mark.slow
-def test_an_untouched_project_updated_is_a_fresh_copy(copy_release: CopyRelease, tmp_path: Path) -> None:
-    updated = copy_release(tmp_path / "updated", OLD, project_name="churn-model", package_manager="pdm", data_source="own")
+def test_an_updated_untouched_project_equals_a_fresh_copy(copy_release: CopyRelease, tmp_path: Path) -> None:
+    updated = copy_release(
+        tmp_path / "updated", OLD, project_name="churn-model", package_manager="pdm", data_source="own"
+    )
     update(updated)
     fresh = copy_release(tmp_path / "fresh", NEW, project_name="churn-model", package_manager="pdm", data_source="own")
     old, new = content(updated), content(fresh)
     seeds = [name for name in new if name.split("/")[0] in SEEDS and old[name] != new[name]]
-    assert seeds == ["tests/test_data.py"]  # changed in the template since, and left as it was
-    assert {name: text for name, text in old.items() if name not in seeds} == {name: text for name, text in new.items() if name not in seeds}
+    assert seeds == ["tests/test_data.py"]  # changed in the template since, and not updated
+    assert {name: text for name, text in old.items() if name not in seeds} == {
+        name: text for name, text in new.items() if name not in seeds
+    }
 
 
 @pytest.mark.slow
@@ -189,11 +208,15 @@ def test_an_update_brings_what_the_template_changed(copy_release: CopyRelease, t
     assert "Format the code" in (folder / "Makefile").read_text(encoding="utf-8")
     assert '"ipykernel>=6.29"' in (folder / "pyproject.toml").read_text(encoding="utf-8")
     assert ".env.*" in (folder / ".gitignore").read_text(encoding="utf-8")
-    assert yaml.safe_load((folder / ".copier-answers.yml").read_text(encoding="utf-8"))["repository_owner"] == ""  # a new question, by its default
+    assert (
+        yaml.safe_load((folder / ".copier-answers.yml").read_text(encoding="utf-8"))["repository_owner"] == ""
+    )  # a new question, answered by its default
 
 
-def test_an_edit_right_after_the_pin_conflicts_and_mlp_check_says_so(copy_release: CopyRelease, tmp_path: Path) -> None:
-    """The one place where no layout helps: git cannot tell a line that touches a changed one from a change of it."""
+def test_an_edit_right_after_the_pin_conflicts_and_mlp_check_reports_it(
+    copy_release: CopyRelease, tmp_path: Path
+) -> None:
+    """The one place where no layout helps: git treats an edit next to a changed line as a change of that line."""
     folder = copy_release(tmp_path / "project", OLD)
     replace(folder, "pyproject.toml", f"    {PIN.format(OLD)},\n", f'    {PIN.format(OLD)},\n    "idna>=3",\n')
     commit_all(folder, "edit")
@@ -203,7 +226,7 @@ def test_an_edit_right_after_the_pin_conflicts_and_mlp_check_says_so(copy_releas
 
 
 @pytest.mark.slow
-def test_windows_line_ends_do_not_conflict(copy_release: CopyRelease, tmp_path: Path) -> None:
+def test_windows_line_endings_do_not_conflict(copy_release: CopyRelease, tmp_path: Path) -> None:
     folder = copy_release(tmp_path / "project", OLD)
     for name in ("README.md", "Makefile", "pyproject.toml"):
         text = (folder / name).read_bytes()
@@ -215,7 +238,7 @@ def test_windows_line_ends_do_not_conflict(copy_release: CopyRelease, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_changed_answer_changes_what_depends_on_it(copy_release: CopyRelease, tmp_path: Path) -> None:
+def test_a_changed_answer_updates_the_files_that_depend_on_it(copy_release: CopyRelease, tmp_path: Path) -> None:
     folder = copy_release(tmp_path / "project", NEW)
     copier.run_update(folder, data={"package_manager": "pdm"}, defaults=True, overwrite=True, quiet=True)
     assert "TOOL := pdm\n" in (folder / "Makefile").read_text(encoding="utf-8")
@@ -223,14 +246,20 @@ def test_a_changed_answer_changes_what_depends_on_it(copy_release: CopyRelease, 
 
 
 @pytest.mark.slow
-def test_settings_of_a_deployment_are_the_users_and_its_program_is_the_templates(copy_release: CopyRelease, tmp_path: Path) -> None:
+def test_an_update_keeps_deployment_settings_and_replaces_the_program(
+    copy_release: CopyRelease, tmp_path: Path
+) -> None:
     folder = copy_release(tmp_path / "project", OLD, deploy_target="kubernetes")
     assert "Endpoint of the trained model" in (folder / "deploy" / "Pulumi.yaml").read_text(encoding="utf-8")
     replace(folder, "deploy/Pulumi.production.yaml", "min_replicas: 2", "min_replicas: 3")
     append(folder, "deploy/keys.yaml", "keys: []\n")
     (folder / "deploy" / "Pulumi.staging.yaml").write_text("config: {}\n", encoding="utf-8")
     commit_all(folder, "settings")
-    mine = {name: text for name, text in content(folder).items() if name.startswith(("deploy/Pulumi.p", "deploy/Pulumi.s", "deploy/keys"))}
+    mine = {
+        name: text
+        for name, text in content(folder).items()
+        if name.startswith(("deploy/Pulumi.p", "deploy/Pulumi.s", "deploy/keys"))
+    }
     update(folder)
     assert git(folder, "ls-files", "--unmerged") == ""
     assert "Endpoint of the model" in (folder / "deploy" / "Pulumi.yaml").read_text(encoding="utf-8")
@@ -239,17 +268,23 @@ def test_settings_of_a_deployment_are_the_users_and_its_program_is_the_templates
 
 
 @pytest.mark.slow
-def test_a_project_gets_its_deployment_later(copy_release: CopyRelease, tmp_path: Path) -> None:
+def test_a_deployment_can_be_added_later(copy_release: CopyRelease, tmp_path: Path) -> None:
     folder = copy_release(tmp_path / "project", NEW)
     copier.run_update(folder, data={"deploy_target": "kubernetes"}, defaults=True, overwrite=True, quiet=True)
     assert git(folder, "ls-files", "--unmerged") == ""
-    assert sorted(path.name for path in (folder / "deploy").iterdir()) == ["Pulumi.production.yaml", "Pulumi.yaml", "__main__.py"]
+    assert sorted(path.name for path in (folder / "deploy").iterdir()) == [
+        "Pulumi.production.yaml",
+        "Pulumi.yaml",
+        "__main__.py",
+    ]
     assert "platform-lib[training,infra] @" in (folder / "pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(is_shallow(), reason="this clone is shallow, so the first commit with the template is not in it")
-def test_a_project_from_the_first_commit_with_the_template_updates(upstream: Upstream, copy_release: CopyRelease, tmp_path: Path) -> None:
+def test_a_project_from_the_templates_first_commit_updates(
+    upstream: Upstream, copy_release: CopyRelease, tmp_path: Path
+) -> None:
     first = git(REPOSITORY, "log", "--diff-filter=A", "--format=%h", "--", "copier.yml").split()[-1]
     folder = copy_release(tmp_path / "project", first, project_name="churn-model")
     for edit in (uv_add, version_bump, own_tools, code_edited_in_sources):
@@ -274,14 +309,22 @@ def code_edited_in_sources(folder: Path) -> None:
     ("source", "ref", "pin"),
     [
         (HOME, NEW, "git+https://github.com/cloud-ml-platform/cloud-ml-platform@v0.2.0"),
-        ("https://github.com/cloud-ml-platform/cloud-ml-platform.git", NEW, "git+https://github.com/cloud-ml-platform/cloud-ml-platform@v0.2.0"),
-        ("git+https://github.com/cloud-ml-platform/cloud-ml-platform", NEW, "git+https://github.com/cloud-ml-platform/cloud-ml-platform@v0.2.0"),
+        (
+            "https://github.com/cloud-ml-platform/cloud-ml-platform.git",
+            NEW,
+            "git+https://github.com/cloud-ml-platform/cloud-ml-platform@v0.2.0",
+        ),
+        (
+            "git+https://github.com/cloud-ml-platform/cloud-ml-platform",
+            NEW,
+            "git+https://github.com/cloud-ml-platform/cloud-ml-platform@v0.2.0",
+        ),
         ("WORK", NEW, "git+file://localhostWORK@v0.2.0"),
         ("WORK", "v0.2.0~1", None),
     ],
     ids=["short", "https", "git+https", "folder-tag", "commit"],
 )
-def test_the_pin_names_where_the_template_came_from(
+def test_the_pin_names_the_templates_source(
     upstream: Upstream, copy_release: CopyRelease, tmp_path: Path, source: str, ref: str, pin: str | None
 ) -> None:
     where = upstream.work.as_posix()
@@ -298,11 +341,15 @@ def test_an_unreleased_commit_of_an_address_is_pinned_by_its_hash(upstream: Upst
     assert PIN.format(ref) in text
 
 
-def test_a_relative_folder_is_remembered_as_an_absolute_one(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`copier copy . ../project` is what the README says, and `.` means nothing to the update."""
+def test_a_relative_source_folder_is_stored_as_an_absolute_path(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README says `copier copy . ../project`, and `.` would mean nothing to the update."""
     monkeypatch.chdir(upstream.work)
     commit = git(upstream.work, "commit-tree", "-p", "HEAD", "-m", "after the release", "HEAD^{tree}").strip()
     copier.run_copy(".", tmp_path / "project", defaults=True, quiet=True, vcs_ref=commit)
     answers = yaml.safe_load((tmp_path / "project" / ".copier-answers.yml").read_text(encoding="utf-8"))
     assert answers["_src_path"] == str(upstream.work.resolve())
-    assert f'"platform-lib[training] @ {upstream.work.resolve().as_uri()}",' in (tmp_path / "project" / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'"platform-lib[training] @ {upstream.work.resolve().as_uri()}",' in (
+        tmp_path / "project" / "pyproject.toml"
+    ).read_text(encoding="utf-8")

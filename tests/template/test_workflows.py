@@ -1,4 +1,4 @@
-"""The workflows of a generated project, judged by the validators that need no network."""
+"""The workflows of a generated project pass the validators that need no network."""
 
 import re
 import shutil
@@ -26,37 +26,47 @@ def tool(name: str) -> str:
     return found
 
 
-def test_there_is_one_for_ci_and_one_for_updates(workflows: list[Path]) -> None:
+def test_there_is_a_ci_workflow_and_an_update_workflow(workflows: list[Path]) -> None:
     assert [file.name for file in workflows] == ["ci.yml", "update.yml"]
 
 
-def test_they_fit_the_schema(workflows: list[Path]) -> None:
-    subprocess.run([tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *map(str, workflows)], check=True)
+def test_workflows_match_the_schema(workflows: list[Path]) -> None:
+    subprocess.run(
+        [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *map(str, workflows)], check=True
+    )
 
 
-def test_they_pass_the_security_audit(workflows: list[Path]) -> None:
-    done = subprocess.run([tool("zizmor"), "--offline", "--strict-collection", "--no-progress", *map(str, workflows)], capture_output=True, text=True)
+def test_workflows_pass_the_security_audit(workflows: list[Path]) -> None:
+    done = subprocess.run(
+        [tool("zizmor"), "--offline", "--strict-collection", "--no-progress", *map(str, workflows)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.engine
-def test_they_pass_actionlint(workflows: list[Path]) -> None:
+def test_workflows_pass_actionlint(workflows: list[Path]) -> None:
     subprocess.run([need_engine("actionlint"), *map(str, workflows)], check=True)
 
 
-def test_every_action_is_pinned_by_its_commit_with_the_version_beside_it(workflows: list[Path]) -> None:
-    uses = [line.strip() for file in workflows for line in file.read_text(encoding="utf-8").splitlines() if "uses:" in line]
-    assert [line for line in uses if not re.fullmatch(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+def test_every_action_is_pinned_to_a_commit_with_its_version_in_a_comment(workflows: list[Path]) -> None:
+    uses = [
+        line.strip() for file in workflows for line in file.read_text(encoding="utf-8").splitlines() if "uses:" in line
+    ]
+    assert [
+        line for line in uses if not re.fullmatch(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+    ] == []
 
 
-def test_updates_wait_until_an_app_is_there(workflows: list[Path]) -> None:
+def test_updates_are_skipped_until_an_app_is_configured(workflows: list[Path]) -> None:
     job = yaml.safe_load(workflows[1].read_text(encoding="utf-8"))["jobs"]["update"]
     assert job["if"] == "vars.UPDATE_APP_CLIENT_ID != ''"
 
 
 @pytest.mark.parametrize("conflict", [False, True], ids=["clean", "conflict"])
-def test_the_update_workflow_describes_what_it_brings(workflows: list[Path], tmp_path: Path, conflict: bool) -> None:
-    """Its steps with stand-ins for the programs that need the network: Copier's own part is tested by the updates."""
+def test_the_update_workflow_describes_its_changes(workflows: list[Path], tmp_path: Path, *, conflict: bool) -> None:
+    """Its steps run with fakes for the programs that need the network; the tests of updates cover Copier's own part."""
     folder, programs = tmp_path / "project", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
@@ -73,7 +83,14 @@ def test_the_update_workflow_describes_what_it_brings(workflows: list[Path], tmp
         "update",
         folder=folder,
         env=lambda _: os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
-        actions=frozenset({"actions/create-github-app-token", "actions/checkout", "astral-sh/setup-uv", "peter-evans/create-pull-request"}),
+        actions=frozenset(
+            {
+                "actions/create-github-app-token",
+                "actions/checkout",
+                "astral-sh/setup-uv",
+                "peter-evans/create-pull-request",
+            }
+        ),
         expressions={},
         temporary=tmp_path,
     )

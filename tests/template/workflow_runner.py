@@ -1,5 +1,7 @@
-"""Runs the `run:` steps of a workflow as a runner on GitHub does, with `bash -e`. Actions are not run and expressions are not evaluated: the
-test says what each means, and one that it does not know is an error."""
+"""Run the `run:` steps of a workflow with `bash -e`, as a GitHub runner does.
+
+Actions are not run and expressions are not evaluated: the test gives the value of each, and an unknown one is an error.
+"""
 
 import os
 import subprocess
@@ -24,15 +26,17 @@ def run_job(
     """Run a job's steps in order.
 
     Args:
-        env: From a step's name to the environment it starts with.
-        actions: Names of actions that may be used; their effect is already there.
-        expressions: What each expression, in `if:` or `${{ }}`, is worth.
+        env: Step name → the environment that it starts with.
+        actions: Names of actions that may be used; their effect already exists.
+        expressions: The value of each expression, in `if:` or `${{ }}`.
         temporary: Empty folder for the runner's own files.
+
     Returns:
         Names of the steps that ran.
+
     Raises:
         KeyError: An action or expression that the test did not foresee.
-        AssertionError: A step failed; shows its output.
+        AssertionError: A step failed; the message contains its output.
     """
     steps = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"][job]["steps"]
     files = {name: temporary / name.lower() for name in ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH")}

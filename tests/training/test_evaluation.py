@@ -1,4 +1,4 @@
-"""What is measured on held-out rows: the whole, slices, confusion and residuals."""
+"""Evaluation on held-out rows: metrics, slices, confusion matrix and residuals."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ TRUTH = np.array(["yes" if i % 4 == 0 else "no" for i in range(ROWS)], dtype=obj
 
 
 def _answers() -> Predictions:
-    """Right for Rome, all `no` elsewhere."""
+    """Predict correctly for Rome and `no` everywhere else."""
     return Predictions(np.where(np.arange(ROWS) < 40, TRUTH, "no").astype(object), None, ("no", "yes"))
 
 
@@ -63,7 +63,7 @@ def _of(evaluation: Evaluation, column: str) -> dict[str, SliceResult]:
     return {part.value: part for part in evaluation.slices if part.column == column}
 
 
-def test_metrics_of_labels_are_measured_and_those_of_probabilities_say_why_not() -> None:
+def test_without_probabilities_only_label_metrics_are_computed_and_the_others_say_why() -> None:
     evaluation = _measured([])
     assert evaluation.rows == ROWS
     assert evaluation.metrics == {
@@ -76,7 +76,7 @@ def test_metrics_of_labels_are_measured_and_those_of_probabilities_say_why_not()
     assert evaluation.standard_errors["accuracy"] == pytest.approx(np.sqrt(0.875 * 0.125 / ROWS), rel=0.15)
 
 
-def test_a_slice_is_measured_on_its_own_rows() -> None:
+def test_a_slice_is_evaluated_on_its_own_rows() -> None:
     parts = _of(_measured(["city"]), "city")
     assert {value: (part.rows, part.small) for value, part in parts.items()} == {
         "Pisa": (35, False),
@@ -87,7 +87,7 @@ def test_a_slice_is_measured_on_its_own_rows() -> None:
     assert parts["Pisa"].metrics["balanced_accuracy"] == 0.5
 
 
-def test_a_metric_that_a_slice_does_not_allow_is_left_out_of_it() -> None:
+def test_a_metric_that_is_undefined_on_a_slice_is_omitted_there() -> None:
     one_class = np.where(np.arange(ROWS) < 40, "no", TRUTH).astype(object)
     config = _config(slices=["city"])
     parts = _of(measure(Predictions(one_class, None, ("no", "yes")), _frame(config), one_class, config), "city")
@@ -101,14 +101,14 @@ def test_many_numbers_or_times_are_sliced_into_quarters(column: str) -> None:
     assert [part.rows for value, part in parts.items() if value != "missing"] == pytest.approx([20] * 4, abs=1)
 
 
-def test_slices_are_named_for_people() -> None:
+def test_slices_have_readable_names() -> None:
     evaluation = _measured(["size", "day", "member"])
     assert list(_of(evaluation, "size")) == ["< 19", "[19, 39)", "[39, 58)", ">= 58", "missing"]
     assert next(iter(_of(evaluation, "day"))) == "< 2026-01-20"
     assert list(_of(evaluation, "member")) == ["false", "true"]
 
 
-def test_the_rarest_of_many_texts_are_one_slice() -> None:
+def test_the_rarest_of_many_values_share_one_slice() -> None:
     values = slice_values(pd.Series([f"c{i:02}" for i in range(25)] * 2 + ["c24"], dtype=object))
     assert len(values.cat.categories) == 22
     assert int((values == "other").sum()) == 10
@@ -125,7 +125,7 @@ def test_the_confusion_matrix_counts_true_by_predicted() -> None:
     assert (confusion.labels, confusion.counts) == (["no", "yes"], [[60, 0], [10, 10]])
 
 
-def test_a_class_that_only_the_truth_holds_is_in_the_confusion_matrix() -> None:
+def test_a_class_that_is_never_predicted_is_in_the_confusion_matrix() -> None:
     config = _config()
     truth = TRUTH.copy()
     truth[0] = "maybe"
@@ -148,7 +148,7 @@ def test_residuals_are_prediction_minus_truth_with_the_worst_rows_first() -> Non
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_an_evaluation_is_json_and_comes_back_the_same(task: str) -> None:
+def test_an_evaluation_survives_a_json_round_trip(task: str) -> None:
     config = _config(task, ["city"])
     truth = TRUTH if task == "classification" else np.arange(80.0)
     answers = _answers() if task == "classification" else Predictions(truth + 1, None)
@@ -156,7 +156,7 @@ def test_an_evaluation_is_json_and_comes_back_the_same(task: str) -> None:
     assert msgspec.json.decode(msgspec.json.encode(evaluation), type=Evaluation) == evaluation
 
 
-def test_predictions_that_are_no_numbers_leave_no_residuals_and_no_metrics() -> None:
+def test_predictions_that_are_not_numbers_give_no_residuals_and_no_metrics() -> None:
     config = _config("regression")
     evaluation = measure(Predictions(np.full(80, np.nan), None), _frame(config), np.arange(80.0), config)
     assert (evaluation.metrics, evaluation.residuals) == ({}, None)

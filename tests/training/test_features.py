@@ -1,4 +1,4 @@
-"""From columns to numbers: every type, gaps, unknown values; class weights and the threshold change what is predicted."""
+"""Feature steps: every column type, missing and unknown values, weights and thresholds."""
 
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,13 @@ def test_each_type_becomes_the_numbers_it_stands_for() -> None:
     assert columns["time__day_hour"] == [0.0, 13.0, 0.0, 0.0]
 
 
-def test_numbers_are_scaled_unless_told_otherwise() -> None:
+def test_numbers_are_scaled_unless_configured_otherwise() -> None:
     count = _columns(standard_features(_contract(), min_frequency=None), _frame())["number__count"]
     assert [np.mean(count), np.std(count)] == pytest.approx([0.0, 1.0])
 
 
 @pytest.mark.parametrize(("how", "filled"), [("median", 3.0), ("mean", 3.0), ("most_frequent", 1.0)])
-def test_the_imputation_is_configuration(how: str, filled: float) -> None:
+def test_imputation_is_configurable(how: str, filled: float) -> None:
     features = standard_features(_contract(), numeric_imputation=how, scale=False, min_frequency=None)
     assert _columns(features, _frame())["nullable__amount"][1] == filled
 
@@ -103,7 +103,7 @@ def test_a_column_that_is_all_missing_does_not_crash_and_keeps_its_place(name: s
     assert full.shape[1] == len(features.get_feature_names_out())
 
 
-def test_a_gap_where_the_contract_promises_none_is_filled_when_predicting() -> None:
+def test_a_missing_value_in_a_non_nullable_column_is_imputed_when_predicting() -> None:
     features = standard_features(_contract()).fit(_frame())
     assert np.isfinite(features.transform(_frame(count=[None, 2, 3, 4]))).all()
 
@@ -111,7 +111,7 @@ def test_a_gap_where_the_contract_promises_none_is_filled_when_predicting() -> N
 ODD = ["a.b c", 'quo"te', "{brace}", "年齢", "x__y"]
 
 
-def test_column_names_of_any_kind_work() -> None:
+def test_unusual_column_names_work() -> None:
     contract = _contract({name: Column(type="number") for name in ODD})
     frame = feature_frame({name: [1.0, 2.0] for name in ODD}, contract)
     features = standard_features(contract).fit(frame)
@@ -139,13 +139,13 @@ def test_column_names_of_any_kind_work() -> None:
     ],
     ids=["unknown", "imputation", "date-parts", "min-frequency", "max-categories", "scale"],
 )
-def test_a_setting_that_does_not_fit_is_one_sentence(settings: dict[str, Any], says: str) -> None:
+def test_an_invalid_setting_is_refused_in_one_sentence(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as caught:
         standard_features(_contract(), **settings)
     assert says in str(caught.value)
 
 
-def test_a_table_without_features_is_one_sentence() -> None:
+def test_a_table_without_features_is_refused_in_one_sentence() -> None:
     with pytest.raises(
         UsageError, match="the table 't' has no features: every column is the target, the id or the time"
     ):
@@ -197,7 +197,7 @@ def _second(
     return int((answers.values == labels[1]).sum()), answers
 
 
-def test_class_weights_make_the_rare_class_answered_more_often() -> None:
+def test_class_weights_make_the_model_predict_the_rare_class_more_often() -> None:
     contract, frame, truth = _rare()
     plain, _ = _second(("no", "yes"), contract, frame, truth)
     balanced, _ = _second(("no", "yes"), contract, frame, truth, class_weight="balanced")
@@ -214,7 +214,7 @@ LABELS = [
 
 
 @pytest.mark.parametrize(("labels", "target"), LABELS)
-def test_a_threshold_is_the_probability_from_which_the_second_class_is_answered(
+def test_a_threshold_is_the_lowest_probability_that_predicts_the_second_class(
     labels: tuple[Any, Any], target: Column
 ) -> None:
     contract, frame, truth = _rare(labels, target)
@@ -226,7 +226,7 @@ def test_a_threshold_is_the_probability_from_which_the_second_class_is_answered(
     assert [bool(value) for value in after.values == labels[1]] == [bool(p >= 0.1) for p in before.probabilities[:, 1]]
 
 
-def test_the_fitted_pipeline_comes_back_from_a_model_file_that_the_library_trusts(tmp_path: Path) -> None:
+def test_the_fitted_pipeline_loads_from_a_trusted_model_file(tmp_path: Path) -> None:
     config = _config(_contract(), threshold=0.3)
     pipeline = compose_pipeline(standard_features(_contract()), LogisticRegression(), config).fit(
         _frame(), np.array(["no", "yes", "no", "yes"], object)

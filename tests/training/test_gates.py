@@ -1,4 +1,4 @@
-"""The gate: thresholds, the champion on the same rows, the best ever promoted, and what is said when it refuses."""
+"""The gate: thresholds, the champion on the same rows, the best promoted score, and its reasons."""
 
 import io
 from contextlib import redirect_stdout
@@ -21,7 +21,7 @@ TRUTH = np.array(["yes" if i % 2 else "no" for i in range(ROWS)], dtype=object)
 
 
 def _wrong_on(*rows: range, truth: NDArray[Any] = TRUTH) -> Predictions:
-    """A classifier that errs on the given rows only, and is sure of itself."""
+    """A classifier that errs on the given rows only, with confident probabilities."""
     values = truth.copy()
     for part in rows:
         for row in part:
@@ -49,19 +49,19 @@ def _judge(
 # Thresholds
 
 
-def test_without_a_champion_a_reached_threshold_passes() -> None:
+def test_without_a_champion_a_met_threshold_passes() -> None:
     verdict = _judge(_wrong_on(range(100)), thresholds={"accuracy": 0.9})
     assert (verdict.passed, verdict.reasons, verdict.score, verdict.interval) == (True, [], 0.9, None)
 
 
-def test_a_missed_threshold_refuses_and_says_by_how_much() -> None:
+def test_a_missed_threshold_is_refused_with_the_difference() -> None:
     verdict = _judge(_wrong_on(range(100)), thresholds={"accuracy": 0.95, "balanced_accuracy": 0.5})
     assert not verdict.passed
     assert verdict.reasons == ["accuracy is 0.9000, 0.0500 below its threshold 0.95"]
     assert verdict.scores == {"accuracy": 0.9, "balanced_accuracy": 0.9}
 
 
-def test_where_lower_is_better_a_threshold_is_a_ceiling() -> None:
+def test_for_a_metric_that_is_minimised_a_threshold_is_an_upper_bound() -> None:
     truth = np.arange(50.0)
     off_by_two = Predictions(truth + 2, None)
     assert _judge(off_by_two, truth=truth, metric="mae", thresholds={"mae": 2.0}).passed
@@ -69,14 +69,14 @@ def test_where_lower_is_better_a_threshold_is_a_ceiling() -> None:
     assert refused.reasons == ["mae is 2.0000, 0.5000 above its threshold 1.5"]
 
 
-def test_a_threshold_holds_against_a_champion_that_is_worse_too() -> None:
+def test_a_missed_threshold_refuses_even_if_the_champion_is_worse() -> None:
     assert not _judge(_wrong_on(range(100)), _wrong_on(range(300)), thresholds={"accuracy": 0.95}).passed
 
 
 # The champion
 
 
-def test_the_same_model_again_passes_with_an_interval_of_zero_even_on_sixty_rows() -> None:
+def test_the_same_model_passes_with_a_zero_interval_even_on_sixty_rows() -> None:
     model = _wrong_on(range(7), truth=TRUTH[:60])
     verdict = _judge(model, model, truth=TRUTH[:60], delta=0.0)
     assert (verdict.passed, verdict.interval, verdict.score, verdict.champion_score) == (
@@ -98,25 +98,28 @@ def test_a_better_model_passes_and_a_worse_one_is_refused() -> None:
     )
 
 
-def test_the_interval_is_that_of_paired_differences() -> None:
-    """Both err on the same 400 rows; the candidate errs on 20 more. Unpaired, the interval would be five times as wide."""
+def test_the_interval_is_of_paired_differences() -> None:
+    """Both err on the same 400 rows; the candidate errs on 20 more.
+
+    Unpaired, the interval would be five times as wide.
+    """
     low, high = _judge(_wrong_on(range(420)), _wrong_on(range(400))).interval or (0.0, 0.0)
     deviation = np.sqrt(0.02 * 0.98 / ROWS)
     assert [low, high] == pytest.approx([-0.02 - 1.96 * deviation, -0.02 + 1.96 * deviation], abs=0.002)
 
 
-def test_the_lower_end_decides_by_delta_and_not_the_mean_nor_the_upper_end() -> None:
+def test_the_lower_bound_is_compared_with_delta_not_the_mean_or_the_upper_bound() -> None:
     candidate, champion = _wrong_on(range(420)), _wrong_on(range(400))
     low, _ = _judge(candidate, champion).interval or (0.0, 0.0)
     assert _judge(candidate, champion, delta=-low + 1e-6).passed
     assert not _judge(candidate, champion, delta=-low - 1e-6).passed
 
 
-def test_a_delta_is_not_widened() -> None:
+def test_the_allowed_delta_is_exact() -> None:
     assert not _judge(_wrong_on(range(115)), _wrong_on(range(100)), delta=0.005).passed
 
 
-def test_a_better_model_that_few_rows_cannot_show_is_refused_with_what_would_help() -> None:
+def test_a_better_model_on_too_few_rows_is_refused_with_a_remedy() -> None:
     verdict = _judge(
         _wrong_on(range(8), truth=TRUTH[:60]), _wrong_on(range(20, 30), truth=TRUTH[:60]), truth=TRUTH[:60]
     )
@@ -128,11 +131,11 @@ def test_a_better_model_that_few_rows_cannot_show_is_refused_with_what_would_hel
     )
 
 
-def test_a_clearly_worse_model_is_not_told_to_bring_more_rows() -> None:
+def test_a_clearly_worse_model_gets_no_advice_to_collect_more_rows() -> None:
     assert "more rows" not in _judge(_wrong_on(range(300)), _wrong_on(range(100))).reasons[0]
 
 
-def test_where_lower_is_better_the_interval_still_counts_gains_upwards() -> None:
+def test_for_a_metric_that_is_minimised_improvements_are_still_positive() -> None:
     truth = np.random.default_rng(0).normal(size=500)
     near, far = Predictions(truth + 0.1, None), Predictions(truth + 0.5, None)
     verdict = _judge(near, far, truth=truth, metric="rmse")
@@ -141,12 +144,12 @@ def test_where_lower_is_better_the_interval_still_counts_gains_upwards() -> None
     assert not _judge(far, near, truth=truth, metric="rmse").passed
 
 
-def test_a_verdict_is_the_same_every_time() -> None:
+def test_the_verdict_is_deterministic() -> None:
     candidate, champion = _wrong_on(range(420)), _wrong_on(range(400))
     assert _judge(candidate, champion) == _judge(candidate, champion)
 
 
-def test_last_bits_of_a_reloaded_champion_do_not_refuse() -> None:
+def test_rounding_differences_of_a_reloaded_champion_do_not_refuse() -> None:
     yes = np.where(TRUTH == "yes", 0.9, 0.1)
     values = TRUTH.copy()
     original = Predictions(values, np.column_stack([1 - yes, yes]), ("no", "yes"))
@@ -155,10 +158,10 @@ def test_last_bits_of_a_reloaded_champion_do_not_refuse() -> None:
     assert _judge(reloaded, original, metric="log_loss", delta=0.0).passed
 
 
-# The best ever promoted
+# The best score ever promoted
 
 
-def test_a_slow_slide_below_the_best_ever_promoted_is_stopped() -> None:
+def test_a_gradual_decline_below_the_best_promoted_score_is_refused() -> None:
     champion = candidate = _wrong_on(range(100))
     verdict = _judge(candidate, champion, best=0.92)
     assert verdict.reasons == [
@@ -167,15 +170,15 @@ def test_a_slow_slide_below_the_best_ever_promoted_is_stopped() -> None:
     assert _judge(candidate, champion, best=0.905).passed
 
 
-def test_where_lower_is_better_the_best_ever_promoted_is_the_lowest() -> None:
+def test_for_a_metric_that_is_minimised_the_best_promoted_score_is_the_lowest() -> None:
     truth = np.arange(50.0)
     off_by_two = Predictions(truth + 2, None)
     assert _judge(off_by_two, truth=truth, metric="mae", best=5.0).passed
     assert not _judge(off_by_two, truth=truth, metric="mae", best=1.5).passed
 
 
-def test_the_champion_s_score_is_never_the_remembered_one() -> None:
-    """The table has changed: the champion, once at 0.80, is at 0.95 on these rows, and the candidate at 0.85."""
+def test_the_champions_stored_score_is_never_used() -> None:
+    """The table has changed: the champion scored 0.80 once and scores 0.95 on these rows; the candidate scores 0.85."""
     verdict = _judge(_wrong_on(range(150)), _wrong_on(range(50)), best=0.80)
     assert verdict.champion_score == 0.95
     assert not verdict.passed
@@ -184,30 +187,30 @@ def test_the_champion_s_score_is_never_the_remembered_one() -> None:
 # What cannot be computed
 
 
-def test_a_metric_that_cannot_be_computed_fails() -> None:
+def test_a_metric_that_cannot_be_computed_refuses() -> None:
     labels_only = Predictions(TRUTH.copy(), None, ("no", "yes"))
     verdict = _judge(labels_only, metric="roc_auc")
     assert (verdict.passed, verdict.score) == (False, None)
     assert verdict.reasons[0].startswith("roc_auc cannot be computed: the model gives no probabilities")
 
 
-def test_a_threshold_on_a_metric_that_cannot_be_computed_fails() -> None:
+def test_a_threshold_on_a_metric_that_cannot_be_computed_refuses() -> None:
     labels_only = Predictions(TRUTH.copy(), None, ("no", "yes"))
     assert not _judge(labels_only, thresholds={"log_loss": 100.0}).passed
 
 
-def test_predictions_that_are_no_numbers_fail() -> None:
+def test_predictions_that_are_not_numbers_refuse() -> None:
     truth = np.arange(10.0)
     verdict = _judge(Predictions(np.full(10, np.nan), None), truth=truth, metric="mae", thresholds={"mae": 1e9})
     assert (verdict.passed, verdict.reasons) == (False, ["mae cannot be computed: 10 predictions are NaN or infinite"])
 
 
-def test_one_class_in_the_hold_out_fails() -> None:
+def test_a_single_class_in_the_hold_out_refuses() -> None:
     one = np.array(["no"] * 40, dtype=object)
     assert not _judge(_wrong_on(truth=one), truth=one, metric="balanced_accuracy").passed
 
 
-def test_a_champion_of_other_labels_fails_instead_of_losing() -> None:
+def test_a_champion_with_other_labels_refuses_instead_of_losing() -> None:
     champion = Predictions(np.array([1] * ROWS), None, (0, 1))
     verdict = _judge(_wrong_on(range(100)), champion)
     assert not verdict.passed
@@ -216,7 +219,7 @@ def test_a_champion_of_other_labels_fails_instead_of_losing() -> None:
     )
 
 
-def test_a_metric_that_most_resamples_leave_undefined_fails() -> None:
+def test_a_metric_that_is_undefined_on_most_resamples_refuses() -> None:
     truth = np.array(["no"] * 60 + ["yes"] + ["maybe"], dtype=object)
     shares = np.full((62, 3), 1 / 3)
     model = Predictions(truth.copy(), shares, ("maybe", "no", "yes"))
@@ -225,12 +228,12 @@ def test_a_metric_that_most_resamples_leave_undefined_fails() -> None:
     assert verdict.reasons[0].startswith("roc_auc is undefined in most resamples of the 62 held-out rows")
 
 
-def test_an_unknown_metric_is_wrong_use_and_no_verdict() -> None:
+def test_an_unknown_metric_is_a_usage_error_not_a_verdict() -> None:
     with pytest.raises(UsageError, match="'acuracy' is not a metric"):
         _judge(_wrong_on(), metric="acuracy")
 
 
-def test_the_example_of_the_documentation_prints_what_the_page_says() -> None:
+def test_the_documented_example_prints_the_documented_output() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
     code, printed = page.split("```python\n")[1].split("```")[0], page.split("```text\n")[1].split("```")[0]
     out = io.StringIO()
@@ -248,7 +251,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "force the flag": (
         [("passed=not reasons", "passed=True")],
-        [test_a_missed_threshold_refuses_and_says_by_how_much, test_predictions_that_are_no_numbers_fail],
+        [test_a_missed_threshold_is_refused_with_the_difference, test_predictions_that_are_not_numbers_refuse],
     ),
     "reuse a stored score for the champion's": (
         [
@@ -257,47 +260,47 @@ MUTANTS: dict[str, Mutant] = {
                 "champion_score, undefined = best_promoted, []",
             )
         ],
-        [test_the_champion_s_score_is_never_the_remembered_one],
+        [test_the_champions_stored_score_is_never_used],
     ),
     "drop the threshold": (
         [("reasons + below", "reasons")],
-        [test_a_missed_threshold_refuses_and_says_by_how_much],
+        [test_a_missed_threshold_is_refused_with_the_difference],
     ),
     "turn the threshold of an error around": (
         [("(value < threshold) if greater else (value > threshold)", "value < threshold")],
-        [test_where_lower_is_better_a_threshold_is_a_ceiling],
+        [test_for_a_metric_that_is_minimised_a_threshold_is_an_upper_bound],
     ),
     "widen the margin": (
         [("low >= -gate.delta", "low >= -10 * gate.delta")],
-        [test_a_delta_is_not_widened, test_the_lower_end_decides_by_delta_and_not_the_mean_nor_the_upper_end],
+        [test_the_allowed_delta_is_exact, test_the_lower_bound_is_compared_with_delta_not_the_mean_or_the_upper_bound],
     ),
     "judge by the upper end": (
         [("if low >= -gate.delta", "if high >= -gate.delta")],
-        [test_the_lower_end_decides_by_delta_and_not_the_mean_nor_the_upper_end],
+        [test_the_lower_bound_is_compared_with_delta_not_the_mean_or_the_upper_bound],
     ),
     "judge by the score instead of the interval": (
         [("if low >= -gate.delta", "if sign * (own - champion_score) >= -gate.delta")],
-        [test_a_better_model_that_few_rows_cannot_show_is_refused_with_what_would_help],
+        [test_a_better_model_on_too_few_rows_is_refused_with_a_remedy],
     ),
     "draw other rows for each model": (
         [("theirs(weights))", "theirs(draw_weights(generator, len(truth))))")],
-        [test_the_interval_is_that_of_paired_differences],
+        [test_the_interval_is_of_paired_differences],
     ),
     "forget the best ever promoted": (
         [("if best_promoted is not None and", "if False and")],
-        [test_a_slow_slide_below_the_best_ever_promoted_is_stopped],
+        [test_a_gradual_decline_below_the_best_promoted_score_is_refused],
     ),
     "let what cannot be computed pass": (
         [('return None, [str(err).rstrip(".")]', "return None, []")],
-        [test_a_metric_that_cannot_be_computed_fails],
+        [test_a_metric_that_cannot_be_computed_refuses],
     ),
 }
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_turns_every_named_test_red(name: str) -> None:
+def test_a_mutant_makes_every_named_test_fail(name: str) -> None:
     assert still_green(gates, MUTANTS[name]) == []
 
 
-def test_the_named_tests_are_green_on_the_real_source() -> None:
+def test_the_named_tests_pass_on_the_real_source() -> None:
     assert red_tests(MUTANTS.values()) == set()

@@ -1,4 +1,4 @@
-"""A version is made again from its record alone: its commit, its data by hash, its configuration."""
+"""Reproduce a version from its record alone: commit, data hash and configuration."""
 
 import json
 import shutil
@@ -29,10 +29,10 @@ def _reproduce(project: Project, reference: str = "sample-model/1") -> tuple[boo
 
 
 class TestCompare:
-    def test_within_the_tolerance_is_the_same(self) -> None:
+    def test_metrics_within_the_tolerance_are_the_same(self) -> None:
         assert compare({"a": 1.0}, {"a": 1.0 + 1e-7}, 1e-6)["a"].same
 
-    def test_beyond_the_tolerance_differs(self) -> None:
+    def test_metrics_beyond_the_tolerance_differ(self) -> None:
         assert not compare({"a": 1.0}, {"a": 1.0 + 1e-5}, 1e-6)["a"].same
 
     def test_a_metric_that_is_missing_the_second_time_differs(self) -> None:
@@ -40,7 +40,7 @@ class TestCompare:
 
 
 class TestRefusals:
-    def test_a_version_from_uncommitted_code_names_what_was_changed(self, project: Project) -> None:
+    def test_a_version_from_uncommitted_code_names_the_changed_files(self, project: Project) -> None:
         with (project.conf_dir / "train.yaml").open("a", encoding="utf-8") as file:
             file.write("\n")
         train(project, Settings())
@@ -48,7 +48,7 @@ class TestRefusals:
         with pytest.raises(CheckFailed, match=r"version 2 was trained with uncommitted changes \(conf/train\.yaml\)"):
             _reproduce(project, "sample-model/2")
 
-    def test_a_commit_that_is_not_here_is_one_sentence(self, project: Project) -> None:
+    def test_a_missing_commit_is_reported_in_one_sentence(self, project: Project) -> None:
         shutil.rmtree(project.root / ".git")
         git(project.root, "init", "-q")
         commit_all(project.root, "another history")
@@ -56,7 +56,7 @@ class TestRefusals:
         with pytest.raises(NotFound, match="does not have the recorded commit"):
             _reproduce(project)
 
-    def test_data_that_is_nowhere_is_one_sentence(self, project: Project) -> None:
+    def test_missing_data_is_reported_in_one_sentence(self, project: Project) -> None:
         registry = open_registry(project, Settings())
         registry.client.set_model_version_tag("sample-model", "1", "mlp.data_hash", "0" * 32)
 
@@ -68,7 +68,7 @@ class TestRefusals:
 
 @pytest.mark.slow
 class TestReproduction:
-    def test_after_code_configuration_and_data_have_moved_on_the_old_metrics_come_out(self, project: Project) -> None:
+    def test_old_metrics_are_reproduced_after_code_configuration_and_data_have_changed(self, project: Project) -> None:
         model = project.root / "src" / "sample_model" / "model.py"
         model.write_text("raise RuntimeError('the new code must not run')\n", encoding="utf-8")
         (project.conf_dir / "model" / "logistic.yaml").unlink()
@@ -85,7 +85,7 @@ class TestReproduction:
         assert git(project.root, "status", "--porcelain") == status
         assert [record.version for record in open_registry(project, Settings()).versions("sample-model")] == ["1"]
 
-    def test_a_recorded_metric_that_does_not_come_out_again_exits_1(self, project: Project) -> None:
+    def test_a_metric_that_is_not_reproduced_exits_1(self, project: Project) -> None:
         registry = open_registry(project, Settings())
         record = registry.resolve("sample-model/1")
         folder = local_path(registry.client.get_run(record.run_id).info.artifact_uri)
@@ -96,12 +96,12 @@ class TestReproduction:
 
         assert "sample-model version 1 came out differently" in done.stdout
 
-    def test_overrides_of_the_training_are_part_of_the_record(self, project: Project) -> None:
+    def test_overrides_are_part_of_the_record(self, project: Project) -> None:
         train(project, Settings(), ("model=forest", "model.params.n_estimators=7", "seed=4", "gate.delta=1"))
 
         assert _reproduce(project, "sample-model/2") == (True, [])
 
-    def test_another_lock_is_said_and_does_not_stop_it(self, project: Project) -> None:
+    def test_a_different_lock_is_noted_and_does_not_stop_it(self, project: Project) -> None:
         (project.root / "uv.lock").write_text("version = 2\n", encoding="utf-8")
 
         matches, notes = _reproduce(project)
@@ -109,7 +109,7 @@ class TestReproduction:
         assert matches
         assert notes == ["note: the lock file is not the one it was trained with, so installed packages may differ."]
 
-    def test_a_table_under_dvc_comes_back_from_the_cache_by_its_hash(
+    def test_a_dvc_table_is_restored_from_the_cache_by_its_hash(
         self, tmp_path: Path, generate: Callable[..., Project]
     ) -> None:
         project = generate(tmp_path / "project")

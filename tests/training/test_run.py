@@ -1,4 +1,4 @@
-"""A training is tracked from start to end, gives the same again, and leaves nothing open or half-made however it ends."""
+"""A training run is tracked, deterministic, and leaves nothing half-finished however it ends."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.conftest import commit_all, copy_of
 
 @pytest.fixture
 def project(trained: Project, tmp_path: Path) -> Project:
-    """A project with one champion, to change."""
+    """A project with one champion that tests may change."""
     return copy_of(trained, tmp_path / "project")
 
 
@@ -57,7 +57,7 @@ class TestResult:
 
         assert results[0] == results[1]
 
-    def test_one_that_passes_is_champion_at_once_on_a_local_registry(
+    def test_a_passing_model_becomes_champion_at_once_on_a_local_registry(
         self, project: Project, registry: Registry
     ) -> None:
         result = _train(project)
@@ -66,14 +66,14 @@ class TestResult:
         assert registry.resolve("sample-model/2").aliases == ("candidate", "champion")
         assert registry.resolve("sample-model/1").aliases == ("previous",)
 
-    def test_no_promote_leaves_it_as_candidate(self, project: Project, registry: Registry) -> None:
+    def test_with_no_promote_a_passing_model_stays_a_candidate(self, project: Project, registry: Registry) -> None:
         result = _train(project, promote=False)
 
         assert (result.passed, result.promoted) == (True, False)
         assert registry.resolve("sample-model/2").aliases == ("candidate",)
         assert registry.resolve("sample-model@champion").version == "1"
 
-    def test_a_refused_one_is_registered_with_the_reasons_and_no_alias(
+    def test_a_refused_model_is_registered_with_the_reasons_and_no_alias(
         self, project: Project, registry: Registry
     ) -> None:
         result = _train(project, "model.params.C=0.00001")
@@ -85,7 +85,9 @@ class TestResult:
         assert any("the champion, version 1" in reason for reason in result.verdict.reasons)
         assert registry.resolve("sample-model@champion").version == "1"
 
-    def test_the_best_ever_promoted_stops_a_slow_slide(self, project: Project, registry: Registry) -> None:
+    def test_a_gradual_decline_below_the_best_promoted_score_is_refused(
+        self, project: Project, registry: Registry
+    ) -> None:
         """Champion and candidate are equally bad, but a version before them was promoted with a better score."""
         worse = ("model.params.C=0.00001", "gate.thresholds.balanced_accuracy=0")
         _train(project, *worse, new_baseline=True)
@@ -104,7 +106,7 @@ class TestResult:
 
 
 class TestRecord:
-    def test_the_run_holds_configuration_data_metrics_and_evaluation(self, trained: Project) -> None:
+    def test_the_run_records_configuration_data_metrics_and_evaluation(self, trained: Project) -> None:
         registry = open_registry(trained, Settings())
         record = registry.resolve("sample-model@champion")
 
@@ -118,7 +120,7 @@ class TestRecord:
         assert evaluation is not None
         assert evaluation["metrics"] == run.data.metrics
 
-    def test_the_version_holds_its_lineage_and_the_verdict(self, trained: Project) -> None:
+    def test_the_version_records_its_lineage_and_the_verdict(self, trained: Project) -> None:
         record = open_registry(trained, Settings()).resolve("sample-model@champion")
 
         named = {value for name, value in vars(VersionTag).items() if name.isupper()}
@@ -139,7 +141,7 @@ class TestRecord:
 
         assert registry.resolve(f"sample-model/{result.version}").tags[VersionTag.DIRTY] == "true"
 
-    def test_a_step_of_the_users_own_logs_into_the_run(self, project: Project, registry: Registry) -> None:
+    def test_a_custom_step_can_log_to_the_run(self, project: Project, registry: Registry) -> None:
         pipeline = project.root / "src" / "sample_model" / "pipeline.py"
         text = pipeline.read_text(encoding="utf-8")
         pipeline.write_text(
@@ -153,7 +155,7 @@ class TestRecord:
 
         assert registry.resolve(f"sample-model/{result.version}").metrics["mine"] == 42.0
 
-    def test_training_leaves_the_environment_as_it_was(self, project: Project) -> None:
+    def test_training_does_not_change_the_environment(self, project: Project) -> None:
         before = dict(os.environ)
 
         _train(project)
@@ -170,7 +172,7 @@ def _forget_user_code() -> None:
 
 class TestNewSchema:
     def _widen(self, project: Project) -> None:
-        """Another table takes the sample's place: a feature is gone."""
+        """Replace the sample with a table that lacks a feature."""
         import pandas as pd
         import yaml
 
@@ -183,7 +185,7 @@ class TestNewSchema:
         pd.read_csv(table).drop(columns="island").to_csv(table, index=False)
         commit_all(project.root)
 
-    def test_a_champion_that_cannot_be_scored_refuses_and_names_the_way_out(self, project: Project) -> None:
+    def test_a_champion_that_cannot_be_scored_refuses_with_a_remedy(self, project: Project) -> None:
         self._widen(project)
 
         result = _train(project)
@@ -195,7 +197,9 @@ class TestNewSchema:
         )
         assert result.verdict.reasons[-1].endswith("`mlp train --new-baseline` lets the thresholds alone decide")
 
-    def test_a_new_baseline_is_decided_by_thresholds_and_tagged(self, project: Project, registry: Registry) -> None:
+    def test_a_new_baseline_is_judged_by_thresholds_alone_and_tagged(
+        self, project: Project, registry: Registry
+    ) -> None:
         self._widen(project)
 
         result = _train(project, new_baseline=True)
@@ -206,7 +210,7 @@ class TestNewSchema:
 
 class TestRefusedBeforehand:
     @pytest.mark.parametrize("missing", ["lock", "commit"])
-    def test_without_a_lock_or_a_commit_no_run_is_opened(
+    def test_without_a_lock_or_a_commit_no_run_is_created(
         self, project: Project, registry: Registry, missing: str
     ) -> None:
         import shutil
@@ -235,7 +239,7 @@ class TestRefusedBeforehand:
 
 
 class TestFailures:
-    def test_a_step_that_refuses_fails_the_run_with_its_reason_and_registers_nothing(
+    def test_a_step_that_raises_fails_the_run_with_its_reason_and_registers_nothing(
         self, project: Project, registry: Registry
     ) -> None:
         with pytest.raises(UsageError):
@@ -245,7 +249,9 @@ class TestFailures:
         assert "'C' parameter" in run.data.tags[REASON_TAG]
         assert [record.version for record in registry.versions("sample-model")] == ["1"]
 
-    def test_ctrl_c_kills_the_run(self, project: Project, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ctrl_c_marks_the_run_as_killed(
+        self, project: Project, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def interrupted(*args: Any, **named: Any) -> None:
             raise KeyboardInterrupt
 
@@ -257,7 +263,9 @@ class TestFailures:
         assert [run.data.tags[REASON_TAG] for run in _runs(registry, "KILLED")] == ["stopped by Ctrl-C or a signal"]
         assert _runs(registry, "RUNNING") == []
 
-    def test_a_pipeline_that_returns_nothing_is_one_sentence(self, project: Project, registry: Registry) -> None:
+    def test_a_pipeline_that_returns_nothing_is_reported_in_one_sentence(
+        self, project: Project, registry: Registry
+    ) -> None:
         pipeline = project.root / "src" / "sample_model" / "pipeline.py"
         pipeline.write_text("def train(config, steps):\n    steps.load(config)\n", encoding="utf-8")
         _forget_user_code()
@@ -272,7 +280,7 @@ class TestFailures:
         "tags",
         [{"mlp.pid": "999999999", "mlp.process_started": "1.0"}, {"mlp.pid": "self", "mlp.process_started": "1.0"}],
     )
-    def test_runs_of_processes_that_are_gone_are_closed(self, registry: Registry, tags: dict[str, str]) -> None:
+    def test_runs_of_dead_processes_are_closed(self, registry: Registry, tags: dict[str, str]) -> None:
         import socket
 
         tags = {**tags, "mlp.host": socket.gethostname(), "mlp.pid": tags["mlp.pid"].replace("self", str(os.getpid()))}

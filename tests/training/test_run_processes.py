@@ -1,4 +1,4 @@
-"""Trainings as processes: stopped by a signal, and several at the same time."""
+"""Training processes that a signal stops, and several at the same time."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ from tests.conftest import copy_of
 
 @pytest.fixture
 def project(trained: Project, tmp_path: Path) -> Project:
-    """A project with one champion, to change."""
+    """A project with one champion that tests may change."""
     return copy_of(trained, tmp_path / "project")
 
 
@@ -71,7 +71,7 @@ class TestProcesses:
 
     @pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT", "SIGKILL"])
     @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-    def test_a_training_that_is_stopped_leaves_a_killed_run_and_no_version(
+    def test_a_stopped_training_leaves_a_killed_run_and_no_version(
         self, project: Project, registry: Registry, stop: str
     ) -> None:
         (project.root / "src" / "sample_model" / "pipeline.py").write_text(_SLOW_FIT, encoding="utf-8")
@@ -87,7 +87,7 @@ class TestProcesses:
         assert (len(_runs(registry, "RUNNING")), len(_runs(registry, "KILLED"))) == (0, 1)
         assert [record.version for record in registry.versions("sample-model")] == ["1"]
 
-    def test_trainings_at_the_same_time_in_an_empty_project_all_register(
+    def test_concurrent_trainings_in_an_empty_project_all_register(
         self, tmp_path: Path, generate: Callable[..., Project]
     ) -> None:
         project = generate(tmp_path / "project")

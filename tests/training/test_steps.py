@@ -1,4 +1,4 @@
-"""What is learnt from and what is judged on stay apart; the gate compares candidate and champion on the same held-out rows."""
+"""Training and held-out rows stay apart; candidate and champion are scored on the same rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +53,10 @@ def _table(rows: int = 400) -> pd.DataFrame:
 
 
 class Sometimes(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Answers `high` from `limit` on: 5 is always right, others err on a known share of rows. Remembers what it was fitted on."""
+    """Predict `high` from `limit` on; remembers the rows it was fitted on.
+
+    A limit of 5 is always right; others err on a known share of the rows.
+    """
 
     def __init__(self, limit: float = 5.0) -> None:
         self.limit = limit
@@ -81,17 +84,17 @@ def _champion(limit: float, contract: DataContract = CONTRACT) -> LoadedModel:
 
 
 class TestSplit:
-    def test_rows_are_learnt_from_or_held_out_and_never_both(self) -> None:
+    def test_each_row_is_either_for_training_or_held_out(self) -> None:
         split = split_rows(_table(), _config())
 
         assert len(split.train) + len(split.test) == 400
         assert set(split.train.frame.index).isdisjoint(split.test.frame.index)
         assert list(split.table.index[split.held_out]) == list(split.test.frame.index)
 
-    def test_the_share_that_is_held_out_is_the_configured_one(self) -> None:
+    def test_the_held_out_share_is_the_configured_one(self) -> None:
         assert 0.2 < len(split_rows(_table(), _config()).test) / 400 < 0.4
 
-    def test_target_and_id_are_no_features(self) -> None:
+    def test_target_and_id_are_not_features(self) -> None:
         assert list(split_rows(_table(), _config()).train.frame.columns) == ["x"]
 
 
@@ -112,20 +115,20 @@ class TestFit:
         assert sorted(set(seen)) == trained
         assert sorted(pipeline[-1].seen_.astype(int).tolist()) == trained
 
-    def test_one_class_is_refused_by_name(self) -> None:
+    def test_a_single_class_is_refused_by_name(self) -> None:
         split = split_rows(_table().assign(y="low"), _config())
 
         with pytest.raises(CheckFailed, match=r"all \d+ training rows have y = 'low'"):
             fit_pipeline(FunctionTransformer(), Sometimes(), split, _config())
 
-    def test_parameters_that_the_estimator_refuses_are_one_sentence(self) -> None:
+    def test_parameters_that_the_estimator_refuses_are_reported_in_one_sentence(self) -> None:
         split = split_rows(_table(), _config())
 
         with pytest.raises(UsageError, match=r"fitting LogisticRegression failed: .*'C' parameter.*Look at conf/model"):
             fit_pipeline(FunctionTransformer(), LogisticRegression(C=-1), split, _config())
 
 
-def test_evaluation_measures_the_held_out_rows_only() -> None:
+def test_evaluation_uses_only_held_out_rows() -> None:
     table = _table()
     split = split_rows(table, _config())
     truth = split.train.truth.copy()
@@ -157,7 +160,7 @@ class TestGate:
         loaded = None if champion is None else _champion(champion)
         return judge_candidate(_pipeline(candidate), split, config, champion=loaded, best_promoted=best)
 
-    def test_both_are_scored_on_the_same_held_out_rows(self) -> None:
+    def test_candidate_and_champion_are_scored_on_the_same_held_out_rows(self) -> None:
         split = split_rows(_table(), _config())
         wrong_below_5 = float(np.mean(split.test.frame["x"] == 4))
 
@@ -173,8 +176,11 @@ class TestGate:
             True,
         )
 
-    def test_the_champion_is_scored_anew_and_not_by_its_memory(self) -> None:
-        """The rows have changed since the champion was promoted with 1.0: its old score would refuse every candidate."""
+    def test_the_champion_is_scored_again_and_its_stored_score_is_not_used(self) -> None:
+        """The rows have changed since the champion was promoted with a score of 1.0.
+
+        That score would refuse every candidate.
+        """
         flipped = _table()
         flipped["y"] = np.where(flipped["x"] >= 4, "high", "low").astype(object)
 
@@ -183,7 +189,7 @@ class TestGate:
         assert verdict.passed
         assert verdict.champion_score < 1.0
 
-    def test_training_rows_play_no_part(self) -> None:
+    def test_training_rows_do_not_affect_the_comparison(self) -> None:
         """The candidate is perfect on the training rows and wrong on held-out ones."""
         table = _table()
         held_out = split_rows(table, _config()).held_out
@@ -191,7 +197,7 @@ class TestGate:
 
         assert not self._judge(candidate=5, champion=4, table=table).passed
 
-    def test_a_score_below_the_best_ever_promoted_is_refused(self) -> None:
+    def test_a_score_below_the_best_promoted_score_is_refused(self) -> None:
         assert not self._judge(candidate=4, champion=4, best=1.0).passed
 
     def test_without_a_champion_thresholds_alone_decide(self) -> None:
@@ -220,9 +226,7 @@ class TestGate:
             ),
         ],
     )
-    def test_a_champion_that_cannot_be_scored_refuses_and_says_what_to_do(
-        self, contract: DataContract, reason: str
-    ) -> None:
+    def test_a_champion_that_cannot_be_scored_refuses_with_a_remedy(self, contract: DataContract, reason: str) -> None:
         config = _config()
 
         verdict = judge_candidate(
@@ -234,9 +238,7 @@ class TestGate:
         assert "--new-baseline" in verdict.reasons[-1]
 
 
-def test_the_generated_pipeline_composes_the_six_steps_in_order(
-    tmp_path: Path, generate: Callable[..., Project]
-) -> None:
+def test_the_generated_pipeline_runs_the_six_steps_in_order(tmp_path: Path, generate: Callable[..., Project]) -> None:
     from platform_lib.training.config.compose import compose
     from platform_lib.training.steps import Steps
     from platform_lib.user_code import import_user_module
@@ -272,7 +274,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "compare with the stored score alone": (
         [("champion=answers,", "champion=None,")],
-        [TestGate().test_both_are_scored_on_the_same_held_out_rows],
+        [TestGate().test_candidate_and_champion_are_scored_on_the_same_held_out_rows],
     ),
     "judge on training rows": (
         [
@@ -280,7 +282,7 @@ MUTANTS: dict[str, Mutant] = {
             ("truth=split.test.truth", "truth=split.train.truth"),
             ("champion.predict(split.table[split.held_out])", "champion.predict(split.table[~split.held_out])"),
         ],
-        [TestGate().test_training_rows_play_no_part],
+        [TestGate().test_training_rows_do_not_affect_the_comparison],
     ),
     "evaluate on training rows": (
         [
@@ -289,7 +291,7 @@ MUTANTS: dict[str, Mutant] = {
                 "evaluate(pipeline, split.train.frame, split.train.truth, config)",
             )
         ],
-        [test_evaluation_measures_the_held_out_rows_only],
+        [test_evaluation_uses_only_held_out_rows],
     ),
     "score the champion on other rows": (
         [
@@ -298,15 +300,15 @@ MUTANTS: dict[str, Mutant] = {
                 "champion.predict(split.table.head(int(split.held_out.sum())))",
             )
         ],
-        [TestGate().test_both_are_scored_on_the_same_held_out_rows],
+        [TestGate().test_candidate_and_champion_are_scored_on_the_same_held_out_rows],
     ),
 }
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_turns_every_named_test_red(name: str) -> None:
+def test_a_mutant_makes_every_named_test_fail(name: str) -> None:
     assert still_green(steps, MUTANTS[name]) == []
 
 
-def test_the_named_tests_are_green_on_the_real_source() -> None:
+def test_the_named_tests_pass_on_the_real_source() -> None:
     assert red_tests(MUTANTS.values()) == set()

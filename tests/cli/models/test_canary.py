@@ -1,4 +1,4 @@
-"""`mlp canary` and `mlp shadow` on a real registry and a real server: started, watched, finished, ended."""
+"""`mlp canary` and `mlp shadow` on a real registry and a real server."""
 
 import json
 import os
@@ -27,7 +27,7 @@ WEAK = ["model.params.C=0.01", "gate.delta=1.0"]
 
 @pytest.fixture(scope="module")
 def two_versions(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Version 1 is champion; version 2 passed the gate and answers otherwise."""
+    """Version 1 is champion; version 2 passed the gate and predicts differently."""
     project = copy_of(trained, tmp_path_factory.mktemp("canary") / "project")
     train(project, Settings(), WEAK, promote=False)
     return project
@@ -43,7 +43,7 @@ def aliases(project: Project) -> dict[str, str]:
     return {alias: record.version for record in found for alias in record.aliases}
 
 
-def test_a_canary_starts_gets_another_share_and_is_listed_with_it(project: Project, call_mlp: Mlp) -> None:
+def test_a_canary_starts_changes_its_percentage_and_is_listed_with_it(project: Project, call_mlp: Mlp) -> None:
     started = call_mlp(project, "canary", "--version", "2", "--percent", "10")
     assert started.code == 0, started.err
     assert started.out.startswith(
@@ -55,7 +55,7 @@ def test_a_canary_starts_gets_another_share_and_is_listed_with_it(project: Proje
     assert aliases(project)["canary"] == "2"
 
 
-def test_finishing_promotes_it_and_takes_alias_and_share_away(project: Project, call_mlp: Mlp) -> None:
+def test_finishing_promotes_it_and_removes_alias_and_percentage(project: Project, call_mlp: Mlp) -> None:
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     done = call_mlp(project, "canary", "finish")
     assert (
@@ -69,7 +69,7 @@ def test_finishing_promotes_it_and_takes_alias_and_share_away(project: Project, 
     assert "mlp.percent" not in open_registry(project, Settings()).resolve("sample-model/2").tags
 
 
-def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: Mlp) -> None:
+def test_stopping_it_leaves_the_champion_unchanged(project: Project, call_mlp: Mlp) -> None:
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     done = call_mlp(project, "canary", "abort")
     assert (
@@ -102,7 +102,7 @@ def test_ending_it_leaves_the_champion_where_it_is(project: Project, call_mlp: M
         (("sample-model/2",), 2, "'sample-model/2' is not a model's name: expected a name without @, / and :."),
     ],
 )
-def test_what_cannot_be_is_said_and_changes_nothing(
+def test_an_invalid_request_is_refused_and_changes_nothing(
     two_versions: Project, call_mlp: Mlp, args: tuple[str, ...], code: int, says: str
 ) -> None:
     before = aliases(two_versions)
@@ -154,9 +154,7 @@ def test_name_options_and_subcommand_come_in_any_order(
     assert (done.code, done.err.split(":")[1]) == (2, " sample-model has no canary")
 
 
-def test_a_version_that_the_gate_refused_is_heard_only_by_force_and_may_be_a_shadow(
-    project: Project, call_mlp: Mlp
-) -> None:
+def test_a_refused_version_becomes_a_canary_only_by_force_but_may_be_a_shadow(project: Project, call_mlp: Mlp) -> None:
     train(project, Settings(), ("model.params.C=0.00001",))
     refused = call_mlp(project, "canary", "--version", "3", "--percent", "5")
     assert (refused.code, "did not pass the gate" in refused.err, "canary" in aliases(project)) == (1, True, False)
@@ -174,7 +172,7 @@ def test_a_version_that_the_gate_refused_is_heard_only_by_force_and_may_be_a_sha
     assert "shadow" not in aliases(project)
 
 
-def test_promoting_the_canary_by_hand_ends_it_and_another_promotion_leaves_it_and_says_so(
+def test_promoting_the_canary_ends_it_and_another_promotion_keeps_it_with_a_note(
     project: Project, call_mlp: Mlp
 ) -> None:
     train(project, Settings(), WEAK, promote=False)
@@ -191,7 +189,7 @@ def tags(project: Project, version: str) -> set[str]:
     return kept & set(open_registry(project, Settings()).resolve(f"sample-model/{version}").tags)
 
 
-def test_a_rollback_to_the_canary_ends_it_and_the_shadow_and_another_canary_stays(
+def test_a_rollback_to_the_canary_ends_it_but_keeps_a_shadow_and_another_canary(
     project: Project, call_mlp: Mlp
 ) -> None:
     call_mlp(project, "promote", "2")
@@ -209,7 +207,7 @@ def test_a_rollback_to_the_canary_ends_it_and_the_shadow_and_another_canary_stay
     assert tags(project, "3") == {"mlp.percent", "mlp.canary_since"}
 
 
-def test_finishing_a_canary_that_was_made_champion_elsewhere_says_so(project: Project, call_mlp: Mlp) -> None:
+def test_finishing_a_canary_that_is_already_champion_says_so(project: Project, call_mlp: Mlp) -> None:
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     open_registry(project, Settings()).promote(open_registry(project, Settings()).resolve("sample-model/2"))
     done = call_mlp(project, "canary", "finish")
@@ -217,7 +215,7 @@ def test_finishing_a_canary_that_was_made_champion_elsewhere_says_so(project: Pr
     assert "canary" not in aliases(project)
 
 
-def test_finishing_by_force_warns_as_a_promotion_does(project: Project, call_mlp: Mlp) -> None:
+def test_finishing_by_force_warns_like_a_promotion(project: Project, call_mlp: Mlp) -> None:
     train(project, Settings(), ("model.params.C=0.00001",))
     call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force")
     assert call_mlp(project, "canary", "finish").code == 1
@@ -226,7 +224,7 @@ def test_finishing_by_force_warns_as_a_promotion_does(project: Project, call_mlp
     assert tags(project, "3") == {"mlp.forced"}
 
 
-def test_another_share_does_not_change_since_when_it_is_the_canary(project: Project, call_mlp: Mlp) -> None:
+def test_a_new_percentage_keeps_the_canarys_start_time(project: Project, call_mlp: Mlp) -> None:
     call_mlp(project, "canary", "--version", "2", "--percent", "10")
     registry = open_registry(project, Settings())
     registry.client.set_model_version_tag("sample-model", "2", "mlp.canary_since", "2026-01-02T03:04:05+00:00")
@@ -236,7 +234,7 @@ def test_another_share_does_not_change_since_when_it_is_the_canary(project: Proj
     assert (canary.percent, canary.since) == (20, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
-def test_a_store_that_refuses_the_alias_is_left_as_it_was(project: Project, call_mlp: Mlp) -> None:
+def test_a_store_that_refuses_the_alias_is_unchanged(project: Project, call_mlp: Mlp) -> None:
     with closing(sqlite3.connect(project.database)) as store:
         store.execute(
             "CREATE TRIGGER full BEFORE INSERT ON registered_model_aliases BEGIN SELECT RAISE(ABORT, 'disk full'); END"
@@ -246,12 +244,12 @@ def test_a_store_that_refuses_the_alias_is_left_as_it_was(project: Project, call
     assert "canary" not in aliases(project)
 
 
-def test_shadow_off_takes_no_version(two_versions: Project, call_mlp: Mlp) -> None:
+def test_shadow_off_accepts_no_version(two_versions: Project, call_mlp: Mlp) -> None:
     done = call_mlp(two_versions, "shadow", "--version", "2", "off")
     assert (done.code, "takes no --version" in done.err) == (2, True)
 
 
-def test_without_a_canary_it_says_how_to_get_one(two_versions: Project, call_mlp: Mlp) -> None:
+def test_without_a_canary_the_error_says_how_to_start_one(two_versions: Project, call_mlp: Mlp) -> None:
     assert (
         call_mlp(two_versions, "canary").out
         == "sample-model has no canary. Start one with `mlp canary --version V --percent P`.\n"
@@ -295,11 +293,10 @@ def is_ready(url: str) -> bool:
 
 
 @pytest.mark.slow
-def test_a_canary_is_compared_with_the_champion_on_what_was_answered_and_came_true(
-    project: Project, call_mlp: Mlp
-) -> None:
-    """Half of 300 callers get version 2; of all it becomes known what was true, and the log and the server say how
-    both did.
+def test_a_canary_is_compared_with_the_champion_on_predictions_and_labels(project: Project, call_mlp: Mlp) -> None:
+    """Half of 300 callers get version 2 and all rows are labelled later.
+
+    The request log and the server then report how both versions performed.
     """
     penguins = penguin_rows(project)[:300]
     with served(project) as url, httpx.Client(base_url=url) as http:
@@ -338,7 +335,7 @@ def seen(http: httpx.Client) -> int:
 
 
 def penguin_rows(project: Project) -> list[tuple[dict[str, Any], str]]:
-    """Rows of the sample as a caller sends them, and the truth of each."""
+    """Rows of the sample as a caller sends them, and the true label of each."""
     import pandas as pd
 
     table = pd.read_csv(project.root / "data" / "sample.csv").sample(frac=1, random_state=0)

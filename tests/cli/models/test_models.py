@@ -1,4 +1,4 @@
-"""`mlp models` lists, shows and compares versions, as tables for people and as JSON for CI."""
+"""`mlp models` lists, shows and compares versions, as tables or as JSON."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     return project
 
 
-def test_versions_are_listed_the_newest_first(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_versions_are_listed_newest_first(project: Project, call_mlp: Callable[..., Called]) -> None:
     listed = json.loads(call_mlp(project, "models", "--json").out)
 
     assert [(item["version"], item["aliases"]) for item in listed] == [
@@ -51,7 +51,7 @@ def test_an_empty_registry_says_how_to_fill_it(
     )
 
 
-def test_show_has_metrics_confusion_slices_verdict_contract_and_lineage(
+def test_show_prints_metrics_confusion_slices_verdict_contract_and_lineage(
     project: Project, call_mlp: Callable[..., Called]
 ) -> None:
     out = call_mlp(project, "models", "show").out
@@ -69,7 +69,7 @@ def test_show_has_metrics_confusion_slices_verdict_contract_and_lineage(
     assert "species            target; string; Adelie, Chinstrap, Gentoo" in out
 
 
-def test_show_of_a_regression_has_its_errors_instead_of_a_matrix(
+def test_show_prints_the_residuals_of_a_regression_instead_of_a_matrix(
     trained_regression: Project, call_mlp: Callable[..., Called]
 ) -> None:
     out = call_mlp(trained_regression, "models", "show").out
@@ -77,7 +77,7 @@ def test_show_of_a_regression_has_its_errors_instead_of_a_matrix(
     assert ("Errors: predicted − actual" in out, "Confusion" in out) == (True, False)
 
 
-def test_show_as_json_holds_the_same(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_show_as_json_contains_the_same(project: Project, call_mlp: Callable[..., Called]) -> None:
     shown = json.loads(call_mlp(project, "models", "show", "1", "--json").out)
 
     assert (shown["version"], shown["config"]["model"]["name"], shown["contract"]["target"]) == (
@@ -88,7 +88,7 @@ def test_show_as_json_holds_the_same(project: Project, call_mlp: Callable[..., C
     assert sum(map(sum, shown["evaluation"]["confusion"]["counts"])) == 77
 
 
-def test_diff_names_what_two_versions_do_not_share(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_diff_names_the_differences_of_two_versions(project: Project, call_mlp: Callable[..., Called]) -> None:
     found = json.loads(call_mlp(project, "models", "diff", "1", "@champion", "--json").out)
 
     assert (found["one"], found["other"]) == ("sample-model/1", "sample-model/2")
@@ -97,7 +97,7 @@ def test_diff_names_what_two_versions_do_not_share(project: Project, call_mlp: C
     assert list(found["lineage"]) == ["configuration (SHA-256)"]
 
 
-def test_diff_as_a_page_says_what_is_the_same(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_diff_as_text_says_what_is_the_same(project: Project, call_mlp: Callable[..., Called]) -> None:
     out = call_mlp(project, "models", "diff", "1", "2").out
 
     assert "Columns: the same" in out

@@ -1,4 +1,4 @@
-"""`mlp promote` makes a version the champion, and does not overrule the gate in silence."""
+"""`mlp promote` makes a version the champion and never overrules the gate silently."""
 
 import json
 from collections.abc import Callable
@@ -24,11 +24,11 @@ def test_without_a_reference_the_candidate_becomes_champion(project: Project, ca
     assert done.out == "sample-model version 2 is now the champion; `mlp rollback` restores version 1.\n"
 
 
-def test_promoting_the_champion_says_that_it_is_one(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_promoting_the_champion_says_that_it_already_is(project: Project, call_mlp: Callable[..., Called]) -> None:
     assert call_mlp(project, "promote", "1").out == "sample-model version 1 is already the champion.\n"
 
 
-def test_a_refused_version_is_promoted_only_by_force_and_loudly(
+def test_a_refused_version_is_promoted_only_by_force_and_with_a_warning(
     project: Project, call_mlp: Callable[..., Called]
 ) -> None:
     train(project, Settings(), ("model.params.C=0.00001",))

@@ -1,4 +1,4 @@
-"""`mlp rollback` gives the champion's place back."""
+"""`mlp rollback` restores the previous champion."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from platform_lib.training.run import train
 from tests.conftest import Called, copy_of
 
 
-def test_champion_and_previous_change_places_and_back(
+def test_rollback_swaps_champion_and_previous_and_swaps_them_back(
     trained: Project, tmp_path: Path, call_mlp: Callable[..., Called]
 ) -> None:
     project = copy_of(trained, tmp_path / "project")
@@ -22,7 +22,7 @@ def test_champion_and_previous_change_places_and_back(
     ]
 
 
-def test_without_a_version_before_it_exits_2_and_lists_what_there_is(
+def test_without_a_previous_version_it_exits_2_and_lists_the_versions(
     trained: Project, call_mlp: Callable[..., Called]
 ) -> None:
     done = call_mlp(trained, "rollback")

@@ -1,6 +1,4 @@
-"""`mlp deploy` before it touches anything: what it needs, each in one sentence; and the whole of it where Pulumi's
-CLI is.
-"""
+"""`mlp deploy`: its preconditions, each refused in one sentence, and a full run with Pulumi's CLI."""
 
 import io
 import json
@@ -23,7 +21,7 @@ NEXT = "registry.example.com/red/sample-model@sha256:" + "b" * 64
 deployed = pytest.mark.answers(deploy_target="kubernetes")
 
 
-def test_a_project_without_a_deployment_is_told_how_to_get_one(
+def test_a_project_without_a_deployment_gets_instructions_to_add_one(
     project: Project, call_mlp: Callable[..., Called]
 ) -> None:
     done = call_mlp(project, "deploy", "--image", IMAGE, "--yes")
@@ -31,7 +29,7 @@ def test_a_project_without_a_deployment_is_told_how_to_get_one(
 
 
 @deployed
-def test_without_pulumi_it_says_where_to_get_it(
+def test_without_pulumi_the_error_says_where_to_get_it(
     project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform_lib.operations.stack.shutil.which", lambda _: None)
@@ -56,7 +54,7 @@ def test_without_pulumi_it_says_where_to_get_it(
     ],
     ids=["tag", "no-image", "no-answer", "no-stack"],
 )
-def test_what_is_missing_is_said(
+def test_a_missing_setting_is_reported(
     project: Project,
     call_mlp: Callable[..., Called],
     monkeypatch: pytest.MonkeyPatch,
@@ -69,16 +67,14 @@ def test_what_is_missing_is_said(
 
 
 @deployed
-def test_the_settings_of_the_only_stack_are_known_to_other_commands(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_commands_read_the_settings_of_the_only_stack(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project.root / "deploy"
     assert find_stack(folder) == "production"
     assert stack_settings(folder, "production") == {"namespace": "team-default", "min_replicas": 2, "max_replicas": 6}
     monkeypatch.chdir(project.root / "src")
     assert deploy_setting("namespace") == "team-default"
     (folder / "Pulumi.staging.yaml").write_text("config: {}\n", encoding="utf-8")
-    assert deploy_setting("namespace") == ""  # which of the two is meant is not known
+    assert deploy_setting("namespace") == ""  # with two stacks, it is not known which one is meant
 
 
 @deployed
@@ -86,7 +82,7 @@ def test_the_settings_of_the_only_stack_are_known_to_other_commands(
 @pytest.mark.slow
 @pytest.mark.xdist_group("cluster")
 @needs_pulumi
-def test_the_real_pulumi_deploys_previews_and_deploys_the_next(
+def test_the_real_pulumi_deploys_previews_and_deploys_again(
     project: Project,
     lab: Lab,
     chart_mirror: Path,
@@ -94,7 +90,7 @@ def test_the_real_pulumi_deploys_previews_and_deploys_the_next(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """With its own Kubernetes provider on a real API server. Pods are fake, so nobody is asked over HTTP."""
+    """Uses Pulumi's own Kubernetes provider on a real API server; pods are fake, so no smoke test is sent over HTTP."""
     from platform_lib.cli import main
 
     environment = {

@@ -1,4 +1,4 @@
-"""The commands that the pages on the platform tell people to type are commands that exist, with options that exist."""
+"""Every command that the platform pages show exists, with the options shown."""
 
 import re
 import shlex
@@ -13,13 +13,16 @@ PAGES = sorted((REPOSITORY / "docs" / "platform").glob("*.md"))
 
 
 def commands(text: str) -> list[str]:
-    """Each `mlp …` of a page, in blocks and in sentences; what comes after `mlp tunnel --` is one of its own."""
+    """Each `mlp …` command of a page, in blocks and in sentences.
+
+    The command after `mlp tunnel --` counts separately.
+    """
     found = re.findall(r"(?:^|`)(mlp [a-z][^`\n]*)", text, flags=re.MULTILINE)
     return [part.strip() for command in found for part in command.split(" -- ") if part.strip().startswith("mlp ")]
 
 
 def wrong(command: str) -> str:
-    """What is wrong with it; empty when click would take its words."""
+    """What is wrong with the command; empty if click would accept its words."""
     words = [word for word in shlex.split(command.replace("…", "x"))[1:] if word not in ("COMMAND", "--")]
     group: click.Command = mlp
     context = click.Context(mlp)
@@ -37,12 +40,12 @@ def wrong(command: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_of_a_page_is_one_that_exists(page: object) -> None:
+def test_every_documented_command_exists(page: object) -> None:
     text = (REPOSITORY / "docs" / "platform" / getattr(page, "name", "")).read_text(encoding="utf-8")
     assert [(command, reason) for command in commands(text) if (reason := wrong(command))] == []
 
 
 @pytest.mark.parametrize("command", ["mlp tunel", "mlp platform checks", "mlp deploy --imago x"])
-def test_a_wrong_command_is_noticed(command: str) -> None:
+def test_a_wrong_command_is_detected(command: str) -> None:
     assert wrong(command)
     assert commands(f"`{command}`") == [command]

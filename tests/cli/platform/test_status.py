@@ -1,5 +1,6 @@
-"""`mlp status` and `mlp down` where nothing runs; with a running platform they are tested in
-`tests/local_platform/test_platform.py`.
+"""`mlp status` when nothing runs.
+
+`tests/local_platform/test_platform.py` tests it with a running platform.
 """
 
 import json

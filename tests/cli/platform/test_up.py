@@ -1,4 +1,4 @@
-"""`mlp up` where it must refuse; that it starts is tested in `tests/local_platform/test_platform.py`."""
+"""`mlp up` where it must refuse; `tests/local_platform/test_platform.py` tests that it starts."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from platform_lib.settings import Project
 from tests.conftest import free_port, run_mlp
 
 
-def test_a_taken_port_is_one_sentence_and_nothing_is_started(project: Project) -> None:
+def test_a_taken_port_is_reported_in_one_sentence_and_nothing_starts(project: Project) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -30,14 +30,14 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(project: Project) -
     assert not (project.state_dir / "platform.json").exists()
 
 
-def test_two_at_once_are_told_apart(project: Project) -> None:
+def test_a_second_concurrent_up_is_refused(project: Project) -> None:
     with PlatformState(project.root).locked():
         done = run_mlp(project, "up", "--auto-ports", expect=2)
     assert done.stderr.startswith("error: another `mlp up` or `mlp down` of this project is running.")
 
 
 @pytest.mark.slow
-def test_a_service_that_cannot_start_ends_it_with_its_last_words(project: Project) -> None:
+def test_a_service_that_cannot_start_is_reported_with_its_last_output(project: Project) -> None:
     project.state_dir.mkdir()
     project.database.write_text("not a database")
     done = run_mlp(project, "up", "--auto-ports", expect=3)
@@ -47,7 +47,7 @@ def test_a_service_that_cannot_start_ends_it_with_its_last_words(project: Projec
     assert not (project.state_dir / "platform.json").exists()
 
 
-def test_a_port_out_of_range_is_wrong_use(project: Project) -> None:
+def test_a_port_out_of_range_is_a_usage_error(project: Project) -> None:
     assert "70000" in run_mlp(project, "up", "--model-port", "70000", expect=2).stderr
 
 
@@ -56,7 +56,7 @@ def test_outside_a_project_it_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pid", [2**22 - 1, 1], ids=["gone", "a-stranger"])
-def test_records_of_a_reboot_are_no_services(project: Project, pid: int) -> None:
+def test_records_from_before_a_reboot_are_ignored(project: Project, pid: int) -> None:
     project.state_dir.mkdir()
     record = {
         "pid": pid,
@@ -78,7 +78,7 @@ def test_records_of_a_reboot_are_no_services(project: Project, pid: int) -> None
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupted_start_leaves_nothing_half_started(project: Project, name: str) -> None:
+def test_an_interrupted_start_leaves_nothing_running(project: Project, name: str) -> None:
     record = project.state_dir / "platform.json"
     process = subprocess.Popen(
         [sys.executable, "-m", "platform_lib.cli", "up", "--auto-ports"],

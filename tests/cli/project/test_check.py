@@ -1,4 +1,4 @@
-"""`mlp check` on sound projects and on each thing that may be wrong."""
+"""`mlp check` on healthy projects and on each possible problem."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def only(findings: object) -> Finding:
 
 
 @pytest.mark.usefixtures("managers_on_path")
-def test_a_generated_project_has_nothing_wrong_but_the_lock_that_stands_for_one(project: Project) -> None:
+def test_the_only_problem_of_a_generated_project_is_its_placeholder_lock(project: Project) -> None:
     found = json.loads(run_mlp(project, "check", "--json", expect=1).stdout)
     assert [(entry["area"], entry["level"]) for entry in found] == [
         ("template", "note"),
@@ -61,7 +61,7 @@ def test_a_generated_project_has_nothing_wrong_but_the_lock_that_stands_for_one(
 
 
 @pytest.mark.slow
-def test_a_sound_project_passes_in_plain_words(project: Project) -> None:
+def test_a_healthy_project_passes_in_plain_words(project: Project) -> None:
     lock(project)
     lines = run_mlp(project, "check").stdout.splitlines()
     assert lines[-1] == "No problems found."
@@ -69,7 +69,7 @@ def test_a_sound_project_passes_in_plain_words(project: Project) -> None:
 
 
 @pytest.mark.answers(data_source="own")
-def test_without_a_table_it_notes_what_it_waits_for(project: Project) -> None:
+def test_without_a_table_it_notes_how_to_import_one(project: Project) -> None:
     found = [only(check(project)) for check in (check_data, check_configuration)]
     assert [(finding.level, finding.text) for finding in found] == [
         (
@@ -93,7 +93,7 @@ def test_without_a_table_it_notes_what_it_waits_for(project: Project) -> None:
         ("abc1234", "note", "generated from abc1234, which is not a release; the library is {installed}."),
     ],
 )
-def test_template_and_library_are_of_one_version(
+def test_template_and_library_must_have_the_same_version(
     project: Project, monkeypatch: pytest.MonkeyPatch, commit: str, level: str, text: str
 ) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda name: {"platform-lib": "0.2.0"}[name])
@@ -109,7 +109,7 @@ def test_template_and_library_are_of_one_version(
     [(None, "note"), ("_src_path: /x\n", "note"), ("a: [", "problem")],
     ids=["missing", "no-version", "broken"],
 )
-def test_answers_that_say_no_version_are_noted(project: Project, text: str | None, level: str) -> None:
+def test_answers_without_a_version_are_noted(project: Project, text: str | None, level: str) -> None:
     file = project.root / ".copier-answers.yml"
     file.unlink()
     if text is not None:
@@ -133,7 +133,7 @@ def test_a_lock_outside_git_is_a_problem(project: Project) -> None:
 
 
 def lock(project: Project, *, manager: str = "uv") -> None:
-    """A real lock of a project without dependencies: made in no time and offline."""
+    """A real lock of a project without dependencies: created quickly and offline."""
     (project.root / "uv.lock").unlink()
     (project.root / "pyproject.toml").write_text(LOCKABLE, encoding="utf-8")
     command = ["uv", "lock", "--offline", "--quiet"] if manager == "uv" else ["pdm", "lock", "--quiet"]
@@ -165,9 +165,7 @@ def test_a_lock_is_compared_with_pyproject(project: Project, manager: str) -> No
 
 
 @pytest.mark.usefixtures("managers_on_path")
-def test_what_uv_cannot_say_without_the_network_is_only_noted(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_uv_cannot_check_offline_is_only_noted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     lock(project)
     monkeypatch.setenv("UV_OFFLINE", "1")
     (project.root / "pyproject.toml").write_text(LOCKABLE.replace("[]", '["in-no-cache-at-all"]'), encoding="utf-8")
@@ -180,7 +178,7 @@ def test_a_lock_that_uv_cannot_read_is_a_problem(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["uv.lock", "pdm.lock"])
-def test_without_its_package_manager_a_lock_is_only_noted(
+def test_a_lock_whose_package_manager_is_not_installed_is_only_noted(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     (project.root / "uv.lock").rename(project.root / name)
@@ -198,7 +196,7 @@ def test_conflict_markers_in_a_tracked_file_are_a_problem(project: Project) -> N
     assert only(check_work_tree(project)).text == "conflict markers in README.md."
 
 
-def test_a_line_of_equals_signs_is_no_conflict(project: Project) -> None:
+def test_a_line_of_equals_signs_is_not_a_conflict(project: Project) -> None:
     (project.root / "README.md").write_text("Title\n=======\n", encoding="utf-8")
     commit_all(project.root, "heading")
     assert levels(check_work_tree(project)) == ["ok"]
@@ -220,14 +218,14 @@ def test_an_interrupted_import_is_a_problem(project: Project) -> None:
     assert only(check_leftovers(project)).remedy == "`mlp data check` finishes it."
 
 
-def test_a_table_that_breaks_its_contract_is_a_problem(project: Project) -> None:
+def test_a_table_that_violates_its_contract_is_a_problem(project: Project) -> None:
     file = project.data_dir / "sample.csv"
     file.write_text(file.read_text(encoding="utf-8").replace("Torgersen,39.1", "Torgersen,long", 1), encoding="utf-8")
     finding = only(check_data(project))
     assert finding.level == "problem" and "bill_length_mm" in finding.text
 
 
-def test_a_table_that_is_nowhere_is_a_problem(project: Project) -> None:
+def test_a_missing_table_is_a_problem(project: Project) -> None:
     (project.data_dir / "sample.csv").unlink()
     assert levels(check_data(project)) == ["problem"]
 
@@ -248,27 +246,27 @@ def test_a_table_that_dvc_keeps_elsewhere_is_only_noted(imported: Project) -> No
 
 
 @pytest.mark.slow
-def test_what_dvc_tracks_must_be_what_is_there(imported: Project) -> None:
+def test_a_table_that_differs_from_its_dvc_hash_is_a_problem(imported: Project) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(imported.data_dir / "mine.parquet")
     assert only(check_dvc(imported)).text == "data/mine.parquet is not what DVC tracks."
     (imported.data_dir / "mine.parquet.dvc").write_text("outs: 3\n", encoding="utf-8")
     assert only(check_dvc(imported)).text == "data/mine.parquet.dvc cannot be read."
 
 
-def test_a_storage_that_is_not_named_is_noted_until_a_table_needs_it(project: Project) -> None:
+def test_a_missing_storage_is_only_noted_until_a_table_needs_it(project: Project) -> None:
     (project.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n", encoding="utf-8")
     assert levels(check_dvc(project)) == ["note"]
     (project.data_dir / "mine.parquet.dvc").write_text("outs:\n- md5: 0\n  path: mine.parquet\n", encoding="utf-8")
     assert levels(check_dvc(project)) == ["problem"]
 
 
-def test_every_choice_is_composed_and_the_wrong_one_named(project: Project) -> None:
+def test_every_config_choice_is_composed_and_a_broken_one_is_named(project: Project) -> None:
     (project.conf_dir / "model" / "mine.yaml").write_text("name: forest\ncolour: red\n", encoding="utf-8")
     finding = only(check_configuration(project))
     assert finding.text.startswith("with model=mine: ") and "colour" in finding.text
 
 
-def test_a_choice_that_leaves_a_value_open_is_none_to_compose(project: Project) -> None:
+def test_a_choice_with_a_mandatory_value_left_open_is_skipped(project: Project) -> None:
     assert "???" in (project.conf_dir / "split" / "group.yaml").read_text(encoding="utf-8")
     assert levels(check_configuration(project)) == ["ok"]
 
@@ -281,7 +279,7 @@ def test_code_that_does_not_import_is_a_problem(project: Project, module: str) -
 
 
 @pytest.mark.slow
-def test_a_problem_exits_1_with_how_to_mend_it(project: Project) -> None:
+def test_a_problem_exits_1_and_says_how_to_fix_it(project: Project) -> None:
     (project.root / "uv.lock").unlink()
     done = run_mlp(project, "check", expect=1)
     assert (
@@ -291,5 +289,5 @@ def test_a_problem_exits_1_with_how_to_mend_it(project: Project) -> None:
     assert done.stdout.splitlines()[-1] == "1 problem found."
 
 
-def test_outside_a_project_it_is_wrong_use(tmp_path: Path) -> None:
+def test_outside_a_project_it_is_a_usage_error(tmp_path: Path) -> None:
     run_mlp(tmp_path, "check", expect=2)

@@ -1,4 +1,4 @@
-"""`mlp data` as users and CI run it: what it prints, its exit codes, and that a refusal leaves the disk as it was."""
+"""`mlp data`: its output, its exit codes, and that a refusal leaves the disk unchanged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_a_second_import_shows_the_difference_and_asks(
     assert snapshot(bare.root) == before
 
 
-def test_append_and_replace_do_what_they_say(
+def test_append_adds_rows_and_replace_replaces_them(
     mlp: Callable[..., tuple[int, str, str]], write: Callable[..., Path]
 ) -> None:
     mlp("data", "import", str(write(TABLE)), "--target", "y", "--id", "id")
@@ -153,7 +153,7 @@ def test_a_missing_file_exits_2(mlp: Callable[..., tuple[int, str, str]], bare: 
     assert snapshot(bare.root) == before
 
 
-def test_check_prints_each_column_and_exits_1_where_one_breaks(
+def test_check_prints_each_column_and_exits_1_if_one_violates_the_contract(
     mlp: Callable[..., tuple[int, str, str]], bare: Project, write: Callable[..., Path]
 ) -> None:
     mlp("data", "import", str(write(TABLE)), "--target", "y", "--id", "id")
@@ -172,7 +172,7 @@ def test_check_prints_each_column_and_exits_1_where_one_breaks(
     )
 
 
-def test_check_of_nothing_says_what_to_import(mlp: Callable[..., tuple[int, str, str]]) -> None:
+def test_check_without_a_table_says_how_to_import_one(mlp: Callable[..., tuple[int, str, str]]) -> None:
     code, _, err = mlp("data", "check")
 
     assert (code, lines(err)[-1]) == (
@@ -181,7 +181,7 @@ def test_check_of_nothing_says_what_to_import(mlp: Callable[..., tuple[int, str,
     )
 
 
-def test_list_marks_the_selected_table_and_says_where_each_is(
+def test_list_marks_the_selected_table_and_shows_each_location(
     mlp: Callable[..., tuple[int, str, str]], bare: Project, write: Callable[..., Path]
 ) -> None:
     mlp("data", "import", str(write(TABLE)), "--target", "y", "--name", "one")
@@ -197,7 +197,7 @@ def test_list_marks_the_selected_table_and_says_where_each_is(
     assert lines(out)[2].endswith("tracked by DVC")
 
 
-def test_list_of_nothing_says_what_to_import(mlp: Callable[..., tuple[int, str, str]]) -> None:
+def test_list_without_tables_says_how_to_import_one(mlp: Callable[..., tuple[int, str, str]]) -> None:
     assert mlp("data", "list")[:2] == (
         0,
         "No table is selected in conf/train.yaml yet; import one with `mlp data import FILE --target COLUMN`.\n",

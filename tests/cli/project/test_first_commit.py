@@ -1,4 +1,4 @@
-"""The last step of `make setup`: a repository and a first commit where there is none."""
+"""The last step of `make setup`: create a repository and a first commit if there is none."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_folder_becomes_a_repository_with_everything_in_its_first_commit(folder: Path) -> None:
+def test_a_folder_becomes_a_repository_with_all_files_in_its_first_commit(folder: Path) -> None:
     (folder / ".gitignore").write_text(".venv/\n", encoding="utf-8")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "x").touch()
@@ -26,7 +26,7 @@ def test_a_folder_becomes_a_repository_with_everything_in_its_first_commit(folde
     assert git(folder, "branch", "--show-current").strip() == "main"
 
 
-def test_a_repository_with_a_commit_is_left_alone(folder: Path) -> None:
+def test_a_repository_with_a_commit_is_unchanged(folder: Path) -> None:
     git(folder, "init", "-q")
     commit = commit_all(folder)
     (folder / "new.txt").touch()
@@ -35,7 +35,7 @@ def test_a_repository_with_a_commit_is_left_alone(folder: Path) -> None:
     assert git(folder, "status", "--porcelain").strip() == "?? new.txt"
 
 
-def test_a_repository_further_up_is_another_one(folder: Path) -> None:
+def test_a_repository_in_a_parent_folder_does_not_count(folder: Path) -> None:
     git(folder, "init", "-q")
     commit_all(folder)
     (folder / "inner").mkdir()
@@ -44,7 +44,7 @@ def test_a_repository_further_up_is_another_one(folder: Path) -> None:
     assert git(folder / "inner", "ls-files").split() == ["a.txt"]
 
 
-def test_without_an_identity_it_says_what_to_type_and_a_second_run_finishes(
+def test_without_an_identity_it_says_what_to_type_and_a_second_run_succeeds(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tmp_path_factory.mktemp("git") / "config"

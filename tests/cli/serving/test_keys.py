@@ -1,4 +1,4 @@
-"""`mlp keys`, as typed."""
+"""The `mlp keys` command line."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from platform_lib.serving.auth.api_keys import SCOPES, KeyRing
 from tests.conftest import run_mlp
 
 
-def test_a_key_is_printed_once_alone_on_stdout_and_works(tmp_path: Path) -> None:
+def test_a_new_key_is_the_only_text_on_stdout_and_works(tmp_path: Path) -> None:
     key = run_mlp(tmp_path, "keys", "new", "checkout", "--scope", "predict").stdout.strip()
     entry = KeyRing(tmp_path / "keys.yaml").find(key)
     assert entry is not None and entry.scopes == ["predict"]
@@ -16,7 +16,7 @@ def test_a_key_is_printed_once_alone_on_stdout_and_works(tmp_path: Path) -> None
     assert KeyRing(tmp_path / "keys.yaml").find(key) is None
 
 
-def test_revoking_an_unknown_name_is_wrong_use(tmp_path: Path) -> None:
+def test_revoking_an_unknown_name_is_a_usage_error(tmp_path: Path) -> None:
     done = run_mlp(tmp_path, "keys", "revoke", "nobody", expect=2)
     assert done.stderr.strip() == "error: keys.yaml has no key named 'nobody'; its keys are: none."
 

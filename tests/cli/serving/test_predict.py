@@ -1,4 +1,4 @@
-"""`mlp predict` as a command: on a trained project, and where it has to refuse."""
+"""`mlp predict` on a trained project, and the errors that it reports."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.conftest import run_mlp
 
 
 @pytest.mark.slow
-def test_the_champion_answers_a_file(trained: Project, tmp_path: Path) -> None:
+def test_the_champion_predicts_a_file(trained: Project, tmp_path: Path) -> None:
     done = run_mlp(trained, "predict", "data/sample.csv", "--out", str(tmp_path / "out.csv"))
     written = pd.read_csv(tmp_path / "out.csv")
     assert done.stdout == f"{len(written)} rows predicted by sample-model version 1: {tmp_path / 'out.csv'}\n"
@@ -24,7 +24,7 @@ def test_the_champion_answers_a_file(trained: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_that_is_not_there_is_wrong_use_and_lists_what_is(trained: Project, tmp_path: Path) -> None:
+def test_a_missing_model_is_a_usage_error_that_lists_the_existing_ones(trained: Project, tmp_path: Path) -> None:
     done = run_mlp(
         trained, "predict", "data/sample.csv", "--out", str(tmp_path / "out.csv"), "--model", "@canary", expect=2
     )
@@ -42,7 +42,9 @@ def test_a_model_that_is_not_there_is_wrong_use_and_lists_what_is(trained: Proje
     ],
     ids=["missing", "suffix", "folder", "no-out"],
 )
-def test_wrong_use_is_said_before_a_model_is_looked_for(args: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+def test_a_usage_error_is_reported_before_a_model_is_looked_up(
+    args: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.mlp]\nmodel = "churn"\n', encoding="utf-8")
     (tmp_path / "in.csv").write_text("a\n1\n", encoding="utf-8")
     done = run_mlp(tmp_path, "predict", *args, expect=2)

@@ -1,4 +1,4 @@
-"""`mlp serve` where it must not start: one sentence, the right exit code, nothing left listening."""
+"""`mlp serve` where it must not start: one sentence, the right exit code, no listener left."""
 
 import socket
 from pathlib import Path
@@ -15,14 +15,14 @@ def project(tmp_path: Path) -> Project:
     return Project(root=tmp_path, name="churn", package="churn")
 
 
-def test_an_address_that_others_reach_is_refused(project: Project) -> None:
+def test_a_non_loopback_address_is_refused_without_keys(project: Project) -> None:
     done = run_mlp(project, "serve", "--host", "0.0.0.0", expect=2)
     assert done.stdout == ""
     assert done.stderr.startswith("error: --host 0.0.0.0 would let other machines call without a key")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_taken_port_is_named_with_the_way_out(project: Project) -> None:
+def test_a_taken_port_is_reported_with_a_remedy(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = run_mlp(project, "serve", "--port", str(port), expect=3)
@@ -30,18 +30,18 @@ def test_a_taken_port_is_named_with_the_way_out(project: Project) -> None:
     assert f"choose another with --port, such as --port {port + 1}." in done.stderr
 
 
-def test_outside_of_a_project_it_says_so(tmp_path: Path) -> None:
+def test_outside_a_project_it_says_so(tmp_path: Path) -> None:
     done = run_mlp(tmp_path, "serve", expect=2)
     assert "is not inside a project" in done.stderr
 
 
-def test_a_reference_that_is_none_is_refused(project: Project) -> None:
+def test_an_invalid_model_reference_is_refused(project: Project) -> None:
     done = run_mlp(project, "serve", "a@b@c", expect=2)
     assert "is not a model reference" in done.stderr
 
 
-def test_a_key_file_that_is_a_link_is_followed_at_each_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a pod it is one, and a change of the keys moves it; the file that it led to first is gone then."""
+def test_a_symlinked_key_file_is_resolved_at_each_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pod the key file is a symlink; a change of the keys moves the link and deletes its old target."""
     from click.testing import CliRunner
 
     from platform_lib.cli.serving.serve import command

@@ -1,4 +1,4 @@
-"""`mlp lineage` says what a model came from."""
+"""`mlp lineage` prints a model's origin."""
 
 import json
 from collections.abc import Callable

@@ -1,5 +1,6 @@
-"""`mlp reproduce` prints metric by metric whether a version came out the same; `training/test_reproduce.py` tests
-what it does.
+"""`mlp reproduce` prints whether each metric was reproduced.
+
+`training/test_reproduce.py` tests the reproduction itself.
 """
 
 import json
@@ -21,7 +22,7 @@ def test_the_table_says_same_and_the_command_exits_0(trained: Project, call_mlp:
     assert json.loads(call_mlp(trained, "reproduce", "--json", "--tolerance", "0").out)["matches"]
 
 
-def test_a_commit_that_is_not_here_exits_2(trained: Project, tmp_path: Path, call_mlp: Callable[..., Called]) -> None:
+def test_a_missing_commit_exits_2(trained: Project, tmp_path: Path, call_mlp: Callable[..., Called]) -> None:
     from platform_lib.registry import open_registry
     from platform_lib.settings import Settings
 

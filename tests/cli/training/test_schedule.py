@@ -1,6 +1,6 @@
-"""`mlp schedule`: set, shown, taken away, and refused in one sentence.
+"""`mlp schedule` sets, shows and removes a schedule, or refuses it in one sentence.
 
-Its trainings are tested in `tests/local_platform/test_platform.py`.
+`tests/local_platform/test_platform.py` tests the scheduled training runs.
 """
 
 import json
@@ -25,11 +25,13 @@ from tests.conftest import run_mlp
     ],
     ids=["nothing", "cron", "cron-and-overrides", "overrides", "nickname"],
 )
-def test_words_are_told_apart(words: tuple[str, ...], cron: str | None, overrides: tuple[str, ...]) -> None:
+def test_each_form_of_schedule_is_recognised(
+    words: tuple[str, ...], cron: str | None, overrides: tuple[str, ...]
+) -> None:
     assert split_words(words) == (cron, overrides)
 
 
-def test_a_schedule_without_quotes_is_told_to_have_them() -> None:
+def test_a_schedule_without_quotes_is_refused_with_advice_to_quote_it() -> None:
     with pytest.raises(UsageError, match=r"^'3' is neither a schedule nor an override .* as one argument"):
         split_words(["0", "3", "README.md"])
 
@@ -43,11 +45,11 @@ def test_a_schedule_without_quotes_is_told_to_have_them() -> None:
     ],
     ids=["variable", "link", "unknown"],
 )
-def test_the_machine_s_time_zone_is_found(tmp_path: Path, variable: str, link: str, expected: str) -> None:
+def test_the_machines_time_zone_is_detected(tmp_path: Path, variable: str, link: str, expected: str) -> None:
     assert machine_timezone({"TZ": variable}, tmp_path / link) == expected
 
 
-def test_without_a_schedule_it_says_how_to_set_one(project: Project) -> None:
+def test_without_a_schedule_show_says_how_to_set_one(project: Project) -> None:
     assert run_mlp(project, "schedule").stdout.startswith("sample-model has no schedule.")
 
 
@@ -63,14 +65,14 @@ def test_without_a_schedule_it_says_how_to_set_one(project: Project) -> None:
     ids=["cron", "timezone", "override", "clear-and-now", "override-alone"],
 )
 @pytest.mark.slow
-def test_wrong_use_is_one_sentence_and_stores_nothing(project: Project, args: list[str], start: str) -> None:
+def test_a_usage_error_is_one_sentence_and_stores_nothing(project: Project, args: list[str], start: str) -> None:
     done = run_mlp(project, "schedule", *args, expect=2)
     assert done.stderr.splitlines()[-1].startswith(f"error: {start}")
     assert not (project.state_dir / "schedule.json").exists()
 
 
 @pytest.mark.slow
-def test_a_schedule_set_while_the_platform_is_down_is_stored_and_said(project: Project) -> None:
+def test_a_schedule_set_while_the_platform_is_down_is_stored_with_a_note(project: Project) -> None:
     done = run_mlp(project, "schedule", "30 3 * * *", "--timezone", "Europe/Berlin", "seed=1")
     assert "will train at '30 3 * * *' (Europe/Berlin) with seed=1. Next:" in done.stdout
     assert "The platform is not up" in done.stderr
@@ -81,6 +83,6 @@ def test_a_schedule_set_while_the_platform_is_down_is_stored_and_said(project: P
     assert run_mlp(project, "schedule", "--clear").stdout == "There was no schedule.\n"
 
 
-def test_now_without_the_platform_says_what_to_start(project: Project) -> None:
+def test_now_without_the_platform_says_how_to_start_it(project: Project) -> None:
     done = run_mlp(project, "schedule", "--now", expect=3)
     assert done.stderr == "error: --now needs the local platform: start it with `mlp up`, then try again.\n"

@@ -1,4 +1,4 @@
-"""`mlp sweep` as users run it: what it prints, what it leaves in MLflow, and how it ends."""
+"""`mlp sweep`: its output, its records in MLflow, and its exit codes."""
 
 import os
 import shlex
@@ -19,12 +19,12 @@ FAST = ("search.folds=2", "--jobs", "1")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, generate: Callable[..., Project]) -> Project:
-    """One project for all tests: each sweep has a run of its own."""
+    """One project for all tests; each sweep has its own run."""
     return generate(tmp_path_factory.mktemp("sweep") / "project")
 
 
 def _runs(project: Project) -> tuple[Any, list[Any]]:
-    """The run of the last sweep, and those below it, oldest first."""
+    """The run of the last sweep and its child runs, oldest first."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri(project, Settings()))
@@ -38,7 +38,7 @@ def _runs(project: Project) -> tuple[Any, list[Any]]:
 
 
 @pytest.mark.slow
-def test_a_sweep_prints_the_best_first_and_the_line_that_trains_it(project: Project) -> None:
+def test_a_sweep_prints_the_best_trial_first_and_the_command_that_trains_it(project: Project) -> None:
     done = run_mlp(project, "sweep", "model=logistic,forest", "--trials", "4", *FAST)
     lines = done.stdout.splitlines()
     assert lines[0].split() == [
@@ -72,7 +72,7 @@ def test_a_sweep_prints_the_best_first_and_the_line_that_trains_it(project: Proj
 
 
 @pytest.mark.slow
-def test_tries_that_fail_are_recorded_and_all_failing_is_one_sentence(project: Project) -> None:
+def test_failed_trials_are_recorded_and_if_all_fail_there_is_one_sentence(project: Project) -> None:
     done = run_mlp(
         project, "sweep", "++search.space.logistic={C: {type: choice, choices: [-1.0, -2.0]}}", *FAST, expect=1
     )
@@ -88,14 +88,14 @@ def test_tries_that_fail_are_recorded_and_all_failing_is_one_sentence(project: P
 
 
 @pytest.mark.slow
-def test_the_best_is_trained_when_asked_for(project: Project) -> None:
+def test_the_best_trial_is_trained_on_request(project: Project) -> None:
     done = run_mlp(project, "sweep", "--trials", "2", *FAST, "--train")
     assert "sample-model version 1" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one child alone")
-def test_ctrl_c_keeps_what_was_finished_and_ends_the_run(project: Project) -> None:
+def test_ctrl_c_keeps_the_finished_trials_and_ends_the_run(project: Project) -> None:
     command = [
         sys.executable,
         "-m",

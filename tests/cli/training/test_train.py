@@ -1,4 +1,4 @@
-"""`mlp train` says what came of a training, and ends with the exit code that CI reads."""
+"""`mlp train` prints the result and exits with the code that CI reads."""
 
 import json
 import re
@@ -17,9 +17,7 @@ def project(trained: Project, tmp_path: Path) -> Project:
     return copy_of(trained, tmp_path / "project")
 
 
-def test_a_pass_is_printed_with_metrics_verdict_and_what_to_do_next(
-    project: Project, call_mlp: Callable[..., Called]
-) -> None:
+def test_a_pass_prints_metrics_verdict_and_next_step(project: Project, call_mlp: Callable[..., Called]) -> None:
     done = call_mlp(project, "train")
 
     assert done.code == 0
@@ -30,7 +28,7 @@ def test_a_pass_is_printed_with_metrics_verdict_and_what_to_do_next(
     assert "Training in this process; no Prefect server is configured." in done.err
 
 
-def test_a_refusal_exits_1_with_the_reasons_and_says_who_serves(
+def test_a_refusal_exits_1_with_the_reasons_and_names_the_serving_version(
     project: Project, call_mlp: Callable[..., Called]
 ) -> None:
     done = call_mlp(project, "train", "model.params.C=0.00001")
@@ -40,13 +38,13 @@ def test_a_refusal_exits_1_with_the_reasons_and_says_who_serves(
     assert "sample-model version 2 is registered without an alias; version 1 stays the champion. Next:" in done.out
 
 
-def test_no_promote_names_the_promotion_as_next_step(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_with_no_promote_the_next_step_is_the_promotion(project: Project, call_mlp: Callable[..., Called]) -> None:
     done = call_mlp(project, "train", "--no-promote")
 
     assert (done.code, "mlp promote sample-model/2" in done.out) == (0, True)
 
 
-def test_json_is_all_that_is_on_stdout(project: Project, call_mlp: Callable[..., Called]) -> None:
+def test_with_json_stdout_contains_only_json(project: Project, call_mlp: Callable[..., Called]) -> None:
     result = json.loads(call_mlp(project, "train", "--json").out)
 
     assert (result["version"], result["passed"], result["promoted"], result["champion_before"]) == (
@@ -65,7 +63,7 @@ def test_a_misspelt_choice_exits_2(project: Project, call_mlp: Callable[..., Cal
     assert done.err.splitlines()[-1].startswith("error: ")
 
 
-def test_a_dead_tracking_server_exits_3(
+def test_an_unreachable_tracking_server_exits_3(
     project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -76,7 +74,7 @@ def test_a_dead_tracking_server_exits_3(
     assert done.err.splitlines()[-1].startswith("error: the MLflow server http://127.0.0.1:9 does not answer")
 
 
-def test_the_mistakes_on_the_configuration_page_print_what_the_page_says(
+def test_the_documented_configuration_mistakes_print_the_documented_errors(
     project: Project, call_mlp: Callable[..., Called]
 ) -> None:
     page = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8").split("## Mistakes\n")[1]

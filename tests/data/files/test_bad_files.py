@@ -1,4 +1,4 @@
-"""Files that cannot be imported: one sentence each, and nothing is decided, let alone written."""
+"""Files that cannot be imported are refused in one sentence, and nothing is written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -117,7 +117,7 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
         "mandatory",
     ],
 )
-def test_a_bad_file_is_one_sentence(
+def test_a_bad_file_is_refused_in_one_sentence(
     bare: Project, plan: Callable[..., ImportPlan], tmp_path: Path, content: str | bytes, sentence: str
 ) -> None:
     before = snapshot(bare.root)
@@ -191,7 +191,7 @@ def test_labels_do_not_fit_a_regression(tmp_path: Path, values: list[object], ki
         "append-to-nothing",
     ],
 )
-def test_a_wrong_option_is_one_sentence(
+def test_a_wrong_option_is_refused_in_one_sentence(
     bare: Project, write: Callable[..., Path], request_: dict[str, str], sentence: str
 ) -> None:
     file = write("k,a,t,y\nk1,1,2026-01-01,p\n,2,2026-01-02,q\nk3,3,2026-01-03,p\nk4,4,2026-01-04,q\n")
@@ -207,7 +207,7 @@ def test_a_missing_file_is_named(bare: Project) -> None:
         plan_import(bare, ImportRequest(file=bare.root / "missing.csv", target="y"))
 
 
-def test_a_folder_is_no_table(bare: Project) -> None:
+def test_a_folder_is_not_a_table(bare: Project) -> None:
     with pytest.raises(UsageError, match="is a folder, expected one CSV or Parquet file"):
         plan_import(bare, ImportRequest(file=bare.root, target="y", name="t"))
 
@@ -218,19 +218,19 @@ def test_another_suffix_is_refused(plan: Callable[..., ImportPlan], name: str) -
         plan(GOOD, file_name=name)
 
 
-def test_a_parquet_that_is_none_is_refused(plan: Callable[..., ImportPlan]) -> None:
+def test_a_file_that_is_not_really_parquet_is_refused(plan: Callable[..., ImportPlan]) -> None:
     with pytest.raises(UsageError, match=r"is not a Parquet file: .* Save the table as Parquet again, or as CSV"):
         plan(GOOD, file_name="table.parquet")
 
 
-def test_nested_columns_of_a_parquet_are_refused(bare: Project, tmp_path: Path) -> None:
+def test_nested_parquet_columns_are_refused(bare: Project, tmp_path: Path) -> None:
     parquet.write_table(pa.table({"a": [[1], [2]], "y": ["p", "q"]}), tmp_path / "t.parquet")
 
     with pytest.raises(UsageError, match=r"column 'a' holds list<.*>, expected numbers, texts, booleans or times"):
         plan_import(bare, ImportRequest(file=tmp_path / "t.parquet", target="y"))
 
 
-def test_a_name_that_no_table_can_have_asks_for_one(plan: Callable[..., ImportPlan]) -> None:
+def test_a_file_name_that_is_not_a_valid_table_name_asks_for_one(plan: Callable[..., ImportPlan]) -> None:
     with pytest.raises(UsageError, match=r"no table name can be derived from '数据\.csv'; give one with --name"):
         plan(GOOD, file_name="数据.csv")
 
@@ -240,5 +240,5 @@ def test_a_name_that_no_table_can_have_asks_for_one(plan: Callable[..., ImportPl
     [("Churn 2026 (final).csv", "churn-2026-final"), ("a_b-c.csv", "a_b-c"), ("x__y.csv", "x_y")],
     ids=["spaces", "as-is", "doubled"],
 )
-def test_the_file_names_the_table(plan: Callable[..., ImportPlan], file_name: str, name: str) -> None:
+def test_the_table_is_named_after_the_file(plan: Callable[..., ImportPlan], file_name: str, name: str) -> None:
     assert plan(GOOD, file_name=file_name).contract.name == name

@@ -1,4 +1,4 @@
-"""The same cells give the same values, whichever command reads them and from whichever kind of file."""
+"""The same cells give the same values, whichever command and file format reads them."""
 
 import csv
 from collections.abc import Callable
@@ -62,12 +62,12 @@ def write_csv(path: Path, cells: dict[str, list[str]], dialect: dict[str, Any]) 
 
 
 def table_of(name: str, cells: list[str], ids: str = "a") -> dict[str, list[str]]:
-    """The cells as a feature beside an id and a target."""
+    """The cells as a feature between an ID and a target."""
     return {"id": [f"{ids}{row}" for row in range(ROWS)], name: cells, "y": ["p", "q"] * (ROWS // 2)}
 
 
 class Recorder(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """A model that keeps the frames it is asked to predict."""
+    """A model that records the frames it is asked to predict."""
 
     frames: list[pd.DataFrame]
 
@@ -86,7 +86,7 @@ def predicted_from(file: Path, contract: DataContract) -> pd.DataFrame:
 
 
 def store(project: Project, plan: ImportPlan) -> Path:
-    """Put table and contract where an import puts them."""
+    """Write table and contract where an import writes them."""
     path = project.root / plan.contract.path
     path.parent.mkdir(exist_ok=True)
     parquet.write_table(plan.table, path)
@@ -102,7 +102,7 @@ def dialect(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_the_same_cells_give_the_same_values_in_every_way_in(
+def test_the_same_cells_give_the_same_values_in_every_command(
     name: str, dialect: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 2)
@@ -132,7 +132,7 @@ def test_the_same_cells_give_the_same_values_in_every_way_in(
         pd.testing.assert_frame_equal(frame, expected, obj=way)
 
 
-def test_a_text_like_a_decimal_stays_the_text_that_the_model_was_trained_on(tmp_path: Path) -> None:
+def test_a_text_that_looks_like_a_decimal_stays_text(tmp_path: Path) -> None:
     project = bare_project(tmp_path / "project")
     cells = table_of("size", ["3,5", "4,5", "5,5", "XL", "3,5", "XL"])
     file = write_csv(tmp_path / "table.csv", cells, DIALECTS["semicolon"])
@@ -155,7 +155,7 @@ PARQUET: dict[str, Callable[[], pa.Array]] = {
 
 
 @pytest.mark.parametrize("kind", PARQUET)
-def test_a_parquet_file_gives_the_values_of_its_csv(kind: str, tmp_path: Path) -> None:
+def test_a_parquet_file_gives_the_same_values_as_its_csv(kind: str, tmp_path: Path) -> None:
     name = kind.removesuffix(" as categories")
     cells = table_of(name, CELLS[name])
     csv_file = write_csv(tmp_path / "table.csv", cells, DIALECTS["comma"])

@@ -1,4 +1,4 @@
-"""What an import infers, handles and says."""
+"""Import plans: inferred types, handled values and warnings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_a_type_is_inferred_from_all_values(
     assert plan(rows_of(values)).contract.columns["a"] == expected
 
 
-def test_a_late_value_decides_as_much_as_an_early_one(plan: Callable[..., ImportPlan]) -> None:
+def test_a_late_value_counts_as_much_as_an_early_one(plan: Callable[..., ImportPlan]) -> None:
     values = [str(i) for i in range(300_000)] + ["unknown"]
 
     done = plan(rows_of(values))
@@ -81,7 +81,7 @@ def test_a_late_value_decides_as_much_as_an_early_one(plan: Callable[..., Import
 
 
 @pytest.mark.parametrize("marker", MISSING_MARKERS, ids=repr)
-def test_each_marker_of_a_missing_value_is_missing_and_said(plan: Callable[..., ImportPlan], marker: str) -> None:
+def test_each_missing_value_marker_is_missing_and_reported(plan: Callable[..., ImportPlan], marker: str) -> None:
     done = plan(rows_of(["1", marker, "3", "4"]))
 
     assert done.table.column("a").to_pylist() == [1, None, 3, 4]
@@ -105,7 +105,7 @@ def test_each_marker_of_a_missing_value_is_missing_and_said(plan: Callable[..., 
     ],
     ids=["semicolons", "decimal-commas", "tabs", "bars", "white-space", "empty-column", "no-target", "duplicates"],
 )
-def test_what_was_handled_is_said(plan: Callable[..., ImportPlan], content: str, said: str) -> None:
+def test_handled_values_are_reported(plan: Callable[..., ImportPlan], content: str, said: str) -> None:
     assert said in plan(content).report.notes
 
 
@@ -116,7 +116,7 @@ def test_a_semicolon_file_is_read_like_a_comma_file(plan: Callable[..., ImportPl
     assert one.contract == other.contract
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name(plan: Callable[..., ImportPlan]) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_name(plan: Callable[..., ImportPlan]) -> None:
     assert list(plan(("\ufeff" + rows_of(["1", "2", "3", "4"])).encode("utf-8")).contract.columns) == ["a", "y"]
 
 
@@ -135,7 +135,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name(plan: Callable[..., ImportPlan])
     ],
     ids=["infinite", "constant", "codes", "large", "dates", "interpolation"],
 )
-def test_a_column_s_oddity_is_said_beside_it(plan: Callable[..., ImportPlan], values: list[str], notice: str) -> None:
+def test_an_unusual_column_is_reported_next_to_its_type(
+    plan: Callable[..., ImportPlan], values: list[str], notice: str
+) -> None:
     assert notice in plan(rows_of(values)).report.columns[0].reason
 
 
@@ -158,7 +160,7 @@ def test_infinite_values_become_missing(plan: Callable[..., ImportPlan]) -> None
     ],
     ids=["numbers-named-id", "camel-case", "ends-in-id-but-is-none", "numbers", "texts-all-different", "repeated"],
 )
-def test_what_looks_like_an_identifier_is_warned_about_and_stays(
+def test_a_column_that_looks_like_an_identifier_is_kept_with_a_warning(
     plan: Callable[..., ImportPlan], column: str, values: list[str], *, warned: bool
 ) -> None:
     done = plan(rows_of(values).replace("a,", f"{column},", 1))
@@ -183,7 +185,7 @@ def test_what_looks_like_an_identifier_is_warned_about_and_stays(
     ],
     ids=["equal", "renamed", "independent", "equal-numbers", "related-numbers"],
 )
-def test_a_feature_that_gives_the_target_away_is_warned_about(
+def test_a_feature_that_leaks_the_target_causes_a_warning(
     tmp_path: Path, write: Callable[..., Path], feature: str, target: str, task: str, warned: str | None
 ) -> None:
     project = bare_project(tmp_path / "project", task=task)
@@ -205,7 +207,7 @@ def test_whole_numbers_in_a_float_column_are_classes(bare: Project, tmp_path: Pa
     assert done.contract.columns["a"].type == "number"
 
 
-def test_the_key_is_the_id_or_else_every_column(plan: Callable[..., ImportPlan]) -> None:
+def test_the_split_key_is_the_id_or_else_every_column(plan: Callable[..., ImportPlan]) -> None:
     content = "k,t,a,y\nk1,2026-01-01,1,p\nk2,2026-01-02,2,q\nk3,2026-01-03,3,p\nk4,2026-01-04,4,q\n"
 
     assert plan(content).contract.key == ["k", "t", "a", "y"]
@@ -213,7 +215,7 @@ def test_the_key_is_the_id_or_else_every_column(plan: Callable[..., ImportPlan])
     assert plan(content, id="k", time="t").contract.features == ("a",)
 
 
-def test_rows_of_one_id_are_said(plan: Callable[..., ImportPlan]) -> None:
+def test_repeated_ids_are_reported(plan: Callable[..., ImportPlan]) -> None:
     done = plan("k,a,y\nk1,1,p\nk1,2,q\nk3,3,p\nk4,4,q\n", id="k")
 
     assert (
@@ -222,7 +224,7 @@ def test_rows_of_one_id_are_said(plan: Callable[..., ImportPlan]) -> None:
     )
 
 
-def test_parquet_types_are_taken_as_they_are(bare: Project, tmp_path: Path) -> None:
+def test_parquet_types_are_used_unchanged(bare: Project, tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
             "small": np.array([1, 2, 3, 4], dtype="int8"),
@@ -253,7 +255,7 @@ def test_parquet_types_are_taken_as_they_are(bare: Project, tmp_path: Path) -> N
     assert done.table.column("zoned").to_pandas().iloc[0] == pd.Timestamp("2026-01-31T10:00:00")
 
 
-def test_the_index_of_pandas_is_left_out(bare: Project, tmp_path: Path) -> None:
+def test_the_pandas_index_is_ignored(bare: Project, tmp_path: Path) -> None:
     pd.DataFrame({"a": [1, 2, 3, 4], "y": list("pqpq")}, index=[9, 8, 7, 6]).to_parquet(tmp_path / "t.parquet")
 
     done = plan_import(bare, ImportRequest(file=tmp_path / "t.parquet", target="y"))
@@ -295,7 +297,7 @@ AWKWARD = [
 ]
 
 
-def test_awkward_names_survive_contract_hydra_parquet_and_frame(
+def test_awkward_names_are_preserved_by_contract_hydra_parquet_and_frame(
     plan: Callable[..., ImportPlan], tmp_path: Path
 ) -> None:
     header = ",".join('"' + name.replace('"', '""') + '"' for name in AWKWARD)
@@ -369,7 +371,7 @@ def test_two_hundred_columns_are_imported(plan: Callable[..., ImportPlan]) -> No
     assert done.contract.columns["c199"] == Column(type="integer", min=199, max=202)
 
 
-def test_an_import_fits_its_own_contract(plan: Callable[..., ImportPlan]) -> None:
+def test_an_imported_table_conforms_to_its_own_contract(plan: Callable[..., ImportPlan]) -> None:
     done = plan("a,b,t,f,y\n1,x,2026-01-01,true,p\n,,,,q\n3,x,2026-01-03,false,p\n4.5,y,2026-01-04,true,q\n")
 
     assert check_table(done.table.to_pandas(), done.contract).isna().sum().tolist() == [1, 1, 1, 1, 0]

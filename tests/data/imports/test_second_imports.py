@@ -1,4 +1,4 @@
-"""A table that is there already: what would change is said, and what people decided lives on."""
+"""Importing into an existing table reports the changes and keeps people's decisions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ def table(bare: Project, write: Callable[..., Path]) -> Project:
 
 
 def edit(project: Project, **columns: Column | None) -> DataContract:
-    """Change entries of the contract on disk, as people do; None takes an entry out."""
+    """Change entries of the contract on disk, as people do; None removes an entry."""
     contract = find_contract(project, "table")
     entries = {name: columns.get(name, column) for name, column in contract.columns.items()}
     edited = msgspec.structs.replace(
@@ -65,7 +65,7 @@ def test_the_difference_is_listed(table: Project, write: Callable[..., Path]) ->
     ],
     ids=["removed", "range", "gaps"],
 )
-def test_a_change_is_said(table: Project, write: Callable[..., Path], content: str, change: str) -> None:
+def test_a_change_is_reported(table: Project, write: Callable[..., Path], content: str, change: str) -> None:
     assert change in plan_import(table, ImportRequest(file=write(content))).changes
 
 
@@ -81,7 +81,7 @@ def test_append_adds_the_rows_and_widens_the_contract(table: Project, write: Cal
     assert frame["size"].tolist()[:5] == [1, 2, 3, 4, 9]
 
 
-def test_append_reads_values_as_the_contract_types_them(table: Project, write: Callable[..., Path]) -> None:
+def test_append_reads_values_with_the_contracts_types(table: Project, write: Callable[..., Path]) -> None:
     edit(table, k=Column(type="string"))
 
     import_file(table, write("k,size,kind,y\n005,5,a,p\n6,6,b,q\n", "more.csv"), name="table", mode="append")
@@ -89,7 +89,7 @@ def test_append_reads_values_as_the_contract_types_them(table: Project, write: C
     assert load_dataset(table, find_contract(table, "table"))["k"].tolist()[4:] == ["005", "6"]
 
 
-def test_append_keeps_the_hold_out(bare: Project, write: Callable[..., Path]) -> None:
+def test_append_keeps_the_held_out_rows(bare: Project, write: Callable[..., Path]) -> None:
     def lines(start: int, end: int) -> str:
         return "a,b,y\n" + "".join(f"{i},{i % 5},{'pq'[i % 2]}\n" for i in range(start, end))
 
@@ -139,7 +139,7 @@ def test_append_keeps_the_hold_out(bare: Project, write: Callable[..., Path]) ->
     ],
     ids=["column-lacks", "column-unknown", "fraction", "text", "single-row-class", "no-target", "appended-twice"],
 )
-def test_rows_that_do_not_fit_are_not_appended(
+def test_rows_that_violate_the_contract_are_not_appended(
     table: Project, write: Callable[..., Path], content: str, sentence: str
 ) -> None:
     file = write(content, "more.csv")
@@ -157,14 +157,14 @@ def test_append_with_another_target_is_refused(table: Project, write: Callable[.
         plan_import(table, ImportRequest(file=write(FIRST), target="kind", mode="append"))
 
 
-def test_append_to_a_table_that_is_not_here_says_how_to_fetch_it(table: Project, write: Callable[..., Path]) -> None:
+def test_append_to_a_missing_table_says_how_to_fetch_it(table: Project, write: Callable[..., Path]) -> None:
     (table.data_dir / "table.parquet").unlink()
 
     with pytest.raises(NotFound, match=r"data/table\.parquet is missing; fetch it with `mlp data pull`"):
         plan_import(table, ImportRequest(file=write(FIRST), mode="append"))
 
 
-def test_replace_keeps_what_people_decided(table: Project, write: Callable[..., Path]) -> None:
+def test_replace_keeps_peoples_edits(table: Project, write: Callable[..., Path]) -> None:
     edit(
         table,
         k=Column(type="string", log=False),
@@ -185,13 +185,13 @@ def test_replace_keeps_what_people_decided(table: Project, write: Callable[..., 
     assert parquet.read_metadata(table.data_dir / "table.parquet").num_rows == 5
 
 
-def test_replace_widens_a_range_that_no_longer_fits(table: Project, write: Callable[..., Path]) -> None:
+def test_replace_widens_a_range_that_is_exceeded(table: Project, write: Callable[..., Path]) -> None:
     import_file(table, write(FIRST.replace("k4,4", "k4,40")), mode="replace")
 
     assert find_contract(table, "table").columns["size"] == Column(type="integer", min=1, max=40)
 
 
-def test_a_limit_that_was_taken_away_stays_away(table: Project, write: Callable[..., Path]) -> None:
+def test_a_removed_limit_stays_removed(table: Project, write: Callable[..., Path]) -> None:
     edit(table, size=Column(type="integer", min=1), kind=Column(type="string"))
 
     import_file(table, write(FIRST), mode="replace")
@@ -201,7 +201,7 @@ def test_a_limit_that_was_taken_away_stays_away(table: Project, write: Callable[
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_a_column_that_was_taken_out_stays_out_but_in_the_file(
+def test_a_column_removed_from_the_contract_stays_out_but_remains_in_the_file(
     table: Project, write: Callable[..., Path], mode: str
 ) -> None:
     edit(table, kind=None)
@@ -249,7 +249,7 @@ def test_a_replacement_that_moves_rows_says_so(
     assert [note for note in notes if "hold-out" in note] == ([said] if said else [])
 
 
-def test_replace_may_give_another_target(table: Project, write: Callable[..., Path]) -> None:
+def test_replace_may_change_the_target(table: Project, write: Callable[..., Path]) -> None:
     import_file(table, write(FIRST), target="kind", mode="replace")
 
     contract = find_contract(table, "table")

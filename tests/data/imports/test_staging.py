@@ -1,4 +1,4 @@
-"""An import on disk: one line of conf/train.yaml, DVC, and a stop at any moment."""
+"""Writing an import: conf/train.yaml, DVC, and interruption at any moment."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_only_the_name_on_one_line_of_the_configuration_changes(bare: Project, w
     ],
     ids=["no-indent", "quotes-and-crlf", "look-alikes", "no-last-newline"],
 )
-def test_the_selection_is_found_however_it_is_written(
+def test_the_selection_is_found_in_every_yaml_spelling(
     bare: Project, write: Callable[..., Path], before: str, after: str | None
 ) -> None:
     (bare.conf_dir / "train.yaml").write_bytes(before.encode())
@@ -91,7 +91,7 @@ def test_the_selection_is_found_however_it_is_written(
     ],
     ids=["no-selection", "no-git", "a-file-of-the-user"],
 )
-def test_an_import_that_could_not_be_placed_is_refused_at_once(
+def test_an_import_that_could_not_be_written_is_refused_early(
     bare: Project, spoil: Callable[[Project], object], sentence: str
 ) -> None:
     spoil(bare)
@@ -104,7 +104,7 @@ def test_an_import_that_could_not_be_placed_is_refused_at_once(
     assert snapshot(bare.root) == before
 
 
-def test_the_same_table_makes_the_same_bytes(bare: Project, write: Callable[..., Path]) -> None:
+def test_the_same_table_gives_the_same_bytes(bare: Project, write: Callable[..., Path]) -> None:
     import_file(bare, write(TABLE), target="y")
     first = data_hash(bare, find_contract(bare))
 
@@ -113,7 +113,7 @@ def test_the_same_table_makes_the_same_bytes(bare: Project, write: Callable[...,
     assert data_hash(bare, find_contract(bare)) == first
 
 
-# Runs the real command and kills its process at the n-th rename, before or after it is done; n = 0 never.
+# Run the real command and kill its process at the n-th rename, before or after it; n = 0 means never.
 KILLER = """
 import os, signal, sys, time
 number, moment = int(sys.argv[1]), sys.argv[2]
@@ -151,10 +151,10 @@ def killed_import(project: Project, number: int, moment: str, *args: str) -> int
 
 
 STAGES = [
-    (1, "before", False),  # all is staged, the journal is not there yet
+    (1, "before", False),  # everything is staged, the journal does not exist yet
     (1, "after", False),
     (2, "after", False),  # the table is in place
-    (3, "after", False),  # the contract too
+    (3, "after", False),  # the contract is in place too
     (0, "before-dvc", True),
     (0, "after-dvc", False),
     (1, "after", True),
@@ -169,13 +169,13 @@ STAGES = [
     STAGES,
     ids=[f"{moment}-{number}-{'first' if first else 'replacement'}" for number, moment, first in STAGES],
 )
-def test_a_kill_at_any_moment_leaves_the_old_state_or_one_that_is_finished(
+def test_a_kill_at_any_moment_leaves_the_old_state_or_the_finished_one(
     bare: Project, write: Callable[..., Path], number: int, moment: str, *, first: bool
 ) -> None:
     if not first:
         import_file(bare, write(TABLE), target="y")
         if number == 4:
-            # The table is selected already, so that nothing is left to rename after the contract.
+            # The table is already selected, so nothing is left to rename after the contract.
             (bare.conf_dir / "train.yaml").write_text(TRAIN, encoding="utf-8")
     before = {name: content for name, content in snapshot(bare.root).items() if not name.startswith((".dvc", ".mlp"))}
     file = write(LARGER)
@@ -211,7 +211,7 @@ def test_the_same_import_again_after_a_kill_succeeds(bare: Project, write: Calla
     assert len(load_dataset(bare, find_contract(bare))) == 4
 
 
-def test_an_import_that_is_at_work_is_not_touched(bare: Project, write: Callable[..., Path]) -> None:
+def test_an_import_in_progress_is_not_touched(bare: Project, write: Callable[..., Path]) -> None:
     import psutil
 
     staging = staging_folder(bare)
@@ -229,7 +229,7 @@ def test_an_import_that_is_at_work_is_not_touched(bare: Project, write: Callable
     assert not (bare.conf_dir / "data").exists()
 
 
-def test_the_contract_explains_itself_and_is_read_back(bare: Project, write: Callable[..., Path]) -> None:
+def test_the_contract_is_commented_and_can_be_read_back(bare: Project, write: Callable[..., Path]) -> None:
     import_file(bare, write(TABLE), target="y")
 
     text = (bare.conf_dir / "data" / "table.yaml").read_text(encoding="utf-8")

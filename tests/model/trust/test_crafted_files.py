@@ -58,7 +58,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("planted", CALLS.values(), ids=CALLS)
-def test_a_planted_node_that_could_run_code_is_refused_and_did_not_run(
+def test_a_planted_node_that_could_run_code_is_refused_and_does_not_run(
     planted: dict[str, Any], genuine: Path, own: Path
 ) -> None:
     plant(genuine, planted)
@@ -70,7 +70,7 @@ def test_a_planted_node_that_could_run_code_is_refused_and_did_not_run(
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("own class") and "key" not in name])
-def test_a_class_that_is_trusted_as_an_object_is_not_trusted_to_be_called(name: str, genuine: Path) -> None:
+def test_a_class_trusted_as_an_object_is_not_trusted_as_a_callable(name: str, genuine: Path) -> None:
     assert "ownmodel.features.Run" in check_types(genuine, package="ownmodel")
     plant(genuine, CALLS[name])
     with pytest.raises(
@@ -82,7 +82,7 @@ def test_a_class_that_is_trusted_as_an_object_is_not_trusted_to_be_called(name: 
 @pytest.mark.parametrize(
     ("name", "trusted"), [("bound method", "builtins.list.append"), ("operator", "operator.methodcaller")]
 )
-def test_what_can_run_code_by_its_kind_is_refused_even_if_its_name_is_trusted(
+def test_a_node_kind_that_can_run_code_is_refused_even_with_a_trusted_name(
     name: str, trusted: str, genuine: Path
 ) -> None:
     plant(genuine, CALLS[name])
@@ -90,7 +90,7 @@ def test_what_can_run_code_by_its_kind_is_refused_even_if_its_name_is_trusted(
         check_types(genuine, package="ownmodel", trusted_types=(trusted,))
 
 
-def test_the_planted_calls_would_run_if_names_alone_decided(genuine: Path, own: Path) -> None:
+def test_the_planted_calls_would_run_if_only_names_were_checked(genuine: Path, own: Path) -> None:
     """Why kinds of nodes are checked: skops trusts `Run` in all of them."""
     plant(genuine, CALLS["own class called with a key"])
     everything = skops.io.get_untrusted_types(file=genuine)
@@ -99,7 +99,7 @@ def test_the_planted_calls_would_run_if_names_alone_decided(genuine: Path, own: 
     assert (own.parent.parent / "ran").exists()
 
 
-def test_a_list_of_key_types_that_stands_for_another_is_refused(genuine: Path) -> None:
+def test_a_key_types_list_that_reuses_another_nodes_identity_is_refused(genuine: Path) -> None:
     """skops answers a known identity with the node that had it first: the harmless list here is a decoy."""
     real = a_list(node("TypeNode", "ownmodel.features.Run"), __id__=77)
     decoy = a_list(node("TypeNode", "builtins.str"), __id__=77)
@@ -108,7 +108,7 @@ def test_a_list_of_key_types_that_stands_for_another_is_refused(genuine: Path) -
         check_types(genuine, package="ownmodel")
 
 
-def test_one_identity_for_two_different_nodes_is_refused(genuine: Path) -> None:
+def test_two_different_nodes_with_one_identity_are_refused(genuine: Path) -> None:
     plant(genuine, a_list(node("TypeNode", "builtins.str", __id__=78), node("TypeNode", "builtins.int", __id__=78)))
     with pytest.raises(UntrustedModel, match="two different nodes have one identity"):
         check_types(genuine, package="ownmodel")
@@ -174,15 +174,13 @@ def many_readers_of_one_file(path: Path) -> None:
     ],
     ids=["empty", "pickle", "gone", "cut", "flipped", "no-schema", "list", "text", "bare", "deep", "bomb"],
 )
-def test_a_file_that_is_no_model_is_one_sentence(spoil: Callable[[Path], Any], genuine: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused_in_one_sentence(spoil: Callable[[Path], Any], genuine: Path) -> None:
     spoil(genuine)
     with pytest.raises(UntrustedModel, match=r"model\.skops is not a valid skops model file"):
         check_types(genuine, package="ownmodel")
 
 
-def test_a_file_that_grows_in_memory_by_being_read_many_times_is_refused(
-    genuine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_expands_by_repeated_reads_is_refused(genuine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform_lib.model.trust.check._SMALL", 2**22)
     monkeypatch.setattr("platform_lib.model.trust.check._MAX_EXPANSION", 2)
     many_readers_of_one_file(genuine)

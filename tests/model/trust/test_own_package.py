@@ -37,7 +37,7 @@ def test_the_own_package_is_not_imported_by_the_check(own: Path, path: Path) -> 
     assert not (own.parent.parent / "imported").exists()
 
 
-def test_without_a_package_its_types_are_foreign(own: Path, path: Path) -> None:
+def test_without_a_declared_package_its_types_are_foreign(own: Path, path: Path) -> None:
     own_model(path)
     with pytest.raises(UntrustedModel, match=r"ownmodel\.features"):
         check_types(path, package=None)
@@ -52,7 +52,7 @@ def test_a_name_that_the_own_package_only_imports_or_rebinds_is_refused(name: st
         check_types(path, package="ownmodel")
 
 
-def test_a_package_whose_name_only_begins_alike_is_foreign(own: Path, path: Path) -> None:
+def test_a_package_with_the_same_name_prefix_is_foreign(own: Path, path: Path) -> None:
     own_model(path)
     with pytest.raises(UntrustedModel, match="not on a list"):
         check_types(path, package="own")
@@ -68,7 +68,7 @@ def test_a_package_whose_name_only_begins_alike_is_foreign(own: Path, path: Path
     ],
     ids=["os", "json", "skops", "platform_lib"],
 )
-def test_an_own_package_with_the_name_of_another_lends_it_no_trust(
+def test_a_project_package_named_like_a_library_does_not_extend_trust_to_it(
     package: str, function: Callable[..., Any], reason: str, path: Path
 ) -> None:
     saved(path, make_pipeline(FunctionTransformer(function), Ridge()))

@@ -77,7 +77,7 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ids=lambda model: "-".join(name for name, _ in model.steps[1:]),
 )
 @pytest.mark.filterwarnings("ignore")
-def test_usual_classifiers_pass_and_answer_as_before(model: Pipeline, path: Path) -> None:
+def test_common_classifiers_pass_and_predict_as_before(model: Pipeline, path: Path) -> None:
     model.fit(FRAME, LABELS)
     loaded = skops.io.load(saved(path, model), trusted=check_types(path, package=None))
     assert loaded.predict(FRAME).tolist() == model.predict(FRAME).tolist()
@@ -129,7 +129,7 @@ def test_the_projects_setting_trusts_a_type(path: Path) -> None:
 
 
 @pytest.mark.parametrize("function", [os.system, eval, skops.io.load, np.load, np.save], ids=lambda f: f.__name__)
-def test_a_function_that_does_things_is_refused(function: Callable[..., Any], path: Path) -> None:
+def test_a_function_with_side_effects_is_refused(function: Callable[..., Any], path: Path) -> None:
     saved(path, make_pipeline(FunctionTransformer(function), Ridge()))
     with pytest.raises(UntrustedModel, match="not on a list of trusted types"):
         check_types(path, package=None)
@@ -137,7 +137,7 @@ def test_a_function_that_does_things_is_refused(function: Callable[..., Any], pa
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_every_estimator_of_scikit_learn_that_skops_can_keep_passes(path: Path) -> None:
+def test_every_scikit_learn_estimator_that_skops_can_store_passes(path: Path) -> None:
     from sklearn.utils import all_estimators
 
     X, y = (

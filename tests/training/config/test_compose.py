@@ -1,4 +1,4 @@
-"""Composing conf/: groups, overrides, the data contract as it lies, and one sentence for whatever does not fit."""
+"""Compose conf/: groups, overrides, the data contract, and one-sentence errors."""
 
 import shutil
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_groups_compose_into_typed_values(project: Project) -> None:
     }
 
 
-def test_the_resolved_text_is_equal_for_equal_configurations_and_comes_back(project: Project) -> None:
+def test_equal_configurations_have_equal_resolved_text_that_can_be_read_back(project: Project) -> None:
     composed = compose(project, ["model=forest", "seed=3"])
     assert compose(project, ["seed=3", "model=forest"]).resolved_yaml == composed.resolved_yaml
     assert compose(project, ["model=forest", "seed=4"]).resolved_yaml != composed.resolved_yaml
@@ -131,7 +131,7 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_what_does_not_fit_is_one_sentence_that_lists_what_exists(
+def test_an_invalid_override_is_one_sentence_that_lists_the_valid_ones(
     project: Project, overrides: list[str], says: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -174,7 +174,7 @@ def test_no_table_selected_says_how_to_import_one(tmp_path: Path, generate: Call
     ],
     ids=["yaml", "twice", "contract-yaml", "contract-list", "contract-incomplete", "no-group", "no-choice", "no-model", "reference", "type"],
 )  # fmt: skip
-def test_a_broken_file_is_named(own: Project, file: str, text: str, says: str) -> None:
+def test_a_broken_file_is_named_in_the_error(own: Project, file: str, text: str, says: str) -> None:
     _write(own, file, text)
     with pytest.raises(UsageError) as caught:
         compose(own)
@@ -182,7 +182,7 @@ def test_a_broken_file_is_named(own: Project, file: str, text: str, says: str) -
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_main_file_says_how_to_get_it_back(own: Project) -> None:
+def test_a_missing_main_file_says_how_to_restore_it(own: Project) -> None:
     (own.conf_dir / "train.yaml").unlink()
     with pytest.raises(UsageError, match=r"train\.yaml is missing\. Restore it with `git checkout -- conf/train.yaml`"):
         compose(own)
@@ -222,7 +222,7 @@ NAMES = [
 ]
 
 
-def test_names_and_categories_of_any_kind_survive(own: Project) -> None:
+def test_awkward_names_and_categories_are_preserved(own: Project) -> None:
     contract = DataContract(
         name="odd",
         path="data/odd ${x}.csv",
@@ -241,7 +241,7 @@ def test_other_files_can_refer_to_the_contract(own: Project) -> None:
     assert compose(own, ["data.target=sex"]).config.features == {"leave_out": "sex"}
 
 
-def test_labels_that_are_numbers_have_weights(own: Project) -> None:
+def test_numeric_labels_can_have_class_weights(own: Project) -> None:
     contract = DataContract(
         name="coded",
         path="c.csv",
@@ -255,7 +255,7 @@ def test_labels_that_are_numbers_have_weights(own: Project) -> None:
     assert read_config(config.resolved_yaml) == config.config
 
 
-def test_a_regression_refuses_settings_of_classes(tmp_path: Path, generate: Callable[..., Project]) -> None:
+def test_a_regression_refuses_classification_settings(tmp_path: Path, generate: Callable[..., Project]) -> None:
     project = generate(tmp_path / "project", task="regression")
     with pytest.raises(
         UsageError, match=r"model.threshold is 0.3, but the target 'miles_per_gallon' is a number: set it to null"
@@ -266,7 +266,7 @@ def test_a_regression_refuses_settings_of_classes(tmp_path: Path, generate: Call
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_every_shipped_choice_composes(tmp_path: Path, generate: Callable[..., Project], task: str) -> None:
+def test_every_shipped_config_choice_composes(tmp_path: Path, generate: Callable[..., Project], task: str) -> None:
     project = generate(tmp_path / "project", task=task)
     for model in sorted(path.stem for path in (project.conf_dir / "model").glob("*.yaml")):
         config = compose(project, [f"model={model}"]).config

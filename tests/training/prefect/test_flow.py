@@ -1,4 +1,4 @@
-"""A training through Prefect is the same training: same result, tracked, and its failures keep their reason."""
+"""Training through Prefect gives the same result, is tracked, and reports failures with their reason."""
 
 import json
 import subprocess
@@ -78,7 +78,7 @@ class TestTracked:
         origin = json.loads(run_mlp(project, "lineage", "--json").stdout)
         assert origin["flow_run"] == run["id"]
 
-    def test_a_refusal_of_the_gate_is_a_completed_run_named_refused(
+    def test_a_gate_refusal_completes_the_run_with_the_state_name_refused(
         self, tmp_path: Path, generate: Callable[..., Project], prefect_server: str
     ) -> None:
         project = generate(tmp_path / "project", project_name="refused-model")
@@ -110,7 +110,7 @@ class TestTracked:
         assert json.loads(run_mlp(project, "models", "--json").stdout) == []
 
 
-def test_a_configured_server_that_does_not_answer_is_one_sentence() -> None:
+def test_an_unreachable_configured_server_is_reported_in_one_sentence() -> None:
     with pytest.raises(ServiceError, match=r"the Prefect server http://127.0.0.1:9/api does not answer"):
         probe("http://127.0.0.1:9/api")
 
@@ -148,7 +148,7 @@ class TestRunner:
             process.wait(timeout=30)
             log.close()
 
-    def test_a_run_that_is_asked_for_trains_and_registers(self, running: Project, prefect_server: str) -> None:
+    def test_a_triggered_run_trains_and_registers(self, running: Project, prefect_server: str) -> None:
         before = len(json.loads(run_mlp(running, "models", "--json").stdout))
 
         triggered = schedule.trigger_now(running, prefect_server, ("seed=3",))
@@ -157,7 +157,7 @@ class TestRunner:
         assert state == "COMPLETED", (running.state_dir / "runner.log").read_text()
         assert len(json.loads(run_mlp(running, "models", "--json").stdout)) == before + 1
 
-    def test_a_schedule_that_is_set_while_it_runs_is_followed_and_cleared(
+    def test_the_runner_follows_a_schedule_that_is_set_and_cleared_while_it_runs(
         self, running: Project, prefect_server: str
     ) -> None:
         schedule.set_schedule(running, "0 3 * * 1", "Europe/Berlin", ("seed=5",))
@@ -182,7 +182,7 @@ def _terminal(api: str, flow_run_id: str) -> str | None:
 
 
 class TestSchedule:
-    def test_a_schedule_is_kept_and_taken_away(self, project: Project) -> None:
+    def test_a_schedule_can_be_stored_and_removed(self, project: Project) -> None:
         schedule.set_schedule(project, " 0  3 * * 1", "Europe/Berlin", ("model=forest",))
 
         assert schedule.read_schedule(project) == Schedule(
@@ -200,7 +200,7 @@ class TestSchedule:
             pytest.param("0 3 * * *", "Mars/Base", "there is no time zone 'Mars/Base'", id="time zone"),
         ],
     )
-    def test_what_is_no_schedule_is_refused_and_nothing_is_written(
+    def test_an_invalid_schedule_is_refused_and_nothing_is_written(
         self, project: Project, cron: str, timezone: str, expected: str
     ) -> None:
         with pytest.raises(UsageError, match=expected):
@@ -208,20 +208,20 @@ class TestSchedule:
 
         assert not schedule.schedule_path(project).exists()
 
-    def test_a_broken_file_is_one_sentence(self, project: Project) -> None:
+    def test_a_broken_schedule_file_is_reported_in_one_sentence(self, project: Project) -> None:
         project.state_dir.mkdir()
         schedule.schedule_path(project).write_text("[]", encoding="utf-8")
 
         with pytest.raises(UsageError, match="is not a schedule"):
             schedule.read_schedule(project)
 
-    def test_triggering_without_prefect_is_one_sentence(self, project: Project) -> None:
+    def test_triggering_without_prefect_fails_with_one_sentence(self, project: Project) -> None:
         with pytest.raises(ServiceError, match="Prefect does not answer as expected"):
             schedule.trigger_now(project, "http://127.0.0.1:9/api")
 
     @pytest.mark.slow
     @pytest.mark.xdist_group("servers")
-    def test_triggering_what_no_runner_serves_says_how_to_start_one(
+    def test_triggering_without_a_runner_says_how_to_start_one(
         self, tmp_path: Path, generate: Callable[..., Project], prefect_server: str
     ) -> None:
         project = generate(tmp_path / "project", project_name="never-served")

@@ -1,4 +1,7 @@
-"""The search: training rows only, folds that keep apart what the split keeps apart, the same result for any number of workers."""
+"""The search sees training rows only and is deterministic for any number of workers.
+
+Its folds keep together what the split keeps together.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -43,7 +46,7 @@ def own(project: Project, tmp_path: Path) -> Project:
 
 
 class TestCandidates:
-    def test_a_comma_list_over_choices_makes_a_candidate_each(self, project: Project) -> None:
+    def test_a_comma_separated_list_of_choices_makes_one_candidate_per_choice(self, project: Project) -> None:
         found = candidates(project, ["model=logistic,forest", "seed=2"])
         assert [(c.choices, c.overrides, list(c.space)) for c in found] == [
             ({"model": "logistic"}, ("model=logistic", "seed=2"), ["C"]),
@@ -77,7 +80,9 @@ class TestCandidates:
         ],
         ids=["choice", "no-group", "split", "no-space", "value"],
     )
-    def test_what_cannot_be_searched_is_one_sentence(self, project: Project, overrides: list[str], says: str) -> None:
+    def test_an_invalid_search_is_refused_in_one_sentence(
+        self, project: Project, overrides: list[str], says: str
+    ) -> None:
         with pytest.raises(UsageError) as caught:
             candidates(project, overrides)
         assert says in str(caught.value)
@@ -127,14 +132,14 @@ def _folds(table: pd.DataFrame, config: TrainConfig) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("split", [{}, {"method": "group", "column": "person"}], ids=["hash", "group"])
-def test_every_row_is_scored_once_and_never_in_a_fold_that_learnt_from_it(split: dict[str, Any]) -> None:
+def test_every_row_is_scored_once_by_a_model_that_was_not_fitted_on_it(split: dict[str, Any]) -> None:
     folds = _folds(_table(), _config(**split))
     assert len(folds) == 4
     assert sorted(np.concatenate([held for _, held in folds]).tolist()) == list(range(120))
     assert all(not set(fit) & set(held) for fit, held in folds)
 
 
-def test_equal_rows_fall_on_the_same_side() -> None:
+def test_equal_rows_are_in_the_same_fold() -> None:
     table = _table()
     table["at"] = table["at"].iloc[:60].tolist() * 2
     assert table.duplicated().sum() == 60
@@ -142,13 +147,13 @@ def test_equal_rows_fall_on_the_same_side() -> None:
         assert not set(fit % 60) & set(held % 60)
 
 
-def test_groups_are_not_torn_apart() -> None:
+def test_groups_are_not_split_across_folds() -> None:
     table = _table()
     for fit, held in _folds(table, _config(method="group", column="person")):
         assert not set(table["person"].iloc[fit]) & set(table["person"].iloc[held])
 
 
-def test_a_split_by_time_learns_from_the_past_only() -> None:
+def test_folds_of_a_time_split_train_on_the_past_only() -> None:
     table = _table(60)
     for fit, held in _folds(table, _config(method="time", cutoff="2027-01-01")):
         assert table["at"].iloc[fit].max() < table["at"].iloc[held].min()
@@ -180,7 +185,7 @@ SHARE = SearchDimension(type="float", low=0.0, high=1.0)
 COUNT = SearchDimension(type="int", low=1, high=9, log=True)
 
 
-def test_the_first_try_is_what_the_files_say() -> None:
+def test_the_first_trial_is_the_configuration_on_disk() -> None:
     sampler = Sampler(
         [_candidate({"depth": DEPTH, "share": SHARE, "count": COUNT}, depth=[2, 3], share=0.25, count=4)],
         greater_is_better=True,
@@ -199,7 +204,7 @@ def test_values_stay_within_their_ranges_and_types() -> None:
         assert isinstance(suggestion.params["count"], int) and 1 <= suggestion.params["count"] <= 9
 
 
-def test_nothing_is_proposed_twice_and_an_exhausted_space_ends() -> None:
+def test_no_candidate_is_proposed_twice_and_an_exhausted_space_ends_the_search() -> None:
     sampler = Sampler([_candidate({"depth": DEPTH})], greater_is_better=True, seed=0)
     assert len(sampler.next(10)) == 3
     assert sampler.next(10) == []
@@ -245,7 +250,7 @@ def test_the_same_seed_gives_the_same_result(project: Project) -> None:
     assert [trial.number for trial in first.trials] == [1, 2, 3, 4, 5]
 
 
-def test_another_seed_proposes_others() -> None:
+def test_another_seed_proposes_other_candidates() -> None:
     one, other = (Sampler([_candidate({"share": SHARE})], greater_is_better=True, seed=seed).next(3) for seed in (0, 1))
     assert [suggestion.params for suggestion in one] != [suggestion.params for suggestion in other]
 
@@ -288,13 +293,13 @@ def test_the_best_is_the_highest_mean_over_the_folds_and_its_overrides_compose_t
     assert config.model.class_weight == "balanced"
 
 
-def test_where_lower_is_better_the_best_is_the_lowest(project: Project) -> None:
+def test_for_a_metric_that_is_minimised_the_best_is_the_lowest(project: Project) -> None:
     result = search(project, candidates(project, ["search.folds=2", "gate.metric=log_loss"]), trials=4)
     assert result.best is not None
     assert result.best.mean == min(trial.mean for trial in result.trials)
 
 
-def test_a_try_that_fails_is_kept_with_its_reason_and_the_others_go_on(project: Project) -> None:
+def test_a_failed_trial_is_recorded_with_its_reason_and_the_others_continue(project: Project) -> None:
     tried = candidates(project, ["search.folds=2", "++search.space.logistic={C: {type: choice, choices: [-1.0, 1.0]}}"])
     result = search(project, tried, trials=10)
     assert result.ended == "exhausted"
@@ -305,12 +310,12 @@ def test_a_try_that_fails_is_kept_with_its_reason_and_the_others_go_on(project: 
     assert result.best is not None and result.best.params == {"C": 1.0}
 
 
-def test_a_timeout_starts_no_more_tries_but_keeps_the_first(project: Project) -> None:
+def test_a_timeout_starts_no_more_trials_but_keeps_the_first(project: Project) -> None:
     result = search(project, candidates(project, ["search.folds=2"]), trials=50, timeout_s=1e-9)
     assert (result.ended, len(result.trials)) == ("timeout", 4)
 
 
-def test_an_interruption_keeps_what_was_finished(project: Project) -> None:
+def test_an_interruption_keeps_the_finished_trials(project: Project) -> None:
     def stop_at_two(trial: Trial) -> None:
         if trial.number == 2:
             raise KeyboardInterrupt
@@ -324,12 +329,12 @@ def test_an_interruption_keeps_what_was_finished(project: Project) -> None:
     ("value", "text"),
     [(0.1, "0.1"), (None, "null"), (True, "true"), ("sqrt", "sqrt"), ("null", "'null'"), ("a b", "'a b'"), ([1, 2], "[1,2]"), ("it's", "'it\\'s'")],
 )  # fmt: skip
-def test_a_value_is_written_so_that_it_reads_back(project: Project, value: Any, text: str) -> None:
+def test_a_written_override_value_reads_back_the_same(project: Project, value: Any, text: str) -> None:
     assert as_override(value) == text
     assert compose(project, [f"+model.params.new={text}"]).config.model.params["new"] == value
 
 
-def test_the_project_s_missing_code_is_said_at_once(own: Project) -> None:
+def test_missing_project_code_is_reported_before_the_search(own: Project) -> None:
     (own.root / "src" / own.package / "model.py").unlink()
     with pytest.raises((UsageError, NotFound), match=r"model does not exist|cannot import|model\.py is missing"):
         candidates(own, [])
