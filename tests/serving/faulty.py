@@ -1,4 +1,4 @@
-"""A project with a model that fails on certain rows, its registry and its server, as real processes to break."""
+"""A model that fails on certain rows, with its registry and server as real processes to break."""
 
 import json
 import os

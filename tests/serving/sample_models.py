@@ -1,4 +1,4 @@
-"""Models made by hand for the server's tests: every column type, gaps allowed, small enough to fit in a second."""
+"""Models for the server's tests: every column type, missing values allowed, fitted in under a second."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +50,7 @@ REGRESSION = DataContract(
 
 
 def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Honest rows as a caller sends them."""
+    """Valid rows as a caller sends them."""
     random = np.random.default_rng(seed)
     made = []
     for number in range(count):
@@ -76,7 +76,7 @@ def frame_of(some: list[dict[str, Any]], contract: DataContract) -> pd.DataFrame
 
 
 def fitted(contract: DataContract = CLASSIFICATION, seed: int = 0) -> Pipeline:
-    """A pipeline of the library's own features; another seed is another model."""
+    """A pipeline of the library's own features; each seed gives another model."""
     frame = frame_of(rows(200, seed), contract)
     signal = frame["score"].to_numpy() + np.random.default_rng(seed).normal(scale=0.3, size=200)
     model, truth = (

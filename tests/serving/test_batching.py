@@ -1,4 +1,7 @@
-"""Requests that wait together are answered together, in threads where it takes long, and none pays for another's rows."""
+"""Requests that wait together are predicted in one batch, and none is affected by another's rows.
+
+Slow predictions run in threads.
+"""
 
 import asyncio
 import threading
@@ -23,7 +26,7 @@ SLOW = 0.02
 
 
 class Counted:
-    """A model that keeps how many rows each call had, and answers their score."""
+    """A model that records the number of rows per call and returns their score."""
 
     def __init__(self, then: Callable[[Any], object] = lambda frame: None) -> None:
         self.calls: list[int] = []
@@ -73,7 +76,7 @@ async def ask(batcher: Batcher, model: ServedModel, scores: Sequence[float]) -> 
     )
 
 
-def test_what_arrives_in_one_turn_is_one_call_and_each_gets_its_own_answer() -> None:
+def test_requests_of_one_loop_turn_are_one_call_and_each_gets_its_own_predictions() -> None:
     counted, batches = Counted(), []
     answers, taken = run(
         lambda batcher: ask(batcher, served(counted, QUICK), [0.1, 0.2, 0.3]), seen=lambda batch: batches.append(batch)
@@ -85,7 +88,7 @@ def test_what_arrives_in_one_turn_is_one_call_and_each_gets_its_own_answer() -> 
     assert batches[0].columns["score"] == (0.1, 0.2, 0.3)
 
 
-def test_two_versions_are_never_asked_together() -> None:
+def test_two_versions_never_share_a_batch() -> None:
     one, two = Counted(), Counted()
 
     async def scenario(batcher: Batcher) -> Any:
@@ -98,7 +101,7 @@ def test_two_versions_are_never_asked_together() -> None:
 
 
 @pytest.mark.parametrize("call_s", [QUICK, SLOW])
-def test_one_requests_rows_that_the_model_fails_on_fail_no_other(call_s: float) -> None:
+def test_rows_on_which_the_model_fails_fail_only_their_own_request(call_s: float) -> None:
     def picky(frame: Any) -> None:
         if (frame["score"] > 0.9).any():
             raise ValueError("too much")
@@ -110,7 +113,7 @@ def test_one_requests_rows_that_the_model_fails_on_fail_no_other(call_s: float) 
 
 
 @pytest.mark.parametrize("call_s", [SLOW, None], ids=["slow", "not measured"])
-def test_long_predictions_leave_the_loop_free(call_s: float | None) -> None:
+def test_long_predictions_do_not_block_the_event_loop(call_s: float | None) -> None:
     asked, may_end = threading.Event(), threading.Event()
 
     def waits(_frame: Any) -> None:
@@ -128,7 +131,7 @@ def test_long_predictions_leave_the_loop_free(call_s: float | None) -> None:
     assert run(scenario) == ([0.1], 0)
 
 
-def test_what_comes_while_a_thread_is_busy_is_answered_together() -> None:
+def test_requests_that_arrive_while_a_thread_is_busy_are_batched() -> None:
     may_end = threading.Event()
     counted = Counted(lambda _frame: may_end.wait(30))
     model = served(counted, SLOW)
@@ -147,7 +150,7 @@ def test_what_comes_while_a_thread_is_busy_is_answered_together() -> None:
     assert counted.calls == [1, 3]
 
 
-def test_beyond_the_queue_a_request_is_told_to_come_again_and_the_others_are_answered() -> None:
+def test_beyond_the_queue_a_request_gets_retry_after_and_the_others_succeed() -> None:
     may_end = threading.Event()
     model = served(Counted(lambda _frame: may_end.wait(30)), None)
 
@@ -165,7 +168,7 @@ def test_beyond_the_queue_a_request_is_told_to_come_again_and_the_others_are_ans
     assert taken == 0
 
 
-def test_who_waits_too_long_is_told_so_and_the_place_is_kept_until_the_model_is_done() -> None:
+def test_a_timed_out_request_keeps_its_slot_until_the_model_is_done() -> None:
     may_end = threading.Event()
     model = served(Counted(lambda _frame: may_end.wait(30)), None)
 
@@ -185,12 +188,12 @@ def test_who_waits_too_long_is_told_so_and_the_place_is_kept_until_the_model_is_
     assert later == [0.3]
 
 
-def test_a_model_that_gives_too_few_answers_has_failed() -> None:
+def test_a_model_that_returns_too_few_predictions_has_failed() -> None:
     answers, _ = run(lambda batcher: ask(batcher, served(lambda frame: np.zeros(2), QUICK), [0.1]))
     assert isinstance(answers[0], ModelFailed)
 
 
-def test_a_bug_in_keeping_reaches_the_caller() -> None:
+def test_a_bug_in_logging_reaches_the_caller() -> None:
     def broken(_batch: CompletedBatch) -> None:
         raise RuntimeError("bug")
 
@@ -198,7 +201,7 @@ def test_a_bug_in_keeping_reaches_the_caller() -> None:
     assert isinstance(answers[0], RuntimeError)
 
 
-def test_pace_follows_what_answers_really_take() -> None:
+def test_the_service_time_follows_measured_predictions() -> None:
     service_time = ServiceTime(0.001, 0.0001)
     assert service_time.seconds(10) == pytest.approx(0.002)
     assert service_time.rows_within(0.002) == 10
@@ -208,7 +211,7 @@ def test_pace_follows_what_answers_really_take() -> None:
     assert service_time.rows_within(0.001) == 1
 
 
-def test_pace_is_measured_with_one_row_and_with_many() -> None:
+def test_the_service_time_is_measured_with_one_row_and_with_many() -> None:
     counts: list[int] = []
     service_time = measure(lambda rows: counts.append(len(rows)), ROW)
     assert set(counts) == {1, 64}

@@ -1,4 +1,4 @@
-"""A running server when its registry, model, log, login or clients fail: real processes, one for all tests."""
+"""A running server when its registry, model, log, login or clients fail: real processes."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A disk of one MiB where this user may mount one, else a plain folder."""
+    """A disk of one MiB if this user may mount one, else a plain folder."""
     folder = tmp_path_factory.mktemp("disk")
     is_mounted = (
         bool(shutil.which("mount"))
@@ -87,7 +87,7 @@ def server(
 
 @pytest.fixture(autouse=True)
 def _sound_before_and_after(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each fault begins with a server that answers, and leaves one."""
+    """Check that the server responds before and after each fault."""
     server = request.getfixturevalue("server") if "server" in request.fixturenames else None
     yield
     if server is not None:
@@ -125,7 +125,7 @@ class TestRegistry:
         wait_until(lambda: server.model()["version"] == "3")
         assert server.model()["refused"] == []
 
-    def test_rollback_gives_the_earlier_answers_to_the_last_digit(
+    def test_a_rollback_restores_the_earlier_predictions_exactly(
         self, made: FaultyProject, server: RunningServer
     ) -> None:
         rows = [{"x": x / 7, "y": -x / 3} for x in range(20)]
@@ -142,7 +142,7 @@ class TestRegistry:
     @pytest.mark.parametrize(
         "version", ["4", "5", "6", "7"], ids=["corrupted", "truncated", "swapped for another", "another contract"]
     )
-    def test_an_artifact_that_is_not_the_registered_one_is_refused(
+    def test_an_artifact_that_differs_from_the_registered_one_is_refused(
         self, version: str, made: FaultyProject, server: RunningServer
     ) -> None:
         model = made.files(version) / "model.skops"
@@ -181,7 +181,7 @@ class TestModel:
         assert "predicted something that is not a number in row 1" in answer.json()["detail"]
 
     def test_that_takes_a_minute(self, server: RunningServer) -> None:
-        """One of two threads is lost for the minute; who asks meanwhile is answered by the other."""
+        """One of two threads is blocked for the minute; the other serves requests meanwhile."""
         answer = server.post({"x": TAKES_A_MINUTE, "y": 0.0})
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert [server.post().status_code for _ in range(5)] == [200] * 5
@@ -221,7 +221,7 @@ class TestLog:
 
 
 class TestAccess:
-    def test_an_issuer_that_is_down_is_unavailable_and_keys_go_on_working(self, server: RunningServer) -> None:
+    def test_an_issuer_outage_is_a_503_and_api_keys_keep_working(self, server: RunningServer) -> None:
         import jwt
 
         token = jwt.encode(
@@ -291,13 +291,15 @@ class TestClients:
         whole = head(server, len(body)) + body
         for _ in range(20):
             gone = connect(server)
-            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset instead of a farewell
+            gone.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # reset instead of a closing handshake
             gone.sendall(whole[:20] if sent == "half a head" else whole[:-5] if sent == "half a body" else whole)
             gone.close()
         wait_until(lambda: server.metric("mlp_in_flight") == 0)
         assert server.post().status_code == 200
 
-    def test_a_thousand_idle_connections_disturb_nobody(self, server: RunningServer) -> None:
+    def test_a_thousand_idle_connections_do_not_affect_requests(self, server: RunningServer) -> None:
         with ExitStack() as stack:
             stack.enter_context(open_files(4096))
             idle = [stack.enter_context(closing(connect(server))) for _ in range(1000)]

@@ -145,7 +145,7 @@ def test_a_version_is_validated_and_predicts_without_pandas(
     assert done.stdout == "same\n", done.stderr
 
 
-def test_the_pipeline_predicts_what_the_fast_path_refuses(
+def test_the_pipeline_predicts_rows_that_the_fast_path_refuses(
     pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers
 ) -> None:
     model = loaded(pipeline)

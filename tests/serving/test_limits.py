@@ -1,4 +1,4 @@
-"""The limits on what the server takes on, with real threads."""
+"""Limits on concurrent work, with real threads."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from platform_lib.serving.limits import BoundedExecutor, Limits
 from platform_lib.serving.problems import Problem
 
 
-def test_beyond_the_queue_a_request_is_told_to_come_again_at_once() -> None:
+def test_beyond_the_queue_a_request_gets_retry_after_at_once() -> None:
     gate = Event()
 
     async def scenario() -> list[int]:
@@ -31,7 +31,7 @@ def test_beyond_the_queue_a_request_is_told_to_come_again_at_once() -> None:
     assert asyncio.run(scenario()) == [503] * 5
 
 
-def test_a_model_that_takes_too_long_is_answered_503_and_keeps_its_place_until_it_is_done() -> None:
+def test_a_slow_model_causes_a_503_and_keeps_its_slot_until_it_is_done() -> None:
     gate = Event()
 
     async def scenario() -> None:
@@ -50,7 +50,7 @@ def test_a_model_that_takes_too_long_is_answered_503_and_keeps_its_place_until_i
     asyncio.run(scenario())
 
 
-def test_an_error_of_the_work_reaches_the_caller_and_frees_the_place() -> None:
+def test_an_error_in_the_work_reaches_the_caller_and_frees_the_slot() -> None:
     async def scenario() -> None:
         executor = BoundedExecutor(Limits(concurrency=1, queue=0))
         for _ in range(3):

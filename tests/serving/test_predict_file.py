@@ -1,4 +1,7 @@
-"""From a table file to a table file: the server's answers, the table's own cells, and nothing written when something is wrong."""
+"""Predict a table file into a table file: the server's predictions, the table's own cells unchanged.
+
+If anything is wrong, nothing is written.
+"""
 
 import csv
 import os
@@ -34,7 +37,7 @@ def predict(model: LoadedModel, file: Path, out: Path) -> BatchResult:
 
 
 def write_csv(path: Path, some: list[dict[str, Any]], separator: str = ",") -> Path:
-    """As a spreadsheet would: gaps are empty, truth is `true`."""
+    """Write CSV as a spreadsheet would: missing values are empty, true is `true`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=separator)
         writer.writerow(some[0])
@@ -58,7 +61,7 @@ def write_parquet(path: Path, some: list[dict[str, Any]]) -> Path:
 
 @pytest.mark.parametrize("source", ["in.csv", "in.tsv", "in.parquet"])
 @pytest.mark.parametrize("target", ["out.csv", "out.tsv", "out.parquet"])
-def test_the_answers_are_the_servers_from_and_to_every_format(
+def test_predictions_equal_the_servers_from_and_to_every_format(
     source: str, target: str, model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 7)
@@ -80,7 +83,7 @@ def test_the_answers_are_the_servers_from_and_to_every_format(
     np.testing.assert_allclose(written[list(ADDED[1:])].to_numpy(), served.probabilities, rtol=1e-9)
 
 
-def test_the_tables_own_cells_stay_as_they_are(model: LoadedModel, tmp_path: Path) -> None:
+def test_the_tables_own_cells_are_unchanged(model: LoadedModel, tmp_path: Path) -> None:
     cells = {
         "note": ' "a", b ',
         "age": " 044",
@@ -192,7 +195,7 @@ def has_a_probability(some: list[dict[str, Any]]) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_table_that_does_not_fit_is_one_sentence_and_nothing_is_written(
+def test_an_invalid_table_is_refused_in_one_sentence_and_nothing_is_written(
     spoil: Callable[[list[dict[str, Any]]], None],
     sentence: str,
     model: LoadedModel,
@@ -222,7 +225,7 @@ def test_a_table_that_does_not_fit_is_one_sentence_and_nothing_is_written(
     ],
     ids=["empty", "header-only", "bytes", "no-parquet", "suffix"],
 )
-def test_a_file_that_is_no_table_is_one_sentence(
+def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(
     name: str, content: bytes, sentence: str, model: LoadedModel, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -231,7 +234,7 @@ def test_a_file_that_is_no_table_is_one_sentence(
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_file_that_is_not_there_is_not_found(model: LoadedModel, tmp_path: Path) -> None:
+def test_a_missing_file_is_not_found(model: LoadedModel, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="does not exist"):
         predict(model, tmp_path / "in.csv", tmp_path / "out.csv")
 
@@ -246,7 +249,7 @@ def test_a_file_that_is_not_there_is_not_found(model: LoadedModel, tmp_path: Pat
         ("folder.csv", "is a folder"),
     ],
 )
-def test_an_output_that_cannot_be_is_refused(out: str, sentence: str, model: LoadedModel, tmp_path: Path) -> None:
+def test_an_invalid_output_is_refused(out: str, sentence: str, model: LoadedModel, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "in.csv", rows(3))
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(UsageError, match=sentence):
@@ -276,14 +279,14 @@ def test_a_model_that_fails_halfway_leaves_nothing(
 @pytest.mark.skipif(
     os.name == "nt" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="such a folder stops nobody here"
 )
-def test_a_folder_that_may_not_be_written_to_is_refused(model: LoadedModel, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_refused(model: LoadedModel, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
     with pytest.raises(PlatformError, match="is not writable"):
         predict(model, write_csv(tmp_path / "in.csv", rows(3)), locked / "out.csv")
 
 
-def test_labels_that_are_no_texts_keep_their_type(tmp_path: Path) -> None:
+def test_labels_that_are_not_text_keep_their_type(tmp_path: Path) -> None:
     import msgspec
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
@@ -310,7 +313,7 @@ def test_labels_that_are_no_texts_keep_their_type(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_memory_does_not_grow_with_the_table(
+def test_memory_does_not_grow_with_the_tables_size(
     suffix: str, model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_module, "ROWS_AT_A_TIME", 1000)
@@ -319,11 +322,11 @@ def test_memory_does_not_grow_with_the_table(
     def peak(times: int) -> int:
         file, out = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
         write_parquet(file, some * times) if suffix == ".parquet" else write_csv(file, some * times)
-        predict(model, file, out)  # what is imported and cached at the first time is not the table's
+        predict(model, file, out)  # the first run imports and caches things, which does not count
         tracemalloc.start()
         predict(model, file, out)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
 
-    assert peak(40) < 3 * peak(4)  # a tenth of the rows; what grows with the table would be ten times as much
+    assert peak(40) < 3 * peak(4)  # a tenth of the rows; memory that grows with the table would be ten times as much

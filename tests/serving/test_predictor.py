@@ -1,4 +1,7 @@
-"""No skew: whatever rows come, one by one, in a batch and offline give the same answers; and nothing in `serving` can fit."""
+"""No training–serving skew: rows get the same predictions alone, in a batch and offline.
+
+Nothing in `serving` can fit a model.
+"""
 
 import ast
 import math
@@ -21,7 +24,7 @@ from tests.serving.sample_models import CLASSIFICATION, REGRESSION, fitted, fram
 
 
 def values(column: Column) -> st.SearchStrategy[Any]:
-    """Anything that the contract lets through, in range or not."""
+    """Any value that the contract accepts, in range or not."""
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "integer": st.integers(-(10**12), 10**12) | st.integers(-100, 100).map(float),
         "number": st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
@@ -57,9 +60,7 @@ def close(one: Any, other: Any) -> bool:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some=any_rows(CLASSIFICATION))
-def test_classes_are_the_same_one_by_one_in_a_batch_and_offline(
-    some: list[dict[str, Any]], classifier: Pipeline
-) -> None:
+def test_classes_are_the_same_one_by_one_batched_and_offline(some: list[dict[str, Any]], classifier: Pipeline) -> None:
     model = loaded(classifier)
     together = as_json(predict_rows(model, some))
     alone = [as_json(predict_rows(model, [row])) for row in some]
@@ -74,9 +75,7 @@ def test_classes_are_the_same_one_by_one_in_a_batch_and_offline(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some=any_rows(REGRESSION))
-def test_numbers_are_the_same_one_by_one_in_a_batch_and_offline(
-    some: list[dict[str, Any]], regressor: Pipeline
-) -> None:
+def test_numbers_are_the_same_one_by_one_batched_and_offline(some: list[dict[str, Any]], regressor: Pipeline) -> None:
     model = loaded(regressor, REGRESSION)
     together = as_json(predict_rows(model, some))["predictions"]
     offline = predict(regressor, frame_of(some, REGRESSION)).values.tolist()
@@ -94,7 +93,7 @@ def test_a_label_has_one_spelling(label: Any, text: str) -> None:
     assert category_text(label) == text
 
 
-def test_an_example_row_is_made_up_from_the_contract_where_none_was_kept(classifier: Pipeline, tmp_path: Path) -> None:
+def test_an_example_row_is_derived_from_the_contract_if_none_was_stored(classifier: Pipeline, tmp_path: Path) -> None:
     row = example_row(CLASSIFICATION, tmp_path)
     assert row == {
         "age": 54,
@@ -108,7 +107,7 @@ def test_an_example_row_is_made_up_from_the_contract_where_none_was_kept(classif
     predict_rows(loaded(classifier), [row])
 
 
-def test_an_example_row_is_the_one_that_was_kept_without_what_must_not_be_logged(tmp_path: Path) -> None:
+def test_an_example_row_is_the_stored_one_without_unlogged_columns(tmp_path: Path) -> None:
     (tmp_path / "input_example.json").write_text(
         '{"columns": ["age", "income", "vip", "town", "joined", "score", "secret"], '
         '"data": [[44.0, null, 1.0, "Zug", "2024-05-06T07:08:09", 0.25, "hidden"]]}',
@@ -125,7 +124,7 @@ def test_an_example_row_is_the_one_that_was_kept_without_what_must_not_be_logged
     }
 
 
-def test_nothing_in_serving_fits() -> None:
+def test_nothing_in_serving_calls_fit() -> None:
     found = []
     for file in sorted((REPOSITORY / "platform_lib" / "serving").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""The server as people start it: a process of its own on a real local registry, asked while versions change."""
+"""The server as people start it: its own process on a real local registry while versions change."""
 
 import json
 import os
@@ -56,7 +56,7 @@ ROWS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two versions with different answers; the first is champion."""
+    """Two versions with different predictions; the first is champion."""
     from platform_lib.training.run import train
 
     made = copy_of(trained, tmp_path_factory.mktemp("serving") / "project")
@@ -68,7 +68,7 @@ def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
 def serving(
     project: Project, log: Path, *args: str, module: str = "platform_lib.cli"
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """`mlp serve` on a free port; answers on /healthz when the block begins, and is ended after it."""
+    """`mlp serve` on a free port: responds on /healthz when the block begins, stopped after it."""
     port = free_port()
     command = [
         sys.executable,
@@ -112,7 +112,7 @@ def served_version(url: str) -> str | None:
 
 
 class Callers:
-    """Threads that ask without pause and keep what they got."""
+    """Threads that send requests without pause and keep the responses."""
 
     def __init__(self, url: str, count: int, headers: dict[str, str] | None = None) -> None:
         self.headers = headers
@@ -151,9 +151,7 @@ def offline(project: Project, version: str) -> tuple[list[Any], list[dict[str, f
     ]
 
 
-def test_promotions_and_a_rollback_under_load_fail_no_request_and_every_answer_is_its_versions(
-    project: Project, tmp_path: Path
-) -> None:
+def test_promotions_and_a_rollback_under_load_fail_no_request(project: Project, tmp_path: Path) -> None:
     expected = {version: offline(project, version) for version in ("1", "2")}
     assert expected["1"][1] != expected["2"][1]
     registry = Registry(f"sqlite:///{project.database.as_posix()}")
@@ -180,7 +178,7 @@ def test_promotions_and_a_rollback_under_load_fail_no_request_and_every_answer_i
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can answer")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_it_prints_a_request_that_works_and_ends_in_order(signum: int, project: Project, tmp_path: Path) -> None:
+def test_it_prints_a_working_request_and_shuts_down_gracefully(signum: int, project: Project, tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     with serving(project, log) as (url, process):
         wait_until(lambda: "curl" in log.read_text(encoding="utf-8"))
@@ -194,7 +192,7 @@ def test_it_prints_a_request_that_works_and_ends_in_order(signum: int, project: 
     assert log.read_text(encoding="utf-8").endswith("The model server has ended.\n")
 
 
-def test_with_nothing_promoted_it_waits_and_says_why(project: Project, tmp_path: Path) -> None:
+def test_without_a_champion_it_waits_and_says_why(project: Project, tmp_path: Path) -> None:
     with serving(project, tmp_path / "log.txt", "@canary") as (url, _):
         wait_until(lambda: "canary" in httpx.get(f"{url}/readyz").text)
         answer = httpx.get(f"{url}/readyz")
@@ -204,7 +202,7 @@ def test_with_nothing_promoted_it_waits_and_says_why(project: Project, tmp_path:
         )
 
 
-def test_a_pinned_version_stays_whatever_is_promoted(project: Project, tmp_path: Path) -> None:
+def test_a_pinned_version_keeps_serving_after_a_promotion(project: Project, tmp_path: Path) -> None:
     with serving(project, tmp_path / "log.txt", "2") as (url, _):
         wait_until(lambda: served_version(url) == "2")
         assert httpx.get(f"{url}/model").json()["alias"] is None
@@ -226,13 +224,13 @@ print(sorted({name.split(".")[0] for name in sys.modules} & {"mlflow", "prefect"
 """
 
 
-def test_the_serving_process_holds_none_of_the_heavy_libraries(trained: Project) -> None:
+def test_the_serving_process_loads_no_heavy_library(trained: Project) -> None:
     uri = f"sqlite:///{trained.database.as_posix()}"
     done = subprocess.run([sys.executable, "-c", MODULES, uri], capture_output=True, text=True, cwd=trained.root)
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_the_answers_are_json_with_numbers_to_the_last_digit(project: Project, tmp_path: Path) -> None:
+def test_responses_are_json_with_exact_numbers(project: Project, tmp_path: Path) -> None:
     _, probabilities = offline(project, "1")
     with serving(project, tmp_path / "log.txt", "1") as (url, _):
         wait_until(lambda: served_version(url) == "1")

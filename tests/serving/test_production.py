@@ -1,4 +1,7 @@
-"""The whole server as a process: two workers, keys, three protocols with one verdict, metrics, the request log, MLflow's own client."""
+"""The whole server as a process, with all its parts.
+
+Two workers, keys, three protocols, metrics, the request log and MLflow's own client.
+"""
 
 import json
 import os
@@ -38,7 +41,7 @@ DATATYPES = {"island": "BYTES", "sex": "BYTES", "flipper_length_mm": "INT64", "b
 
 @dataclass
 class Server:
-    """A running server and what its callers need."""
+    """A running server and the data that its callers need."""
 
     url: str
     metrics_url: str
@@ -118,7 +121,7 @@ def server(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def ask(server: Server, protocol: str, row: dict[str, Any]) -> httpx.Response:
-    """One row by one protocol."""
+    """Send one row with one protocol."""
     if protocol == "rows":
         return server.post("/predict", {"rows": [row]})
     if protocol == "mlflow":
@@ -135,7 +138,7 @@ def label_of(protocol: str, answer: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("protocol", ["rows", "mlflow", "v2"])
-def test_each_protocol_gives_the_answer(server: Server, protocol: str) -> None:
+def test_each_protocol_returns_the_prediction(server: Server, protocol: str) -> None:
     answer = ask(server, protocol, ROW)
     assert answer.status_code == 200, answer.text
     assert label_of(protocol, answer.json()) == "Gentoo"
@@ -157,7 +160,7 @@ BAD: dict[str, tuple[dict[str, Any], int]] = {
 
 
 @pytest.mark.parametrize(("row", "status"), BAD.values(), ids=BAD)
-def test_a_value_gets_the_same_verdict_in_every_protocol(server: Server, row: dict[str, Any], status: int) -> None:
+def test_a_value_gets_the_same_result_in_every_protocol(server: Server, row: dict[str, Any], status: int) -> None:
     answers = {protocol: ask(server, protocol, row) for protocol in ("rows", "mlflow", "v2")}
     assert {protocol: answer.status_code for protocol, answer in answers.items()} == dict.fromkeys(answers, status)
     if status == 422:
@@ -170,7 +173,7 @@ def test_a_value_gets_the_same_verdict_in_every_protocol(server: Server, row: di
 @pytest.mark.parametrize(
     ("body", "status"), [(b"{}", 400), (b"not json", 400), (b" " * 200_000, 413)], ids=["empty", "broken", "large"]
 )
-def test_a_bad_body_gets_the_same_verdict_in_every_protocol(
+def test_an_invalid_body_gets_the_same_error_in_every_protocol(
     server: Server, path: str, body: bytes, status: int
 ) -> None:
     answer = server.post(path, body)
@@ -178,7 +181,7 @@ def test_a_bad_body_gets_the_same_verdict_in_every_protocol(
 
 
 def test_mlflows_own_client_works(trained: Project) -> None:
-    """MLflow's scoring client sends no headers of its own, so it asks a server that is open to this machine."""
+    """MLflow's scoring client sends no headers of its own, so it calls a server that is open to this machine."""
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
     port = free_port()
@@ -194,7 +197,7 @@ def test_mlflows_own_client_works(trained: Project) -> None:
             process.wait(60)
 
 
-def test_who_has_no_key_or_not_the_scope_is_turned_away(server: Server) -> None:
+def test_requests_without_a_key_or_its_scope_are_refused(server: Server) -> None:
     body = {"rows": [ROW]}
     assert httpx.post(f"{server.url}/predict", json=body).status_code == 401
     assert server.post("/predict", body, server.labels_key).status_code == 403
@@ -218,7 +221,7 @@ def metric(server: Server, line_start: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(line_start))
 
 
-def test_metrics_add_up_over_the_workers(server: Server) -> None:
+def test_metrics_are_summed_over_the_workers(server: Server) -> None:
     requests = 'mlp_requests_total{code="200",model="sample-model",protocol="rows"'
     bins = 'mlp_feature_bin_total{bin="Biscoe",feature="island"'
     before = metric(server, requests), metric(server, bins)
@@ -252,7 +255,7 @@ def test_the_server_raises_its_limit_of_open_files(server: Server) -> None:
     assert soft == min(65_536, hard)
 
 
-def test_what_was_asked_and_what_came_true_are_found_in_the_log(server: Server) -> None:
+def test_requests_and_labels_are_in_the_log(server: Server) -> None:
     answer = server.post("/predict", {"rows": [ROW, {**ROW, "island": "Dream"}]}).json()
     told = server.post(
         "/labels", {"labels": [{"request_id": answer["request_id"], "row": 1, "label": "Gentoo"}]}, server.labels_key
@@ -274,7 +277,7 @@ def test_what_was_asked_and_what_came_true_are_found_in_the_log(server: Server) 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can answer")
-def test_an_orderly_stop_writes_the_whole_log(trained: Project, tmp_path: Path) -> None:
+def test_a_graceful_stop_writes_the_whole_log(trained: Project, tmp_path: Path) -> None:
     project = copy_of(trained, tmp_path / "project")
     port = free_port()
     command = [sys.executable, "-m", "platform_lib.cli", "serve", "--port", str(port), "--log", "log"]

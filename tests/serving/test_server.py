@@ -1,4 +1,4 @@
-"""How the server process starts: the address, the port, the model meant, and the request that it prints."""
+"""Server start: the address, the port, the model and the printed example request."""
 
 import json
 import shlex
@@ -19,23 +19,23 @@ from tests.serving.sample_models import loaded
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_addresses_of_this_machine_are_fine(host: str) -> None:
+def test_loopback_addresses_are_accepted(host: str) -> None:
     check_host(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "10.0.0.1"])
-def test_addresses_that_others_reach_are_refused_without_keys(host: str) -> None:
+def test_other_addresses_are_refused_without_keys(host: str) -> None:
     with pytest.raises(UsageError, match="would let other machines call without a key"):
         check_host(host)
 
 
 @pytest.mark.parametrize("host", ["example.org", "", "127.0.0.1:8000"])
-def test_what_is_no_address_is_refused(host: str) -> None:
+def test_an_invalid_address_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="expected an IP address such as"):
         check_host(host)
 
 
-def test_a_taken_port_is_one_sentence_with_the_holder_and_the_way_out() -> None:
+def test_a_taken_port_is_reported_with_its_holder_and_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(
@@ -45,12 +45,12 @@ def test_a_taken_port_is_one_sentence_with_the_holder_and_the_way_out() -> None:
             open_listener("127.0.0.1", port)
 
 
-def test_port_0_takes_a_free_one() -> None:
+def test_port_0_chooses_a_free_port() -> None:
     with open_listener("127.0.0.1", 0) as listener:
         assert listener.getsockname()[1] > 0
 
 
-def test_the_printed_request_survives_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_printed_request_works_in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     example = {"town": 'L\'Abbaye "x" $HOME', "score": 0.5, "age": None}
     served = ServedModel(
@@ -78,7 +78,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     ("text", "meant"),
     [(None, "churn@champion"), ("7", "churn/7"), ("@candidate", "churn@candidate"), ("models:/other/3", "other/3")],
 )
-def test_in_a_project_its_champion_in_its_store_is_meant(text: str | None, meant: str, here: Project) -> None:
+def test_in_a_project_the_default_is_the_champion_in_its_store(text: str | None, meant: str, here: Project) -> None:
     project, reference, uri = _resolve(text, Settings())
     assert (project, str(reference)) == (here, meant)
     assert uri == f"sqlite:///{(here.root / '.mlp' / 'mlflow.db').as_posix()}"
@@ -93,11 +93,11 @@ def test_the_local_platforms_registry_is_read_without_its_server(here: Project) 
     assert uri.startswith("sqlite:///")
 
 
-def test_a_shared_registry_is_the_environments(here: Project) -> None:
+def test_a_shared_registry_comes_from_the_environment(here: Project) -> None:
     assert _resolve(None, Settings(tracking_uri="https://mlflow.example.org"))[2] == "https://mlflow.example.org"
 
 
-def test_outside_of_a_project_model_and_registry_must_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_a_project_model_and_registry_must_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = Settings(tracking_uri="https://mlflow.example.org")
     project, reference, uri = _resolve("churn@champion", settings)

@@ -1,4 +1,4 @@
-"""Who is let in, and with which answer others are turned away."""
+"""Authentication and authorisation: who gets in, and the response for everyone else."""
 
 import asyncio
 import hmac
@@ -24,7 +24,7 @@ def check(access: Access, headers: dict[str, str], scope: Scope = "predict") -> 
 
 
 @pytest.mark.parametrize("header", ["authorization", "x-api-key"])
-def test_a_key_is_taken_from_either_header(key_file: Path, header: str) -> None:
+def test_a_key_is_accepted_in_either_header(key_file: Path, header: str) -> None:
     key = new_key(key_file, "checkout", ["predict"])
     caller = check(Access(KeyRing(key_file)), {header: f"Bearer {key}" if header == "authorization" else key})
     assert caller == Caller("checkout", frozenset({"predict"}))
@@ -57,11 +57,11 @@ def test_a_key_does_only_what_its_scopes_allow(key_file: Path) -> None:
     assert caught.value.status == 403
 
 
-def test_without_keys_and_issuer_everybody_may_do_everything() -> None:
+def test_without_keys_and_issuer_every_request_is_allowed() -> None:
     assert check(Access(), {}, "admin").scopes == {"predict", "labels", "admin"}
 
 
-def test_an_empty_key_file_lets_nobody_in(key_file: Path) -> None:
+def test_an_empty_key_file_lets_no_one_in(key_file: Path) -> None:
     with pytest.raises(Problem) as caught:
         check(Access(KeyRing(key_file)), {"x-api-key": ""})
     assert caught.value.status == 401
@@ -90,7 +90,7 @@ ROUTES: dict[tuple[str, str], str] = {
 }
 
 
-def test_every_route_asks_for_its_scope_and_no_other_will_do(key_file: Path) -> None:
+def test_every_route_requires_exactly_its_own_scope(key_file: Path) -> None:
     keys = {scope: new_key(key_file, scope, [scope]) for scope in SCOPES}
     app = create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(key_file)))
     documented = {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
@@ -109,7 +109,7 @@ def test_every_route_asks_for_its_scope_and_no_other_will_do(key_file: Path) -> 
                 assert status != 401
 
 
-def test_what_is_wrong_inside_is_told_to_admins_only(key_file: Path) -> None:
+def test_internal_details_are_shown_only_to_admins(key_file: Path) -> None:
     keys = {scope: new_key(key_file, scope, [scope]) for scope in SCOPES}
     source = FixedSource(None)
     source.state.waiting_for = "version 3 was refused: cannot import name 'x' from /srv/secret/place.py"
@@ -145,7 +145,7 @@ def test_what_is_wrong_inside_is_told_to_admins_only(key_file: Path) -> None:
     ],
     ids=lambda headers: " and ".join(headers),
 )
-def test_no_other_header_and_no_other_form_opens_the_door(key_file: Path, headers: dict[str, str]) -> None:
+def test_credentials_in_any_other_header_or_form_are_refused(key_file: Path, headers: dict[str, str]) -> None:
     key = new_key(key_file, "checkout", ["predict"])
     with TestClient(create_app(FixedSource(None), access=Access(KeyRing(key_file)))) as client:
         sent = {name: value.format(key=key) for name, value in headers.items()}
@@ -155,7 +155,9 @@ def test_no_other_header_and_no_other_form_opens_the_door(key_file: Path, header
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_refused_credential_appears_in_no_answer_and_no_log(key_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_credential_appears_in_no_response_and_no_log(
+    key_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     new_key(key_file, "checkout", ["predict"])
     with TestClient(create_app(FixedSource(None), access=Access(KeyRing(key_file)))) as client:
         answer = client.post(
@@ -164,7 +166,7 @@ def test_a_refused_credential_appears_in_no_answer_and_no_log(key_file: Path, ca
     assert "s3cr3t" not in answer.text + str(answer.headers) + caplog.text
 
 
-def test_every_key_is_compared_whichever_is_given(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_compares_every_key(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, _, last = (new_key(key_file, name, ["predict"]) for name in ("a", "b", "c"))
     ring, compared = KeyRing(key_file), 0
     compare = hmac.compare_digest

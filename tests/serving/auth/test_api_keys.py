@@ -1,4 +1,4 @@
-"""API keys: what the file keeps, who gets in, and what a change of the file does to a running server."""
+"""API keys: the stored hashes, authentication, and reloading of the file by a running server."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_a_key_is_found_with_its_name_and_scopes(file: Path) -> None:
     assert (entry.name, entry.scopes) == ("checkout", ["predict", "labels"])
 
 
-def test_the_file_holds_no_key(file: Path) -> None:
+def test_the_file_contains_no_key(file: Path) -> None:
     key = new_key(file, "checkout", ["predict"])
     assert key.removeprefix("mlp_") not in file.read_text(encoding="utf-8")
 
@@ -40,7 +40,7 @@ def test_an_unknown_key_is_not_found(file: Path, given: str) -> None:
     assert KeyRing(file).find(given) is None
 
 
-def test_the_hash_itself_is_no_key(file: Path) -> None:
+def test_the_hash_itself_is_not_a_key(file: Path) -> None:
     new_key(file, "checkout", ["predict"])
     assert KeyRing(file).find(read_keys(file)[0].sha256) is None
 
@@ -76,7 +76,7 @@ def test_a_half_written_file_changes_nothing_and_is_reported(file: Path, content
     assert ring.problem is None
 
 
-def test_a_file_that_vanishes_changes_nothing_and_an_empty_list_revokes_all(file: Path) -> None:
+def test_a_deleted_file_changes_nothing_and_an_empty_list_revokes_all_keys(file: Path) -> None:
     key = new_key(file, "checkout", ["predict"])
     ring = KeyRing(file)
     file.unlink()
@@ -93,13 +93,13 @@ def test_a_broken_file_stops_a_server_from_starting(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Über", "a b", "-a", "a" * 64, "../x"])
-def test_a_name_of_the_wrong_form_is_refused_and_nothing_written(file: Path, name: str) -> None:
+def test_an_invalid_name_is_refused_and_nothing_is_written(file: Path, name: str) -> None:
     with pytest.raises(UsageError, match="the key's name is"):
         new_key(file, name, ["predict"])
     assert not file.exists()
 
 
-def test_a_name_is_given_once(file: Path) -> None:
+def test_a_name_can_be_used_only_once(file: Path) -> None:
     new_key(file, "checkout", ["predict"])
     with pytest.raises(UsageError, match="already has a key named 'checkout'"):
         new_key(file, "checkout", ["admin"])

@@ -1,4 +1,4 @@
-"""Bearer tokens, against a real issuer process on loopback: discovery, JWKS, rotation, an issuer that is down."""
+"""Bearer tokens against a real issuer process: discovery, JWKS, key rotation and outages."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ def make_key() -> rsa.RSAPrivateKey:
 
 
 def public(key: rsa.RSAPrivateKey) -> dict[str, Any]:
-    """A key as it is published."""
+    """The public form of a key, as an issuer publishes it."""
     return {**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "use": "sig"}
 
 
@@ -84,7 +84,7 @@ def issuer() -> Iterator[Issuer]:
 
 
 class Clock:
-    """Time that the test moves."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -103,7 +103,7 @@ def clock() -> Clock:
 
 
 class _FreshClient:
-    """One connection a call: each test call has its own event loop."""
+    """Open one connection per call, because each test call has its own event loop."""
 
     async def get(self, url: str, timeout: float) -> httpx.Response:
         async with httpx.AsyncClient() as client:
@@ -115,7 +115,7 @@ def verifier(issuer: Issuer, clock: Clock) -> TokenVerifier:
     return TokenVerifier(OidcSettings(issuer=issuer.url, audience="models"), _FreshClient(), now=clock)  # type: ignore[arg-type]
 
 
-def test_a_good_token_gives_its_claims(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_a_valid_token_gives_its_claims(issuer: Issuer, verifier: TokenVerifier) -> None:
     assert verify(verifier, issuer.token(scope="predict"))["scope"] == "predict"
 
 
@@ -137,24 +137,24 @@ def test_the_signing_keys_are_fetched_once(issuer: Issuer, verifier: TokenVerifi
     ],
     ids=["audience", "issuer", "expired", "not-yet", "no-expiry", "no-audience"],
 )
-def test_a_token_for_others_or_another_time_is_refused(
+def test_a_token_with_a_wrong_audience_issuer_or_time_is_refused(
     issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(TokenRejected, match=reason):
         verify(verifier, issuer.token(**claims))
 
 
-def test_a_small_clock_skew_is_forgiven(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_a_small_clock_skew_is_tolerated(issuer: Issuer, verifier: TokenVerifier) -> None:
     assert verify(verifier, issuer.token(exp=int(time.time()) - 10))["sub"] == "checkout"
 
 
-def test_a_foreign_signature_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_a_signature_by_a_foreign_key_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
     with pytest.raises(TokenRejected, match="Signature verification failed"):
         verify(verifier, issuer.token(key=make_key()))
 
 
 @pytest.mark.parametrize(("algorithm", "key"), [("none", None), ("HS256", "x" * 64), ("RS512", None)])
-def test_an_algorithm_that_is_not_pinned_is_refused(
+def test_an_algorithm_outside_the_allow_list_is_refused(
     issuer: Issuer, verifier: TokenVerifier, algorithm: str, key: str | None
 ) -> None:
     token = jwt.encode(
@@ -166,12 +166,12 @@ def test_an_algorithm_that_is_not_pinned_is_refused(
         verify(verifier, token)
 
 
-def test_what_is_no_token_is_refused(verifier: TokenVerifier) -> None:
+def test_a_malformed_token_is_refused(verifier: TokenVerifier) -> None:
     with pytest.raises(TokenRejected, match="not a JWT"):
         verify(verifier, "a.b.c")
 
 
-def test_a_rotated_signing_key_is_fetched_when_a_token_names_it(
+def test_a_new_signing_key_is_fetched_when_a_token_names_it(
     issuer: Issuer, verifier: TokenVerifier, clock: Clock
 ) -> None:
     verify(verifier, issuer.token())
@@ -191,7 +191,7 @@ def test_a_withdrawn_signing_key_is_refused_after_the_refresh(
         verify(verifier, token)
 
 
-def test_unknown_key_ids_do_not_hammer_the_issuer(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_unknown_key_ids_do_not_cause_a_request_each(issuer: Issuer, verifier: TokenVerifier) -> None:
     verify(verifier, issuer.token())
     for number in range(20):
         with pytest.raises(TokenRejected):
@@ -213,7 +213,7 @@ def test_an_issuer_that_is_down_changes_nothing_while_its_keys_are_cached(
         verify(verifier, token)
 
 
-def test_an_issuer_that_was_never_reached_is_unavailable_and_then_heals(
+def test_an_issuer_that_was_never_reached_is_unavailable_until_it_recovers(
     issuer: Issuer, verifier: TokenVerifier, clock: Clock
 ) -> None:
     issuer.down = True
@@ -231,7 +231,7 @@ def test_a_shared_secret_algorithm_cannot_be_configured() -> None:
 
 
 @pytest.mark.parametrize("issuer", ["http://id.example", "id.example", "file:///etc/passwd", ""])
-def test_an_issuer_that_others_could_stand_in_for_is_refused(issuer: str) -> None:
+def test_an_issuer_that_can_be_impersonated_is_refused(issuer: str) -> None:
     with pytest.raises(UsageError, match="expected an https:// URL"):
         OidcSettings(issuer=issuer, audience="models")
 
@@ -241,7 +241,7 @@ def _signed(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[byte
     return b".".join([head, body, base64.urlsafe_b64encode(sign(head + b"." + body)).rstrip(b"=")]).decode()
 
 
-def test_the_public_key_is_no_shared_secret(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_the_public_key_is_not_accepted_as_a_shared_secret(issuer: Issuer, verifier: TokenVerifier) -> None:
     key = issuer.keys["one"].public_key()
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     claims = {"iss": issuer.url, "aud": "models", "exp": time.time() + 60}
@@ -268,7 +268,7 @@ def test_no_spelling_of_an_algorithm_gets_around_the_check(
         verify(verifier, token)
 
 
-def test_a_key_verifies_only_with_the_algorithm_that_it_is_for(issuer: Issuer, clock: Clock) -> None:
+def test_a_key_verifies_only_with_its_own_algorithm(issuer: Issuer, clock: Clock) -> None:
     settings = OidcSettings(issuer=issuer.url, audience="models", algorithms=("RS256", "PS256", "ES256"))
     verifier = TokenVerifier(settings, _FreshClient(), now=clock)  # type: ignore[arg-type]
     assert verify(verifier, issuer.token(algorithm="PS256"))["sub"] == "checkout"
@@ -286,7 +286,7 @@ def test_a_key_verifies_only_with_the_algorithm_that_it_is_for(issuer: Issuer, c
     ["../../one", "one\x00", "ONE", "' or 1=1 --", "http://evil.invalid/keys", "x" * 5000, 1, None, ["one"], {"a": 1}],
     ids=["path", "nul", "case", "sql", "url", "long", "number", "null", "list", "object"],
 )
-def test_a_key_id_is_only_a_name_to_look_up(issuer: Issuer, verifier: TokenVerifier, key_id: Any) -> None:
+def test_a_key_id_is_only_a_lookup_key(issuer: Issuer, verifier: TokenVerifier, key_id: Any) -> None:
     verify(verifier, issuer.token())
     with pytest.raises(TokenRejected):
         verify(
@@ -299,7 +299,7 @@ def test_a_key_id_is_only_a_name_to_look_up(issuer: Issuer, verifier: TokenVerif
         )
 
 
-def test_a_key_that_the_token_brings_along_is_not_used(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_a_key_embedded_in_the_token_is_not_used(issuer: Issuer, verifier: TokenVerifier) -> None:
     own = make_key()
     claims = {"iss": issuer.url, "aud": "models", "exp": int(time.time()) + 60}
     for kid in ("one", "mine"):
@@ -308,7 +308,7 @@ def test_a_key_that_the_token_brings_along_is_not_used(issuer: Issuer, verifier:
             verify(verifier, jwt.encode(claims, own, algorithm="RS256", headers=headers))
 
 
-def test_an_extension_that_must_be_understood_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_an_unknown_critical_extension_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
     claims = {"iss": issuer.url, "aud": "models", "exp": int(time.time()) + 60}
     token = jwt.encode(
         claims, issuer.keys["one"], algorithm="RS256", headers={"kid": "one", "crit": ["bound-to"], "bound-to": "tls"}
@@ -330,7 +330,9 @@ def test_an_extension_that_must_be_understood_is_refused(issuer: Issuer, verifie
     ],
     ids=["letters", "empty", "dots", "not-ascii", "empty-objects", "deep", "long"],
 )
-def test_garbage_is_refused_and_asks_nobody(issuer: Issuer, verifier: TokenVerifier, token: str) -> None:
+def test_garbage_is_refused_without_a_request_to_the_issuer(
+    issuer: Issuer, verifier: TokenVerifier, token: str
+) -> None:
     with pytest.raises(TokenRejected):
         verify(verifier, token)
     assert issuer.fetches == 0
@@ -350,18 +352,18 @@ def test_garbage_is_refused_and_asks_nobody(issuer: Issuer, verifier: TokenVerif
     ],
     ids=["exp-text", "exp-infinite", "exp-list", "nbf-text", "aud-object", "aud-others", "aud-empty", "sub-number"],
 )
-def test_claims_of_another_kind_are_refused(issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any]) -> None:
+def test_claims_of_the_wrong_type_are_refused(issuer: Issuer, verifier: TokenVerifier, claims: dict[str, Any]) -> None:
     with pytest.raises(TokenRejected):
         verify(verifier, issuer.token(**claims))
 
 
-def test_an_issuer_that_is_only_alike_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_a_similar_but_different_issuer_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
     for alike in (issuer.url + "/", issuer.url.upper(), issuer.url[:-1]):
         with pytest.raises(TokenRejected):
             verify(verifier, issuer.token(iss=alike))
 
 
-def test_a_clock_that_is_too_far_off_is_not_forgiven(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_a_large_clock_skew_is_refused(issuer: Issuer, verifier: TokenVerifier) -> None:
     now = int(time.time())
     assert verify(verifier, issuer.token(nbf=now + 20, iat=now + 20))["sub"] == "checkout"
     for claim, seconds in (("exp", now - 40), ("nbf", now + 45), ("iat", now + 45)):
@@ -370,7 +372,7 @@ def test_a_clock_that_is_too_far_off_is_not_forgiven(issuer: Issuer, verifier: T
             verify(verifier, issuer.token(**claims))
 
 
-def test_strange_keys_in_the_set_take_no_others_with_them(issuer: Issuer, verifier: TokenVerifier) -> None:
+def test_invalid_keys_in_the_set_do_not_affect_the_others(issuer: Issuer, verifier: TokenVerifier) -> None:
     issuer.strange = [
         {"kty": "EC", "crv": "brainpoolP256r1", "kid": "a", "x": "AA", "y": "AA"},
         {"kty": "RSA", "kid": "b", "n": "!", "e": "AQAB"},
@@ -387,9 +389,7 @@ def test_strange_keys_in_the_set_take_no_others_with_them(issuer: Issuer, verifi
         )
 
 
-def test_over_http_a_token_opens_what_its_scopes_say_and_an_issuer_that_is_down_is_a_503(
-    issuer: Issuer, verifier: TokenVerifier
-) -> None:
+def test_over_http_scopes_decide_access_and_an_issuer_outage_is_a_503(issuer: Issuer, verifier: TokenVerifier) -> None:
     with TestClient(create_app(FixedSource(loaded(fitted())), access=Access(tokens=verifier))) as client:
 
         def ask(path: str, token: str) -> int:

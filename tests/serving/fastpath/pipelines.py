@@ -1,4 +1,4 @@
-"""Fitted pipelines for the tests of the fast path, and the comparison with scikit-learn."""
+"""Fitted pipelines for the fast path's tests, and the comparison with scikit-learn."""
 
 import warnings
 from typing import Any
@@ -43,7 +43,7 @@ def fit(pipeline: Pipeline, kind: str, seed: int = 0) -> Pipeline:
 
 
 def proven(pipeline: Pipeline, contract: DataContract = CLASSIFICATION) -> FastPath:
-    """The fast path, after it was compared on check rows and on rows it was not fitted on."""
+    """The fast path after a comparison on probe rows and on rows it was not fitted on."""
     fast = plan(pipeline, contract)
     asked = probe_rows(contract, rows_of([example_row(contract)], contract)[0], None)
     if contract is CLASSIFICATION:
@@ -53,7 +53,7 @@ def proven(pipeline: Pipeline, contract: DataContract = CLASSIFICATION) -> FastP
 
 
 def numeric(*steps: Any) -> Pipeline:
-    """Steps for numbers, after what fills their gaps."""
+    """Steps for numeric columns after imputation."""
     named = [(f"s{place}", step) for place, step in enumerate(steps)]
     return Pipeline([("impute", SimpleImputer()), *named])
 
@@ -77,7 +77,7 @@ def regression() -> DataContract:
 
 
 class Own(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """What a user may write: it wants the frame."""
+    """A user's transformer, which requires a data frame."""
 
     def fit(self, X: Any, y: Any = None) -> "Own":
         del y

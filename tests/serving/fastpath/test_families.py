@@ -1,4 +1,4 @@
-"""Every family, and any composition of them, agrees with scikit-learn on realistic and extreme rows."""
+"""Every family, and any composition of families, agrees with scikit-learn on all rows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -117,7 +117,7 @@ TRANSFORMERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("make", TRANSFORMERS.values(), ids=TRANSFORMERS)
-def test_a_transformer_is_covered_and_equal(make: Callable[[], Any]) -> None:
+def test_a_transformer_is_covered_and_agrees_with_scikit_learn(make: Callable[[], Any]) -> None:
     fast = proven(fit(Pipeline([("features", make()), ("model", LogisticRegression(max_iter=300))]), "three"))
     assert fast.by_scikit_learn == ()
 
@@ -155,13 +155,13 @@ ALL = [(name, make, kind) for kind in ("two", "three") for name, make in CLASSIF
 @pytest.mark.parametrize(
     ("make", "kind"), [(make, kind) for _, make, kind in ALL], ids=[f"{name}-{kind}" for name, _, kind in ALL]
 )
-def test_an_estimator_is_covered_and_equal(make: Callable[[], Any], kind: str) -> None:
+def test_an_estimator_is_covered_and_agrees_with_scikit_learn(make: Callable[[], Any], kind: str) -> None:
     contract = CLASSIFICATION if kind != "numbers" else regression()
     fast = proven(fit(Pipeline([("features", on_numbers(StandardScaler())), ("model", make())]), kind), contract)
     assert fast.by_scikit_learn == ()
 
 
-def test_boosting_takes_gaps() -> None:
+def test_boosting_accepts_missing_values() -> None:
     pipeline = Pipeline(
         [
             ("features", ColumnTransformer([("n", "passthrough", NUMBERS)])),
@@ -171,7 +171,7 @@ def test_boosting_takes_gaps() -> None:
     assert proven(fit(pipeline, "two")).by_scikit_learn == ()
 
 
-def test_many_rows_are_answered_as_few_are() -> None:
+def test_many_rows_get_the_same_predictions_as_few() -> None:
     model = loaded(
         fit(Pipeline([("features", on_numbers()), ("model", RandomForestClassifier(12, random_state=0))]), "three")
     )
@@ -209,7 +209,7 @@ def test_many_rows_are_answered_as_few_are() -> None:
     model=st.sampled_from(ALL),
     seed=st.integers(0, 50),
 )
-def test_any_composition_is_equal(
+def test_any_composition_agrees_with_scikit_learn(
     chosen: list[str], after: Any, model: tuple[str, Callable[[], Any], str], seed: int
 ) -> None:
     _, make, kind = model

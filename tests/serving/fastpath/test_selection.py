@@ -14,14 +14,14 @@ from tests.serving.fastpath.pipelines import Own, example, fit
 from tests.serving.sample_models import CLASSIFICATION, FixedSource, fitted, loaded, rows
 
 
-def test_a_pipeline_that_nothing_covers_has_no_fast_path() -> None:
+def test_a_pipeline_without_covered_steps_has_no_fast_path() -> None:
     selection = select_fast_path(
         loaded(fit(Pipeline([("own", Own()), ("model", AdaBoostClassifier(n_estimators=2))]), "two")), example(), None
     )
     assert (selection.fast, selection.reason) == (None, "no family covers any of its steps.")
 
 
-def test_a_mismatch_switches_the_fast_path_off_and_says_where(
+def test_a_mismatch_disables_the_fast_path_and_says_where(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = fitted()
@@ -35,7 +35,7 @@ def test_a_mismatch_switches_the_fast_path_off_and_says_where(
     assert "the pipeline alone serves version 1 of people" in caplog.text
 
 
-def test_what_the_fast_path_fails_on_the_pipeline_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pipeline_predicts_rows_on_which_the_fast_path_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     model = loaded(fitted())

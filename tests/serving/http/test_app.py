@@ -1,4 +1,4 @@
-"""The application over one model, in this process: shapes, ids, health, and every way a request can be wrong."""
+"""The application over one model, in this process: responses, IDs, health and invalid requests."""
 
 import json
 import threading
@@ -37,7 +37,7 @@ def empty() -> TestClient:
     return client(None)
 
 
-def test_classes_are_answered_with_their_probabilities(server: TestClient, pipeline: Pipeline) -> None:
+def test_classification_returns_classes_with_their_probabilities(server: TestClient, pipeline: Pipeline) -> None:
     some = rows(3, seed=5)
     answer = server.post("/predict", json={"rows": some}, headers={"X-Request-ID": "mine-1"})
     assert answer.status_code == 200
@@ -51,7 +51,7 @@ def test_classes_are_answered_with_their_probabilities(server: TestClient, pipel
     ).tolist()
 
 
-def test_regression_answers_numbers_without_probabilities() -> None:
+def test_regression_returns_numbers_without_probabilities() -> None:
     pipeline = fitted(REGRESSION)
     some = rows(4, seed=5)
     answer = client(loaded(pipeline, REGRESSION)).post("/predict", json={"rows": some}).json()
@@ -64,13 +64,13 @@ def test_regression_answers_numbers_without_probabilities() -> None:
     ["", "with space", "ünï", "-begins-with-a-dash", "a" * 129, "x\ty"],
     ids=["empty", "space", "letters", "dash", "long", "tab"],
 )
-def test_an_insane_request_id_is_replaced(given: str, server: TestClient) -> None:
+def test_an_invalid_request_id_is_replaced(given: str, server: TestClient) -> None:
     answer = server.get("/healthz", headers={"X-Request-ID": given.encode()})
     assert answer.headers["X-Request-ID"].isalnum()
     assert len(answer.headers["X-Request-ID"]) == 32
 
 
-def test_a_sane_request_id_comes_back_with_errors_too(server: TestClient) -> None:
+def test_a_valid_request_id_is_returned_with_errors_too(server: TestClient) -> None:
     answer = server.get("/nothing", headers={"X-Request-ID": "trace:1.b_2-c"})
     assert answer.headers["X-Request-ID"] == answer.json()["request_id"] == "trace:1.b_2-c"
 
@@ -122,7 +122,9 @@ WRONG: dict[str, tuple[bytes, int, str]] = {
 
 
 @pytest.mark.parametrize(("body", "status", "detail"), WRONG.values(), ids=WRONG)
-def test_a_wrong_body_is_a_problem_that_says_where(body: bytes, status: int, detail: str, server: TestClient) -> None:
+def test_an_invalid_body_is_a_problem_that_says_where(
+    body: bytes, status: int, detail: str, server: TestClient
+) -> None:
     answer = server.post("/predict", content=body, headers=JSON)
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = answer.json()
@@ -133,7 +135,7 @@ def test_a_wrong_body_is_a_problem_that_says_where(body: bytes, status: int, det
     assert ".py" not in answer.text
 
 
-def test_a_body_that_grows_without_a_declared_length_is_cut_off(server: TestClient) -> None:
+def test_an_oversized_body_without_a_declared_length_is_cut_off(server: TestClient) -> None:
     answer = server.post("/predict", content=(b" " * 1000 for _ in range(1000)), headers=JSON)
     assert answer.status_code == 413
 
@@ -145,7 +147,7 @@ def test_a_body_that_is_not_declared_as_json_is_415(kind: str | None, server: Te
     assert "expected the header Content-Type: application/json" in answer.json()["detail"]
 
 
-def test_values_out_of_range_and_unknown_categories_are_answered(server: TestClient) -> None:
+def test_out_of_range_values_and_unknown_categories_get_predictions(server: TestClient) -> None:
     answer = server.post("/predict", content=with_row(age=-5000, town="Atlantis", joined="0001-01-01"), headers=JSON)
     assert answer.status_code == 200
 
@@ -159,7 +161,7 @@ def test_target_and_id_may_be_sent_and_change_nothing(server: TestClient) -> Non
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/predict", 405), ("GET", "/nothing", 404), ("POST", "/model", 405)]
 )
-def test_other_paths_and_methods_are_problems(method: str, path: str, status: int, server: TestClient) -> None:
+def test_unknown_paths_and_methods_are_problems(method: str, path: str, status: int, server: TestClient) -> None:
     answer = server.request(method, path)
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
 
@@ -174,7 +176,7 @@ def test_without_a_model_it_is_alive_but_not_ready_and_says_why(empty: TestClien
     assert empty.get("/model").json()["waiting_for"] == "nothing was promoted yet."
 
 
-def test_with_a_model_it_is_ready_and_describes_it(server: TestClient) -> None:
+def test_with_a_model_it_is_ready_and_describes_the_model(server: TestClient) -> None:
     assert server.get("/readyz").json() == {"status": "ready", "model": {"name": "people", "version": "7"}}
     model = server.get("/model").json()
     assert (model["name"], model["version"], model["alias"], model["task"]) == (
@@ -189,12 +191,12 @@ def test_with_a_model_it_is_ready_and_describes_it(server: TestClient) -> None:
     assert model["refused"] == []
 
 
-def test_the_example_of_the_description_is_answered(server: TestClient) -> None:
+def test_the_documented_example_gets_a_prediction(server: TestClient) -> None:
     example = server.get("/model").json()["example"]
     assert server.post("/predict", json={"rows": [example]}).status_code == 200
 
 
-def test_the_description_of_the_interface_is_served(server: TestClient) -> None:
+def test_the_openapi_description_is_served(server: TestClient) -> None:
     assert server.get("/docs").status_code == 200
     paths = set(server.get("/openapi.json").json()["paths"])
     assert paths >= {"/healthz", "/readyz", "/model", "/predict", "/labels", "/invocations", "/v2/models/{name}/infer"}
@@ -209,7 +211,7 @@ def raising(_frame: Any) -> Any:
     [raising, lambda frame: np.full(len(frame), np.nan), lambda frame: np.full(len(frame), np.inf)],
     ids=["raises", "nan", "inf"],
 )
-def test_a_model_that_fails_is_a_500_without_its_inside(predict: Any) -> None:
+def test_a_failing_model_is_a_500_without_internal_details(predict: Any) -> None:
     answer = client(loaded(StubPipeline(predict), REGRESSION)).post("/predict", json={"rows": rows(2)})
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -218,7 +220,7 @@ def test_a_model_that_fails_is_a_500_without_its_inside(predict: Any) -> None:
     assert "nan" not in answer.text.lower()
 
 
-def test_a_bug_of_the_server_is_a_500_without_its_inside() -> None:
+def test_a_server_bug_is_a_500_without_internal_details() -> None:
     class Faulty(FixedSource):
         @property
         def current(self) -> Any:
@@ -232,7 +234,7 @@ def test_a_bug_of_the_server_is_a_500_without_its_inside() -> None:
     assert answer.json()["request_id"] == answer.headers["X-Request-ID"] == "bug-1"
 
 
-def test_a_long_prediction_leaves_the_server_answering() -> None:
+def test_a_long_prediction_does_not_block_the_server() -> None:
     asked, may_end = threading.Event(), threading.Event()
 
     def slow(frame: Any) -> Any:
@@ -254,7 +256,7 @@ def test_a_long_prediction_leaves_the_server_answering() -> None:
     assert answers == [200]
 
 
-def test_one_answer_never_mixes_two_versions() -> None:
+def test_one_response_never_mixes_two_versions() -> None:
     started, may_end = threading.Event(), threading.Event()
 
     def waits(frame: Any) -> Any:

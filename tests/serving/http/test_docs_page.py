@@ -1,4 +1,7 @@
-"""Every command of docs/serving.md, in the page's order, in a generated project: servers are started as it says, then asked as it says."""
+"""Run every command of docs/serving.md in a generated project, in the page's order.
+
+Servers are started, and requests are sent, as the page says.
+"""
 
 import os
 import re
@@ -23,12 +26,12 @@ ELSEWHERE = ("make image", "docker run")
 
 
 def blocks() -> list[tuple[str, str]]:
-    """Language and text of the page's blocks, in their order."""
+    """Language and text of the page's code blocks, in order."""
     return re.findall(r"```(sh|python)\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 class Shell:
-    """Runs blocks; a line that starts a server leaves it running until the next one does."""
+    """Run code blocks; a server that a line starts runs until the next one starts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port, self.metrics_port = folder, free_port(), free_port()
@@ -36,7 +39,7 @@ class Shell:
         self._number = 0
         self._kept = folder / "kept.sh"
         self._kept.touch()
-        # `mlp` and `python` of this environment, whatever is on the machine.
+        # `mlp` and `python` of this environment, whatever is installed on the machine.
         self._environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -44,7 +47,7 @@ class Shell:
         }
 
     def run(self, kind: str, text: str) -> str:
-        """The output of a block."""
+        """Run a block and return its output."""
         text = text.replace("my-model", "sample-model").replace("127.0.0.1:9000", f"127.0.0.1:{self.metrics_port}")
         text = text.replace("--host 0.0.0.0", "--host 127.0.0.1").replace(
             "--metrics-port 9000", f"--metrics-port {self.metrics_port}"
@@ -67,7 +70,7 @@ class Shell:
         before, log_commands, after = script.partition("mlp log")
         if log_commands and before.strip():
             return self._bash(before) + self._bash(log_commands + after)
-        if log_commands:  # rows reach the folder after ten seconds at most
+        if log_commands:  # rows are written to the folder after at most ten seconds
             self._wait(
                 lambda: all(
                     any((self.folder / ".mlp/log" / kind).rglob("*.parquet")) for kind in ("predictions", "labels")
@@ -122,7 +125,7 @@ class Shell:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the server that runs, in order."""
+        """Stop the running server gracefully."""
         if self._server is not None:
             self._server.terminate()
             assert self._server.wait(60) == 0

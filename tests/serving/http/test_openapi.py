@@ -1,4 +1,4 @@
-"""The API's description: the served model's own columns, true examples, and a page that needs nobody else's server."""
+"""The OpenAPI description: the served model's columns, valid examples, and a self-contained page."""
 
 import re
 from collections.abc import Iterator
@@ -53,20 +53,20 @@ def test_a_row_is_described_with_its_columns_types_nullability_and_known_values(
     assert row["properties"]["churned"] == {"description": "Not a feature; accepted and ignored."}
 
 
-def test_many_known_values_are_shortened_for_people_only() -> None:
+def test_many_known_values_are_shortened_only_in_the_text_for_people() -> None:
     schema = column_schema(Column(type="string", allowed=[f"v{number}" for number in range(40)]))
     assert schema["description"].endswith("v29….")
     assert len(schema["x-known-values"]) == 40
 
 
-def test_answers_are_described_with_the_classes(server: httpx.Client) -> None:
+def test_responses_are_described_with_the_classes(server: httpx.Client) -> None:
     answer = schemas(server)["Answer"]["properties"]
     assert answer["predictions"]["items"] == {"enum": ["maybe", "no", "yes"]}
     assert answer["probabilities"]["items"]["required"] == ["maybe", "no", "yes"]
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", "/v2/models/{name}/infer"])
-def test_every_example_of_the_description_is_answered(server: httpx.Client, path: str) -> None:
+def test_every_documented_example_gets_a_prediction(server: httpx.Client, path: str) -> None:
     media = server.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     assert len(media["examples"]) == (4 if path == "/invocations" else 1)
     for example in media["examples"].values():
@@ -74,7 +74,7 @@ def test_every_example_of_the_description_is_answered(server: httpx.Client, path
         assert answer.status_code == 200, answer.text
 
 
-def test_the_description_follows_a_swap(source: FixedSource, server: httpx.Client) -> None:
+def test_the_description_follows_a_model_swap(source: FixedSource, server: httpx.Client) -> None:
     before = source.state.current
     shorter = DataContract(
         name="people",
@@ -95,7 +95,7 @@ def test_the_description_follows_a_swap(source: FixedSource, server: httpx.Clien
     assert document["components"]["schemas"]["Answer"]["properties"]["predictions"]["items"] == {"type": "number"}
 
 
-def test_without_a_model_the_interface_is_described_all_the_same() -> None:
+def test_without_a_model_the_api_is_still_described() -> None:
     with TestClient(create_app(FixedSource(None))) as client:
         document = client.get("/openapi.json").json()
         assert client.get("/docs").status_code == 200
@@ -103,7 +103,7 @@ def test_without_a_model_the_interface_is_described_all_the_same() -> None:
     assert set(document["components"]["schemas"]) >= {"Row", "Rows", "Invocation", "Tensors", "Answer", "Problem"}
 
 
-def test_the_page_and_all_that_it_loads_come_from_this_server(server: httpx.Client) -> None:
+def test_the_page_and_everything_it_loads_come_from_this_server(server: httpx.Client) -> None:
     page = server.get("/docs")
     links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert not [link for link in links if re.match(r"(https?:)?//", link)]
@@ -115,13 +115,13 @@ def test_the_page_and_all_that_it_loads_come_from_this_server(server: httpx.Clie
     assert server.get("/docs/..%2f__init__.py").status_code == 404
 
 
-def test_a_models_name_cannot_put_a_script_into_the_page() -> None:
+def test_a_model_name_cannot_inject_a_script_into_the_page() -> None:
     source = FixedSource(loaded(fitted(), version="<script>alert(1)</script>"))
     with TestClient(create_app(source)) as client:
         assert "<script>alert" not in client.get("/docs").text
 
 
-def test_what_needs_a_key_says_so_and_the_rest_does_not(tmp_path: Any) -> None:
+def test_only_operations_that_need_a_key_declare_it(tmp_path: Any) -> None:
     new_key(tmp_path / "keys.yaml", "checkout", ["predict"])
     with TestClient(
         create_app(FixedSource(loaded(fitted())), access=Access(KeyRing(tmp_path / "keys.yaml")))

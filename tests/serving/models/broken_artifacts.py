@@ -79,7 +79,7 @@ def other_libraries(folder: Path) -> str:
 
 
 def other_answers(folder: Path) -> str:
-    """As if a library's newer version computed something else."""
+    """Change the predictions, as a newer library version could."""
     sha256 = write_artifact(folder, fitted(seed=3))
     write_answers(folder, fitted(seed=4))
     return sha256

@@ -1,4 +1,4 @@
-"""Fixtures for the loader: two good artifacts, a registry of folders, and a loader that polls only when told to."""
+"""Fixtures for the loader: two good artifacts, a registry of folders, a loader without a polling thread."""
 
 from pathlib import Path
 

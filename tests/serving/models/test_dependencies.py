@@ -1,4 +1,4 @@
-"""Which differences between training's libraries and this process's are refused, and which only noted."""
+"""Which library differences between training and serving are refused, and which are noted."""
 
 import platform
 from pathlib import Path
@@ -39,7 +39,9 @@ def here(version: str | None) -> dict[str, str | None]:
         ("platform-lib[serving] @ git+https://example.invalid/x@abc", "9", "same"),
     ],
 )
-def test_a_difference_is_refused_noted_or_none(pin: str, installed: str | None, verdict: str, tmp_path: Path) -> None:
+def test_a_difference_is_refused_noted_or_ignored(
+    pin: str, installed: str | None, verdict: str, tmp_path: Path
+) -> None:
     (tmp_path / "requirements.txt").write_text(f"mlflow==1.0\n{pin}\n", encoding="utf-8")
     found = compare_dependencies(tmp_path, installed=here(installed).get)
     assert {"refused": len(found.incompatible), "noted": len(found.noted)} == {
@@ -64,7 +66,7 @@ def test_another_minor_version_of_python_is_noted(tmp_path: Path) -> None:
     )
 
 
-def test_what_was_just_trained_here_differs_in_nothing(tmp_path: Path) -> None:
+def test_a_model_trained_here_has_no_differences(tmp_path: Path) -> None:
     from platform_lib.registry.model_files import requirements
 
     (tmp_path / "requirements.txt").write_text("\n".join(requirements(["sklearn.pipeline.Pipeline"])), encoding="utf-8")

@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 CHAMPION = Reference("people", alias="champion")
 
 
-def test_an_empty_registry_is_waited_for(
+def test_the_loader_waits_for_an_empty_registry(
     loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
     assert loader.poll()
@@ -28,7 +28,7 @@ def test_an_empty_registry_is_waited_for(
     assert version_of(loader) == "1"
 
 
-def test_a_promotion_is_taken_up_and_a_rollback_gives_the_earlier_answers(
+def test_a_promotion_is_loaded_and_a_rollback_restores_the_earlier_predictions(
     loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
     some = rows(20, seed=9)
@@ -43,7 +43,7 @@ def test_a_promotion_is_taken_up_and_a_rollback_gives_the_earlier_answers(
     assert (answers[0] != answers[1]).any()
 
 
-def test_a_version_that_serves_is_not_fetched_again(
+def test_a_serving_version_is_not_fetched_again(
     loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
     registry.add("1", *artifacts["1"])
@@ -68,7 +68,7 @@ def test_a_registry_that_is_down_changes_nothing_and_is_reported(
     assert version_of(loader) == "2"
 
 
-def test_an_alias_that_is_taken_away_leaves_the_version_serving(
+def test_removing_the_alias_leaves_the_version_serving(
     loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
     registry.add("1", *artifacts["1"])
@@ -79,7 +79,7 @@ def test_an_alias_that_is_taken_away_leaves_the_version_serving(
     assert loader.state.registry_error == "the registry has no people@champion yet."
 
 
-def test_files_that_are_gone_are_waited_for(
+def test_the_loader_waits_for_missing_files(
     loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]], tmp_path: Path
 ) -> None:
     registry.add("1", *artifacts["1"])
@@ -97,13 +97,15 @@ def test_files_that_are_gone_are_waited_for(
     assert loader.state.rejected == {}
 
 
-def test_a_refused_version_is_why_nothing_serves(loader: ModelLoader, registry: FolderRegistry, tmp_path: Path) -> None:
+def test_a_refused_version_is_reported_as_the_reason_why_nothing_serves(
+    loader: ModelLoader, registry: FolderRegistry, tmp_path: Path
+) -> None:
     registry.add("3", tmp_path / "3", other_bytes(tmp_path / "3"))
     loader.poll()
     assert loader.state.waiting_for.startswith("version 3 was refused: people version 3: the model file's SHA-256 is")
 
 
-def test_a_refused_version_is_tried_again_when_it_is_promoted_again(
+def test_a_refused_version_is_retried_when_it_is_promoted_again(
     loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]], tmp_path: Path
 ) -> None:
     registry.add("1", *artifacts["1"])
@@ -140,7 +142,7 @@ def test_the_thread_follows_the_alias_until_it_is_closed(
     assert version_of(loader) == "2"
 
 
-def test_a_pinned_version_is_loaded_once_and_not_looked_for_again(
+def test_a_pinned_version_is_loaded_once_and_not_polled(
     registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
 ) -> None:
     registry.add("1", *artifacts["1"])
@@ -151,7 +153,7 @@ def test_a_pinned_version_is_loaded_once_and_not_looked_for_again(
     assert version_of(loader) == "1"
 
 
-def test_a_bug_in_the_lookup_does_not_end_the_following(
+def test_a_bug_in_the_lookup_does_not_stop_the_polling(
     registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.add("1", *artifacts["1"])

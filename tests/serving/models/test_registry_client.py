@@ -1,4 +1,7 @@
-"""Both ways to ask a registry, against real ones: MLflow's REST API, and the local store through a child process."""
+"""Both registry clients against real ones: MLflow's REST API, and the local store.
+
+The local store is read through a child process.
+"""
 
 import sqlite3
 import subprocess
@@ -22,7 +25,7 @@ NAME = "served-over-rest"
 
 @pytest.fixture(scope="module")
 def registered(mlflow_server: str, trained: Project) -> str:
-    """The trained model's files as version 1 of a model on the server, champion."""
+    """Register the trained model's files on the server as version 1, the champion."""
     from mlflow import MlflowClient
 
     from platform_lib.registry import Registry
@@ -72,14 +75,12 @@ def test_a_server_gives_version_tags_and_files(
     ],
     ids=str,
 )
-def test_a_server_that_has_no_such_version_is_not_a_failure_of_the_server(
-    reference: Reference, registered: str
-) -> None:
+def test_a_missing_version_is_not_a_server_failure(reference: Reference, registered: str) -> None:
     with pytest.raises(NotFound, match="the registry has no such version yet"):
         RestRegistryClient(registered).find(reference, known_version=None)
 
 
-def test_a_server_that_is_gone_is_one_sentence_without_its_address() -> None:
+def test_an_unreachable_server_is_reported_without_its_address() -> None:
     url = f"http://somebody:password@127.0.0.1:{free_port()}"
     with pytest.raises(ServiceError, match=r"^the registry does not respond as MLflow does \(ConnectError\)\.$"):
         RestRegistryClient(url).find(Reference("people", alias="champion"), known_version=None)
@@ -109,7 +110,7 @@ def assert_a_tag_is_told(client: RestRegistryClient | LocalRegistryClient, train
 
 
 @pytest.mark.slow
-def test_a_child_is_asked_only_when_the_alias_has_moved(
+def test_a_child_process_runs_only_if_the_alias_has_moved(
     trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = copy_of(trained, tmp_path / "copy")
@@ -124,7 +125,7 @@ def test_a_child_is_asked_only_when_the_alias_has_moved(
     monkeypatch.setattr(subprocess, "Popen", counted)
     assert client.find(reference, known_version=None) is not None
     assert client.find(reference, known_version="1") is None
-    assert client.find(reference, known_version=None) is not None  # as after a refusal
+    assert client.find(reference, known_version=None) is not None  # as after a rejection
     assert asked == [f"{project.name}@champion"]
     with closing(sqlite3.connect(project.database)) as database, database:
         database.execute("DELETE FROM registered_model_aliases")
@@ -133,7 +134,7 @@ def test_a_child_is_asked_only_when_the_alias_has_moved(
     assert len(asked) == 1
 
 
-def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_store_is_not_created(tmp_path: Path) -> None:
     client = LocalRegistryClient(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
     client.prepare(Reference("people", alias="champion"))
     with pytest.raises(NotFound, match="there is no model yet; `mlp train` makes the first"):
@@ -142,7 +143,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_store_of_somebody_else_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_mlflow_store_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
     client = LocalRegistryClient(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
     with pytest.raises(ServiceError, match=r"the local registry failed: .* is not an MLflow store"):

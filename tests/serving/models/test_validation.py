@@ -1,4 +1,4 @@
-"""Which versions are refused, with which reason, and that the current version keeps serving."""
+"""Which versions are rejected, with which reason, and that the current version keeps serving."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +45,7 @@ from tests.serving.sample_models import FolderRegistry, fitted, version_of, writ
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_version_that_cannot_serve_is_refused_with_the_reason_and_the_old_one_stays(
+def test_a_version_that_cannot_serve_is_rejected_and_the_old_one_stays(
     spoil: Callable[[Path], str],
     check: str,
     reason: str,
@@ -69,10 +69,10 @@ def test_a_version_that_cannot_serve_is_refused_with_the_reason_and_the_old_one_
     assert registry.fetched == ["1", "3"]
 
 
-def test_other_files_than_the_registered_ones_are_refused(
+def test_files_that_differ_from_the_registered_ones_are_rejected(
     loader: ModelLoader, registry: FolderRegistry, tmp_path: Path
 ) -> None:
-    """The contract decides what is asked for and what is logged: it must be the registered one like the model."""
+    """The contract decides which columns are required and logged, so it must be the registered one, like the model."""
     sha256 = write_artifact(tmp_path, fitted(seed=3))
     registry.tags = {"mlp.files_sha256": files_sha256(tmp_path)}
     contract = (tmp_path / "contract.yaml").read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def test_other_files_than_the_registered_ones_are_refused(
     assert version_of(fresh) == "3"
 
 
-def test_answers_as_in_training_are_proof_and_a_version_of_before_is_taken_with_a_note(
+def test_matching_reference_answers_validate_and_their_absence_is_noted(
     loader: ModelLoader,
     registry: FolderRegistry,
     artifacts: dict[str, tuple[Path, str]],

@@ -1,4 +1,4 @@
-"""Other people's clients, as they are: Triton's over the Open Inference Protocol and MLflow's over /invocations."""
+"""Unmodified clients: Triton's over the Open Inference Protocol, MLflow's over /invocations."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ DTYPES: dict[str, Any] = {
     "datetime": np.object_,
 }
 NAMES = {np.int64: "INT64", np.float64: "FP64", np.bool_: "BOOL", np.object_: "BYTES"}
-# Triton's client has no word for a missing text or boolean; numbers may be missing as NaN.
+# Triton's client cannot express a missing text or boolean; missing numbers may be NaN.
 WHOLE = [row for row in rows(60, seed=4) if None not in (row["vip"], row["town"], row["joined"], row["age"])][:5]
 GAPS = [{**row, "age": None, "income": None} for row in WHOLE[:2]]
 
@@ -91,7 +91,7 @@ def test_triton_reads_the_models_inputs_and_outputs(client: triton.InferenceServ
 @pytest.mark.parametrize("answers_binary", [False, True], ids=["json-out", "binary-out"])
 @pytest.mark.parametrize("binary", [False, True], ids=["json-in", "binary-in"])
 @pytest.mark.parametrize("some", [WHOLE, GAPS], ids=["whole", "gaps"])
-def test_triton_infers_what_the_model_answers_offline(
+def test_triton_gets_the_models_offline_predictions(
     client: triton.InferenceServerClient, some: list[dict[str, Any]], *, binary: bool, answers_binary: bool, wide: bool
 ) -> None:
     outputs = [
@@ -106,7 +106,7 @@ def test_triton_infers_what_the_model_answers_offline(
     assert result.get_response()["model_version"] == "7"
 
 
-def test_triton_is_told_what_is_wrong(client: triton.InferenceServerClient) -> None:
+def test_triton_gets_the_reason_of_an_error(client: triton.InferenceServerClient) -> None:
     with pytest.raises(triton.InferenceServerException, match="row 0: column 'income' is missing"):
         client.infer("people", [tensor for tensor in inputs(WHOLE, binary=True) if tensor.name() != "income"])
     with pytest.raises(triton.InferenceServerException, match="nobody is not served here; people version 7 is"):
@@ -126,7 +126,7 @@ def test_triton_sends_a_key_as_a_header(tmp_path: Any) -> None:
 
 
 def frame(some: list[dict[str, Any]]) -> pd.DataFrame:
-    """As people have it: times as times, gaps as pandas makes them."""
+    """A data frame as people have it: datetimes, and missing values as pandas represents them."""
     made = pd.DataFrame(some)
     made["joined"] = pd.to_datetime(made["joined"])
     return made
@@ -134,7 +134,7 @@ def frame(some: list[dict[str, Any]]) -> pd.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("some", [WHOLE, rows(20, seed=4)], ids=["whole", "gaps"])
-def test_mlflows_client_sends_a_frame_with_gaps_and_times(url: str, some: list[dict[str, Any]]) -> None:
+def test_mlflows_client_sends_a_frame_with_missing_values_and_times(url: str, some: list[dict[str, Any]]) -> None:
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
     client = ScoringServerClient("127.0.0.1", int(url.rsplit(":", 1)[1]))
@@ -144,7 +144,7 @@ def test_mlflows_client_sends_a_frame_with_gaps_and_times(url: str, some: list[d
 
 
 @pytest.mark.slow
-def test_every_body_that_mlflows_own_functions_write_is_answered(url: str) -> None:
+def test_every_body_that_mlflows_functions_write_gets_predictions(url: str) -> None:
     from mlflow.deployments import PredictionsResponse
     from mlflow.models import convert_input_example_to_serving_input
     from mlflow.utils.proto_json_utils import dump_input_data

@@ -1,4 +1,4 @@
-"""The protocols' bodies and answers as bytes, without a server: what each form means and what is refused."""
+"""Request and response bodies of each protocol, without a server: meaning and refusals."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ NUMBERS = Predictions(np.array([1.5, -2.0]), None)
         "inputs-records",
     ],
 )
-def test_each_form_of_mlflow_gives_the_same_rows(body: dict[str, Any]) -> None:
+def test_each_mlflow_format_gives_the_same_rows(body: dict[str, Any]) -> None:
     assert decode_invocation(json.dumps(body).encode(), FEATURES) == ROWS
 
 
@@ -64,7 +64,7 @@ def test_each_form_of_mlflow_gives_the_same_rows(body: dict[str, Any]) -> None:
         ({"instances": ROWS, "params": {"k": 1}}, "params holds 'k', but this model takes no parameters"),
     ],
 )
-def test_what_mlflow_would_not_understand_is_refused_in_a_sentence(body: dict[str, Any], message: str) -> None:
+def test_an_invalid_mlflow_body_is_refused_in_one_sentence(body: dict[str, Any], message: str) -> None:
     with pytest.raises(BodyError, match=message):
         decode_invocation(json.dumps(body).encode(), FEATURES)
 
@@ -83,7 +83,7 @@ def test_what_mlflow_would_not_understand_is_refused_in_a_sentence(body: dict[st
         b"null",
     ],
 )
-def test_a_body_that_is_no_json_of_the_form_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_json_of_the_format_is_refused(body: bytes) -> None:
     with pytest.raises(BodyError, match=r"the body (is|does not)"):
         decode_rows(body)
 
@@ -110,12 +110,12 @@ def test_tensors_give_rows() -> None:
     assert infer([AGE, CITY]).rows == ROWS
 
 
-def test_columns_may_be_tensors_of_width_one() -> None:
+def test_columns_may_be_tensors_of_shape_n_1() -> None:
     age = tensor("age", "INT64", [[31], [None]], [2, 1])
     assert infer([age, CITY]).rows == ROWS
 
 
-def test_one_matrix_stands_for_all_columns_in_their_order() -> None:
+def test_one_matrix_may_contain_all_columns_in_order() -> None:
     request = infer([tensor("input-0", "FP64", [1, 2, 3, 4], [2, 2])])
     assert request.rows == [{"age": 1, "city": 2}, {"age": 3, "city": 4}]
 
@@ -145,7 +145,7 @@ def test_binary_tensors_give_the_same_rows_as_json() -> None:
         ([tensor("age", "INT64", [1], binary_data_size=8)], "binary_data_size is 8, but 0 bytes of the body are left"),
     ],
 )
-def test_a_tensor_that_does_not_fit_is_refused_in_a_sentence(inputs: list[dict[str, Any]], message: str) -> None:
+def test_an_invalid_tensor_is_refused_in_one_sentence(inputs: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(BodyError, match=message):
         infer(inputs)
 
@@ -158,17 +158,17 @@ def test_a_tensor_that_does_not_fit_is_refused_in_a_sentence(inputs: list[dict[s
         ("BYTES", b"\x01\x00\x00\x00\xff", "not UTF-8"),
     ],
 )
-def test_binary_data_that_is_broken_is_refused(datatype: str, raw: bytes, message: str) -> None:
+def test_malformed_binary_data_is_refused(datatype: str, raw: bytes, message: str) -> None:
     with pytest.raises(BodyError, match=message):
         infer([{"name": "age", "datatype": datatype, "shape": [1], "parameters": {"binary_data_size": len(raw)}}], raw)
 
 
-def test_bytes_that_belong_to_no_input_are_refused() -> None:
+def test_extra_bytes_are_refused() -> None:
     with pytest.raises(BodyError, match="3 bytes at the end of the body belong to no input"):
         infer([AGE, CITY], b"abc")
 
 
-def test_only_the_outputs_asked_for_are_given() -> None:
+def test_only_the_requested_outputs_are_returned() -> None:
     assert infer([AGE, CITY]).options.outputs == {"prediction": False, "probabilities": False}
     assert infer(
         [AGE, CITY], outputs=[{"name": "prediction", "parameters": {"binary_data": True}}]
@@ -177,7 +177,7 @@ def test_only_the_outputs_asked_for_are_given() -> None:
         infer([AGE, CITY], outputs=[{"name": "score"}])
 
 
-def test_an_answer_in_json() -> None:
+def test_a_response_in_json() -> None:
     options = InferOptions(id="mine", outputs={"prediction": False, "probabilities": False})
     body, length = encode_infer("churn", "3", options, CLASSES, "r1")
     assert length is None
@@ -192,7 +192,7 @@ def test_an_answer_in_json() -> None:
     }
 
 
-def test_an_answer_in_binary() -> None:
+def test_a_response_in_binary() -> None:
     options = InferOptions(id=None, outputs={"prediction": True, "probabilities": True})
     body, length = encode_infer("churn", "3", options, CLASSES, "r1")
     assert length is not None
@@ -202,7 +202,7 @@ def test_an_answer_in_binary() -> None:
     assert np.frombuffer(body[length + sizes[0] :], "<f8").tolist() == [0.75, 0.25, 0.5, 0.5]
 
 
-def test_our_own_answer_names_the_classes() -> None:
+def test_the_predict_response_names_the_classes() -> None:
     assert as_json(CLASSES) == {
         "predictions": ["no", "yes"],
         "probabilities": [{"no": 0.75, "yes": 0.25}, {"no": 0.5, "yes": 0.5}],

@@ -1,4 +1,7 @@
-"""The typed decoder takes only what the ordinary way takes, and makes the same of it; what it leaves is judged by the ordinary way."""
+"""The typed decoder accepts only what the generic one accepts, with the same result.
+
+It leaves everything else to the generic decoder.
+"""
 
 import json
 from typing import Any
@@ -54,7 +57,7 @@ def ordinary(body: bytes) -> Any:
     some=any_rows(CLASSIFICATION),
     wrong=st.dictionaries(st.sampled_from([*CLASSIFICATION.columns, "other"]), anything, max_size=2),
 )
-def test_what_is_taken_comes_out_the_same_and_nothing_wrong_is_taken(
+def test_accepted_rows_equal_the_generic_decoders_and_invalid_ones_are_not_accepted(
     some: list[dict[str, Any]], wrong: dict[str, Any]
 ) -> None:
     body = json.dumps({"rows": [*some, {**some[0], **wrong}]}).encode()
@@ -63,7 +66,7 @@ def test_what_is_taken_comes_out_the_same_and_nothing_wrong_is_taken(
         assert taken == ordinary(body)
 
 
-def test_honest_rows_are_taken_with_and_without_target_and_id() -> None:
+def test_valid_rows_are_accepted_with_and_without_target_and_id() -> None:
     honest = rows(20)
     told = [{**row, "key": 7, "churned": ["anything"]} for row in honest]
     for some in (honest, told):
@@ -71,11 +74,11 @@ def test_honest_rows_are_taken_with_and_without_target_and_id() -> None:
 
 
 @pytest.mark.parametrize("number", [2**53, 2**53 + 1, -(2**53) - 1, 2.0**53])
-def test_a_whole_number_that_no_float_holds_is_left_to_the_ordinary_way(number: float) -> None:
+def test_an_integer_that_no_float_represents_is_left_to_the_generic_decoder(number: float) -> None:
     assert DECODER.decode(json.dumps({"rows": [{**rows(1)[0], "age": number}]}).encode()) is None
 
 
-def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on_either_way() -> None:
+def test_an_integer_literal_becomes_the_same_float_in_both_decoders() -> None:
     body = json.dumps({"rows": [{**rows(1)[0], "income": 2**53 + 1}]}).encode()
     assert DECODER.decode(body) == ordinary(body)
     assert ordinary(body)[0][CLASSIFICATION.features.index("income")] == 2.0**53
@@ -84,13 +87,13 @@ def test_a_number_written_without_a_fraction_is_the_float_that_the_model_sees_on
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff", b'{"rows": [{"score": nan}]}', b'{"row": []}', b"[" * 100_000, b"null"]
 )
-def test_no_body_makes_it_raise(body: bytes) -> None:
+def test_no_body_makes_the_decoder_raise(body: bytes) -> None:
     assert DECODER.decode(body) is None
     with pytest.raises(BodyError):
         decode_rows(body)
 
 
-def test_names_that_python_has_no_use_for_are_columns_too() -> None:
+def test_names_that_are_not_python_identifiers_can_be_columns() -> None:
     names = ["class", "a b", "c0", "rows", "__init__", "ü-1"]
     contract = DataContract(
         name="odd",

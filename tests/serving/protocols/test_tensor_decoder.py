@@ -1,4 +1,4 @@
-"""Tensors that are plainly right come out as the ordinary way makes them; everything else is left to it."""
+"""The tensor decoder equals the generic one on valid tensors and leaves it everything else."""
 
 import json
 from typing import Any
@@ -44,13 +44,13 @@ def matrix(data: Any, shape: list[int], name: str = "rows") -> list[dict[str, An
 
 
 def plainly(body: bytes, contract: DataContract) -> Any:
-    """What is taken the short way, None where nothing is."""
+    """The result of the tensor decoder, or None if it leaves the body to the generic one."""
     request = decode_infer(body, None, contract.features, has_probabilities=True, decoder=TensorDecoder(contract))
     return list(request.rows) if request.is_checked else None
 
 
 def plainly_or_refused(body: bytes, contract: DataContract) -> Any:
-    """As `plainly`, and None where the body is refused."""
+    """Like `plainly`, and None where the body is refused."""
     try:
         return plainly(body, contract)
     except UsageError:
@@ -89,7 +89,9 @@ honest = {
     count=st.integers(1, 3),
     wrong=st.dictionaries(st.sampled_from([*honest, "other"]), st.lists(anything, max_size=3), max_size=2),
 )
-def test_columns_that_are_taken_come_out_the_same(data: st.DataObject, count: int, wrong: dict[str, list[Any]]) -> None:
+def test_accepted_columns_equal_the_generic_decoders(
+    data: st.DataObject, count: int, wrong: dict[str, list[Any]]
+) -> None:
     values = {name: data.draw(st.lists(some, min_size=count, max_size=count)) for name, some in honest.items()}
     right = body_of(columns(TIMELESS, values))
     assert plainly(right, TIMELESS) == ordinary(right, TIMELESS) is not None
@@ -111,7 +113,7 @@ def test_columns_that_are_taken_come_out_the_same(data: st.DataObject, count: in
     shape=st.none() | st.lists(st.integers(-1, 4), max_size=3),
     odd=st.none() | anything,
 )
-def test_a_matrix_that_is_taken_comes_out_the_same(
+def test_an_accepted_matrix_equals_the_generic_decoders(
     rows: list[tuple[Any, ...]], *, nested: bool, shape: list[int] | None, odd: Any
 ) -> None:
     data = [list(row) for row in rows] if nested else [value for row in rows for value in row]
@@ -137,11 +139,11 @@ def test_a_matrix_that_is_taken_comes_out_the_same(
     ],
     ids=["missing column", "lengths", "twice", "width", "ragged", "text", "binary", "datatype"],
 )
-def test_what_is_not_plainly_right_is_left_to_the_ordinary_way(inputs: Any) -> None:
+def test_unusual_tensors_are_left_to_the_generic_decoder(inputs: Any) -> None:
     assert plainly_or_refused(body_of(inputs), PLAIN) is None
 
 
-def test_times_are_left_to_the_ordinary_way() -> None:
+def test_times_are_left_to_the_generic_decoder() -> None:
     values = {
         "age": [1],
         "income": [1.0],
@@ -155,7 +157,7 @@ def test_times_are_left_to_the_ordinary_way() -> None:
     assert plainly(body_of(inputs), CLASSIFICATION) is None
 
 
-def test_wishes_and_id_are_kept() -> None:
+def test_requested_outputs_and_id_are_kept() -> None:
     body = body_of(matrix([1.0, 2.0], [1, 2]), id="mine", outputs=[{"name": "prediction"}])
     request = decode_infer(body, None, PLAIN.features, has_probabilities=True, decoder=TensorDecoder(PLAIN))
     assert (request.is_checked, request.options.id, request.options.outputs) == (True, "mine", {"prediction": False})

@@ -1,4 +1,7 @@
-"""The same value gets the same verdict and the same words in every protocol and every form of it, over real HTTP."""
+"""The same value gets the same response and error text in every protocol and format.
+
+Tested over real HTTP.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -130,7 +133,7 @@ BAD: dict[str, tuple[Row, str]] = {
 
 
 @pytest.mark.parametrize("changes", FINE.values(), ids=FINE)
-def test_a_good_row_gets_one_answer_in_every_form(server: httpx.Client, changes: Row) -> None:
+def test_a_valid_row_gets_the_same_prediction_in_every_format(server: httpx.Client, changes: Row) -> None:
     some = [ROW, {**ROW, **changes}]
     if "churned" in changes:
         some = [{**ROW, **changes}] * 2
@@ -142,7 +145,7 @@ def test_a_good_row_gets_one_answer_in_every_form(server: httpx.Client, changes:
 
 
 @pytest.mark.parametrize(("changes", "detail"), BAD.values(), ids=BAD)
-def test_a_bad_value_gets_one_verdict_in_every_form(server: httpx.Client, changes: Row, detail: str) -> None:
+def test_an_invalid_value_gets_the_same_error_in_every_format(server: httpx.Client, changes: Row, detail: str) -> None:
     answers = {
         form: server.post(path, content=json.dumps(make([{**ROW, **changes}]))) for form, (path, make) in FORMS.items()
     }
@@ -154,7 +157,7 @@ def test_a_bad_value_gets_one_verdict_in_every_form(server: httpx.Client, change
     assert answers["rows"].json()["detail"].startswith(f"row 0: {detail}")
 
 
-def test_a_missing_column_gets_one_verdict_in_every_form(server: httpx.Client) -> None:
+def test_a_missing_column_gets_the_same_error_in_every_format(server: httpx.Client) -> None:
     lacking = {name: value for name, value in ROW.items() if name != "income"}
     answers = [server.post(path, content=json.dumps(make([lacking]))) for path, make in FORMS.values()]
     assert {(answer.status_code, answer.json()["detail"]) for answer in answers} == {
@@ -162,12 +165,12 @@ def test_a_missing_column_gets_one_verdict_in_every_form(server: httpx.Client) -
     }
 
 
-def test_a_list_for_a_value_is_refused_in_every_form(server: httpx.Client) -> None:
+def test_a_list_as_a_value_is_refused_in_every_format(server: httpx.Client) -> None:
     answers = {
         form: server.post(path, content=json.dumps(make([{**ROW, "income": [1, 2]}])))
         for form, (path, make) in FORMS.items()
     }
-    # A tensor whose data are nested is one of another shape, so it is the body that is wrong, not the row.
+    # A tensor with nested data has another shape, so the body is wrong, not the row.
     assert {form: answer.status_code for form, answer in answers.items()} == dict.fromkeys(FORMS, 422) | {
         "tensors": 400
     }
@@ -184,7 +187,7 @@ EMPTY = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_rows_and_too_many_get_one_verdict_in_every_form(server: httpx.Client, form: str) -> None:
+def test_no_rows_or_too_many_get_the_same_error_in_every_format(server: httpx.Client, form: str) -> None:
     path, make = FORMS[form]
     none, many = (
         server.post(path, content=json.dumps(EMPTY[form])),
@@ -209,7 +212,7 @@ BROKEN: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize(("body", "status"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_body_gets_one_verdict_in_every_protocol(server: httpx.Client, body: bytes, status: int) -> None:
+def test_a_malformed_body_gets_the_same_error_in_every_protocol(server: httpx.Client, body: bytes, status: int) -> None:
     answers = [server.post(path, content=body) for path in ("/predict", "/invocations", INFER)]
     assert [(answer.status_code, answer.headers["Content-Type"]) for answer in answers] == [
         (status, "application/problem+json")
@@ -217,7 +220,7 @@ def test_a_broken_body_gets_one_verdict_in_every_protocol(server: httpx.Client, 
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", INFER])
-def test_a_packed_body_is_refused_with_its_reason(server: httpx.Client, path: str) -> None:
+def test_a_compressed_body_is_refused_with_a_reason(server: httpx.Client, path: str) -> None:
     answer = server.post(path, content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 415
     assert (
@@ -225,7 +228,7 @@ def test_a_packed_body_is_refused_with_its_reason(server: httpx.Client, path: st
     )
 
 
-def test_binary_tensors_are_judged_as_those_in_json(server: httpx.Client) -> None:
+def test_binary_tensors_get_the_same_errors_as_json_tensors(server: httpx.Client) -> None:
     def binary(score: float, income: float) -> httpx.Response:
         inputs, raw = [], b""
         for name, value in {**ROW, "score": score, "income": income}.items():

@@ -1,4 +1,4 @@
-"""Merging the request log's files loses and duplicates no row, whatever happens meanwhile."""
+"""Compaction of the request log loses and duplicates no row, even with concurrent access."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, PREDICT
 from tests.serving.request_log.logged import DAY, request_ids, write_file
 
 
-def test_finished_days_become_one_file_each_and_today_is_left_alone(folder: LogFolder) -> None:
+def test_each_finished_day_becomes_one_file_and_today_is_unchanged(folder: LogFolder) -> None:
     for number, day in enumerate((5, 5, 5, 6, 7, 7)):
         write_file(folder, [f"{day}-{number}"], {}, {}, day=day)
     before = request_ids(folder)
@@ -28,7 +28,7 @@ def test_finished_days_become_one_file_each_and_today_is_left_alone(folder: LogF
     assert compact(folder, PREDICTIONS, today=DAY.replace(day=7).date()) == (4, 4)
 
 
-def test_rows_that_are_alike_in_everything_are_all_kept(folder: LogFolder) -> None:
+def test_identical_rows_are_all_kept(folder: LogFolder) -> None:
     rows = [{"request_id": "r", "row": 0, "time": DAY, "label": label} for label in ("no", "yes", "yes")]
     for sequence in range(2):
         folder.write(LABELS, pa.Table.from_pylist(rows, schema=LABEL_SCHEMA), DAY, sequence)
@@ -37,7 +37,7 @@ def test_rows_that_are_alike_in_everything_are_all_kept(folder: LogFolder) -> No
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """Simulates the death of the process."""
 
 
 class Failing:
@@ -62,7 +62,7 @@ class Failing:
 
 @pytest.mark.parametrize("step", range(6))
 @pytest.mark.parametrize("err", [Crash(), OSError("no space left")], ids=["crash", "error"])
-def test_a_merge_that_breaks_off_anywhere_loses_and_doubles_nothing(
+def test_a_merge_interrupted_at_any_step_loses_and_duplicates_nothing(
     folder: LogFolder, step: int, err: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -87,7 +87,7 @@ def test_a_merge_that_breaks_off_anywhere_loses_and_doubles_nothing(
     assert len(folder.files(PREDICTIONS)) == 1
 
 
-def test_a_row_that_came_late_is_merged_the_next_time(folder: LogFolder) -> None:
+def test_a_late_row_is_merged_the_next_time(folder: LogFolder) -> None:
     for each in ("a", "b"):
         write_file(folder, [each], {}, {})
     compact(folder, PREDICTIONS)
@@ -99,10 +99,10 @@ def test_a_row_that_came_late_is_merged_the_next_time(folder: LogFolder) -> None
 
 
 def before_a_slow_merge(folder: LogFolder) -> tuple[list[str], str, bytes]:
-    """Files of the rows a, b and c; another merge has seen the first two alone, and its file is still to come.
+    """Write files of the rows a, b and c, as left by a slow merge that saw only the first two.
 
     Returns:
-        The paths of a and b, and path and content of that file.
+        The paths of a and b, and path and content of the merged file that is still to be written.
     """
     files = [write_file(folder, [each], {}, {}) for each in ("a", "b")]
     kept = {file: Path(file).read_bytes() for file in files}
@@ -116,10 +116,10 @@ def before_a_slow_merge(folder: LogFolder) -> tuple[list[str], str, bytes]:
     return files, merged, content
 
 
-def test_two_merges_at_once_of_which_one_saw_more_leave_each_row_once(folder: LogFolder, tmp_path: Path) -> None:
+def test_concurrent_merges_of_different_files_keep_each_row_once(folder: LogFolder, tmp_path: Path) -> None:
     _, first, first_bytes = before_a_slow_merge(folder)
     compact(folder, PREDICTIONS)
-    Path(first).write_bytes(first_bytes)  # the slower of the two comes to its end
+    Path(first).write_bytes(first_bytes)  # the slower merge finishes
     assert request_ids(folder) == ["a", "b", "c"]
     compact(folder, PREDICTIONS)
     assert request_ids(folder) == ["a", "b", "c"]
@@ -127,7 +127,7 @@ def test_two_merges_at_once_of_which_one_saw_more_leave_each_row_once(folder: Lo
 
 
 def once_at_the_first_schema(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
-    """Let something happen between a listing and the look at the first file of it."""
+    """Run an action between the listing and the first file's schema read."""
     real = pq.read_schema
 
     def read_schema(file: str, filesystem: Any) -> Any:
@@ -138,7 +138,7 @@ def once_at_the_first_schema(monkeypatch: pytest.MonkeyPatch, happens: Callable[
     monkeypatch.setattr(pq, "read_schema", read_schema)
 
 
-def test_a_reader_whose_files_are_merged_after_it_listed_them_looks_anew(
+def test_a_reader_lists_again_if_its_files_were_merged_meanwhile(
     folder: LogFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [write_file(folder, [each], {}, {}) for each in ("a", "b")]
@@ -152,7 +152,7 @@ def test_a_reader_whose_files_are_merged_after_it_listed_them_looks_anew(
     assert request_ids(folder) == ["a", "b"]
 
 
-def test_a_merge_whose_files_are_merged_after_it_listed_them_doubles_nothing(
+def test_a_merge_whose_files_were_merged_meanwhile_duplicates_nothing(
     folder: LogFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files, other, others_bytes = before_a_slow_merge(folder)
@@ -167,7 +167,7 @@ def test_a_merge_whose_files_are_merged_after_it_listed_them_doubles_nothing(
 
 
 @pytest.mark.slow
-def test_writers_readers_and_two_merges_at_once_never_lose_or_double_a_row(folder: LogFolder) -> None:
+def test_concurrent_writers_readers_and_merges_never_lose_or_duplicate_a_row(folder: LogFolder) -> None:
     written: list[str] = []
     seen: list[list[str]] = []
     failures: list[BaseException] = []
@@ -218,7 +218,7 @@ def test_writers_readers_and_two_merges_at_once_never_lose_or_double_a_row(folde
     assert len(folder.files(PREDICTIONS)) == 1
 
 
-def test_the_commands_show_and_merge(folder: LogFolder, tmp_path: Path) -> None:
+def test_the_commands_show_and_merge_the_log(folder: LogFolder, tmp_path: Path) -> None:
     for each in ("a", "b"):
         write_file(folder, [each], {"x": "integer"}, {"x": 3, "probabilities": [("no", 0.25), ("yes", 0.75)]})
     run = CliRunner().invoke

@@ -12,7 +12,7 @@ from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from tests.serving.request_log.logged import DAY, write_file
 
 
-def test_what_is_read_since_a_time_lacks_older_rows_and_opens_no_older_days_files(folder: LogFolder) -> None:
+def test_reading_since_a_time_skips_older_rows_and_files_of_older_days(folder: LogFolder) -> None:
     yesterdays = write_file(folder, ["old"], {}, {}, day=4)
     write_file(folder, ["before"], {}, {"time": DAY.replace(day=5, hour=0)}, day=5)
     write_file(folder, ["at", "after"], {}, {}, day=5)
@@ -61,18 +61,18 @@ def test_a_column_that_was_added_removed_or_retyped_is_one_column(
     assert [row["x"] for row in rows] == expected
 
 
-def test_a_model_that_turned_from_classes_to_numbers_stays_readable(folder: LogFolder) -> None:
+def test_a_model_that_changed_from_classes_to_numbers_stays_readable(folder: LogFolder) -> None:
     write_file(folder, ["a"], {}, {})
     write_file(folder, ["b"], {}, {}, task="regression")
     assert sorted(row["prediction"] for row in folder.read(PREDICTIONS).to_pylist()) == ["1.5", "yes"]
 
 
-def test_only_the_columns_that_are_asked_for_are_read(folder: LogFolder) -> None:
+def test_only_the_requested_columns_are_read(folder: LogFolder) -> None:
     write_file(folder, ["a"], {"x": "integer"}, {"x": 3})
     assert folder.read(PREDICTIONS, columns=["time", "x"]).column_names == ["time", "x"]
 
 
-def test_a_local_place_may_be_named_by_a_uri(tmp_path: Path) -> None:
+def test_a_local_location_may_be_a_uri(tmp_path: Path) -> None:
     folder = LogFolder.at(f"file://{tmp_path}")
     assert isinstance(folder.filesystem, fs.LocalFileSystem)
     assert folder.path == str(tmp_path)

@@ -1,4 +1,4 @@
-"""The request log with its real writer process: what is kept, what is lost and counted, and when."""
+"""The request log with its real writer process: which rows are kept, or lost and counted, and when."""
 
 import asyncio
 import subprocess
@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow  # each test starts a writer process, a second or so
 
 
-def test_an_orderly_stop_loses_nothing(tmp_path: Path) -> None:
+def test_a_graceful_stop_loses_nothing(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(location=str(tmp_path)))
     for number in range(500):
         log_one(log, f"r{number}")
@@ -33,7 +33,7 @@ def test_an_orderly_stop_loses_nothing(tmp_path: Path) -> None:
     assert {row["request_id"] for row in rows(tmp_path)} == {f"r{number}" for number in range(500)}
 
 
-def test_a_row_is_kept_as_it_came_with_its_answer(tmp_path: Path) -> None:
+def test_a_row_is_stored_as_received_with_its_prediction(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(location=str(tmp_path)))
     log_one(log)
     log.close()
@@ -55,7 +55,7 @@ def test_a_row_is_kept_as_it_came_with_its_answer(tmp_path: Path) -> None:
     assert abs(first["time"].timestamp() - time.time()) < 60
 
 
-def test_requests_that_were_answered_together_keep_their_own_ids_and_rows(tmp_path: Path) -> None:
+def test_batched_requests_keep_their_own_ids_and_rows(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(location=str(tmp_path)))
     columns = {"age": (31, 3.0, None), "city": ("Bern", None, "Genf"), "time": (1, 2.5, None)}
     log.batch(
@@ -77,7 +77,7 @@ def test_requests_that_were_answered_together_keep_their_own_ids_and_rows(tmp_pa
     ]
 
 
-def test_a_column_that_must_not_be_logged_is_nowhere_in_the_files(tmp_path: Path) -> None:
+def test_an_unlogged_column_is_nowhere_in_the_files(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(location=str(tmp_path)))
     log_one(log, secret=["s3cr3t-value", "s3cr3t-value"])
     log.close()
@@ -85,7 +85,7 @@ def test_a_column_that_must_not_be_logged_is_nowhere_in_the_files(tmp_path: Path
     assert "secret" not in rows(tmp_path)[0]
 
 
-def test_files_lie_in_folders_of_their_day(tmp_path: Path) -> None:
+def test_files_are_in_one_folder_per_day(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(location=str(tmp_path)))
     log_one(log)
     log.close()
@@ -104,7 +104,7 @@ def test_versions_with_other_columns_are_read_as_one_table(tmp_path: Path) -> No
     assert (by_id["new", 0]["age"], by_id["new", 0]["city"]) == (1.5, None)
 
 
-def test_labels_are_kept_beside_the_predictions(tmp_path: Path) -> None:
+def test_labels_are_stored_next_to_the_predictions(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(location=str(tmp_path)))
     log.labels([("r1", 0, "no"), ("r1", 1, "no")])
     log.close()
@@ -192,7 +192,7 @@ def test_rows_beyond_the_buffer_are_dropped_and_counted(tmp_path: Path) -> None:
     assert sum(drops) == 100
 
 
-def test_a_row_that_no_table_can_hold_is_counted_and_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_stored_is_counted_and_affects_no_other_row(tmp_path: Path) -> None:
     log = RequestLog(LogSettings(location=str(tmp_path), send_s=0.05, flush_s=0.1))
     log_one(log, "before")
     log_one(log, "impossible", age=["no number", 1])
@@ -225,7 +225,7 @@ def test_with_block_a_request_waits_for_room(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("policy", ["drop", "block"])
-def test_over_http_a_full_log_is_counted_or_waited_for(tmp_path: Path, policy: Literal["drop", "block"]) -> None:
+def test_over_http_a_full_log_drops_and_counts_rows_or_blocks(tmp_path: Path, policy: Literal["drop", "block"]) -> None:
     place = tmp_path / "log"
     place.write_text("no folder yet")
     log = RequestLog(LogSettings(location=str(place), policy=policy, buffer_rows=2, send_s=0.02, flush_s=0.05))
@@ -251,7 +251,7 @@ def test_over_http_a_full_log_is_counted_or_waited_for(tmp_path: Path, policy: L
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX process groups")
-def test_a_ctrl_c_on_the_terminal_loses_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_terminal_loses_nothing(tmp_path: Path) -> None:
     code = textwrap.dedent(f"""
         import os, signal, time
         from platform_lib.serving.request_log.recorder import LogSettings, RequestLog

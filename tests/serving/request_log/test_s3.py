@@ -1,4 +1,7 @@
-"""The request log in S3, from the HTTP request to the merged file: real writer process, moto's S3 server."""
+"""The request log in S3, from the HTTP request to the merged file.
+
+Uses the real writer process and moto's S3 server.
+"""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +27,10 @@ BUCKET = "logs"
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
-    """A client of a bucket; its address and credentials are in the environment, where servers and commands look."""
+    """A client of a bucket.
+
+    Its address and credentials are in the environment, where servers and commands look for them.
+    """
     import boto3  # type: ignore[import-untyped]
     from moto.server import ThreadedMotoServer
 
@@ -46,10 +52,12 @@ def s3() -> Iterator[Any]:
 
 def keys(s3: Any, prefix: str) -> list[str]:
     found = [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]
-    return [key for key in found if not key.endswith("/")]  # pyarrow marks a folder when it deletes in it
+    return [
+        key for key in found if not key.endswith("/")
+    ]  # pyarrow writes a marker object when it deletes files from a folder
 
 
-def test_what_is_asked_answered_and_told_later_is_found_in_the_bucket_without_what_must_not_be_logged(s3: Any) -> None:
+def test_requests_predictions_and_labels_are_in_the_bucket_without_unlogged_columns(s3: Any) -> None:
     place = f"s3://{BUCKET}/whole"
     log = RequestLog(LogSettings(location=place, send_s=0.05, flush_s=0.2))
     secret = "s3cr3t-of-a-person"
@@ -61,7 +69,7 @@ def test_what_is_asked_answered_and_told_later_is_found_in_the_bucket_without_wh
             for number, label in enumerate(["yes", True, 1.5])
         ]
         assert httpx.post(f"{url}/labels", json={"labels": told}, timeout=60).json() == {"accepted": 3}
-        wait_until(lambda: log.counts.written == 6)  # the timer writes; nobody has stopped the server
+        wait_until(lambda: log.counts.written == 6)  # the timer triggers the write; the server still runs
     log.close()
     assert (log.counts.taken, log.counts.dropped, log.problem) == (6, 0, None)
 
@@ -82,7 +90,7 @@ def test_what_is_asked_answered_and_told_later_is_found_in_the_bucket_without_wh
     assert not [key for key in objects if secret.encode() in s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()]
 
 
-def test_many_small_objects_become_one_a_day_and_the_commands_read_them(s3: Any) -> None:
+def test_many_small_objects_become_one_per_day_and_the_commands_read_them(s3: Any) -> None:
     place = f"s3://{BUCKET}/small"
     for number in range(3):
         log = RequestLog(LogSettings(location=place))
@@ -99,7 +107,7 @@ def test_many_small_objects_become_one_a_day_and_the_commands_read_them(s3: Any)
     assert CliRunner().invoke(command, ["compact", place]).stdout.endswith("labels: 1 files before, 1 after.\n")
 
 
-def test_a_bucket_that_refuses_is_said_and_nothing_is_lost_when_it_heals(s3: Any) -> None:
+def test_a_refusing_bucket_is_reported_and_nothing_is_lost_once_it_recovers(s3: Any) -> None:
     place = f"s3://{BUCKET}-later/log"
     log = RequestLog(LogSettings(location=place, send_s=0.05, flush_s=0.2))
     log.labels([("r1", 0, "yes")])

@@ -31,7 +31,7 @@ def fixed(version: str = "2", model: Any = None) -> ServedModel:
 
 
 def following(registry: FolderRegistry, rule: CanaryRule | None = None) -> tuple[ModelLoader, RolloutController]:
-    """A loader and its rollout controller, which poll only when told to."""
+    """A loader and its rollout controller, without a polling thread."""
     loader = ModelLoader(registry, CHAMPION, package=None)
     rollout = RolloutController(registry, "people", lambda: loader.current, package=None, rule=rule)
     poll(loader, rollout)
@@ -70,7 +70,7 @@ def failing() -> Any:
 
 
 def break_it(served: ServedModel) -> None:
-    """Put the bug into a loaded version."""
+    """Inject the bug into a loaded version."""
     object.__setattr__(served, "model", loaded(failing(), version=served.model.version))
     object.__setattr__(served, "selection", NOT_TRIED)
     served.__post_init__()

@@ -1,4 +1,4 @@
-"""A canary gets its percentage of the callers, and is switched off when it fails too often."""
+"""A canary gets its percentage of callers and is disabled if it fails too often."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,19 +34,19 @@ class TestSelection:
         canary.set_percent(percents[1])
         assert canary.takes({}, who) >= before
 
-    def test_no_caller_at_0_and_every_caller_at_100_percent(self) -> None:
+    def test_no_caller_gets_the_canary_at_0_percent_and_every_caller_at_100(self) -> None:
         ids = [str(number) for number in range(1_000)]
         assert not any(Canary(fixed(), 0, NOW).takes({}, each) for each in ids)
         assert all(Canary(fixed(), 100, NOW).takes({}, each) for each in ids)
 
-    def test_another_canary_reaches_other_callers_first(self) -> None:
+    def test_another_canary_starts_with_other_callers(self) -> None:
         ids = [str(number) for number in range(1_000)]
         first, second = (Canary(fixed(version), 20, NOW) for version in ("2", "3"))
         assert 10 < sum(first.takes({}, each) and second.takes({}, each) for each in ids) < 80  # 40 by chance
 
 
 class TestSwitchingOff:
-    def test_a_new_percentage_switches_the_canary_on_again(self) -> None:
+    def test_a_new_percentage_enables_the_canary_again(self) -> None:
         canary = Canary(fixed(), 100, NOW, CanaryRule(min_requests=2))
         canary.failed("why")
         assert canary.failed("why")

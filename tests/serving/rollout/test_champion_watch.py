@@ -1,4 +1,4 @@
-"""The registry's champion as a metric: what an alert compares with the version that answers."""
+"""The registry's champion as a metric, which an alert compares with the serving version."""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +12,7 @@ from platform_lib.serving.rollout.champion_watch import ChampionWatch
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """MLflow's table of aliases, which is all that is looked at."""
+    """MLflow's table of aliases, the only table that is read."""
     path = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE registered_model_aliases (name TEXT, alias TEXT, version INTEGER)")
@@ -41,7 +41,7 @@ def test_the_metric_follows_the_alias(store: Path) -> None:
     assert shown(watch) == [{"model": "people", "version": "4"}]
 
 
-def test_a_registry_that_does_not_answer_changes_nothing(store: Path) -> None:
+def test_an_unreachable_registry_changes_nothing(store: Path) -> None:
     watch = ChampionWatch(LocalRegistryClient(f"sqlite:///{store.as_posix()}"), "people")
     watch.poll()
     change(store, "DROP TABLE registered_model_aliases")
@@ -49,7 +49,7 @@ def test_a_registry_that_does_not_answer_changes_nothing(store: Path) -> None:
     assert shown(watch) == [{"model": "people", "version": "3"}]
 
 
-def test_no_champion_is_no_series(store: Path) -> None:
+def test_without_a_champion_there_is_no_time_series(store: Path) -> None:
     watch = ChampionWatch(LocalRegistryClient(f"sqlite:///{store.as_posix()}"), "people")
     watch.poll()
     change(store, "DELETE FROM registered_model_aliases")

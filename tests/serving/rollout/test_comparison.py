@@ -1,4 +1,4 @@
-"""How predictions of two versions are compared, and that callers never wait for it."""
+"""Predictions of two versions are compared without delaying callers."""
 
 import threading
 from collections import Counter

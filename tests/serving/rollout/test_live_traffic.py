@@ -94,7 +94,7 @@ class TestPredictions:
 
 
 class TestFailures:
-    def test_the_champion_serves_what_a_canary_fails_until_it_is_switched_off(
+    def test_the_champion_serves_requests_on_which_a_canary_fails_until_it_is_disabled(
         self, registry: FolderRegistry, caplog: pytest.LogCaptureFixture
     ) -> None:
         loader, rollout = with_canary(

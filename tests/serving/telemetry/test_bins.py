@@ -1,4 +1,4 @@
-"""Live rows in the reference profile's bins, over several processes."""
+"""Counts of live rows in the reference profile's bins, across several processes."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def totals(folder: Path, version: str = "1") -> dict[tuple[str, str], int]:
     }
 
 
-def test_all_bins_stand_at_zero_from_the_start_with_their_reference_shares(tmp_path: Path) -> None:
+def test_all_bins_start_at_zero_with_their_reference_shares(tmp_path: Path) -> None:
     BinCounter(tmp_path, "1", make_profile())
     series = list(read_counts(tmp_path))
     assert {one.count for one in series} == {0}
@@ -48,7 +48,7 @@ def test_all_bins_stand_at_zero_from_the_start_with_their_reference_shares(tmp_p
     assert shares == pytest.approx({"x": 1, "c": 1, "prediction": 1})
 
 
-def test_rows_are_counted_where_they_belong(tmp_path: Path) -> None:
+def test_rows_are_counted_in_the_right_bins(tmp_path: Path) -> None:
     counter = BinCounter(tmp_path, "1", make_profile())
     counter.count({"x": [-5, None, 1e9], "c": ["a", "new", None]}, ["p", "p", "n"])
     assert totals(tmp_path) == {
@@ -63,7 +63,7 @@ def test_rows_are_counted_where_they_belong(tmp_path: Path) -> None:
     }
 
 
-def test_processes_add_up_and_a_dead_one_is_not_forgotten(tmp_path: Path) -> None:
+def test_counts_of_all_processes_add_up_including_dead_ones(tmp_path: Path) -> None:
     code = textwrap.dedent(f"""
         import os
         from pathlib import Path
@@ -78,19 +78,19 @@ def test_processes_add_up_and_a_dead_one_is_not_forgotten(tmp_path: Path) -> Non
     assert totals(tmp_path)["c", "a"] == 3
 
 
-def test_a_version_that_is_loaded_again_goes_on_counting(tmp_path: Path) -> None:
+def test_a_reloaded_version_continues_counting(tmp_path: Path) -> None:
     for _ in range(2):
         BinCounter(tmp_path, "1", make_profile()).count({"x": [1.0], "c": ["a"]}, ["p"])
     assert totals(tmp_path)["c", "a"] == 2
 
 
-def test_no_more_than_three_versions_are_shown(tmp_path: Path) -> None:
+def test_at_most_three_versions_are_shown(tmp_path: Path) -> None:
     for version in range(1, 7):
         BinCounter(tmp_path, str(version), make_profile())
     assert {series.version for series in read_counts(tmp_path)} == {"4", "5", "6"}
 
 
-def test_many_values_are_observed_as_one_by_one() -> None:
+def test_bulk_observation_equals_one_by_one() -> None:
     from prometheus_client import CollectorRegistry, Histogram
 
     from platform_lib.serving.telemetry.metrics import observe_many

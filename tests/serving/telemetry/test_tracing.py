@@ -1,4 +1,7 @@
-"""Traces, as a real OTLP/HTTP collector on loopback receives them: the caller's trace goes on, and costs nothing where nobody asks for it."""
+"""Traces, as a real OTLP/HTTP collector receives them.
+
+The caller's trace continues, and tracing costs nothing unless it is enabled.
+"""
 
 import gzip
 import json
@@ -37,7 +40,7 @@ TRACEPARENT = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
 
 @dataclass
 class Collector:
-    """What was sent to `/v1/traces`."""
+    """Record what is sent to `/v1/traces`."""
 
     url: str = ""
     spans: list[Any] = field(default_factory=list)
@@ -82,7 +85,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """`traced(model, requests)`: asks an application that is traced, and waits until the collector has its spans."""
+    """`traced(model, requests)`: send requests to a traced application and wait until the collector has its spans."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
 
     def run(model: Any, requests: Callable[[TestClient], Any]) -> Any:
@@ -94,7 +97,7 @@ def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     return run
 
 
-def test_a_request_continues_the_callers_trace_and_says_who_answered_what(
+def test_a_request_continues_the_callers_trace_and_names_model_and_version(
     collector: Collector, traced: Callable[..., Any]
 ) -> None:
     answer = traced(
@@ -119,7 +122,7 @@ def test_a_request_continues_the_callers_trace_and_says_who_answered_what(
     assert collector.resources[0]["service.name"] == "people"
 
 
-def test_each_protocol_is_named_and_paths_with_names_in_them_make_one_span_name(
+def test_each_protocol_is_named_and_paths_with_parameters_share_one_span_name(
     collector: Collector, traced: Callable[..., Any]
 ) -> None:
     def ask(http: TestClient) -> None:
@@ -146,7 +149,7 @@ def test_probes_are_not_traced(collector: Collector, traced: Callable[..., Any])
     assert collector.spans == []
 
 
-def test_a_caller_who_does_not_sample_is_followed_in_that_too(collector: Collector, traced: Callable[..., Any]) -> None:
+def test_the_callers_decision_not_to_sample_is_respected(collector: Collector, traced: Callable[..., Any]) -> None:
     unsampled = {"traceparent": f"00-{TRACE}-{CALLER}-00"}
     assert (
         traced(
@@ -157,7 +160,7 @@ def test_a_caller_who_does_not_sample_is_followed_in_that_too(collector: Collect
     assert collector.spans == []
 
 
-def test_a_traceparent_that_is_none_begins_a_new_trace(collector: Collector, traced: Callable[..., Any]) -> None:
+def test_an_invalid_traceparent_starts_a_new_trace(collector: Collector, traced: Callable[..., Any]) -> None:
     traced(
         loaded(fitted()),
         lambda http: http.post("/predict", json={"rows": rows(1)}, headers={"traceparent": "00-zz-1-01"}),
@@ -188,7 +191,7 @@ def test_a_failure_marks_the_span_and_its_log_record_names_the_trace(
     assert record["request_id"] == answer.headers["X-Request-ID"]
 
 
-def test_a_collector_that_is_down_fails_no_request_and_delays_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_collector_fails_no_request_and_delays_no_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     tracing = Tracing("people")
     http = TestClient(tracing.wrap(create_app(FixedSource(loaded(fitted())))))
@@ -223,13 +226,13 @@ def test_the_standard_variables_decide(environment: dict[str, str], *, wanted: b
         ),
     ],
 )
-def test_what_there_is_not_is_refused_with_a_sentence(environment: dict[str, str], sentence: str) -> None:
+def test_an_unsupported_setting_is_refused_with_a_sentence(environment: dict[str, str], sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
         wants_tracing(environment)
     assert str(refused.value) == sentence
 
 
-def test_without_the_extra_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     with pytest.raises(UsageError, match=r"install platform-lib\[tracing\], or set OTEL_SDK_DISABLED=true"):
         wants_tracing({"OTEL_TRACES_EXPORTER": "otlp"})
@@ -244,14 +247,14 @@ print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "op
 """
 
 
-def test_a_server_that_is_not_asked_for_traces_loads_nothing_for_them() -> None:
+def test_without_tracing_the_server_loads_no_tracing_library() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can answer")
-def test_the_documented_command_traces_and_sends_the_last_spans_before_it_ends(
+def test_the_documented_command_traces_and_sends_the_last_spans_on_shutdown(
     trained: Project, collector: Collector, tmp_path: Path
 ) -> None:
     port, log = free_port(), tmp_path / "log.txt"

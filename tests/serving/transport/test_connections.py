@@ -1,4 +1,4 @@
-"""Requests as bytes on the wire, as an attacker writes them: what one server reads as one request and another as two, and heads without an end."""
+"""Malicious requests as raw bytes: request smuggling, and heads without an end."""
 
 import socket
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def ask(port: int, request: bytes) -> bytes:
-    """All that comes back until the server closes, or says nothing more for two seconds."""
+    """Everything that comes back until the server closes, or is silent for two seconds."""
     answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
         try:
             connection.sendall(request)
             while part := connection.recv(65536):
                 answer += part
-        except OSError:  # silence, or a connection that was closed while we still sent
+        except OSError:  # silence, or a connection that was closed while we were still sending
             pass
     return answer
 
@@ -57,9 +57,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_two_servers_could_read_differently_is_refused_and_nothing_after_it_is_read(
-    port: int, request_bytes: bytes
-) -> None:
+def test_an_ambiguous_request_is_refused_and_nothing_after_it_is_read(port: int, request_bytes: bytes) -> None:
     answer = ask(port, request_bytes)
     statuses = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
     assert b"HTTP/1.1 400 Bad Request" in statuses
@@ -76,34 +74,34 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("headers", TOO_LARGE.values(), ids=TOO_LARGE)
-def test_a_head_beyond_the_bounds_is_refused(port: int, headers: bytes) -> None:
+def test_an_oversized_head_is_refused(port: int, headers: bytes) -> None:
     assert ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n").startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_target_beyond_the_bounds_is_refused(port: int) -> None:
+def test_an_oversized_target_is_refused(port: int) -> None:
     answer = ask(port, b"GET /" + b"a" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
-def test_many_requests_of_one_connection_are_not_taken_for_one_large_head(port: int) -> None:
+def test_many_requests_of_one_connection_do_not_count_as_one_large_head(port: int) -> None:
     some = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 20_000 + b"\r\n\r\n"
     answer = ask(port, some * 10)
     assert answer.count(b"HTTP/1.1 200 OK") == 10
 
 
-def test_a_body_larger_than_a_heads_bound_is_no_head(port: int) -> None:
+def test_a_body_larger_than_the_head_limit_does_not_count_as_head(port: int) -> None:
     body = b" " * (4 * MAX_HEAD_BYTES)
     answer = ask(port, post(b"Content-Length: %d\r\n" % len(body), body) + SECOND)
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-def test_the_callers_host_goes_into_no_answer(port: int) -> None:
+def test_the_callers_host_header_appears_in_no_response(port: int) -> None:
     for path in (b"/v2/", b"/docs/", b"//evil.invalid/%2e%2e", b"/predict/"):
         answer = ask(port, b"GET " + path + b" HTTP/1.1\r\nHost: evil.invalid\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 404 ")
         assert b"location" not in answer.lower()
 
 
-def test_a_websocket_is_not_spoken(port: int) -> None:
+def test_websockets_are_refused(port: int) -> None:
     upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     assert b"101 Switching" not in ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n")

@@ -1,4 +1,7 @@
-"""Requests that come whole take a short way through the server; however they come, callers see the same answers, in their order."""
+"""Complete requests take a direct path through the server.
+
+However requests arrive, callers get the same responses in the same order.
+"""
 
 import json
 import re
@@ -29,7 +32,7 @@ def port(source: FixedSource) -> Iterator[int]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each answer went the short way."""
+    """Whether each response took the direct path."""
     taken: list[bool] = []
     real = UvicornDirectResponse.respond
 
@@ -51,7 +54,7 @@ def post(body: bytes, headers: bytes = b"", version: bytes = b"1.1") -> bytes:
 
 
 def answers(port: int, *packets: bytes, count: int) -> list[tuple[int, dict[str, str], bytes]]:
-    """Status, headers and body of so many answers to what is sent, a packet after the other."""
+    """Send packets one after the other; return status, headers and body of a number of responses."""
     found: list[tuple[int, dict[str, str], bytes]] = []
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -77,7 +80,7 @@ def expected(source: FixedSource) -> list[list[str]]:
         ]
 
 
-def test_a_whole_request_goes_the_short_way_and_its_answer_lacks_nothing(
+def test_a_complete_request_takes_the_direct_path_and_gets_a_full_response(
     port: int, short: list[bool], expected: list[list[str]]
 ) -> None:
     (status, headers, body), *_ = answers(port, post(BODIES[1], b"X-Request-ID: mine\r\n"), count=1)
@@ -89,13 +92,13 @@ def test_a_whole_request_goes_the_short_way_and_its_answer_lacks_nothing(
     assert json.loads(body)["predictions"] == expected[1]
 
 
-def test_requests_in_one_packet_are_answered_in_their_order(port: int, expected: list[list[str]]) -> None:
+def test_pipelined_requests_get_responses_in_order(port: int, expected: list[list[str]]) -> None:
     order = [0, 2, 1, 1, 0, 2]
     found = answers(port, b"".join(post(BODIES[place]) for place in order), count=len(order))
     assert [json.loads(body)["predictions"] for _, _, body in found] == [expected[place] for place in order]
 
 
-def test_a_request_that_comes_in_parts_is_answered_the_same(port: int, expected: list[list[str]]) -> None:
+def test_a_request_that_arrives_in_parts_gets_the_same_response(port: int, expected: list[list[str]]) -> None:
     request = post(BODIES[1])
     for cut in (20, len(request) - len(BODIES[1]), len(request) - 1):
         ((status, _, body),) = answers(port, request[:cut], request[cut:], count=1)
@@ -105,7 +108,7 @@ def test_a_request_that_comes_in_parts_is_answered_the_same(port: int, expected:
 @pytest.mark.parametrize(
     "request_bytes", [post(BODIES[0], b"Connection: close\r\n"), post(BODIES[0], version=b"1.0")], ids=["close", "1.0"]
 )
-def test_a_connection_that_is_to_end_ends_and_says_so(
+def test_a_connection_to_be_closed_is_closed_with_a_header(
     port: int, request_bytes: bytes, short: list[bool], expected: list[list[str]]
 ) -> None:
     ((status, headers, body),) = answers(port, request_bytes, count=1)
@@ -113,7 +116,7 @@ def test_a_connection_that_is_to_end_ends_and_says_so(
     assert (status, headers["connection"], json.loads(body)["predictions"]) == (200, "close", expected[0])
 
 
-def test_who_waits_to_be_told_to_go_on_is_told(port: int) -> None:
+def test_a_client_that_expects_100_continue_gets_it(port: int) -> None:
     head = post(BODIES[0], b"Expect: 100-continue\r\n")[: -len(BODIES[0])]
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(head)
@@ -122,7 +125,7 @@ def test_who_waits_to_be_told_to_go_on_is_told(port: int) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_after_a_refusal_the_connection_goes_on(port: int, expected: list[list[str]]) -> None:
+def test_the_connection_stays_open_after_a_refusal(port: int, expected: list[list[str]]) -> None:
     found = answers(port, post(b'{"rows": [{}]}') + post(BODIES[0]), count=2)
     assert [status for status, _, _ in found] == [422, 200]
     assert json.loads(found[1][2])["predictions"] == expected[0]

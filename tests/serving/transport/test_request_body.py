@@ -1,4 +1,4 @@
-"""Bodies that come slowly, break off or are too large, as messages of the server, without one."""
+"""Request bodies that are slow, incomplete or too large, as ASGI messages without a server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ JSON = {"content-type": "application/json"}
 
 
 def receiving(*messages: dict[str, Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """What a server hands over, one after the other; then nothing comes."""
+    """Deliver messages one after the other; then nothing more."""
     left = list(messages)
 
     async def receive() -> dict[str, Any]:
@@ -40,26 +40,26 @@ def read(*messages: dict[str, Any], limits: Limits | None = None) -> bytes:
     return asyncio.run(inside())
 
 
-def test_parts_are_put_together() -> None:
+def test_parts_are_joined() -> None:
     assert read(part(b"a"), part(b""), part(b"bc", more=False)) == b"abc"
 
 
 @pytest.mark.parametrize("messages", [[], [part(b"a")]], ids=["nothing comes", "the rest does not come"])
-def test_a_body_that_does_not_come_is_408(messages: list[dict[str, Any]]) -> None:
+def test_a_body_that_does_not_arrive_is_408(messages: list[dict[str, Any]]) -> None:
     with pytest.raises(Problem, match=r"did not arrive within 0.05 seconds") as caught:
         read(*messages, limits=Limits(body_timeout_s=0.05))
     assert caught.value.status == 408
     assert caught.value.headers == {"Connection": "close"}
 
 
-def test_a_broken_off_body_is_400_and_a_large_one_413() -> None:
+def test_an_incomplete_body_is_400_and_a_large_one_413() -> None:
     with pytest.raises(Problem, match="closed before the body was complete"):
         read(part(b"a"), {"type": "http.disconnect"})
     with pytest.raises(Problem, match="larger than 3 bytes"):
         read(part(b"ab"), part(b"cd"), limits=Limits(max_body_bytes=3))
 
 
-def test_one_clock_watches_many_bodies_and_lets_the_finished_go() -> None:
+def test_one_timer_watches_many_bodies_and_releases_finished_ones() -> None:
     async def inside() -> list[Any]:
         reader = BodyReader(Limits(body_timeout_s=0.05))
         slow = [reader.read(JSON, receiving(part(b"a"))) for _ in range(5)]
@@ -71,7 +71,7 @@ def test_one_clock_watches_many_bodies_and_lets_the_finished_go() -> None:
     assert answers[5:] == [b"a"] * 5
 
 
-def test_a_cancelled_request_is_no_slow_one() -> None:
+def test_a_cancelled_request_does_not_count_as_slow() -> None:
     async def inside() -> None:
         task = asyncio.create_task(BodyReader(Limits()).read(JSON, receiving()))
         await asyncio.sleep(0)
@@ -84,7 +84,7 @@ def test_a_cancelled_request_is_no_slow_one() -> None:
 
 @pytest.mark.parametrize(("path", "key"), [("/predict", "rows"), ("/invocations", "dataframe_records")])
 @pytest.mark.parametrize("some", [rows(2), [{}]], ids=["answered", "refused"])
-def test_a_route_answers_as_the_endpoint_that_goes_around_it(path: str, key: str, some: list[dict[str, Any]]) -> None:
+def test_the_route_responds_like_the_endpoint_that_bypasses_it(path: str, key: str, some: list[dict[str, Any]]) -> None:
     app = create_app(FixedSource(loaded(fitted(REGRESSION), REGRESSION)))
     with TestClient(app) as http:
         direct = http.post(path, json={key: some}, headers={"X-Request-ID": "r1"})
@@ -110,7 +110,7 @@ def test_a_route_answers_as_the_endpoint_that_goes_around_it(path: str, key: str
         "/v2/{name}",
     ],
 )
-def test_a_path_of_tensors_means_the_same_around_the_router_and_through_it(path: str) -> None:
+def test_an_open_inference_path_means_the_same_with_and_without_the_router(path: str) -> None:
     app = create_app(FixedSource(loaded(fitted())))
     some = columns_from_rows(rows(2), CLASSIFICATION)
     body = {
