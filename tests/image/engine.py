@@ -1,9 +1,9 @@
-"""Images really built and run: Debian's buildah builds in a store of its own, crun runs the result as a cluster would.
+"""Build and run images for real: buildah builds in its own store, crun runs the result.
 
-As there: an OCI container with its own process, mount and host names, a read-only root, no capabilities, no new
-privileges, the image's user. Not shown here: seccomp profiles, limits of cgroups, and a registry's pull. There is no
-image registry: the base image is made by mmdebstrap from Debian's packages once, and kept in ~/.cache/mlp-engines.
-Needs root.
+As in a cluster, crun runs an OCI container with its own process, mount and host namespaces, a read-only root, no
+capabilities, no new privileges and the image's user. Not covered: seccomp profiles, cgroup limits, and a registry's
+pull. There is no image registry: mmdebstrap makes the base image once from Debian's packages, and it is kept in
+~/.cache/mlp-engines. Needs root.
 """
 
 import json
@@ -26,7 +26,7 @@ PROGRAMS = ("buildah", "crun", "mmdebstrap")
 
 
 def need_image_engines() -> None:
-    """Skips, or fails in CI, where one of the programs or root is missing."""
+    """Skip, or fail in CI, if one of the programs or root is missing."""
     for name in PROGRAMS:
         need_engine(name)
     if os.geteuid() != 0:
@@ -34,8 +34,9 @@ def need_image_engines() -> None:
 
 
 def base_tarball() -> Path:
-    """A minimal Debian of this machine's release with its Python, as one archive; made once, from where this machine
-    gets its packages.
+    """A minimal Debian of this machine's release with its Python, as one archive.
+
+    Created once, from the package source that this machine uses.
     """
     release = dict(
         line.split("=", 1) for line in Path("/etc/os-release").read_text(encoding="utf-8").splitlines() if "=" in line
@@ -65,7 +66,7 @@ def base_python() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image, its file system mounted."""
+    """A built image with its file system mounted."""
 
     root: Path
     config: dict[str, Any]
@@ -73,11 +74,11 @@ class Image:
 
 
 class Builder:
-    """buildah with a store of its own, which holds the base image that the Dockerfile names."""
+    """buildah with its own store, which contains the base image that the Dockerfile names."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        # vfs copies the whole tree for each step; overlay needs a kernel that has it.
+        # vfs copies the whole tree for each step; overlay needs a kernel that supports it.
         driver = "overlay" if "\toverlay\n" in Path("/proc/filesystems").read_text(encoding="utf-8") else "vfs"
         self._environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": driver}
         base = self.run("from", "scratch")
@@ -86,7 +87,7 @@ class Builder:
         self.run("rm", base)
 
     def run(self, *words: str) -> str:
-        """Run buildah; returns what it prints."""
+        """Run buildah and return its output."""
         return _run(
             ["buildah", "--root", str(self._store / "store"), "--runroot", str(self._store / "run"), *words],
             env=self._environment,
@@ -94,29 +95,29 @@ class Builder:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs that calls `command`."""
+        """The environment that a process needs to call `command`."""
         return {name: self._environment[name] for name in ("BUILDAH_ISOLATION", "STORAGE_DRIVER")}
 
     @property
     def command(self) -> str:
-        """Builds in this store, without pulling anything: what a user gives to `make image` as BUILD."""
+        """The command that builds in this store without pulling: what a user passes to `make image` as BUILD."""
         return f"buildah --root {self._store}/store --runroot {self._store}/run bud --pull-never --layers"
 
     def mounted(self, tag: str) -> Image:
-        """A built image."""
+        """Mount a built image."""
         container = self.run("from", "--pull-never", tag)
         config = json.loads(self.run("inspect", "--type", "image", tag))["OCIv1"]["config"]
         return Image(Path(self.run("mount", container)), config)
 
     def close(self) -> None:
-        """Unmount and forget everything."""
+        """Unmount everything and delete the containers."""
         self.run("umount", "--all")
         self.run("rm", "--all")
 
 
 @contextmanager
 def builder() -> Iterator[Builder]:
-    """A builder whose store, some gigabytes, is deleted in the end."""
+    """A builder whose store, some gigabytes, is deleted at the end."""
     need_image_engines()
     store = Path(tempfile.mkdtemp(prefix="mlp-images-"))
     made = Builder(store)
@@ -136,20 +137,20 @@ class Container:
     log: Path
 
     def kill(self, signum: signal.Signals) -> None:
-        """Send a signal to its first process, as a cluster does."""
+        """Send a signal to the first process, as a cluster does."""
         os.kill(self.pid, signum)
 
     @property
     def pid(self) -> int:
-        """Of its first process, seen from outside; 0 before there is one."""
+        """PID of the first process, seen from outside; 0 before it exists."""
         return int(self.pid_file.read_text() or 0) if self.pid_file.is_file() else 0
 
     def wait(self, timeout_s: float = 120) -> int:
-        """Its exit code, when it has ended."""
+        """Wait for the container to end and return its exit code."""
         return self.process.wait(timeout_s)
 
     def said(self) -> str:
-        """What it printed so far."""
+        """Return the output so far."""
         return self.log.read_text(encoding="utf-8")
 
 
@@ -168,12 +169,12 @@ def container(
     """Run an image until the block ends.
 
     Args:
-        folder: For the container's papers; empty.
-        command: In place of the image's; the entry point stays.
-        volumes: Place in the container → folder or file here.
-        empty: Places that get an empty volume; all else is read-only.
-        own_network: Else it shares this machine's loopback.
-        user: In place of the image's.
+        folder: Empty folder for the container's bundle.
+        command: Replaces the image's command; the entry point stays.
+        volumes: Path in the container → folder or file here.
+        empty: Paths that get an empty volume; everything else is read-only.
+        own_network: If false, the container shares this machine's loopback.
+        user: Replaces the image's user.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = image.config
@@ -212,7 +213,7 @@ def container(
     (folder / "config.json").write_text(json.dumps(specification), encoding="utf-8")
     name, pid_file, log = folder.name, folder / "pid", folder / "log.txt"
     run = f"crun --root {folder}/state --cgroup-manager=disabled run --bundle {folder} --pid-file {pid_file} {name}"
-    # crun takes no mixture of both versions of cgroups, as some machines have it: it is shown the newer one.
+    # crun refuses a mixture of both cgroup versions, which some machines have: it is shown the newer one.
     script = f"mount --make-rprivate / && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec {run}"
     with (
         log.open("wb") as output,

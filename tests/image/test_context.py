@@ -1,5 +1,6 @@
-"""What `mlp image` writes: exactly what the lock says an image needs, from uv's lock and PDM's alike, and the library
-as it is installed.
+"""The build context that `mlp image` writes: exactly what the lock requires.
+
+Covers uv's and PDM's locks, and the library as it is installed.
 """
 
 import json
@@ -128,7 +129,7 @@ def lock_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return file
 
 
-def test_an_image_has_what_is_needed_and_no_more_at_the_locks_versions_and_hashes(lock_file: Path) -> None:
+def test_an_image_has_only_the_needed_packages_at_the_locks_versions_and_hashes(lock_file: Path) -> None:
     found = read_lock(lock_file).closure([Requirement("web>=2"), Requirement("winsock; sys_platform == 'win32'")])
     assert [each.line() for each in found] == [
         "armour==1 --hash=sha256:dd",
@@ -137,30 +138,30 @@ def test_an_image_has_what_is_needed_and_no_more_at_the_locks_versions_and_hashe
     ]
 
 
-def test_extras_bring_theirs_down_to_the_last(lock_file: Path) -> None:
+def test_extras_bring_all_their_transitive_dependencies(lock_file: Path) -> None:
     names = [each.name for each in read_lock(lock_file).closure([Requirement("web"), Requirement("Web[fast]")])]
     assert names == ["armour", "compiled", "loops", "sockets", "web"]
 
 
-def test_what_comes_from_git_has_no_hash_and_what_it_needs_is_there(lock_file: Path) -> None:
+def test_a_git_dependency_has_no_hash_and_brings_its_dependencies(lock_file: Path) -> None:
     found = {each.name: each.hashes for each in read_lock(lock_file).closure([Requirement("ours")])}
     assert found["ours"] == ()
     assert set(found) == {"armour", "ours", "sockets", "web"}
 
 
-def test_a_name_that_is_left_out_brings_nothing(lock_file: Path) -> None:
+def test_an_excluded_package_brings_no_dependencies(lock_file: Path) -> None:
     lock = read_lock(lock_file)
     assert lock.closure([Requirement("ours"), Requirement("loops")], without=frozenset({"ours"})) == lock.closure(
         [Requirement("loops")]
     )
 
 
-def test_what_the_lock_lacks_is_named(lock_file: Path) -> None:
+def test_a_package_that_is_missing_from_the_lock_is_named(lock_file: Path) -> None:
     with pytest.raises(UsageError, match=r"has no web that matches >=3: run `make lock`"):
         read_lock(lock_file).closure([Requirement("web>=3")])
 
 
-def test_the_library_is_packed_as_it_is_here_and_twice_the_same(tmp_path: Path) -> None:
+def test_the_library_is_packed_reproducibly_from_its_installed_files(tmp_path: Path) -> None:
     wheel = write_wheel("platform-lib", tmp_path / "one")
     assert write_wheel("platform-lib", tmp_path / "two").read_bytes() == wheel.read_bytes()
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -203,7 +204,7 @@ def test_a_lock_that_lacks_the_library_is_refused_in_one_sentence(
     assert "uv.lock has no " in called.err
 
 
-def test_in_an_image_the_commit_is_the_one_that_it_was_built_from(project: Project, tmp_path: Path) -> None:
+def test_in_an_image_lineage_uses_the_commit_it_was_built_from(project: Project, tmp_path: Path) -> None:
     commit = commit_all(project.root)
     (project.root / "src" / "stray.py").write_text("", encoding="utf-8")
     assert source(project) == (commit, ("src/stray.py",))

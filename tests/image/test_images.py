@@ -1,6 +1,6 @@
-"""Both images of a generated project, really built and run: train, promote, serve, drain.
+"""Both images of a generated project, built and run: train, promote, serve, drain.
 
-`engine` says what this shows and what not.
+`engine` says what this covers and what it does not.
 """
 
 import json
@@ -42,7 +42,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """A uv project whose library is pinned to this folder, one Debian package of its own, and both targets built."""
+    """A uv project whose library is pinned to this folder, with one extra Debian package and both targets built."""
     folder = tmp_path_factory.mktemp("images")
     with builder() as buildah:
         root = folder / "project"
@@ -70,7 +70,7 @@ def built(template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def pip_settings(folder: Path) -> dict[str, Path]:
-    """This machine's settings of pip and its certificates, as a user gives them to a build."""
+    """This machine's pip settings and certificates, as a user passes them to a build."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout
@@ -88,7 +88,7 @@ def pip_settings(folder: Path) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def champion(built: Built, mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The version that the image `train` registered on a shared registry, promoted; its number."""
+    """Promote the version that the image `train` registered on a shared registry, and return its number."""
     places = ("/tmp", "/app/.mlp")
     with container(
         built.images["train"],
@@ -107,7 +107,7 @@ def champion(built: Built, mlflow_server: str, tmp_path_factory: pytest.TempPath
 def serving(
     built: Built, champion: str, mlflow_server: str, tmp_path: Path
 ) -> Iterator[tuple[Container, str, dict[str, str], Path]]:
-    """The serving image with a key file and a log folder on loopback: container, address, headers of a caller, log."""
+    """The serving image with a key file and a log folder on loopback: container, address, request headers, log."""
     key = new_key(tmp_path / "keys.yaml", "caller", ["predict"])
     log = tmp_path / "log"
     log.mkdir(mode=0o777)
@@ -137,14 +137,14 @@ def is_ready(url: str, box: Container) -> bool:
         return False
 
 
-def test_the_train_image_registers_a_version_of_the_commit_it_was_built_from(
+def test_the_train_image_registers_a_version_with_its_own_commit(
     built: Built, champion: str, mlflow_server: str
 ) -> None:
     tags = Registry(mlflow_server).resolve(f"{built.project.name}/{champion}").tags
     assert (tags[VersionTag.GIT_COMMIT], tags[VersionTag.DIRTY]) == (built.commit, "false")
 
 
-def test_the_serve_image_answers_from_a_registry_as_a_stranger_on_a_read_only_root(
+def test_the_serve_image_predicts_as_an_unprivileged_user_on_a_read_only_root(
     serving: tuple[Container, str, dict[str, str], Path], champion: str
 ) -> None:
     box, url, headers, _ = serving
@@ -162,7 +162,7 @@ def test_the_serve_image_answers_from_a_registry_as_a_stranger_on_a_read_only_ro
     assert "ro" in root.split(",")
 
 
-def test_sigterm_under_load_answers_what_is_in_flight_and_flushes_the_log(
+def test_sigterm_under_load_completes_requests_in_flight_and_flushes_the_log(
     serving: tuple[Container, str, dict[str, str], Path],
 ) -> None:
     box, url, headers, log = serving
@@ -170,8 +170,8 @@ def test_sigterm_under_load_answers_what_is_in_flight_and_flushes_the_log(
         wait_until(lambda: len(callers.answers) >= 50)
         box.kill(signal.SIGTERM)
         assert box.wait(60) == 0, box.said()
-    # Connections are closed and refused after the end, to callers who know nothing of it; a cluster has taken the pod
-    # out of rotation by then.
+    # After the shutdown, connections are closed or refused for callers that do not know of it; in a cluster the pod
+    # is out of rotation by then.
     assert [
         failure
         for failure in callers.failures
@@ -191,9 +191,7 @@ def test_without_keys_the_serve_image_refuses_to_listen(built: Built, tmp_path: 
     assert box.said().startswith("error: --host 0.0.0.0 would let other machines call without a key")
 
 
-def test_as_it_is_started_by_default_and_by_any_user_it_is_alive_and_says_what_it_waits_for(
-    built: Built, tmp_path: Path
-) -> None:
+def test_with_defaults_and_any_user_it_is_alive_and_says_what_it_waits_for(built: Built, tmp_path: Path) -> None:
     new_key(tmp_path / "keys.yaml", "caller", ["predict"])
     environment = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "MLP_KEYS": "/keys.yaml"}
     volumes = {"/keys.yaml": tmp_path / "keys.yaml"}
@@ -224,7 +222,7 @@ def test_as_it_is_started_by_default_and_by_any_user_it_is_alive_and_says_what_i
 
 
 def _status(url: str) -> list[str]:
-    """Prints the status of an address, and a refusal's reason."""
+    """Print the status of an address, and the reason of a refusal."""
     program = (
         "import httpx, sys; a = httpx.get(sys.argv[1], timeout=5); "
         "print(a.status_code, a.text if a.status_code != 200 else '')"
@@ -232,7 +230,7 @@ def _status(url: str) -> list[str]:
     return [sys.executable, "-c", program, url]
 
 
-def test_the_serve_image_holds_what_serves_and_no_setting_of_the_machine_that_built_it(built: Built) -> None:
+def test_the_serve_image_contains_only_what_serving_needs_and_no_build_settings(built: Built) -> None:
     root = built.images["serve"].root
     names = {
         re.sub(r"-[^-]+\.dist-info$", "", path.name).lower() for path in (root / "opt" / "venv").rglob("*.dist-info")
@@ -248,7 +246,7 @@ def test_the_serve_image_holds_what_serves_and_no_setting_of_the_machine_that_bu
         assert not list((image.root / "app").glob(".git"))
 
 
-def test_the_train_image_holds_the_project_without_what_only_people_need(built: Built) -> None:
+def test_the_train_image_contains_the_project_without_files_for_people(built: Built) -> None:
     app = built.images["train"].root / "app"
     held = {path.name for path in app.iterdir()}
     assert {"conf", "data", "src", "uv.lock", ".dvc", ".mlp", ".mlp-source.json"} <= held

@@ -1,6 +1,6 @@
-"""What an image that serves installs: small, and none of what only training needs.
+"""A serving image's packages are small and exclude what only training needs.
 
-`pytest -s` prints each distribution's share.
+`pytest -s` prints each distribution's size.
 """
 
 import re
@@ -29,8 +29,9 @@ ONLY_FOR_TRAINING = re.compile(
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> list[Distribution]:
-    """The distributions of a fresh environment with the serving image's extras, at the versions of the development
-    environment.
+    """The distributions of a fresh environment with the serving image's extras.
+
+    Versions are those of the development environment.
     """
     folder = tmp_path_factory.mktemp("serving")
     wheel = write_wheel("platform-lib", folder / "wheels")
@@ -57,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> list[Distribution]:
 
 
 def sizes(distribution: Distribution) -> Iterator[int]:
-    """Bytes of each of its files that there are, without bytecode."""
+    """The size in bytes of each existing file of a distribution, without bytecode."""
     for recorded in distribution.files or []:
         path = Path(str(recorded.locate()))
         if path.suffix != ".pyc" and path.is_file():
@@ -65,14 +66,14 @@ def sizes(distribution: Distribution) -> Iterator[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="images are Linux; compiled packages have other sizes elsewhere")
-def test_what_serves_stays_within_its_budget(served: list[Distribution]) -> None:
+def test_serving_packages_stay_within_their_size_budget(served: list[Distribution]) -> None:
     mib = {distribution.name: sum(sizes(distribution)) / 2**20 for distribution in served}
     table = [f"{share:7.1f} MiB  {name}" for name, share in sorted(mib.items(), key=lambda item: -item[1])]
     print("\n".join([f"{sum(mib.values()):7.1f} MiB  in all", *table]))
     assert sum(mib.values()) <= BUDGET_MIB, "\n".join(table)
 
 
-def test_nothing_came_in_that_only_training_needs(served: list[Distribution]) -> None:
+def test_serving_packages_include_nothing_that_only_training_needs(served: list[Distribution]) -> None:
     assert len(served) > 20
     assert [
         distribution.name for distribution in served if ONLY_FOR_TRAINING.fullmatch(distribution.name.lower())

@@ -1,6 +1,7 @@
-"""The kept graphs of the last accepted state of the shared stack: `python -m tests.infra_stack.accepted` writes them anew.
+"""The resource graphs of the last accepted state of the shared stack.
 
-A kept graph holds every URN, and the inputs of what holds data: enough to say whether an upgrade would lose any.
+`python -m tests.infra_stack.accepted` writes them. A stored graph contains every URN, and the inputs of resources that
+store data: enough to tell whether an upgrade would lose any.
 """
 
 import json
@@ -17,21 +18,22 @@ STATEFUL_TYPES = (
     "random:index/randomPassword:RandomPassword",
     "kubernetes:helm.sh/v3:Release",
 )
-# A new provider replaces every object, a new password locks clients out, a new release starts with empty volumes.
+# A new provider replaces every object, a new password locks clients out, and a new release starts with empty volumes.
 
 
 def is_stateful(resource: Resource) -> bool:
-    """Whether a replacement would lose something."""
+    """Whether a replacement would lose data or access."""
     return resource.type in STATEFUL_TYPES or resource.inputs.get("kind") in STATEFUL_KINDS
 
 
 def kept(graph: Graph) -> dict[str, dict[str, Any]]:
-    """URN → what is kept of a resource."""
+    """URN → the part of a resource that is stored."""
     made = {}
     for resource in sorted(graph.resources, key=lambda r: r.urn):
         entry: dict[str, Any] = {"type": resource.type, "custom": resource.custom}
         if is_stateful(resource):
-            # Values of charts are large and change with every release; what replaces a release is its name and namespace.
+            # Chart values are large and change with every release; a release is replaced only if its name or namespace
+            # changes.
             inputs = {
                 key: value
                 for key, value in resource.inputs.items()
@@ -46,7 +48,7 @@ def kept(graph: Graph) -> dict[str, dict[str, Any]]:
 
 
 def read(name: str) -> dict[str, dict[str, Any]]:
-    """The kept graph of an example stack."""
+    """Read the accepted graph of an example stack."""
     made: dict[str, dict[str, Any]] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return made
 

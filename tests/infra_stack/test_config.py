@@ -1,4 +1,4 @@
-"""The settings of a stack: what Pulumi.yaml declares is what the program reads, and what cannot be is said in a sentence."""
+"""Stack settings: Pulumi.yaml declares what the program reads; invalid values are one-sentence errors."""
 
 from dataclasses import fields
 from typing import Any
@@ -44,18 +44,18 @@ def test_every_setting_has_a_type_that_pulumi_knows_a_description_and_a_default_
     assert [key for key, entry in KEYS.items() if (entry["type"] == "array") != ("items" in entry)] == []
 
 
-def test_secrets_say_that_they_are() -> None:
+def test_secrets_are_declared_as_secret() -> None:
     assert {key for key, entry in KEYS.items() if "--secret" in entry["description"]} == set(SECRET_KEYS)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_holds_known_keys_of_the_declared_type_and_no_secret(name: str) -> None:
+def test_an_example_has_known_keys_of_the_declared_type_and_no_secret(name: str) -> None:
     given = example(name)
     assert set(given) <= set(KEYS) - set(SECRET_KEYS)
     assert [key for key, value in given.items() if not isinstance(value, PYTHON_TYPES[KEYS[key]["type"]])] == []
 
 
-def test_the_reference_in_the_docs_is_the_project_file() -> None:
+def test_the_documented_settings_equal_the_project_file() -> None:
     text = (REPOSITORY / "docs" / "platform" / "README.md").read_text(encoding="utf-8")
     for key, entry in KEYS.items():
         default = (
@@ -98,7 +98,7 @@ TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
         "team_models lets churn and fraud own the same models (churn-* and churn-*)",
     ),
 }
-# Key, a value that it cannot have, and the sentence.
+# Key, an invalid value for it, and the sentence.
 WRONG: list[tuple[str, Any, str]] = [
     ("domain", "Example", "domain is 'Example': give a lower-case DNS name that you own, such as ml.example.com."),
     ("domain", "", "domain is '': give a lower-case DNS name that you own, such as ml.example.com."),
@@ -190,7 +190,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
 
 
 def refusal(name: str, **changes: Any) -> str:
-    """The one sentence with which a stack refuses settings."""
+    """The sentence with which a stack refuses its settings."""
     with pytest.raises(pulumi.RunError) as caught:
         load(name, **changes)
     said = str(caught.value)
@@ -219,9 +219,7 @@ def test_the_settings_of_the_examples_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "value", "sentence"), WRONG, ids=lambda value: str(value)[:40])
-def test_a_value_that_cannot_be_used_is_refused_in_one_sentence_that_names_the_key(
-    key: str, value: Any, sentence: str
-) -> None:
+def test_an_invalid_value_is_refused_in_one_sentence_that_names_the_key(key: str, value: Any, sentence: str) -> None:
     said = refusal("local", **{key: value})
     assert sentence in said and said.startswith(key)
 
@@ -271,16 +269,14 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, hint: st
 
 
 @pytest.mark.parametrize("key", [key for key, entry in KEYS.items() if entry["type"] != "string"] + ["domain"])
-def test_a_key_that_is_not_set_is_named(key: str) -> None:
+def test_a_missing_required_key_is_named(key: str) -> None:
     given = {name: value for name, value in settings("local").items() if name != f"{PROJECT}:{key}"}
     with pytest.raises(pulumi.RunError, match=f"Stack local: {key} is "):
         run_program(program, config=given, project=PROJECT, stack="local")
 
 
 @pytest.mark.parametrize(("name", "changes", "sentence"), TOGETHER.values(), ids=TOGETHER)
-def test_settings_that_do_not_fit_together_are_refused_in_one_sentence(
-    name: str, changes: dict[str, Any], sentence: str
-) -> None:
+def test_contradictory_settings_are_refused_in_one_sentence(name: str, changes: dict[str, Any], sentence: str) -> None:
     assert sentence in refusal(name, **changes)
 
 
@@ -291,7 +287,7 @@ def test_a_secret_in_plain_text_is_refused() -> None:
         run_stack("team", plain_secrets=True)
 
 
-def test_the_project_is_called_what_its_settings_are() -> None:
+def test_the_project_name_is_the_settings_namespace() -> None:
     assert project_file()["name"] == PROJECT
 
 

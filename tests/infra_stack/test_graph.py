@@ -1,4 +1,4 @@
-"""The shared stack on the resource graph, for every example stack, in preview and up: nothing here has met a cluster."""
+"""The shared stack's resource graph for every example stack, in preview and up, without a cluster."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,36 +43,36 @@ def graph(request: pytest.FixtureRequest) -> Graph:
     return run_stack(example, preview=preview, **changes)
 
 
-def test_nothing_is_an_orphan_and_only_components_stand_at_the_top(graph: Graph) -> None:
+def test_every_resource_has_a_parent_and_only_components_are_top_level(graph: Graph) -> None:
     by_urn = {resource.urn: resource for resource in graph.resources}
     top = [resource for resource in graph.resources if resource.parent not in by_urn]
     assert [r.name for r in top if r.custom] == [OUTPUTS_CONFIG_MAP]
     assert [r.urn for r in graph.resources if r.parent in by_urn and not r.name.startswith(by_urn[r.parent].name)] == []
 
 
-def test_everything_goes_to_the_one_cluster(graph: Graph) -> None:
+def test_every_resource_uses_the_one_cluster_provider(graph: Graph) -> None:
     kubernetes = [r for r in graph.resources if r.custom and r.type.startswith("kubernetes:")]
     assert {r.provider for r in kubernetes} == {"cluster"}
     provider = graph.one("pulumi:providers:kubernetes")
     assert provider.inputs["clusterIdentifier"] == f"infra-stack-{provider.urn.split(':')[2]}-cluster"
 
 
-def test_no_output_became_text_and_none_is_secret(graph: Graph) -> None:
+def test_no_output_was_turned_into_text_and_none_is_secret(graph: Graph) -> None:
     assert string_errors(graph) == []
     assert graph.secret_outputs == set()
     assert graph.logs == []
 
 
-def test_every_object_fits_its_strict_schema(graph: Graph) -> None:
+def test_every_object_matches_its_strict_schema(graph: Graph) -> None:
     assert schema_errors(graph, facts()) == []
 
 
-def test_every_charts_values_fit_its_schema_and_defaults(graph: Graph) -> None:
+def test_every_charts_values_match_its_schema_and_defaults(graph: Graph) -> None:
     assert values_errors(graph, facts()) == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_outputs_are_published_twice_and_read_back(name: str) -> None:
+def test_the_outputs_are_published_in_both_places_and_can_be_read_back(name: str) -> None:
     graph = run_stack(name)
     maps = {
         r.namespace: r.inputs["data"]

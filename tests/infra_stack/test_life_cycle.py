@@ -1,4 +1,4 @@
-"""The life of the shared stack and of a model stack that reads it, on a simulated cloud with a small engine."""
+"""The life cycle of the shared stack and of a model stack on a simulated cloud with a small engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ class Shared:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_stacks_life(name: str) -> None:
+def test_a_stack_is_created_updated_and_destroyed(name: str) -> None:
     stack = Shared(name)
 
     planned = stack.preview()
@@ -62,7 +62,7 @@ def test_a_stacks_life(name: str) -> None:
     assert stack.cloud.objects == {}
 
 
-def test_a_failure_in_the_middle_loses_nothing_and_the_next_up_finishes() -> None:
+def test_a_partial_failure_loses_nothing_and_the_next_up_finishes() -> None:
     stack = Shared("local")
     stack.cloud.failing = {"create:edge-traefik"}
     with pytest.raises(EngineError, match="edge-traefik: told to fail"):
@@ -77,18 +77,19 @@ def test_a_failure_in_the_middle_loses_nothing_and_the_next_up_finishes() -> Non
     assert stack.up() == {}
 
 
-def test_a_team_more_touches_no_other_team_and_no_data() -> None:
+def test_adding_a_team_changes_no_other_team_and_no_data() -> None:
     stack = Shared("team")
     stack.up()
     more = stack.up(teams=["churn", "fraud", "new"], team_prefect_database_urls=prefect_urls("churn", "fraud", "new"))
     assert set(more.values()) <= {"create", "update", "replace"}
     touched = {name for step, name in names(more) if step != "create"}
-    # MLflow is told the new team's hash and lets its namespace in; its Prefect gets a host in the certificate.
+    # MLflow gets the new team's password hash and admits its namespace; the team's Prefect gets a host in the
+    # certificate.
     assert touched == {"mlflow", "mlflow-access", "edge-tls"}
     assert not [name for _, name in names(more) if "churn" in name or "fraud" in name]
 
 
-def test_a_team_less_is_refused_while_its_namespace_is_protected() -> None:
+def test_removing_a_team_is_refused_while_its_namespace_is_protected() -> None:
     stack = Shared("team")
     stack.up()
     with pytest.raises(EngineError, match="protected: team-fraud"):
@@ -103,7 +104,7 @@ def test_a_team_less_is_refused_while_its_namespace_is_protected() -> None:
 
 
 def model_stack(shared: str) -> Callable[[], None]:
-    """A stack that reads the shared one, by reference."""
+    """A stack that reads the shared one by stack reference."""
 
     def main() -> None:
         reference = pulumi.StackReference(shared)
@@ -117,7 +118,7 @@ def model_stack(shared: str) -> Callable[[], None]:
     return main
 
 
-def test_a_model_stack_reads_the_shared_one_and_both_can_go() -> None:
+def test_a_model_stack_reads_the_shared_one_and_both_can_be_destroyed() -> None:
     shared = Shared("local")
     shared.up()
     reference = f"organization/{PROJECT}/local"

@@ -1,4 +1,4 @@
-"""The life of the shared stack by the real Pulumi CLI on simulated providers: its engine, its state, its policy packs."""
+"""The life cycle of the shared stack with the real Pulumi CLI on simulated providers."""
 
 import os
 import shutil
@@ -38,7 +38,10 @@ def simulated(*packages: str) -> Iterator[str]:
 
 
 def make_stack(folder: Path, name: str, providers: str, kubeconfig: str, **changes: Any) -> Any:
-    """The shared stack of the repository with the settings of an example, its state in a folder; secrets are set by the documented commands."""
+    """The repository's shared stack with the settings of an example and its state in a folder.
+
+    Secrets are set with the documented commands.
+    """
     from pulumi import automation as auto
 
     work = folder / "infra_stack"
@@ -64,7 +67,7 @@ def make_stack(folder: Path, name: str, providers: str, kubeconfig: str, **chang
 
 
 def remove(stack: Any) -> None:
-    """Destroy what is protected too."""
+    """Destroy everything, including protected resources."""
     stack.workspace.pulumi_command.run(
         ["state", "unprotect", "--all", "--yes", "--stack", stack.name],
         stack.workspace.work_dir,
@@ -78,7 +81,7 @@ def stack(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     """An example on simulated providers."""
     monkeypatch.setenv("PATH", pulumi_path(tmp_path / "bin"))
     with simulated("kubernetes", "random") as providers:
-        made = make_stack(tmp_path, request.param, providers, os.devnull)  # a provider that was forgotten fails
+        made = make_stack(tmp_path, request.param, providers, os.devnull)  # a forgotten provider fails
         yield made
         remove(made)
 
@@ -100,7 +103,7 @@ def changed(result: Any) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("stack", ["local", "team"], indirect=True)
-def test_a_stacks_life(stack: Any) -> None:
+def test_a_stack_is_created_updated_and_destroyed(stack: Any) -> None:
     from pulumi import automation as auto
 
     planned = stack.preview()
@@ -116,7 +119,7 @@ def test_a_stacks_life(stack: Any) -> None:
         stack.destroy()
 
 
-WRONG = {  # what a user types after `pulumi config set` → the sentence
+WRONG = {  # a user's arguments to `pulumi config set` → the sentence
     ("--path", "trusted_proxies[0]", "nonsense"): "trusted_proxies[0] is 'nonsense': give the network of a proxy",
     ("team_cpus", "8"): "team_cpus is not a setting of this stack (did you mean team_cpu?)",
     ("alerts", "https://hooks.slack.com/x"): "`pulumi config set --secret alerts` encrypts it",
@@ -124,7 +127,7 @@ WRONG = {  # what a user types after `pulumi config set` → the sentence
 
 
 @pytest.mark.parametrize("stack", ["local"], indirect=True)
-def test_a_wrong_setting_ends_a_preview_with_one_sentence(stack: Any) -> None:
+def test_an_invalid_setting_fails_a_preview_with_one_sentence(stack: Any) -> None:
     from pulumi import automation as auto
 
     def config(*arguments: str) -> None:
@@ -141,7 +144,7 @@ def test_a_wrong_setting_ends_a_preview_with_one_sentence(stack: Any) -> None:
 
 
 @pytest.mark.parametrize("stack", ["local"], indirect=True)
-def test_the_policy_pack_passes_and_bites(stack: Any) -> None:
+def test_the_policy_pack_passes_a_valid_stack_and_reports_violations(stack: Any) -> None:
     from pulumi import automation as auto
 
     pack = Path(stack.workspace.work_dir) / "policy"
@@ -163,10 +166,13 @@ def test_the_policy_pack_passes_and_bites(stack: Any) -> None:
 
 @pytest.mark.xdist_group("cluster")
 @needs_kubernetes_provider
-def test_the_local_example_goes_to_a_real_api_server_and_comes_back(
+def test_the_local_example_is_applied_to_a_real_api_server_and_destroyed(
     lab: Lab, chart_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By Pulumi's own Kubernetes provider, which installs the charts too; only random passwords come from a simulated one."""
+    """Uses Pulumi's own Kubernetes provider, which installs the charts too.
+
+    Only random passwords come from a simulated provider.
+    """
     monkeypatch.setenv("PATH", pulumi_path(tmp_path / "bin"))
     before = set(namespaces(lab))
     with simulated("random") as providers:

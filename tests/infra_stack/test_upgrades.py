@@ -1,4 +1,4 @@
-"""What `pulumi up` of this version would do to a stack of the last accepted one: it may add and change, and loses nothing."""
+"""`pulumi up` from the last accepted state may add and change resources but loses nothing."""
 
 import copy
 import json
@@ -17,7 +17,10 @@ DROPPED: Mapping[str, str] = {}
 
 
 def harm(old: Mapping[str, Any], new: Graph) -> dict[str, str]:
-    """Steps that lose something: whatever disappears without an alias, and what holds data and is replaced or loses its protection."""
+    """Steps that lose data or access.
+
+    That is whatever disappears without an alias, and whatever stores data and is replaced or loses its protection.
+    """
     steps = plan({urn: dict(entry) for urn, entry in old.items()}, _comparable(new))
     stateful = {resource.urn for resource in new.resources if is_stateful(resource)}
     lost = {urn: step for urn, step in steps.items() if step == "delete" or (step == "replace" and urn in stateful)}
@@ -28,7 +31,7 @@ def harm(old: Mapping[str, Any], new: Graph) -> dict[str, str]:
 
 
 def _comparable(graph: Graph) -> Graph:
-    """Inputs of what holds data as they are kept, so that equal ones are equal."""
+    """Inputs of a resource that stores data, in the form in which they are compared."""
     made, entries = copy.deepcopy(graph), kept(graph)
     for resource in made.resources:
         resource.inputs = entries[resource.urn].get("inputs", resource.inputs)
@@ -45,35 +48,35 @@ def test_an_upgrade_from_the_last_accepted_state_loses_nothing(graphs: dict[str,
     assert harm(read(name), graphs[name]) == {}
 
 
-def test_everything_that_holds_data_is_kept(graphs: dict[str, Graph]) -> None:
+def test_every_resource_that_stores_data_is_in_the_accepted_graph(graphs: dict[str, Graph]) -> None:
     assert {r.urn for r in graphs["local"].resources if is_stateful(r)} <= set(read("local")), (
         "run python -m tests.infra_stack.accepted"
     )
 
 
 def rename(child: Resource) -> str:
-    """Give it another name; returns the URN of before."""
+    """Rename a resource and return its old URN."""
     was = child.urn
     child.name, child.urn = f"{child.name}-renamed", f"{was}-renamed"
     return was
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "PersistentVolumeClaim", "Namespace", "NetworkPolicy"])
-def test_a_renamed_child_is_red(graphs: dict[str, Graph], kind: str) -> None:
+def test_a_renamed_child_is_reported_as_harm(graphs: dict[str, Graph], kind: str) -> None:
     renamed = copy.deepcopy(graphs["local"])
     child = renamed.kubernetes(kind)[0]
     was = rename(child)
     assert was in harm(kept(graphs["local"]), renamed)
 
 
-def test_a_renamed_child_with_an_alias_is_fine(graphs: dict[str, Graph]) -> None:
+def test_a_renamed_child_with_an_alias_is_accepted(graphs: dict[str, Graph]) -> None:
     renamed = copy.deepcopy(graphs["local"])
     child = renamed.kubernetes("PersistentVolumeClaim")[0]
     child.opts["aliases"] = [rename(child)]
     assert harm(kept(graphs["local"]), renamed) == {}
 
 
-def test_a_replaced_volume_and_a_lifted_protection_are_red(graphs: dict[str, Graph]) -> None:
+def test_a_replaced_volume_and_a_removed_protection_are_reported_as_harm(graphs: dict[str, Graph]) -> None:
     changed = copy.deepcopy(graphs["local"])
     claim = changed.kubernetes("PersistentVolumeClaim")[0]
     claim.inputs["metadata"]["name"] = "another"
@@ -83,7 +86,7 @@ def test_a_replaced_volume_and_a_lifted_protection_are_red(graphs: dict[str, Gra
     assert harm(kept(graphs["local"]), bare) == {claim.urn: "unprotected"}
 
 
-def test_the_kept_graphs_hold_no_secret() -> None:
+def test_the_accepted_graphs_contain_no_secret() -> None:
     kept_text = json.dumps([read(name) for name in EXAMPLES])
     given = [value for secrets in SECRETS.values() for value in secrets.values()]
     texts = [text for value in given for text in (value if isinstance(value, list) else [value])]

@@ -1,6 +1,6 @@
-"""The cluster's DNS: service names as kube-dns answers them, and one test domain whose every name is the load balancer.
+"""The cluster's DNS: service names like kube-dns, and a test domain for the load balancer.
 
-python cluster_dns.py API_URL CA_FILE TOKEN_FILE DOMAIN     # UDP port 53 of loopback, in a namespace of its own
+python cluster_dns.py API_URL CA_FILE TOKEN_FILE DOMAIN     # UDP port 53 of loopback, in its own namespace
 """
 
 import json
@@ -18,7 +18,7 @@ ADDRESS_QUERY = 1
 
 
 class ClusterDns:
-    """Answers from the API server, asked anew each time: tests change Services."""
+    """Answers from the API server, queried each time, because tests change Services."""
 
     def __init__(self, api_url: str, authority: Path, token: str, domain: str) -> None:
         self.api_url = api_url
@@ -32,7 +32,7 @@ class ClusterDns:
             return json.load(answer)
 
     def addresses(self, name: str) -> list[str] | None:
-        """The IPv4 addresses of a name; None where there is no such name."""
+        """The IPv4 addresses of a name; None if the name does not exist."""
         name = name.rstrip(".").lower()
         if name == self.domain or name.endswith(f".{self.domain}"):
             return [LOAD_BALANCER_IP]
@@ -54,7 +54,7 @@ class ClusterDns:
         return [address for endpoint in endpoints for address in endpoint["addresses"]]
 
     def answer(self, query: bytes) -> bytes:
-        """The answer to a DNS query with one question."""
+        """The response to a DNS query with one question."""
         labels, at = [], 12
         while query[at]:
             labels.append(query[at + 1 : at + 1 + query[at]].decode("ascii", "replace"))

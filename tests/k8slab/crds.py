@@ -1,7 +1,8 @@
-"""Turn JSON Schema extracts of custom resources back into CustomResourceDefinitions that an API server takes.
+"""Turn JSON Schema extracts of custom resources back into CustomResourceDefinitions.
 
-The extracts (the folder `schemas` of `$MLP_FACTS`) lost list types and int-or-string marks and say "no unknown fields" as
-`additionalProperties: false`, which a structural schema may not have. Defaults, enums, patterns and CEL rules stay.
+The extracts (the folder `schemas` of `$MLP_FACTS`) lost list types and int-or-string marks, and express "no unknown
+fields" as `additionalProperties: false`, which a structural schema may not have. Defaults, enums, patterns and CEL
+rules stay.
 """
 
 import json
@@ -55,7 +56,7 @@ def structural(schema: Mapping[str, Any], defs: Mapping[str, Any], *, typed: boo
 
 
 def definition(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """One definition with the one version that the extract has."""
+    """One definition with the one version in the extract."""
     body = structural(schema, schema.get("$defs", {}))
     body.pop("x-kubernetes-preserve-unknown-fields", None)
     body["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}

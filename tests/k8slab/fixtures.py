@@ -1,6 +1,6 @@
-"""Session fixtures: one control plane and one network a test session.
+"""Session fixtures: one control plane and one network per test session.
 
-A test module that uses them says
+A test module that uses them sets
 
     pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
@@ -24,6 +24,6 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def network(lab: Lab) -> Iterator[Network]:
-    """The lab's cluster network, in a namespace of its own."""
+    """The lab's cluster network, in its own namespace."""
     with Network(lab) as network:
         yield network

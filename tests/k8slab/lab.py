@@ -1,10 +1,12 @@
-"""A real, small Kubernetes control plane as local processes: no container engine, no root, no network but loopback.
+"""A real, small Kubernetes control plane as local processes.
+
+It needs no container engine, no root, and no network but loopback.
 
     with Lab() as lab:                      # etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok
         lab.kubectl("apply", "-f", "x.yaml")
 
-Everything listens on 127.0.0.1, on free ports, and lives in one folder that is removed at the end. The pods are fake (kwok):
-they are scheduled and become Ready, but nothing runs. `network` puts real processes in their place.
+Everything listens on 127.0.0.1, on free ports, and is stored in one folder that is removed at the end. The pods are
+fake (kwok): they are scheduled and become Ready, but nothing runs. `network` replaces them with real processes.
 """
 
 import ctypes
@@ -36,7 +38,10 @@ class LabError(RuntimeError):
 
 
 def die_with_parent() -> None:
-    """In a new process: be killed when the thread that started it ends, so that nothing outlives a killed test run."""
+    """Ask the kernel, in a new process, to kill it when the thread that started it ends.
+
+    So nothing outlives a killed test run.
+    """
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -94,7 +99,7 @@ class Lab:
             "kube-apiserver", [need_engine("kube-apiserver"), *programs.apiserver(self.folder, etcd_port, self.port)]
         )
         authority = self.folder / "apiserver.crt"
-        # The file is there before its content: a busy machine would read it empty.
+        # The file exists before its content: a busy machine would read it empty.
         self.wait_for("kube-apiserver", lambda: authority.read_text().rstrip().endswith("-----END CERTIFICATE-----"))
         for name, (user, _group) in programs.IDENTITIES.items():
             path = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
@@ -119,7 +124,7 @@ class Lab:
         self.ready_s = time.monotonic() - began
 
     def stop(self) -> None:
-        """End the processes in the reverse of their starting order and remove the folder."""
+        """Stop the processes in reverse starting order and remove the folder."""
         if self._client is not None:
             self._client.close()
         for name in reversed(list(self.processes)):
@@ -150,16 +155,16 @@ class Lab:
         params: Mapping[str, str] | None = None,
         as_user: str | None = None,
     ) -> httpx.Response:
-        """One request to the API server as it answers.
+        """Send one request to the API server and return its response.
 
         Args:
             method: HTTP method.
-            path: With its query or without.
+            path: With or without a query.
             body: Sent as JSON; None sends nothing.
-            content_type: Of the body: a patch needs its own.
-            token: A ServiceAccount's; the admin's by default.
+            content_type: Content type of the body; a patch needs its own.
+            token: Token of a ServiceAccount; the admin's by default.
             params: The query.
-            as_user: Whom the admin impersonates, e.g. `system:serviceaccount:NAMESPACE:NAME`.
+            as_user: User whom the admin impersonates, e.g. `system:serviceaccount:NAMESPACE:NAME`.
         """
         assert self._client is not None, "the lab has not started"
         headers = {"Authorization": f"Bearer {token or self.tokens['admin']}", "Content-Type": content_type}
@@ -170,19 +175,19 @@ class Lab:
             answer = self._client.request(method, path, content=content, headers=headers, params=params)
             if (
                 answer.status_code != httpx.codes.TOO_MANY_REQUESTS
-            ):  # a new definition's storage is still being made: ask again, as clients do
+            ):  # a new definition's storage is still being created: retry, as clients do
                 return answer
             time.sleep(0.2)
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """One request as admin whose answer must be good; the answer's JSON."""
+        """Send one request as admin, require success, and return the response's JSON."""
         answer = self.send(method, path, body)
         if not answer.is_success:
             raise LabError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
     def kubectl(self, *arguments: str, text: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as admin; its output comes back as text."""
+        """Run kubectl as admin and return its output as text."""
         command = [str(need_engine("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         if check and done.returncode:
@@ -215,7 +220,10 @@ class Lab:
             )
 
     def wait_for(self, name: str, check: Callable[[], object], timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Wait until `check()` is true; no connection counts as not yet, an ended program as never."""
+        """Wait until `check()` is true.
+
+        A refused connection means "not yet"; an ended program is an error.
+        """
         deadline = time.monotonic() + timeout_s
         last: Exception | None = None
         while time.monotonic() < deadline:

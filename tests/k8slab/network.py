@@ -1,12 +1,13 @@
-"""A cluster's network beside a Lab, in a network namespace of its own: pod IPs, ClusterIPs, load balancers, service names.
+"""A cluster's network for a Lab: pod IPs, ClusterIPs, load balancers, service names.
 
     with Lab() as lab, Network(lab) as network:
         network.spawn("web", [python, "-m", "http.server", "--bind", pod_ip, "8000"])
         httpx.Client(transport=network.transport("10.0.0.2", 443, verify=...))
 
-Every pod address is a local address there, so a process bound to a pod's IP *is* that pod (`k8slab/ip` on the pod template
-chooses it). kube-proxy does the Services. The test process stays outside and comes in through path sockets, which know no
-namespaces. Needs root or unprivileged user namespaces, and Debian's iproute2 and nftables.
+It is a network namespace in which every pod address is local, so a process bound to a pod's IP *is* that pod
+(`k8slab/ip` on the pod template chooses it). kube-proxy implements the Services. The test process stays outside and
+connects through path sockets, which are not bound to a namespace. Needs root or unprivileged user namespaces, and
+Debian's iproute2 and nftables.
 """
 
 import os
@@ -75,7 +76,7 @@ class Network:
             None,
         )
         self._holder = self.lab.processes["network"].pid
-        self.door("127.0.0.1", self.lab.port)  # the namespace is set up once its relay opens doors
+        self.door("127.0.0.1", self.lab.port)  # the namespace is ready once its relay listens
         self.spawn(
             "dns", [sys.executable, "-S", DNS, self.lab.url, self.lab.folder / "apiserver.crt", token, self.domain]
         )
@@ -85,7 +86,7 @@ class Network:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Nothing to do: the processes end with the Lab, and the namespace with them."""
+        """Do nothing: the processes end with the Lab, and the namespace with them."""
 
     def _relay(self, name: str, within: Sequence[str], first: str, appears: Path | None) -> None:
         self.lab.spawn(name, [*within, sys.executable, "-S", RELAY], stdin=subprocess.PIPE)
@@ -105,7 +106,7 @@ class Network:
         self.lab.spawn(name, ["nsenter", "-t", str(self._holder), *flags, "--", *command], env=env)
 
     def kill(self, name: str) -> None:
-        """End a program that `spawn` started."""
+        """Stop a program that `spawn` started."""
         process = self.lab.processes.pop(name)
         process.kill()
         process.wait()
@@ -118,6 +119,6 @@ class Network:
         return path
 
     def client(self, host: str, port: int, *, tls: ssl.SSLContext | None) -> httpx.Client:
-        """A client whose every request goes to that address, whatever host its URL names."""
+        """A client whose every request goes to that address, whatever host its URL contains."""
         transport = httpx.HTTPTransport(uds=str(self.door(host, port)), verify=tls or False)
         return httpx.Client(transport=transport, timeout=30, trust_env=False)

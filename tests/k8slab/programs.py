@@ -18,7 +18,7 @@ NODE_IP, LOAD_BALANCER_IP = "10.0.0.1", "10.0.0.2"  # the second is also in kwok
 
 
 def etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
-    """A store of its own; data survives nothing, so it is never synced to the disk."""
+    """etcd with its own store; nothing has to survive, so it never syncs to disk."""
     client, peer = f"http://127.0.0.1:{client_port}", f"http://127.0.0.1:{peer_port}"
     return [
         "--name=lab",
@@ -34,7 +34,7 @@ def etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
 
 
 def apiserver(folder: Path, etcd_port: int, port: int) -> list[str]:
-    """Role-based access, tokens from a file, admission plug-ins as a cluster has them (Pod Security among them)."""
+    """Role-based access, tokens from a file, and a cluster's usual admission plug-ins (Pod Security among them)."""
     return [
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
         "--bind-address=127.0.0.1",
@@ -45,7 +45,8 @@ def apiserver(folder: Path, etcd_port: int, port: int) -> list[str]:
         "--authorization-mode=RBAC",
         "--anonymous-auth=false",
         "--allow-privileged=true",
-        # With it, a definition that goes right after it came is stuck now and then for minutes: "could not list instances: storage is
+        # With it, a definition that is deleted right after its creation sometimes blocks for minutes: "could not list
+        # instances: storage is
         # (re)initializing", tried again later and later.
         "--watch-cache=false",
         "--endpoint-reconciler-type=none",
@@ -57,7 +58,7 @@ def apiserver(folder: Path, etcd_port: int, port: int) -> list[str]:
 
 
 def controller_manager(folder: Path) -> list[str]:
-    """Deployments, Jobs, namespaces, garbage collection, volumes, endpoints."""
+    """Run Deployments, Jobs, namespaces, garbage collection, volumes and endpoints."""
     return [
         *_kubeconfigs(folder / "controller-manager.kubeconfig"),
         "--use-service-account-credentials=true",
@@ -70,7 +71,7 @@ def controller_manager(folder: Path) -> list[str]:
 
 
 def scheduler(folder: Path) -> list[str]:
-    """The real scheduler: requests, taints and labels count."""
+    """Run the real scheduler: requests, taints and labels count."""
     return _kubeconfigs(folder / "scheduler.kubeconfig")
 
 
@@ -80,7 +81,7 @@ def _kubeconfigs(path: Path) -> list[str]:
 
 
 def kwok(folder: Path, stages: Path) -> list[str]:
-    """Fake nodes, and the life of the pods on them as `stages` says."""
+    """Simulate nodes, and the life cycle of their pods as `stages` defines it."""
     return [
         f"--kubeconfig={folder / 'kwok.kubeconfig'}",
         f"--config={stages}",
@@ -93,7 +94,7 @@ def kwok(folder: Path, stages: Path) -> list[str]:
 
 
 def proxy(folder: Path) -> list[str]:
-    """kube-proxy by nftables; the conntrack zeros keep it from writing kernel settings."""
+    """Run kube-proxy with nftables; the conntrack zeros keep it from writing kernel settings."""
     return [
         f"--kubeconfig={folder / 'proxy.kubeconfig'}",
         "--proxy-mode=nftables",
@@ -124,7 +125,7 @@ def kubeconfig(url: str, authority: Path, user: str, token: str) -> str:
 
 
 def node(name: str, zone: str, *, gpus: int = 0) -> dict[str, Any]:
-    """A fake Node that kwok keeps Ready; one with GPUs is tainted as such nodes are."""
+    """A fake Node that kwok keeps Ready; one with GPUs is tainted as such nodes usually are."""
     capacity = {"cpu": "32", "memory": "128Gi", "pods": "110", "ephemeral-storage": "200Gi"}
     labels = {
         "kubernetes.io/hostname": name,
@@ -150,7 +151,7 @@ NODES = (node("cpu-0", "zone-a"), node("cpu-1", "zone-b"), node("gpu-0", "zone-a
 
 
 def storage(name: str, *, default: bool, volumes: int = 12) -> list[tuple[str, dict[str, Any]]]:
-    """A storage class and volumes of 1 Ti that claims are bound to at once, as (API path, object)."""
+    """A storage class and volumes of 1 Ti that claims are bound to immediately, as (API path, object)."""
     marks = {"storageclass.kubernetes.io/is-default-class": "true"} if default else {}
     found: list[tuple[str, dict[str, Any]]] = [
         (

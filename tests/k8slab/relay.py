@@ -1,8 +1,10 @@
-"""Connect sockets across network namespaces: path sockets have none, so a pair of relays makes a TCP port reachable from another one.
+"""Connect sockets across network namespaces with a pair of relays over path sockets.
+
+Path sockets are not bound to a namespace, so two relays make a TCP port reachable from another namespace.
 
     python relay.py            # reads lines "LISTEN CONNECT", each `unix:PATH` or `tcp:HOST:PORT`; ends with its input
 
-Standard library only and importing nothing of ours: it runs in bare namespaces and must start fast.
+Standard library only, without imports from this project: it runs in bare namespaces and must start fast.
 """
 
 import asyncio
@@ -30,7 +32,10 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def listen(address: str, target: str) -> None:
-    """Accept connections at `address` for ever; each gets one to `target`, closed at once where nobody is there."""
+    """Accept connections at `address` until stopped and connect each to `target`.
+
+    A connection is closed at once if nothing listens at the target.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -51,7 +56,7 @@ async def listen(address: str, target: str) -> None:
 
 
 async def main() -> None:
-    """Relay what standard input says until it ends."""
+    """Relay according to standard input until it ends."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():

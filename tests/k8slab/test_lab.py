@@ -1,4 +1,4 @@
-"""The lab itself: what the other tests rely on."""
+"""The lab itself: the guarantees that other tests rely on."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ def namespace(lab: Lab) -> Iterator[str]:
     lab.kubectl("delete", "namespace", "lab-itself", "--wait=true")
 
 
-def test_a_deployment_rolls_out_and_a_broken_one_runs_into_its_deadline(lab: Lab, namespace: str) -> None:
+def test_a_deployment_rolls_out_and_a_broken_one_exceeds_its_deadline(lab: Lab, namespace: str) -> None:
     lab.kubectl("apply", "-n", namespace, "-f", "-", text=deployment("good"))
     lab.kubectl("rollout", "status", "deployment/good", "-n", namespace, "--timeout=60s")
 
@@ -58,7 +58,7 @@ def test_unknown_fields_are_refused_and_pod_security_is_enforced(lab: Lab, names
     assert 'violates PodSecurity "restricted' in done.stderr
 
 
-def test_a_process_bound_to_a_pods_address_answers_behind_its_service_and_load_balancer(
+def test_a_process_bound_to_a_pods_ip_is_reached_by_its_service_and_load_balancer(
     lab: Lab, namespace: str, network: Network, tmp_path: Path
 ) -> None:
     (tmp_path / "hello.txt").write_text("from the pod")

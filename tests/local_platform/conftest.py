@@ -1,4 +1,4 @@
-"""Small real services that start in a tenth of a second, and one real platform that the slow tests share."""
+"""Small real services that start in 0.1 s, and one real platform that the slow tests share."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from platform_lib.local_platform.service import Service
 from platform_lib.local_platform.state import PlatformState
 from tests.conftest import free_port
 
-# Answers on its port; `dies`, `mute` and `parent` are the ways in which a service can be awkward.
+# Responds on its port; `dies`, `mute` and `parent` are the ways in which a service can misbehave.
 PROGRAM = """
 import http.server, os, subprocess, sys, time
 behaviour, port = sys.argv[1], int(sys.argv[2])
@@ -36,7 +36,7 @@ MakeService = Callable[..., Service]
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[PlatformState]:
-    """The platform of an empty project; whatever a test leaves running is stopped."""
+    """The platform state of an empty project; services that a test leaves running are stopped."""
     (tmp_path / "project").mkdir()
     made = PlatformState(tmp_path / "project")
     yield made
@@ -45,7 +45,7 @@ def state(tmp_path: Path) -> Iterator[PlatformState]:
 
 @pytest.fixture
 def make_service() -> MakeService:
-    """`make_service("a", "parent")`: a service of that name and behaviour on a free port."""
+    """`make_service("a", "parent")`: a service with that name and behaviour on a free port."""
 
     def make(name: str, behaviour: str = "fine", **values: object) -> Service:
         port = int(str(values.pop("port", 0))) or free_port()
@@ -56,5 +56,5 @@ def make_service() -> MakeService:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process of that number exists and is no zombie."""
+    """Whether a process with that ID exists and is not a zombie."""
     return psutil.pid_exists(pid) and processes.is_alive(psutil.Process(pid))

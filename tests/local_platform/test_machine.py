@@ -1,4 +1,4 @@
-"""What `mlp doctor` says of a machine, fine or not."""
+"""What `mlp doctor` reports about the machine."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def levels(findings: object) -> dict[str, str]:
     [((3, 10, 14), "problem"), ((3, 11, 0), "ok"), ((3, 14, 2), "ok")],
     ids=["too-old", "oldest", "newer"],
 )
-def test_python_is_judged_by_its_version(version: tuple[int, ...], level: str) -> None:
+def test_pythons_version_is_checked(version: tuple[int, ...], level: str) -> None:
     assert levels(machine.check_python(version)) == {"Python": level}
 
 
@@ -59,12 +59,12 @@ def test_missing_programs_are_named_with_a_remedy(
     ],
     ids=["uv-lock", "pdm-lock", "answers", "unknown"],
 )
-def test_the_package_manager_is_the_project_s(somewhere: Project, file: str, text: str, wanted: str) -> None:
+def test_the_projects_package_manager_is_checked(somewhere: Project, file: str, text: str, wanted: str) -> None:
     (somewhere.root / file).write_text(text)
     assert [finding.area for finding in machine.check_package_manager(somewhere)] == [wanted]
 
 
-def test_a_missing_identity_says_both_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_git_identity_gives_both_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith(("GIT_AUTHOR", "GIT_COMMITTER")) or name == "EMAIL"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -76,13 +76,13 @@ def test_a_missing_identity_says_both_commands(monkeypatch: pytest.MonkeyPatch, 
     assert "user.email" in identity.remedy
 
 
-def test_a_missing_part_of_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_of_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "TRAINING_MODULES", ("json", "no_such_module"))
     [_, extra] = machine.check_library()
     assert (extra.level, extra.text) == ("problem", "not importable: no_such_module")
 
 
-def test_looking_at_the_extra_imports_none_of_it() -> None:
+def test_checking_the_extra_imports_none_of_it() -> None:
     code = (
         "import sys; from platform_lib.local_platform import machine; "
         "list(machine.check_library()); print('mlflow' in sys.modules)"
@@ -116,18 +116,18 @@ def test_a_port_held_by_this_project_is_fine(
 @pytest.mark.parametrize(
     ("free_gb", "level"), [(0.5, "problem"), (3, "note"), (50, "ok")], ids=["full", "scarce", "enough"]
 )
-def test_disk_is_judged_by_what_is_free(
+def test_free_disk_space_is_checked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_gb: float, level: str
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1e12, 0, free_gb * 1e9))
     assert levels(machine.check_disk(tmp_path)) == {"disk": level}
 
 
-def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_writable_is_a_problem(tmp_path: Path) -> None:
     [finding] = machine.check_writing(tmp_path / "absent")
     assert finding.level == "problem"
 
 
-def test_looking_leaves_no_file(somewhere: Project) -> None:
+def test_checking_leaves_no_file(somewhere: Project) -> None:
     machine.examine_machine(somewhere)
     assert list(somewhere.root.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What `mlp doctor` says of addresses outside: asked on a server of the test, never on the net."""
+"""What `mlp doctor` reports about remote addresses; the tests use a local server, never the internet."""
 
 import http.server
 import threading
@@ -40,19 +40,19 @@ def with_remotes(tmp_path: Path) -> Project:
     return Project(root=tmp_path, name="a", package="a")
 
 
-def test_any_answer_counts(server: str) -> None:
+def test_any_response_counts(server: str) -> None:
     answer = network.ask(server)
     assert answer.error is None
     assert answer.server_time is not None
 
 
-def test_no_answer_at_the_home_is_a_note() -> None:
+def test_an_unreachable_home_address_is_a_note() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     finding = network.finding_of(Target(name="project home", url=url, needed=False), network.ask(url).error)
     assert finding.level == "note"
 
 
-def test_no_answer_of_a_configured_server_is_a_problem() -> None:
+def test_an_unreachable_configured_server_is_a_problem() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     finding = network.finding_of(Target(name="MLFLOW_TRACKING_URI", url=url, needed=True), network.ask(url).error)
     assert finding.level == "problem"
@@ -66,7 +66,7 @@ def test_passwords_in_addresses_are_not_shown() -> None:
     assert "secret" not in finding.text
 
 
-def test_what_is_asked_is_what_is_configured(with_remotes: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_configured_servers_are_checked(with_remotes: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "home_url", lambda: "https://home.example.invalid")
     settings = Settings(
         tracking_uri="http://mlflow.example.invalid", prefect_api_url="http://prefect.example.invalid/api"
@@ -79,17 +79,17 @@ def test_what_is_asked_is_what_is_configured(with_remotes: Project, monkeypatch:
     }
 
 
-def test_a_local_store_is_not_asked_over_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_store_is_not_checked_over_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "home_url", lambda: "")
     assert network.targets(Project(root=tmp_path, name="a", package="a"), Settings(tracking_uri="sqlite:///x.db")) == []
 
 
-def test_a_folder_remote_is_found_relative_to_the_dvc_folder(with_remotes: Project) -> None:
+def test_a_folder_remote_is_relative_to_the_dvc_folder(with_remotes: Project) -> None:
     [finding] = network.folder_remotes(with_remotes)
     assert (finding.area, finding.text) == ("DVC remote folder", str(with_remotes.root.parent / "storage"))
 
 
-def test_the_home_is_the_one_of_the_installed_library() -> None:
+def test_the_home_address_is_the_installed_librarys() -> None:
     assert network.home_url() == "https://github.com/cloud-ml-platform/cloud-ml-platform"
 
 
@@ -107,12 +107,12 @@ def test_the_clock_is_compared_with_servers(here: float, level: str, text: str) 
     assert (finding.level, finding.text) == (level, text)
 
 
-def test_without_servers_the_clock_is_not_judged() -> None:
+def test_without_servers_the_clock_is_not_checked() -> None:
     [finding] = network.check_clock([])
     assert finding.level == "note"
 
 
-def test_a_server_s_time_is_read_in_whole_seconds(server: str) -> None:
+def test_a_servers_time_has_whole_seconds(server: str) -> None:
     import time
 
     answer = network.ask(server)

@@ -1,4 +1,7 @@
-"""The real platform of a real project: started once for all tests here, stopped and started again by the last."""
+"""The real platform of a real project, started once for all tests here.
+
+The last test stops it and starts it again.
+"""
 
 import json
 import os
@@ -35,7 +38,7 @@ PENGUIN = {
 
 @pytest.fixture(scope="module")
 def platform(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project that was trained without servers, with its platform up."""
+    """A project that was trained without servers, with its platform running."""
     project = copy_of(trained, tmp_path_factory.mktemp("platform") / "project")
     try:
         done = run_mlp(project, "up", "--auto-ports", timeout_s=400)
@@ -77,7 +80,7 @@ def test_all_services_are_up_and_the_model_trained_without_them_is_served(platfo
     assert (report["served"], report["champion"]) == ("1", "1")
 
 
-def test_the_text_of_status_says_the_same(platform: Project) -> None:
+def test_the_text_of_status_shows_the_same(platform: Project) -> None:
     wait_until(lambda: served_version(platform), "the model")
     lines = run_mlp(platform, "status").stdout.splitlines()
     assert lines[0].split() == ["service", "state", "address", "pid", "memory", "since"]
@@ -96,7 +99,7 @@ def test_the_model_server_predicts(platform: Project) -> None:
     assert answer.json()["predictions"] == ["Gentoo"]
 
 
-def test_commands_use_the_platform_s_own_servers(platform: Project) -> None:
+def test_commands_use_the_platforms_own_servers(platform: Project) -> None:
     assert tracking_uri(platform, Settings()) == address(platform, "mlflow")
     assert prefect_api_url(platform, Settings()) == f"{address(platform, 'prefect')}/api"
 
@@ -113,12 +116,12 @@ def test_mlflow_refuses_a_foreign_host_name(platform: Project) -> None:
     assert httpx.get(url, headers={"Host": "mlflow.example.invalid"}).status_code == 403
 
 
-def test_prefect_s_pages_ask_the_server_that_they_come_from(platform: Project) -> None:
+def test_prefects_pages_call_the_server_that_serves_them(platform: Project) -> None:
     url = address(platform, "prefect")
     assert httpx.get(f"{url}/ui-settings").json()["api_url"] == f"{url}/api"
 
 
-def test_prefect_sends_nothing_home(platform: Project) -> None:
+def test_prefect_sends_no_telemetry(platform: Project) -> None:
     assert (
         httpx.get(f"{address(platform, 'prefect')}/api/admin/settings").json()["server"]["analytics_enabled"] is False
     )
@@ -142,7 +145,7 @@ def test_a_second_up_says_so_and_prints_the_same_addresses(platform: Project) ->
     ]
 
 
-def test_a_killed_service_is_reported_dead_and_only_it_is_started_again(platform: Project) -> None:
+def test_a_killed_service_is_reported_dead_and_only_it_is_restarted(platform: Project) -> None:
     before = PlatformState(platform.root).load()
     kill(platform, "models")
     report = status(platform, expect=1)
@@ -158,7 +161,7 @@ def test_a_killed_service_is_reported_dead_and_only_it_is_started_again(platform
     assert after["models"].url == before["models"].url
 
 
-def test_a_scheduled_training_runs_and_makes_a_new_version(platform: Project) -> None:
+def test_a_scheduled_training_registers_a_new_version(platform: Project) -> None:
     registry = Registry(address(platform, "mlflow"))
     before = {record.version for record in registry.versions(platform.name)}
     done = run_mlp(platform, "schedule", "0 3 * * *", "--timezone", "UTC", "--now", "--json", "seed=1")
@@ -169,7 +172,7 @@ def test_a_scheduled_training_runs_and_makes_a_new_version(platform: Project) ->
 
 
 def ended_as(project: Project, run_id: str) -> str:
-    """How a flow run ended, once it did."""
+    """How a flow run ended, once it has ended."""
     url = f"{address(project, 'prefect')}/api/flow_runs/{run_id}"
 
     def final_state() -> str | None:
@@ -179,8 +182,8 @@ def ended_as(project: Project, run_id: str) -> str:
     return wait_until(final_state, "the end of the training", timeout_s=240)
 
 
-def test_down_leaves_nothing_running_and_what_was_made_survives(platform: Project) -> None:
-    """The last of this file: it stops the platform, looks at what is left, and starts it again."""
+def test_down_leaves_nothing_running_and_keeps_the_data(platform: Project) -> None:
+    """The last test of this file: it stops the platform, checks what is left, and starts it again."""
     records = PlatformState(platform.root).load()
     run_mlp(platform, "schedule", "0 4 * * *", "--timezone", "UTC")
     family = [member for record in records.values() for member in processes.tree(psutil.Process(record.pid))]
@@ -204,7 +207,7 @@ def test_down_leaves_nothing_running_and_what_was_made_survives(platform: Projec
 
 
 def flow_runs(project: Project) -> set[str]:
-    """The flow runs that were not merely planned by a schedule."""
+    """The flow runs except those that a schedule has only planned."""
     found = httpx.post(
         f"{address(project, 'prefect')}/api/flow_runs/filter",
         json={"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}},

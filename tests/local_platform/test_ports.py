@@ -1,4 +1,4 @@
-"""Which port each service gets, and what is said when one is taken."""
+"""Which port each service gets, and the error when one is taken."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ def listening(host: str = "127.0.0.1") -> Iterator[int]:
 
 @pytest.fixture
 def usual(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Usual ports that are free on this machine."""
+    """Default ports that are free on this machine."""
     first, second, third = ports.free_ports(3)
     values = {"mlflow": first, "prefect": second, "models": third, "runner": 0}
     monkeypatch.setattr(ports, "USUAL", values)
@@ -41,7 +41,7 @@ def choose(
     return ports.choose(requested or {}, kept=kept or {}, running=running or {}, auto=auto)
 
 
-def test_the_usual_ports_are_taken_where_they_are_free(usual: dict[str, int]) -> None:
+def test_default_ports_are_used_if_they_are_free(usual: dict[str, int]) -> None:
     chosen = choose()
     assert {name: chosen[name] for name in ("mlflow", "prefect", "models")} == {
         name: usual[name] for name in ("mlflow", "prefect", "models")
@@ -52,7 +52,7 @@ def test_the_runner_gets_any_free_port(usual: dict[str, int]) -> None:
     assert choose()["runner"] not in (0, *usual.values())
 
 
-def test_a_requested_port_wins_over_the_one_it_had(usual: dict[str, int]) -> None:
+def test_a_requested_port_overrides_the_previous_one(usual: dict[str, int]) -> None:
     [wanted] = ports.free_ports(1)
     assert choose({"mlflow": wanted}, kept={"mlflow": usual["models"]})["mlflow"] == wanted
 
@@ -63,23 +63,23 @@ def test_a_restarted_service_keeps_its_port(usual: dict[str, int]) -> None:
     assert choose(kept={"mlflow": had}, auto=True)["mlflow"] == had
 
 
-def test_automatic_ports_are_free_all_different_and_not_the_usual_ones(usual: dict[str, int]) -> None:
+def test_automatic_ports_are_free_distinct_and_not_the_defaults(usual: dict[str, int]) -> None:
     chosen = choose(auto=True)
     assert len({*chosen.values(), *usual.values()}) == 8
     assert all(ports.is_free(port) for port in chosen.values())
 
 
-def test_automatic_ports_leave_a_port_that_was_taken_meanwhile(usual: dict[str, int]) -> None:
+def test_automatic_ports_avoid_a_port_that_was_taken_meanwhile(usual: dict[str, int]) -> None:
     with listening() as taken:
         assert choose(kept={"mlflow": taken}, auto=True)["mlflow"] != taken
 
 
-def test_a_running_service_s_own_port_is_not_taken_by_someone_else(usual: dict[str, int]) -> None:
+def test_a_running_services_own_port_does_not_count_as_taken(usual: dict[str, int]) -> None:
     with listening() as own:
         assert choose(kept={"mlflow": own}, running={"mlflow": own})["mlflow"] == own
 
 
-def test_a_taken_port_names_its_holder_and_both_ways_out(
+def test_a_taken_port_is_reported_with_its_holder_and_both_remedies(
     usual: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listening() as taken:
@@ -104,12 +104,12 @@ def test_two_services_cannot_have_one_port(usual: dict[str, int]) -> None:
         choose({"mlflow": port, "models": port})
 
 
-def test_a_listener_on_all_addresses_takes_the_port() -> None:
+def test_a_listener_on_all_addresses_makes_the_port_taken() -> None:
     with listening("0.0.0.0") as taken:
         assert not ports.is_free(taken)
 
 
-def test_another_project_s_platform_is_named_with_its_folder(state: PlatformState, make_service: MakeService) -> None:
+def test_another_projects_platform_is_named_with_its_folder(state: PlatformState, make_service: MakeService) -> None:
     service = make_service("mlflow")
     bring_up(state, [service])
     assert f"the local platform of {state.root}: `mlp down` there stops it" in ports.holder(service.port)

@@ -1,4 +1,4 @@
-"""What the platform's services are told: loopback only, state in the project, nothing to third parties."""
+"""The settings of the platform's services: loopback only, local state, no telemetry."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_each_listens_on_loopback_at_its_port(services: dict[str, Service]) -> N
     }
 
 
-def test_no_setting_is_another_project_s(services: dict[str, Service], tmp_path: Path) -> None:
+def test_no_setting_refers_to_another_project(services: dict[str, Service], tmp_path: Path) -> None:
     assert services["mlflow"].command[-4:] == ("--database", str(tmp_path / ".mlp" / "mlflow.db"), "--port", "5001")
     assert services["prefect"].env["PREFECT_HOME"] == str(tmp_path / ".mlp" / "prefect")
     assert services["runner"].env["PREFECT_HOME"] == str(tmp_path / ".mlp" / "prefect")
@@ -37,16 +37,16 @@ def test_telemetry_is_off(services: dict[str, Service]) -> None:
     assert services["prefect"].env["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
 
 
-def test_the_model_server_and_the_runner_speak_to_these_servers(services: dict[str, Service]) -> None:
+def test_the_model_server_and_the_runner_use_these_servers(services: dict[str, Service]) -> None:
     assert services["models"].env["MLFLOW_TRACKING_URI"] == services["mlflow"].url
     assert services["runner"].env["MLFLOW_TRACKING_URI"] == services["mlflow"].url
     assert services["runner"].env["PREFECT_API_URL"] == f"{services['prefect'].url}/api"
 
 
-def test_a_service_told_otherwise_has_another_fingerprint(tmp_path: Path) -> None:
+def test_a_service_with_other_settings_has_another_fingerprint(tmp_path: Path) -> None:
     project = Project(root=tmp_path, name="churn-model", package="churn_model")
     same = [service.fingerprint for service in define(project, PORTS)]
     moved = [service.fingerprint for service in define(project, PORTS | {"mlflow": 5002})]
     assert same == [service.fingerprint for service in define(project, PORTS)]
-    # MLflow itself, and the two that are told its address.
+    # MLflow itself, and the two services that get its address.
     assert [a == b for a, b in zip(same, moved, strict=True)] == [False, True, False, False]

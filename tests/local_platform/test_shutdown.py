@@ -1,4 +1,4 @@
-"""Stopping: everything that was started, in an order that lets services report, and nothing else."""
+"""Shutdown stops everything that was started, in a safe order, and nothing else."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ STUBBORN = (
 """A program that ignores SIGTERM."""
 
 
-def test_nothing_runs_and_every_port_is_free_afterwards(state: PlatformState, make_service: MakeService) -> None:
+def test_afterwards_nothing_runs_and_every_port_is_free(state: PlatformState, make_service: MakeService) -> None:
     services = [make_service("a", "parent"), make_service("b")]
     bring_up(state, services)
     running = [process.pid for process in processes.marked(state.root)]
@@ -30,13 +30,13 @@ def test_nothing_runs_and_every_port_is_free_afterwards(state: PlatformState, ma
     assert not state.file.exists()
 
 
-def test_logs_survive(state: PlatformState, make_service: MakeService) -> None:
+def test_logs_are_kept(state: PlatformState, make_service: MakeService) -> None:
     bring_up(state, [make_service("a")])
     take_down(state)
     assert (state.logs / "a.log").read_text().startswith("hello from fine")
 
 
-def test_stopping_nothing_is_fine(state: PlatformState) -> None:
+def test_stopping_nothing_succeeds(state: PlatformState) -> None:
     assert take_down(state) == []
 
 
@@ -47,9 +47,7 @@ def test_services_whose_record_was_lost_are_stopped_too(state: PlatformState, ma
     assert not is_running(record.pid)
 
 
-def test_clients_are_stopped_before_the_servers_that_they_speak_to(
-    state: PlatformState, make_service: MakeService
-) -> None:
+def test_clients_are_stopped_before_their_servers(state: PlatformState, make_service: MakeService) -> None:
     order: list[str] = []
     records = bring_up(state, [make_service("server"), make_service("client", clients_of=("server",))]).records
     original = processes.stop
@@ -67,7 +65,7 @@ def test_clients_are_stopped_before_the_servers_that_they_speak_to(
     assert order == ["client", "server"]
 
 
-def test_a_stubborn_process_is_forced() -> None:
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
     program = STUBBORN
     stubborn = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert stubborn.stdout is not None
@@ -77,7 +75,7 @@ def test_a_stubborn_process_is_forced() -> None:
     assert stubborn.wait(timeout=10) != 0
 
 
-def test_a_stubborn_child_does_not_outlive_its_parent() -> None:
+def test_a_child_that_ignores_sigterm_does_not_outlive_its_parent() -> None:
     spawn = f"subprocess.Popen([sys.executable, '-c', {STUBBORN!r}])"
     program = f"import subprocess, sys, time; print({spawn}.pid, flush=True); time.sleep(600)"
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)

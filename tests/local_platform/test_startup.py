@@ -1,4 +1,4 @@
-"""Bringing services up: together, all or nothing, and only what does not run."""
+"""Startup: services start together, all or none, and only those that are not running."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from platform_lib.local_platform.state import PlatformState
 from tests.local_platform.conftest import MakeService, is_running
 
 
-def test_every_service_answers_once_bring_up_returns(state: PlatformState, make_service: MakeService) -> None:
+def test_every_service_responds_once_bring_up_returns(state: PlatformState, make_service: MakeService) -> None:
     services = [make_service("a"), make_service("b")]
     outcome = bring_up(state, services)
     assert [httpx.get(service.health_url).status_code for service in services] == [200, 200]
@@ -43,7 +43,7 @@ def test_a_second_call_keeps_the_running_processes(state: PlatformState, make_se
     assert second.records == first.records
 
 
-def test_only_the_dead_service_is_started_again(state: PlatformState, make_service: MakeService) -> None:
+def test_only_the_dead_service_is_restarted(state: PlatformState, make_service: MakeService) -> None:
     services = [make_service("a"), make_service("b")]
     before = bring_up(state, services).records
     _kill(before["a"].pid)
@@ -53,7 +53,7 @@ def test_only_the_dead_service_is_started_again(state: PlatformState, make_servi
     assert after.records["a"].pid != before["a"].pid
 
 
-def test_a_service_whose_settings_changed_is_started_anew(state: PlatformState, make_service: MakeService) -> None:
+def test_a_service_whose_settings_changed_is_restarted(state: PlatformState, make_service: MakeService) -> None:
     service = make_service("a", env={"COLOUR": "red"})
     before = bring_up(state, [service]).records["a"]
     changed = Service(name="a", command=service.command, port=service.port, health_path="/", env={"COLOUR": "blue"})
@@ -63,7 +63,7 @@ def test_a_service_whose_settings_changed_is_started_anew(state: PlatformState, 
     assert "hello from fine blue" in Path(after.records["a"].log).read_text()
 
 
-def test_a_service_that_ends_is_named_with_its_code_its_log_and_its_last_lines(
+def test_a_service_that_exits_is_reported_with_its_code_log_and_last_lines(
     state: PlatformState, make_service: MakeService
 ) -> None:
     with pytest.raises(ServiceError) as caught:
@@ -83,7 +83,7 @@ def test_after_a_failure_nothing_of_this_start_runs_or_is_recorded(
     assert not state.file.exists()
 
 
-def test_a_failing_restart_leaves_the_others_alone(state: PlatformState, make_service: MakeService) -> None:
+def test_a_failing_restart_does_not_affect_the_others(state: PlatformState, make_service: MakeService) -> None:
     good = make_service("good")
     before = bring_up(state, [good]).records
     with pytest.raises(ServiceError):
@@ -92,7 +92,7 @@ def test_a_failing_restart_leaves_the_others_alone(state: PlatformState, make_se
     assert is_running(before["good"].pid)
 
 
-def test_a_service_that_never_says_it_is_well_is_named(state: PlatformState, make_service: MakeService) -> None:
+def test_a_service_that_never_becomes_healthy_is_named(state: PlatformState, make_service: MakeService) -> None:
     with pytest.raises(
         ServiceError, match=r"^mute did not respond within \d+ s; the services started with it were stopped"
     ):
@@ -118,7 +118,7 @@ def test_an_interruption_stops_what_was_started(state: PlatformState, make_servi
     assert not state.file.exists()
 
 
-def test_the_earlier_log_is_kept_beside_the_new_one(state: PlatformState, make_service: MakeService) -> None:
+def test_the_previous_log_is_kept_next_to_the_new_one(state: PlatformState, make_service: MakeService) -> None:
     service = make_service("a", env={"COLOUR": "red"})
     bring_up(state, [service])
     take_down(state)
@@ -129,7 +129,9 @@ def test_the_earlier_log_is_kept_beside_the_new_one(state: PlatformState, make_s
     assert "blue" in (state.logs / "a.log").read_text()
 
 
-def test_a_state_folder_that_cannot_be_made_is_one_sentence(state: PlatformState, make_service: MakeService) -> None:
+def test_a_state_folder_that_cannot_be_created_is_reported_in_one_sentence(
+    state: PlatformState, make_service: MakeService
+) -> None:
     state.folder.write_text("a file where the folder should be")
     with pytest.raises(ServiceError, match=r"^cannot write to .*\.mlp: .*Free some space, or"):
         bring_up(state, [make_service("a")])
@@ -148,7 +150,7 @@ def test_settings_of_other_servers_do_not_reach_a_service(
     }
 
 
-def test_no_proxy_stands_between_the_services(
+def test_services_connect_to_each_other_without_a_proxy(
     state: PlatformState, make_service: MakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "intranet")
@@ -168,7 +170,7 @@ def _kill(pid: int) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_service_s_orphans_are_ended_before_it_is_started_again(
+def test_a_killed_services_orphans_are_stopped_before_it_is_restarted(
     state: PlatformState, make_service: MakeService
 ) -> None:
     service = make_service("a", "parent")
@@ -179,7 +181,7 @@ def test_a_killed_service_s_orphans_are_ended_before_it_is_started_again(
     assert not is_running(orphan)
 
 
-def test_leftovers_are_not_the_living(state: PlatformState, make_service: MakeService) -> None:
+def test_leftover_processes_do_not_count_as_the_service(state: PlatformState, make_service: MakeService) -> None:
     record = bring_up(state, [make_service("a", "parent")]).records["a"]
     before = {process.pid for process in processes.marked(state.root)}
     processes.stop_leftovers(state.root, [record])
@@ -187,7 +189,7 @@ def test_leftovers_are_not_the_living(state: PlatformState, make_service: MakeSe
     assert len(before) == 2
 
 
-def test_a_stranger_with_the_same_number_is_not_taken_for_a_service(
+def test_another_process_with_a_reused_id_is_not_taken_for_a_service(
     state: PlatformState, make_service: MakeService
 ) -> None:
     record = bring_up(state, [make_service("a")]).records["a"]
@@ -201,7 +203,7 @@ def test_a_stranger_with_the_same_number_is_not_taken_for_a_service(
         stranger.wait()
 
 
-def test_a_service_is_recognised_after_the_clock_was_set(state: PlatformState, make_service: MakeService) -> None:
+def test_a_service_is_recognised_after_a_clock_change(state: PlatformState, make_service: MakeService) -> None:
 
     record = bring_up(state, [make_service("a")]).records["a"]
     assert processes.find(msgspec.structs.replace(record, create_time=record.create_time - 7200)) is not None

@@ -1,4 +1,4 @@
-"""The file of records: whole or absent, ours or not, one writer at a time."""
+"""The file of service records: complete or absent, per project, one writer at a time."""
 
 import shutil
 import socket
@@ -14,20 +14,20 @@ from platform_lib.settings import Project, local_service_url
 from tests.local_platform.conftest import MakeService
 
 
-def test_a_broken_file_counts_as_none(state: PlatformState) -> None:
+def test_a_broken_file_counts_as_absent(state: PlatformState) -> None:
     state.folder.mkdir()
     state.file.write_text('{"services": {"mlflow": {"pid": "x"')
     assert state.load() == {}
 
 
-def test_the_file_is_what_settings_reads(state: PlatformState, make_service: MakeService) -> None:
+def test_settings_reads_the_same_file(state: PlatformState, make_service: MakeService) -> None:
 
     service = make_service("mlflow")
     bring_up(state, [service])
     assert local_service_url(Project(root=state.root, name="a", package="a"), "mlflow") == service.url
 
 
-def test_a_copied_project_does_not_own_the_original_s_services(state: PlatformState, make_service: MakeService) -> None:
+def test_a_copied_project_does_not_own_the_originals_services(state: PlatformState, make_service: MakeService) -> None:
     bring_up(state, [make_service("a")])
     copy = state.root.with_name("copy")
     shutil.copytree(state.root, copy)
@@ -41,7 +41,7 @@ def test_a_moved_project_still_owns_its_services(state: PlatformState, make_serv
     assert PlatformState(moved).load().keys() == {"a"}
 
 
-def test_only_one_may_work_at_a_time(state: PlatformState) -> None:
+def test_only_one_process_may_hold_the_lock(state: PlatformState) -> None:
     with (
         state.locked(),
         pytest.raises(UsageError, match=r"^another `mlp up` or `mlp down` of this project is running"),
@@ -50,7 +50,7 @@ def test_only_one_may_work_at_a_time(state: PlatformState) -> None:
         pass
 
 
-def test_the_lock_is_given_back(state: PlatformState) -> None:
+def test_the_lock_is_released(state: PlatformState) -> None:
     with state.locked():
         pass
     with state.locked():
@@ -78,7 +78,7 @@ def test_a_dead_service_has_no_address_even_when_another_program_has_its_port(
         assert local_service_url(project, "mlflow") is None
 
 
-def test_a_copied_project_does_not_use_the_original_s_services(state: PlatformState, make_service: MakeService) -> None:
+def test_a_copied_project_does_not_use_the_originals_services(state: PlatformState, make_service: MakeService) -> None:
 
     bring_up(state, [make_service("mlflow")])
     copy = state.root.with_name("copy")

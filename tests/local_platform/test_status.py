@@ -1,4 +1,4 @@
-"""What `mlp status` knows: every state a service can be in."""
+"""`mlp status`: every state that a service can have."""
 
 from pathlib import Path
 
@@ -27,12 +27,14 @@ def test_before_the_first_start_nothing_is_started(empty_project: Project) -> No
     assert states(empty_project) == dict.fromkeys(("mlflow", "prefect", "models", "runner"), "not started")
 
 
-def test_looking_leaves_no_trace(empty_project: Project) -> None:
+def test_status_leaves_no_files(empty_project: Project) -> None:
     examine(empty_project)
     assert list(empty_project.root.iterdir()) == []
 
 
-def test_all_up_is_up(state: PlatformState, make_service: MakeService, empty_project: Project) -> None:
+def test_the_platform_is_up_if_all_services_are(
+    state: PlatformState, make_service: MakeService, empty_project: Project
+) -> None:
     bring_up(state, [make_service(name) for name in ("mlflow", "prefect", "models", "runner")])
     report = examine(empty_project)
     assert report.is_up
@@ -60,7 +62,7 @@ def test_a_dead_service_is_dead_and_keeps_its_log(
     assert Path(report.services[0].log or "").is_file()
 
 
-def test_a_service_that_lives_without_answering_is_told_apart(
+def test_a_service_that_runs_without_responding_is_shown_as_such(
     state: PlatformState, make_service: MakeService, empty_project: Project
 ) -> None:
     service = make_service("mlflow", "mute")

@@ -1,4 +1,4 @@
-"""A store to fill, something to register, and versions without files for what only moves aliases."""
+"""An empty store, a model to register, and versions without files for tests of aliases."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ def gate(*, passed: bool = True, score: float = 0.9, **more: Any) -> dict[str, s
 
 @pytest.fixture
 def content(trained: Project) -> ModelContent:
-    """A fitted pipeline to register once more."""
+    """A fitted pipeline to register again."""
     model = load_model("sample-model@champion", trained)
     from platform_lib.data.frame import feature_frame
 
@@ -53,7 +53,7 @@ def content(trained: Project) -> ModelContent:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store to copy: making one takes a second."""
+    """An empty store to copy: creating one takes a second."""
     folder = tmp_path_factory.mktemp("store") / ".mlp"
     ensure_database(folder / "mlflow.db")
     return folder
@@ -72,7 +72,7 @@ def new_run(registry: Registry) -> str:
 
 
 def bare_version(registry: Registry, tags: dict[str, str]) -> VersionRecord:
-    """A version without files, for what only moves aliases."""
+    """Register a version without files, for tests of aliases."""
     from mlflow.exceptions import MlflowException
 
     from platform_lib.registry.client import as_current_store

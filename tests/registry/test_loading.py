@@ -1,4 +1,4 @@
-"""A registered model answers, for us and for any MLflow client, and only with the bytes that were registered."""
+"""A registered model loads here and in any MLflow client, but only with its registered bytes."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from tests.conftest import copy_of
 
 
 class TestLoad:
-    def test_a_loaded_model_answers_raw_rows(self, trained: Project) -> None:
+    def test_a_loaded_model_predicts_raw_rows(self, trained: Project) -> None:
         model = load_model("sample-model@champion", trained)
 
         answers = model.predict(load_table(project=trained).head(3))
 
         assert (model.version, list(answers.values)) == ("1", ["Adelie"] * 3)
 
-    def test_other_bytes_than_registered_are_refused(self, trained: Project, tmp_path: Path) -> None:
+    def test_bytes_that_differ_from_the_registered_ones_are_refused(self, trained: Project, tmp_path: Path) -> None:
         project = copy_of(trained, tmp_path / "project")
         registry = open_registry(project, Settings())
         record = registry.resolve("sample-model@champion")
@@ -35,7 +35,7 @@ class TestLoad:
         with pytest.raises(UntrustedModel, match="version 1: the model file's SHA-256 is"):
             load_record(registry, record, project)
 
-    def test_files_that_were_deleted_are_one_sentence(self, trained: Project, tmp_path: Path) -> None:
+    def test_deleted_files_are_reported_in_one_sentence(self, trained: Project, tmp_path: Path) -> None:
         import shutil
 
         project = copy_of(trained, tmp_path / "project")
@@ -61,7 +61,7 @@ class TestLoad:
 
         assert {p.name for p in target.iterdir()} == {p.name for p in registry.folder(record).iterdir()}
 
-    def test_another_process_can_ask_which_version_is_meant(self, trained: Project) -> None:
+    def test_another_process_can_resolve_a_reference(self, trained: Project) -> None:
         uri = f"sqlite:///{trained.database.as_posix()}"
         command = [
             sys.executable,

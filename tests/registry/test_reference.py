@@ -1,4 +1,4 @@
-"""A model is named in the forms of people and of MLflow, and what does not exist is answered with what does."""
+"""Model references in every accepted form; an unknown one lists what exists."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class TestReferences:
         ],
         ids=str,
     )
-    def test_every_form_is_understood(self, text: str, expected: Reference) -> None:
+    def test_every_form_is_accepted(self, text: str, expected: Reference) -> None:
         assert parse_reference(text) == expected
 
     @pytest.mark.parametrize(
@@ -36,11 +36,11 @@ class TestReferences:
         ],
         ids=str,
     )
-    def test_in_a_project_its_model_goes_without_saying(self, text: str | None, expected: Reference) -> None:
+    def test_in_a_project_its_model_is_the_default(self, text: str | None, expected: Reference) -> None:
         assert parse_reference(text, "churn") == expected
 
     @pytest.mark.parametrize("text", ["", "a/b", "a/1/2", "a@", "@champion", "a b", "models:/", "a@1x"])
-    def test_anything_else_is_refused_with_the_forms_that_are_known(self, text: str) -> None:
+    def test_any_other_form_is_refused_with_the_accepted_forms(self, text: str) -> None:
         with pytest.raises(UsageError, match="is not a model reference: expected NAME, NAME@alias, NAME/7"):
             parse_reference(text)
 
@@ -53,14 +53,14 @@ class TestResolve:
         ):
             registry.resolve("tiny@champion")
 
-    def test_another_name_lists_the_models(self, registry: Registry) -> None:
+    def test_an_unknown_name_lists_the_models(self, registry: Registry) -> None:
         bare_version(registry, gate())
 
         with pytest.raises(NotFound, match=r"there is no model 'tinny' .* the models are tiny"):
             registry.resolve("tinny")
 
     @pytest.mark.parametrize(("reference", "missing"), [("tiny@champion", "alias 'champion'"), ("tiny/9", "version 9")])
-    def test_another_version_or_alias_lists_what_there_is(
+    def test_an_unknown_version_or_alias_lists_the_existing_ones(
         self, registry: Registry, reference: str, missing: str
     ) -> None:
         registry.promote(bare_version(registry, gate()))
@@ -73,11 +73,11 @@ class TestResolve:
         assert f"tiny has no {missing} in" in str(caught.value)
         assert str(caught.value).endswith("Versions: 1; aliases: candidate → 1.")
 
-    def test_a_server_that_does_not_answer_is_one_sentence(self) -> None:
+    def test_an_unreachable_server_is_reported_in_one_sentence(self) -> None:
         with pytest.raises(ServiceError, match=r"the MLflow server http://127.0.0.1:9 does not answer"):
             Registry("http://127.0.0.1:9")
 
-    def test_a_file_that_is_no_store_is_one_sentence(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_a_store_is_reported_in_one_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "mlflow.db").write_text(
             "this is no database, but it is long enough to look like one" * 20, encoding="utf-8"
         )

@@ -1,4 +1,4 @@
-"""A version is registered whole or not at all."""
+"""A version is registered completely or not at all."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ class TestRegister:
 
         assert record.aliases == ()
 
-    def test_registering_the_model_of_a_run_again_gives_the_version_it_has(
+    def test_registering_a_runs_model_again_returns_the_existing_version(
         self, registry: Registry, content: ModelContent
     ) -> None:
         run_id = new_run(registry)
@@ -52,7 +52,7 @@ class TestRegister:
     @pytest.mark.parametrize(
         "call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"]
     )
-    def test_whatever_call_breaks_there_is_no_version(
+    def test_whichever_call_fails_no_version_exists(
         self, registry: Registry, content: ModelContent, monkeypatch: pytest.MonkeyPatch, call: str
     ) -> None:
         def broken(*args: Any, **named: Any) -> None:
@@ -65,7 +65,7 @@ class TestRegister:
 
         assert registry.versions("tiny") == []
 
-    def test_when_the_alias_cannot_be_set_the_version_is_whole_and_a_retry_sets_it(
+    def test_if_the_alias_cannot_be_set_the_version_is_complete_and_a_retry_sets_it(
         self, registry: Registry, content: ModelContent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run_id = new_run(registry)
@@ -82,7 +82,7 @@ class TestRegister:
         assert left.tags == record.tags
         assert (left.aliases, record.aliases) == ((), ("candidate",))
 
-    def test_pinned_requirements_name_what_the_types_come_from_and_no_path(self) -> None:
+    def test_pinned_requirements_name_the_packages_of_the_types_and_no_path(self) -> None:
         pins = requirements(
             ["sklearn.tree._tree.Tree", "platform_lib.project.transformers.DateParts", "sample_model.features.Mine"]
         )

@@ -28,7 +28,7 @@ class TestServer:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         yield mlflow_server
 
-    def test_on_a_shared_server_passing_gives_a_candidate_that_loads_from_anywhere(
+    def test_on_a_shared_server_a_passing_model_is_a_candidate_that_loads_anywhere(
         self, trained: Project, tmp_path: Path, shared: str
     ) -> None:
         project = copy_of(trained, tmp_path / "project")
@@ -65,7 +65,7 @@ class TestServer:
 
         assert kept == [content.contract, renamed]
 
-    def test_a_shared_server_takes_uncommitted_code_only_on_request(
+    def test_a_shared_server_accepts_uncommitted_code_only_on_request(
         self, trained: Project, tmp_path: Path, shared: str
     ) -> None:
         project = copy_of(trained, tmp_path / "project")
@@ -78,7 +78,7 @@ class TestServer:
         version = json.loads(allowed.stdout)["version"]
         assert Registry(shared).resolve(f"sample-model/{version}").tags[VersionTag.DIRTY] == "true"
 
-    def test_a_model_trained_with_or_without_a_server_on_the_same_store_loads_either_way(
+    def test_a_model_loads_with_and_without_a_server_however_it_was_trained(
         self, trained: Project, tmp_path: Path
     ) -> None:
         project = copy_of(trained, tmp_path / "project")

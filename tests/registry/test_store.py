@@ -1,4 +1,4 @@
-"""The local store is made once."""
+"""The local store is created once."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from platform_lib.registry.store import ensure_database
 
 
 class TestStore:
-    def test_processes_that_start_at_once_make_one_store(self, tmp_path: Path) -> None:
+    def test_concurrent_processes_create_one_store(self, tmp_path: Path) -> None:
         uri = f"sqlite:///{(tmp_path / '.mlp' / 'mlflow.db').as_posix()}"
         code = f"from platform_lib.registry.store import *; ensure_database(database_path({uri!r}))"
 
@@ -20,7 +20,7 @@ class TestStore:
         assert Registry(uri).names() == []
         assert not list((tmp_path / ".mlp").glob("*.new*"))
 
-    def test_what_an_interrupted_creation_left_does_not_disturb_the_next(self, tmp_path: Path) -> None:
+    def test_the_remains_of_an_interrupted_creation_do_not_affect_the_next(self, tmp_path: Path) -> None:
         (tmp_path / "mlflow.db.new").write_text("half a database", encoding="utf-8")
 
         ensure_database(tmp_path / "mlflow.db")

@@ -1,4 +1,4 @@
-"""Who is champion, and who may become it."""
+"""Promotion and rollback: which version is the champion, and which may become it."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from tests.registry.conftest import TAGS, bare_version, gate
 
 
 class TestPromote:
-    def test_the_first_champion_has_nothing_before_it(self, registry: Registry) -> None:
+    def test_the_first_champion_has_no_previous_version(self, registry: Registry) -> None:
         moved = registry.promote(bare_version(registry, gate()))
 
         assert (moved.champion.version, moved.before) == ("1", None)
         assert registry.champion("tiny") is not None
 
-    def test_the_champion_before_becomes_previous(self, registry: Registry) -> None:
+    def test_the_replaced_champion_becomes_previous(self, registry: Registry) -> None:
         for _ in range(3):
             registry.promote(bare_version(registry, gate()))
 
@@ -36,7 +36,7 @@ class TestPromote:
 
         assert registry.champion("tiny") is None
 
-    def test_a_version_that_was_never_judged_is_not_promoted(self, registry: Registry) -> None:
+    def test_a_version_without_a_gate_verdict_is_not_promoted(self, registry: Registry) -> None:
         with pytest.raises(CheckFailed, match="the gate has not judged it"):
             registry.promote(bare_version(registry, TAGS))
 
@@ -56,7 +56,7 @@ class TestPromote:
 
         assert states == [["1", "2"], ["2", "1"]]
 
-    def test_rollback_without_a_version_before_is_one_sentence(self, registry: Registry) -> None:
+    def test_rollback_without_a_previous_version_is_refused_in_one_sentence(self, registry: Registry) -> None:
         registry.promote(bare_version(registry, gate()))
 
         with pytest.raises(
@@ -64,7 +64,7 @@ class TestPromote:
         ):
             registry.rollback("tiny")
 
-    def test_the_best_ever_promoted_is_of_the_same_metric_data_and_target(self, registry: Registry) -> None:
+    def test_the_best_promoted_score_is_of_the_same_metric_data_and_target(self, registry: Registry) -> None:
         cases: list[tuple[float, dict[str, Any]]] = [
             (0.8, {}),
             (0.95, {}),

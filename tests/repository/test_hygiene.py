@@ -1,4 +1,4 @@
-"""What must never be committed, and what must stay in step."""
+"""What must never be committed, and what must stay in sync."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ import tomllib
 from platform_lib.cli import COMMANDS
 from tests.conftest import REPOSITORY
 
-# Written in parts, so that this file does not hold what it forbids.
+# Written in parts, so that this file does not contain what it forbids.
 FORBIDDEN = re.compile(
     "|".join(
         [
@@ -54,7 +54,7 @@ def test_every_development_requirement_is_pinned_by_hash() -> None:
     assert [line for line in entries if "--hash=sha256:" not in line] == []
 
 
-def test_the_training_extra_holds_all_that_serving_needs() -> None:
+def test_the_training_extra_contains_all_that_serving_needs() -> None:
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"
     ]
@@ -68,7 +68,7 @@ def test_every_script_that_the_makefile_runs_is_in_git() -> None:
         re.MULTILINE,
     )
     assert len(named) >= 3
-    assert set(named) <= set(tracked_files())  # a name in .gitignore once swallowed one
+    assert set(named) <= set(tracked_files())  # a name in .gitignore once excluded one
 
 
 def test_every_command_has_a_module() -> None:

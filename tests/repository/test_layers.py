@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md, read from the syntax trees: who may import whom inside `platform_lib`."""
+"""The layers of docs/architecture.md: each module of `platform_lib` imports only lower ones."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ MAY_IMPORT_INFRA = {"operations", "operations.platform_check", "cli.platform"}
 
 
 def read_ranks() -> dict[str, int]:
-    """Unit → rank, from the table under "Layers": one rank a row, the lowest first."""
+    """Unit → rank, from the table under "Layers": one rank per row, the lowest first."""
     section = PAGE.read_text(encoding="utf-8").split("## Layers\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\d+) \| (.+?) \|", section, flags=re.MULTILINE)
     return {unit: int(rank) for rank, units in rows for unit in re.findall(r"`([\w.]+)`", units)}
@@ -29,7 +29,7 @@ RANKS = read_ranks()
 
 
 def unit_of(module: str) -> str:
-    """The room of a module below `platform_lib`, or the module itself where it has a rank of its own.
+    """The room of a module below `platform_lib`, or the module itself if it has its own rank.
 
     Args:
         module: Dotted, such as `serving.http.app`.
@@ -51,7 +51,7 @@ def exists(module: str) -> bool:
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and module, below `platform_lib`, of each import."""
+    """Line and module name, below `platform_lib`, of each import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: relative import; write platform_lib.…"
@@ -85,14 +85,14 @@ def wrong_imports(file: Path, source: str) -> list[str]:
 
 
 def modules() -> list[Path]:
-    """Every module but the empty `__init__`s and the one of the package itself."""
+    """Every module except empty `__init__`s and that of the package itself."""
     files = (file for file in LIBRARY.rglob("*.py") if "in_image" not in file.parts)
     return sorted(
         file for file in files if file != LIBRARY / "__init__.py" and file.read_text(encoding="utf-8").strip()
     )
 
 
-def test_the_page_ranks_exactly_the_rooms_that_exist() -> None:
+def test_the_page_ranks_exactly_the_existing_rooms() -> None:
     assert {unit_of(name_of(file)) for file in modules()} == set(RANKS)
 
 
@@ -114,12 +114,12 @@ def test_a_module_imports_only_from_lower_layers(file: Path) -> None:
         ("training/run.py", "from platform_lib.infra.base import naming"),
     ],
 )
-def test_a_wrong_import_is_named(part: str, source: str) -> None:
+def test_a_wrong_import_is_reported(part: str, source: str) -> None:
     assert len(wrong_imports(LIBRARY / part, source)) == 1
 
 
 @pytest.mark.parametrize("top", ["platform_lib", "tests", "infra_stack", "benchmarks"])
-def test_no_folder_holds_more_files_than_a_reader_can_survey(top: str) -> None:
+def test_no_folder_has_too_many_files(top: str) -> None:
     folders = {REPOSITORY / top, *(path for path in (REPOSITORY / top).rglob("*") if path.is_dir())}
     sizes = {folder: len([file for file in folder.glob("*.py") if file.name != "__init__.py"]) for folder in folders}
     assert {

@@ -29,7 +29,7 @@ def constants(names: type) -> list[object]:
 
 
 @pytest.mark.parametrize(("title", "names"), [("Aliases", Alias), ("Version tags", VersionTag)])
-def test_the_reference_lists_the_names_of_the_contract(title: str, names: type) -> None:
+def test_the_reference_lists_the_shared_names(title: str, names: type) -> None:
     assert first_cells(title) == constants(names)
 
 
@@ -41,7 +41,7 @@ def test_the_reference_lists_the_ports() -> None:
     assert first_cells("Ports") == [str(port) for port in constants(Port)]
 
 
-def test_the_reference_lists_the_metrics_that_dashboards_and_alerts_ask_for() -> None:
+def test_the_reference_lists_the_metrics_of_dashboards_and_alerts() -> None:
     assert set(constants(MetricName)) <= set(first_cells("Metrics"))
 
 
@@ -73,7 +73,7 @@ def spelled_out(source: str) -> list[str]:
     return [value for value in strings if isinstance(value, str) and re.fullmatch(r"MLP_[A-Z0-9_]*", value)]
 
 
-def test_a_spelled_out_variable_is_found() -> None:
+def test_a_spelled_out_variable_is_detected() -> None:
     assert spelled_out('import os\nos.environ.get("MLP_KEYS")\nname = "MLP_" + "X"') == ["MLP_KEYS", "MLP_"]
 
 
@@ -85,7 +85,7 @@ def test_environment_variables_are_spelled_out_only_in_names(file: Path) -> None
         assert spelled_out(file.read_text(encoding="utf-8")) == []
 
 
-def test_every_variable_that_code_docs_or_template_mention_exists() -> None:
+def test_every_variable_mentioned_in_code_docs_or_template_exists() -> None:
     pages = [*sources("platform_lib", "infra_stack", "benchmarks", "scripts"), *(REPOSITORY / "docs").rglob("*.md")]
     pages += [REPOSITORY / "README.md", *(file for file in (REPOSITORY / "template").rglob("*") if file.is_file())]
     named = {
@@ -96,7 +96,7 @@ def test_every_variable_that_code_docs_or_template_mention_exists() -> None:
     assert {name: page for name, page in named.items() if name not in {*constants(Env), *NOT_OF_THE_PLATFORM}} == {}
 
 
-def test_an_option_of_the_server_and_its_variable_have_one_name() -> None:
+def test_each_server_option_is_named_like_its_variable() -> None:
     from platform_lib.cli.serving.serve import command
 
     variables = {parameter.name: parameter.envvar for parameter in command.params if parameter.envvar}

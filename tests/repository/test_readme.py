@@ -1,4 +1,4 @@
-"""The README's commands, run as a stranger types them: clone, own table, train, serve, predict."""
+"""Run the README's commands as a newcomer types them: clone, own table, train, serve, predict."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def blocks() -> list[list[str]]:
     return [block.strip().splitlines() for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)]
 
 
-def test_the_readme_holds_the_blocks_that_the_walk_below_runs() -> None:
+def test_the_readme_contains_the_blocks_that_the_next_test_runs() -> None:
     assert [block[-1] for block in blocks()] == [
         "make demo",
         "mlp train",
@@ -38,7 +38,7 @@ def test_the_readme_holds_the_blocks_that_the_walk_below_runs() -> None:
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A stranger's machine: an empty home with a CSV in it, and the project's home address leading to this checkout."""
+    """A newcomer's machine: an empty home with a CSV file, and a project address that leads to this checkout."""
     home = tmp_path_factory.mktemp("stranger")
     upstream = home / "upstream"
     git(home, "clone", "-q", "--no-hardlinks", str(REPOSITORY), str(upstream))
@@ -63,7 +63,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def run(lines: list[str], folder: Path, env: dict[str, str]) -> str:
-    """Run lines in one shell that stops at the first failure; returns the output."""
+    """Run lines in one shell that stops at the first failure, and return the output."""
     done = subprocess.run(
         ["bash", "-ec", "\n".join(lines)],
         cwd=folder,
@@ -79,10 +79,10 @@ def run(lines: list[str], folder: Path, env: dict[str, str]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("stranger")
-def test_a_stranger_gets_from_clone_to_a_served_prediction(stranger: dict[str, str]) -> None:
+def test_a_newcomer_gets_from_clone_to_a_served_prediction(stranger: dict[str, str]) -> None:
     home = Path(stranger["HOME"])
     clone, own_table, serve, predict_file, _ = blocks()
-    run([line for line in clone if line != "make demo"], home, stranger)  # make demo has a test of its own
+    run([line for line in clone if line != "make demo"], home, stranger)  # make demo has its own test
     run(own_table, home / "cloud-ml-platform", stranger)
     project = home / "churn-model"
 
@@ -138,7 +138,7 @@ def wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("demo")
-def test_the_demo_runs_through(tmp_path: Path) -> None:
+def test_the_demo_succeeds(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "scripts" / "demo.py"), "--folder", str(tmp_path / "demo")],
         stdout=subprocess.PIPE,
