@@ -20,11 +20,13 @@ from platform_lib.serving.rollout.champion_watch import ChampionWatch
 from platform_lib.serving.settings import BACKLOG, FIRST_POLL_S, OPEN_FILES, SHUTDOWN_S, ServerOptions, WorkerOptions
 from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import wants_tracing
-from platform_lib.serving.transport.connection_check import BOUNDED, FALLBACK, connection_problem
+from platform_lib.serving.transport.connection_check import FALLBACK, connection_problem
 from platform_lib.serving.worker import build_app, export_options, has_issuer, open_access
 from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
 
 if TYPE_CHECKING:
+    from asyncio import Protocol
+
     from starlette.types import ASGIApp
 
     from platform_lib.serving.models.served_model import ServedModel
@@ -125,11 +127,15 @@ def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> i
     return int(server.server_address[1])
 
 
-def _protocol_class(worker: WorkerOptions) -> str:
-    return BOUNDED if worker.connection_problem is None else FALLBACK
+def _protocol_class(worker: WorkerOptions) -> "str | type[Protocol]":
+    if worker.connection_problem is not None:
+        return FALLBACK
+    from platform_lib.serving.transport.connections import BoundedProtocol
+
+    return BoundedProtocol
 
 
-def _run(listener: socket.socket, app: "ASGIApp", http: str) -> None:
+def _run(listener: socket.socket, app: "ASGIApp", http: "str | type[Protocol]") -> None:
     import uvicorn
 
     server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options(http)))
@@ -149,11 +155,11 @@ def _run_workers(count: int, listener: socket.socket, worker: WorkerOptions) -> 
     Multiprocess(config, [listener]).run()
 
 
-def uvicorn_options(http: str = BOUNDED) -> dict[str, Any]:
+def uvicorn_options(http: "str | type[Protocol]") -> dict[str, Any]:
     """Return the options for uvicorn.
 
     Args:
-        http: The protocol class of connections.
+        http: The protocol class of connections. A class, because old versions of uvicorn do not import names.
     """
     return {
         "access_log": False,

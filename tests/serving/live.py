@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from platform_lib.serving.server import open_listener, uvicorn_options
+from platform_lib.serving.transport.connections import BoundedProtocol
 from tests.waiting import wait_until
 
 
@@ -15,7 +16,7 @@ from tests.waiting import wait_until
 def live(app: FastAPI) -> Iterator[str]:
     """Serve an application until the block ends, with the options of `mlp serve`; yields its address."""
     listener = open_listener("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options()))
+    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options(BoundedProtocol)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

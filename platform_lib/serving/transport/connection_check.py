@@ -13,7 +13,6 @@ from platform_lib.serving.transport.direct_response import direct_response_of
 if TYPE_CHECKING:
     from platform_lib.serving.transport.connections import BoundedProtocol
 
-BOUNDED = "platform_lib.serving.transport.connections:BoundedProtocol"
 FALLBACK = "h11"
 """uvicorn's other protocol class. It is slower, but it limits a request's head as well."""
 _TIMEOUT_S = 5.0
