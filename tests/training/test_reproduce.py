@@ -61,7 +61,7 @@ class TestRefusals:
         registry.client.set_model_version_tag("sample-model", "1", "mlp.data_hash", "0" * 32)
 
         with pytest.raises(
-            NotFound, match=r"the table data/sample\.csv with MD5 0{32} is neither in the commit nor here"
+            NotFound, match=r"the table data/sample\.csv with MD5 0{32} is not in the commit, in this project"
         ):
             _reproduce(project)
 

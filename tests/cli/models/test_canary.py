@@ -87,7 +87,7 @@ def test_stopping_it_leaves_the_champion_unchanged(project: Project, call_mlp: M
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (("--version", "1", "--percent", "10"), 1, "version 1 is the champion: a canary is another version beside it"),
+        (("--version", "1", "--percent", "10"), 1, "version 1 is the champion: a canary has to be another version"),
         (("--version", "2", "--percent", "0"), 2, "the share is 0 percent, expected more than 0 and at most 100"),
         (("--version", "2", "--percent", "101"), 2, "expected more than 0 and at most 100"),
         (("--version", "9", "--percent", "10"), 2, "has no version 9"),

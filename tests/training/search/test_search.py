@@ -71,7 +71,7 @@ class TestCandidates:
                 "there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?",
             ),
             (["seed=1,2"], "'seed=1,2' gives several values, expected one"),
-            (["split=hash,group"], "scores on other rows or by other rules cannot be compared: choose one."),
+            (["split=hash,group"], "scores on different rows or by different rules cannot be compared: choose one."),
             (
                 ["~search.space.logistic"],
                 "there is nothing to search: conf/search has no space for the model 'logistic', it has one for forest, boosting.",
