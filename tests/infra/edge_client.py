@@ -90,7 +90,7 @@ def sample_row(project: Project) -> dict[str, Any]:
 
 
 def raw_request(host: str, path: str) -> httpx.Request:
-    """A request whose path goes out as it is written here: clients tidy paths, attackers do not."""
+    """Send a request whose path is written exactly as given: clients normalise paths, attackers do not."""
     request = httpx.Request("GET", f"https://{host}.{DOMAIN}/", headers=SESSION)
     request.extensions["target"] = path.encode()
     return request

@@ -36,7 +36,7 @@ def check_rules(promtool: str, groups: Sequence[dict[str, Any]], folder: Path) -
 def run_stories(promtool: str, groups: Sequence[dict[str, Any]], stories: Sequence[Story], folder: Path) -> None:
     """Run all stories against the rules in one promtool. An alert that fires too early, too late or never fails."""
     rules = {rule["alert"]: rule for group in groups for rule in group["rules"]}
-    # Texts are checked by their own test: here only who is called.
+    # Another test checks the texts: here only which alerts fire.
     bare = [
         {
             **group,

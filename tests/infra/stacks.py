@@ -18,7 +18,7 @@ CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def prefect_urls(*teams: str) -> list[str]:
-    """Databases elsewhere of the teams' own Prefects."""
+    """URLs of external databases for the teams' Prefect servers."""
     return [
         f"{team}=postgresql://prefect-{team}:db-secret@db.example.com:5432/prefect-{team}?sslmode=require"
         for team in teams

@@ -20,7 +20,7 @@ Registered = tuple[pulumi.ComponentResource, Mapping[str, Any]]
 
 
 def component_classes() -> set[type[pulumi.ComponentResource]]:
-    """Every component of `platform_lib.infra`, wherever it stands."""
+    """Every component of `platform_lib.infra`, in whichever module."""
     modules = [
         importlib.import_module(found.name)
         for found in pkgutil.walk_packages(platform_lib.infra.__path__, "platform_lib.infra.")
@@ -75,7 +75,7 @@ def test_every_component_is_among_the_instances_and_registers_once(registered: l
     assert len({id(component) for component, _ in registered}) == len(registered)
 
 
-def test_what_a_component_declares_is_what_it_registers(registered: list[Registered]) -> None:
+def test_a_component_registers_exactly_its_declared_outputs(registered: list[Registered]) -> None:
     wrong = {
         type(component).__name__: sorted(declared(type(component)) ^ set(outputs))
         for component, outputs in registered

@@ -33,7 +33,7 @@ def box(name: str, **options: Any) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_secrets_are_known_by_their_paths_and_never_written_out(*, preview: bool) -> None:
+def test_secrets_are_recorded_by_path_and_never_written_out(*, preview: bool) -> None:
     def program() -> None:
         password = random.RandomPassword("password", length=20)
         k8s.core.v1.ConfigMap(
@@ -49,7 +49,7 @@ def test_secrets_are_known_by_their_paths_and_never_written_out(*, preview: bool
     assert "root" not in str(graph.as_data()) and "password-x" not in str(graph.as_data())
 
 
-def test_a_name_given_twice_a_failing_apply_and_an_unknown_function_end_the_run() -> None:
+def test_duplicate_names_failing_applies_and_unknown_functions_fail_the_run() -> None:
     def twice() -> None:
         Box("a")
         Box("a")
@@ -80,7 +80,7 @@ def test_transforms_run() -> None:
     assert run_program(program).one("kubernetes:core/v1:ConfigMap").inputs["immutable"] is True
 
 
-def test_a_stack_reference_gives_what_the_other_stack_wrote() -> None:
+def test_a_stack_reference_returns_the_other_stacks_outputs() -> None:
     def program() -> None:
         shared = pulumi.StackReference("organization/shared/dev")
         pulumi.export("url", shared.require_output("url"))

@@ -37,12 +37,12 @@ def make(plugin: Any, urn: str, inputs: dict[str, Any]) -> tuple[Any, Any]:
     return checked, plugin.Create(provider_pb2.CreateRequest(urn=urn, properties=checked.inputs))
 
 
-def test_it_says_what_it_is(plugin: Any) -> None:
+def test_it_identifies_itself(plugin: Any) -> None:
     assert plugin.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1")).accept_secrets
     assert plugin.GetPluginInfo(empty_pb2.Empty()).version.startswith("4.")
 
 
-def test_an_object_lives_and_goes(plugin: Any) -> None:
+def test_an_object_is_created_read_and_deleted(plugin: Any) -> None:
     urn = URN.format("Service", "web")
     checked, made = make(
         plugin,
@@ -64,7 +64,7 @@ def test_an_object_lives_and_goes(plugin: Any) -> None:
     assert plugin.Read(provider_pb2.ReadRequest(id=made.id, urn=urn)).id == ""
 
 
-def test_a_preview_makes_nothing(plugin: Any, cloud: Cloud) -> None:
+def test_a_preview_creates_nothing(plugin: Any, cloud: Cloud) -> None:
     urn = URN.format("Service", "web")
     inputs = encode_struct(
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "LoadBalancer"}}
@@ -89,7 +89,7 @@ def test_new_data_of_a_config_map_replaces_it(plugin: Any, metadata: dict[str, A
     assert (list(answer.replaces), answer.deleteBeforeReplace) == (["data.a"], old_goes_first)
 
 
-def test_what_is_told_to_fail_fails(plugin: Any, cloud: Cloud) -> None:
+def test_an_operation_set_to_fail_fails(plugin: Any, cloud: Cloud) -> None:
     cloud.failing = {"create:settings"}
     with pytest.raises(grpc.RpcError, match="told to fail: create settings"):
         make(plugin, URN.format("ConfigMap", "settings"), config_map("1"))

@@ -8,17 +8,17 @@ from platform_lib.names import SharedOutputs
 from tests.infra.shared import SHARED
 
 
-def test_what_is_written_is_read() -> None:
+def test_written_outputs_are_read_back() -> None:
     assert read_outputs(outputs_data(SHARED)) == SHARED
 
 
-def test_a_later_platform_may_say_more_and_an_earlier_one_less() -> None:
+def test_a_later_platform_may_write_more_names_and_an_earlier_one_fewer() -> None:
     data = outputs_data(SHARED) | {"notebooks_url": "https://notebooks.example.com"}
     del data["chart_mirror"]
     assert read_outputs(data) == SHARED
 
 
-def test_a_missing_name_is_said() -> None:
+def test_a_missing_name_is_reported() -> None:
     data = outputs_data(SHARED) | {"models_host": ""}
     with pytest.raises(UsageError, match=r"^platform-outputs lacks models_host: run `pulumi up` of the shared stack"):
         read_outputs(data)
@@ -30,7 +30,7 @@ def test_another_contract_is_refused(version: str) -> None:
         read_outputs(outputs_data(SHARED) | {"contract_version": version})
 
 
-def test_nothing_in_it_is_named_like_a_secret() -> None:
+def test_no_output_is_named_like_a_secret() -> None:
     assert [
         name for name in outputs_data(SHARED) if any(word in name for word in ("secret", "password", "token", "key"))
     ] == []

@@ -46,7 +46,7 @@ def test_limits_come_before_the_login_and_identity_after_it(local: Graph, team: 
     assert chain(local, "mlp-mlflow") == ["rate", "body", "login", "identity"]
 
 
-def test_the_groups_of_an_interface_are_asked_for(team: Graph) -> None:
+def test_the_groups_of_a_user_interface_are_required(team: Graph) -> None:
     spec = find(team, "Middleware", "ui-groups", "mlp-monitoring").inputs["spec"]["forwardAuth"]
     assert spec["address"] == "http://oauth2-proxy.mlp-auth/oauth2/auth?allowed_groups=platform-admins,churn-team"
     assert set(IDENTITY_HEADERS) <= set(spec["authResponseHeaders"])
@@ -63,7 +63,7 @@ def test_without_an_issuer_no_header_of_the_client_says_who_it_is(local: Graph) 
     )
 
 
-def test_what_proves_the_login_is_secret_in_the_state(local: Graph) -> None:
+def test_login_secrets_are_encrypted_in_the_state(local: Graph) -> None:
     for namespace in ("mlp-mlflow", "mlp-prefect"):
         identity = find(local, "Middleware", "ui-identity", namespace)
         assert any(path.startswith("spec.headers.customRequestHeaders") for path in identity.secret_inputs)
@@ -75,7 +75,7 @@ def test_metrics_have_no_route(local: Graph) -> None:
             assert "!PathPrefix(`/metrics`)" in rule["match"] and "!PathPrefix(`/api/metrics`)" in rule["match"]
 
 
-def test_traefik_speaks_https_only_with_headers_on_every_answer(local: Graph) -> None:
+def test_traefik_serves_https_only_with_security_headers_on_every_response(local: Graph) -> None:
     made = values(local, "traefik")
     assert made["ports"]["web"]["http"]["redirections"]["entryPoint"] == {
         "to": "websecure",
@@ -113,7 +113,7 @@ def test_traefik_has_no_api_and_connects_only_to_what_it_routes_to(local: Graph)
     ]
 
 
-def test_one_certificate_holds_every_host(team: Graph) -> None:
+def test_one_certificate_covers_every_host(team: Graph) -> None:
     certificate = find(team, "Certificate", "edge-certificate", "mlp-ingress").inputs["spec"]
     assert certificate["dnsNames"] == [
         f"{name}.ml.example.com"
@@ -123,7 +123,7 @@ def test_one_certificate_holds_every_host(team: Graph) -> None:
     assert issuer.inputs["spec"]["acme"]["email"] == "platform@example.com"
 
 
-def test_a_mirrored_install_names_nothing_from_outside() -> None:
+def test_a_mirrored_install_refers_to_no_external_host() -> None:
     graph = run_stack("local", **MIRRORED)
     for release in graph.of("kubernetes:helm.sh/v3:Release"):
         assert release.inputs["chart"].startswith("/charts/") and not release.inputs.get("repositoryOpts")
@@ -136,7 +136,7 @@ def test_a_mirrored_install_names_nothing_from_outside() -> None:
     assert len(images) >= 4 and [image for image in images if not image.startswith("registry.internal/mirror/")] == []
 
 
-def test_a_proxy_and_its_authority_reach_whatever_goes_outside() -> None:
+def test_the_proxy_and_its_ca_reach_every_pod_that_connects_outside() -> None:
     graph = run_stack("team", **MIRRORED)
     for release in ("cert-manager", "oauth2-proxy"):
         environment = {entry["name"]: entry["value"] for entry in values(graph, release)["extraEnv"]}
@@ -150,7 +150,7 @@ def test_a_proxy_and_its_authority_reach_whatever_goes_outside() -> None:
     assert {entry["port"] for rule in egress for entry in rule["ports"]} == {53, 443, 3128}
 
 
-def test_a_team_has_everything_that_is_not_its_own_to_make(team: Graph) -> None:
+def test_a_team_gets_every_resource_that_it_may_not_create(team: Graph) -> None:
     kinds = sorted(r.inputs["kind"] for r in team.kubernetes() if r.namespace == "team-churn" and "Team$" in r.urn)
     assert kinds == sorted(
         [
@@ -176,7 +176,7 @@ def test_a_team_has_everything_that_is_not_its_own_to_make(team: Graph) -> None:
     assert [subject["name"] for subject in bound] == ["deployer", "ci-churn"]
 
 
-def test_ci_can_make_no_secret_no_role_and_no_namespace() -> None:
+def test_ci_may_not_create_secrets_roles_or_namespaces() -> None:
     writable = {thing for rule in deployer_rules() if "create" in rule["verbs"] for thing in rule["resources"]}
     assert not writable & {
         "secrets",

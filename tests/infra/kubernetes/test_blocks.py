@@ -28,7 +28,7 @@ MIRROR = Mirrors(image_registry="registry.internal/mirror")
         ("redis:7", "registry.internal/mirror/redis:7"),
     ],
 )
-def test_a_mirror_takes_the_place_of_the_registrys_host(reference: str, expected: str) -> None:
+def test_a_mirror_replaces_the_registrys_host(reference: str, expected: str) -> None:
     assert mirrored(reference, MIRROR) == expected
     assert mirrored(reference, Mirrors()) == reference
 
@@ -49,20 +49,18 @@ def test_images_have_a_registry_and_an_exact_tag(name: str) -> None:
         ("file:///srv/charts", ("/srv/charts/keda-2.20.2.tgz", "")),
     ],
 )
-def test_charts_come_from_their_home_a_repository_a_registry_or_a_folder(
-    mirror: str, expected: tuple[str, str]
-) -> None:
+def test_charts_come_from_upstream_a_repository_a_registry_or_a_folder(mirror: str, expected: tuple[str, str]) -> None:
     assert chart_source(CHARTS["keda"], Mirrors(chart_mirror=mirror)) == expected
 
 
-def test_the_proxy_is_not_asked_for_the_clusters_own_names() -> None:
+def test_cluster_internal_names_bypass_the_proxy() -> None:
     environment = Mirrors(http_proxy="http://proxy:3128", no_proxy=" .internal , ").proxy_environment()
     assert environment["HTTPS_PROXY"] == environment["https_proxy"] == "http://proxy:3128"
     assert {"localhost", ".svc", ".cluster.local", ".internal"} <= set(environment["NO_PROXY"].split(","))
     assert Mirrors().proxy_environment() == {} and Mirrors().go_environment() == [] and Mirrors().ca_volumes() == []
 
 
-def test_names_fit_and_two_long_ones_stay_two() -> None:
+def test_names_are_shortened_to_fit_and_stay_distinct() -> None:
     assert short("churn") == "churn"
     one, other = short("a" * 70 + "b"), short("a" * 70 + "c")
     assert len(one) == 63 and one != other
@@ -71,7 +69,7 @@ def test_names_fit_and_two_long_ones_stay_two() -> None:
 
 
 @pytest.mark.parametrize("team", ["", "1a", "a_b", "-a", "a-", "A", "a" * 41])
-def test_a_teams_name_has_to_fit_into_a_namespace(team: str) -> None:
+def test_a_team_name_must_fit_into_a_namespace_name(team: str) -> None:
     with pytest.raises(SettingError, match="use 1-40 lowercase letters"):
         team_namespace(team)
 
@@ -97,11 +95,11 @@ def test_a_domain_is_a_lower_case_name_with_a_dot(domain: str) -> None:
         ("*", "x", True),
     ],
 )
-def test_patterns_of_models_meet_where_a_name_fits_both(one: str, other: str, *, expected: bool) -> None:
+def test_model_patterns_overlap_if_a_name_matches_both(one: str, other: str, *, expected: bool) -> None:
     assert overlap(one, other) is expected and overlap(other, one) is expected
 
 
-def test_a_team_owns_the_models_of_its_name_unless_it_says_otherwise() -> None:
+def test_a_team_owns_the_models_with_its_prefix_by_default() -> None:
     assert checked_models({"red": [], "blue": ["sky"]}) == {"red": ("red", "red-*"), "blue": ("sky",)}
     with pytest.raises(
         SettingError, match=r"team_models lets red and red-hot own the same models \(red-\* and red-hot\)"
@@ -109,7 +107,7 @@ def test_a_team_owns_the_models_of_its_name_unless_it_says_otherwise() -> None:
         checked_models({"red": [], "red-hot": []})
 
 
-def test_every_part_has_every_size_and_limits_are_not_below_requests() -> None:
+def test_every_component_has_every_size_and_limits_are_at_least_requests() -> None:
     for table in (*RESOURCES.values(), *STORAGE_GIB.values()):
         assert set(table) == set(SIZES)
     every = [resources for sizes in RESOURCES.values() for resources in sizes.values()]
@@ -119,7 +117,7 @@ def test_every_part_has_every_size_and_limits_are_not_below_requests() -> None:
     assert sum(sizes["small"].memory_mib for sizes in RESOURCES.values()) < 8 * 1024
 
 
-def test_wrong_arguments_are_said_before_anything_is_made() -> None:
+def test_invalid_arguments_are_refused_before_any_resource_exists() -> None:
     with pytest.raises(SettingError, match="size is 'huge': use small or standard"):
         Placement(size="huge")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="uri is 'gs://bucket': give s3://bucket/prefix"):

@@ -32,7 +32,7 @@ def test_a_closed_namespace_denies_both_directions_for_every_pod() -> None:
     assert closed_spec() == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
-def test_a_direction_that_is_not_given_stays_as_it_is() -> None:
+def test_a_direction_that_is_not_given_is_not_restricted() -> None:
     spec = policy_spec(with_labels({"app": "web"}), ingress=[from_anywhere(80)])
     assert spec == {
         "podSelector": {"matchLabels": {"app": "web"}},

@@ -46,7 +46,7 @@ def made() -> Graph:
     return graph()
 
 
-def test_the_parts_of_an_endpoint(made: Graph) -> None:
+def test_an_endpoint_has_exactly_these_parts(made: Graph) -> None:
     assert sorted(resource.inputs["kind"] for resource in made.kubernetes()) == KINDS
     assert {resource.inputs["metadata"]["namespace"] for resource in made.kubernetes()} == {"team-red"}
     assert {resource.provider for resource in made.kubernetes()} == {"cluster"}
@@ -63,7 +63,7 @@ def test_a_preview_shows_the_same_parts(made: Graph) -> None:
     assert sorted(resource.urn for resource in preview.resources) == sorted(resource.urn for resource in made.resources)
 
 
-def test_the_outputs_say_where_the_model_answers_and_which_image_runs(made: Graph) -> None:
+def test_the_outputs_give_the_models_urls_and_image(made: Graph) -> None:
     outputs = made.one("platform-lib:index:ModelEndpoint").outputs
     assert outputs == {
         "url": "https://models.ml.example.com/models/churn",
@@ -74,7 +74,7 @@ def test_the_outputs_say_where_the_model_answers_and_which_image_runs(made: Grap
     assert declared == outputs.keys()
 
 
-def test_an_endpoint_is_cluster_internal_unless_it_is_made_public() -> None:
+def test_an_endpoint_is_cluster_internal_unless_exposure_is_public() -> None:
     inside = graph(
         exposure=ModelEndpointArgs(**{name: value for name, value in ARGS.items() if name != "exposure"}).exposure
     )
@@ -84,7 +84,7 @@ def test_an_endpoint_is_cluster_internal_unless_it_is_made_public() -> None:
     assert asking == [{"podSelector": {}}]
 
 
-def test_the_pod_has_no_right_that_it_does_not_need(made: Graph) -> None:
+def test_the_pod_has_only_the_rights_it_needs(made: Graph) -> None:
     spec = pod(made)
     assert spec["automountServiceAccountToken"] is False
     assert made.kubernetes("ServiceAccount")[0].inputs["automountServiceAccountToken"] is False
@@ -100,18 +100,18 @@ def test_the_pod_has_no_right_that_it_does_not_need(made: Graph) -> None:
     assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
 
 
-def test_the_image_is_named_by_its_digest(made: Graph) -> None:
+def test_the_image_is_referenced_by_digest(made: Graph) -> None:
     assert pod(made)["containers"][0]["image"] == IMAGE
 
 
-def test_the_command_is_the_one_that_people_run(made: Graph) -> None:
+def test_the_pod_runs_mlp_serve(made: Graph) -> None:
     command = pod(made)["containers"][0]["command"]
     assert command[:3] == ["mlp", "serve", "models:/churn@champion"]
     assert command[3:] == ["--host", "0.0.0.0", "--port", "8000", "--metrics-port", "9000", "--workers", "1"]
     assert pod(graph(version="7"))["containers"][0]["command"][2] == "models:/churn/7"
 
 
-def test_credentials_are_named_and_not_written(made: Graph) -> None:
+def test_credentials_are_references_to_secrets(made: Graph) -> None:
     seen = environment(made)
     assert seen["MLFLOW_TRACKING_URI"] == "http://mlflow.mlp-mlflow:5000"
     assert seen["MLFLOW_TRACKING_USERNAME"] == {"secretKeyRef": {"name": "mlflow-credentials", "key": "username"}}
@@ -119,7 +119,7 @@ def test_credentials_are_named_and_not_written(made: Graph) -> None:
     assert made.secret_outputs == set()
 
 
-def test_keys_reach_the_server_as_a_file_and_another_file_rolls_the_pods(made: Graph) -> None:
+def test_keys_are_mounted_as_a_file_and_a_new_file_restarts_the_pods(made: Graph) -> None:
     keys = next(resource for resource in made.kubernetes("ConfigMap") if resource.name == "churn-keys")
     assert keys.inputs["data"] == {"keys.yaml": KEYS}
     assert (
@@ -131,7 +131,7 @@ def test_keys_reach_the_server_as_a_file_and_another_file_rolls_the_pods(made: G
     ]
 
 
-def test_the_pod_ends_without_a_lost_request(made: Graph) -> None:
+def test_the_pod_shuts_down_without_losing_requests(made: Graph) -> None:
     deployment = made.kubernetes("Deployment")[0].inputs["spec"]
     assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert pod(made)["containers"][0]["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
@@ -140,7 +140,7 @@ def test_the_pod_ends_without_a_lost_request(made: Graph) -> None:
     )  # the pause, and uvicorn's own time for requests in flight
 
 
-def test_probes_ask_whether_the_process_lives_and_whether_a_model_is_loaded(made: Graph) -> None:
+def test_liveness_checks_the_process_and_readiness_the_loaded_model(made: Graph) -> None:
     container = pod(made)["containers"][0]
     asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert asked == {
@@ -150,7 +150,7 @@ def test_probes_ask_whether_the_process_lives_and_whether_a_model_is_loaded(made
     }
 
 
-def test_replicas_belong_to_the_autoscaler_alone(made: Graph) -> None:
+def test_only_the_autoscaler_sets_the_replicas(made: Graph) -> None:
     assert "replicas" not in made.kubernetes("Deployment")[0].inputs["spec"]
     scaler = made.kubernetes("HorizontalPodAutoscaler")[0].inputs["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 6)
@@ -160,13 +160,11 @@ def test_replicas_belong_to_the_autoscaler_alone(made: Graph) -> None:
     }
 
 
-def test_with_keda_the_request_rate_scales_too() -> None:
+def test_with_keda_the_request_rate_also_scales() -> None:
     scaled = graph(requests_per_s_per_replica=50.0)
     assert scaled.kubernetes("HorizontalPodAutoscaler") == []
     spec = scaled.kubernetes("ScaledObject")[0].inputs["spec"]
-    assert (
-        spec["advanced"]["horizontalPodAutoscalerConfig"]["name"] == "churn"
-    )  # as the alert and the dashboard have it
+    assert spec["advanced"]["horizontalPodAutoscalerConfig"]["name"] == "churn"  # like the alert and the dashboard
     assert [trigger["type"] for trigger in spec["triggers"]] == ["cpu", "prometheus"]
     assert spec["triggers"][1]["metadata"] == {
         "serverAddress": "http://kube-prometheus-stack-prometheus.mlp-monitoring:9090",
@@ -175,7 +173,7 @@ def test_with_keda_the_request_rate_scales_too() -> None:
     }
 
 
-def test_replicas_are_spread_and_a_drained_node_takes_one_at_a_time(made: Graph) -> None:
+def test_replicas_are_spread_and_a_drain_evicts_one_at_a_time(made: Graph) -> None:
     assert [entry["topologyKey"] for entry in pod(made)["topologySpreadConstraints"]] == [
         "topology.kubernetes.io/zone",
         "kubernetes.io/hostname",
@@ -183,7 +181,7 @@ def test_replicas_are_spread_and_a_drained_node_takes_one_at_a_time(made: Graph)
     assert made.kubernetes("PodDisruptionBudget")[0].inputs["spec"]["maxUnavailable"] == 1
 
 
-def test_only_traefik_the_own_namespace_and_prometheus_get_in(made: Graph) -> None:
+def test_only_traefik_its_namespace_and_prometheus_may_connect(made: Graph) -> None:
     policy = made.kubernetes("NetworkPolicy")[0].inputs["spec"]
     answers, metrics = policy["ingress"]
     assert answers["ports"] == [{"protocol": "TCP", "port": 8000}]
@@ -202,7 +200,7 @@ def reached(made: Graph) -> list[tuple[str, list[int]]]:
     return [(json.dumps(rule["to"]), [port["port"] for port in rule["ports"]]) for rule in rules]
 
 
-def test_it_asks_dns_and_mlflow_and_the_world_only_for_a_bucket_or_an_issuer() -> None:
+def test_it_may_connect_to_dns_and_mlflow_and_outside_only_for_a_bucket_or_issuer() -> None:
     assert [ports for _, ports in reached(graph())] == [[53, 53], [5000]]
     assert "mlp-mlflow" in reached(graph())[1][0]
     bucket = replace(SHARED, request_log_uri="s3://logs/platform")
@@ -212,7 +210,7 @@ def test_it_asks_dns_and_mlflow_and_the_world_only_for_a_bucket_or_an_issuer() -
     assert [ports for _, ports in reached(graph(oidc_issuer="https://issuer", oidc_audience="models"))][2:] == [[443]]
 
 
-def test_the_route_is_tls_strips_its_own_prefix_and_is_limited(made: Graph) -> None:
+def test_the_route_uses_tls_strips_its_prefix_and_is_rate_limited(made: Graph) -> None:
     route = made.kubernetes("IngressRoute")[0].inputs["spec"]
     assert route["entryPoints"] == ["websecure"]
     assert "tls" in route
@@ -229,7 +227,7 @@ def test_the_route_is_tls_strips_its_own_prefix_and_is_limited(made: Graph) -> N
     ]
 
 
-def test_metrics_are_scraped_and_no_route_leads_to_them(made: Graph) -> None:
+def test_metrics_are_scraped_but_not_routed(made: Graph) -> None:
     monitor = made.kubernetes("ServiceMonitor")[0].inputs["spec"]
     labels = made.kubernetes("Service")[0].inputs["metadata"]["labels"]
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
@@ -243,21 +241,21 @@ def test_metrics_are_scraped_and_no_route_leads_to_them(made: Graph) -> None:
     assert "9000" not in json.dumps(made.kubernetes("IngressRoute")[0].inputs)
 
 
-def test_grafana_finds_the_dashboard(made: Graph) -> None:
+def test_the_dashboard_has_grafanas_label(made: Graph) -> None:
     board = next(resource for resource in made.kubernetes("ConfigMap") if resource.name == "churn-dashboard")
     assert board.inputs["metadata"]["labels"]["grafana_dashboard"] == "1"
     content = json.loads(board.inputs["data"]["team-red.churn.json"])
     assert (content["uid"], content["title"]) == ("mlp-team-red-churn", "Model churn (team-red)")
 
 
-def test_alerts_are_those_that_promtool_tried(made: Graph) -> None:
+def test_alerts_are_those_that_promtool_tests(made: Graph) -> None:
 
     assert made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"] == MODEL
     fixed = graph(min_replicas=2, max_replicas=2).kubernetes("PrometheusRule")[0].inputs["spec"]["groups"][0]["rules"]
     assert "ModelAtItsLimit" not in [rule["alert"] for rule in fixed]
 
 
-def test_the_request_log_goes_to_the_bucket_of_the_platform_where_it_has_one() -> None:
+def test_the_request_log_goes_to_the_platforms_bucket_if_it_has_one() -> None:
     assert "MLP_LOG" not in environment(graph())
     bucket = replace(SHARED, request_log_uri="s3://logs/platform/")
     assert environment(graph(shared=bucket))["MLP_LOG"] == "s3://logs/platform/team-red/churn"
@@ -276,7 +274,7 @@ def test_a_log_on_a_volume_outlives_the_endpoint() -> None:
     assert {"name": "log", "mountPath": "/var/log/mlp"} in pod(kept)["containers"][0]["volumeMounts"]
 
 
-def test_two_endpoints_live_in_one_program() -> None:
+def test_two_endpoints_can_be_in_one_program() -> None:
     def declare() -> None:
         program()()
         ModelEndpoint("fraud", ModelEndpointArgs(**{**ARGS, "model": "fraud"}))
@@ -285,8 +283,8 @@ def test_two_endpoints_live_in_one_program() -> None:
     assert len(made.kubernetes()) == 2 * len(KINDS)
 
 
-def test_outputs_of_the_shared_stack_may_come_later() -> None:
-    """As they do from the ConfigMap: known only while the program runs."""
+def test_outputs_of_the_shared_stack_may_be_unknown_until_the_program_runs() -> None:
+    """For example, outputs from the ConfigMap, which are known only while the program runs."""
 
     def declare() -> None:
         shared: pulumi.Output[SharedOutputs] = pulumi.Output.from_input("unused").apply(lambda _: SHARED)
@@ -318,6 +316,6 @@ def test_outputs_of_the_shared_stack_may_come_later() -> None:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_is_said_before_any_resource_exists(changes: dict[str, Any], sentence: str) -> None:
+def test_invalid_arguments_are_refused_before_any_resource_exists(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
         ModelEndpointArgs(**{**ARGS, **changes})

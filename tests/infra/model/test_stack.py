@@ -68,7 +68,7 @@ def test_the_program_declares_an_endpoint_of_the_project(run: Run) -> None:
     assert made.secret_outputs == set()
 
 
-def test_all_goes_to_the_teams_namespace_through_one_provider(run: Run) -> None:
+def test_every_resource_goes_to_the_teams_namespace_through_one_provider(run: Run) -> None:
     made = run(context="platform")
     assert {resource.inputs["metadata"]["namespace"] for resource in made.kubernetes() if not resource.read} == {
         "team-red"
@@ -78,7 +78,7 @@ def test_all_goes_to_the_teams_namespace_through_one_provider(run: Run) -> None:
     assert (provider["context"], provider["clusterIdentifier"]) == ("platform", "churn-model-production")
 
 
-def test_the_shared_outputs_are_read_from_the_own_namespace(run: Run) -> None:
+def test_the_shared_outputs_are_read_from_the_teams_namespace(run: Run) -> None:
     made = run()
     outputs = made.one("kubernetes:core/v1:ConfigMap", "platform-outputs")
     assert (outputs.read, outputs.id) == (True, "team-red/platform-outputs")
@@ -106,7 +106,7 @@ def test_settings_reach_the_endpoint(run: Run) -> None:
     assert slow["expr"].endswith("> 0.5")
 
 
-def test_the_keys_of_the_repository_are_the_servers(run: Run) -> None:
+def test_the_server_gets_the_repositorys_keys(run: Run) -> None:
     assert {"keys.yaml": KEYS} in [resource.inputs.get("data") for resource in run().kubernetes("ConfigMap")]
 
 
@@ -120,19 +120,19 @@ def refusal(run: Run, *args: Any, **settings: Any) -> str:
     return str(caught.value)
 
 
-def test_a_missing_namespace_is_one_sentence(run: Run) -> None:
+def test_a_missing_namespace_is_reported_in_one_sentence(run: Run) -> None:
     assert refusal(run, namespace="") == (
         "namespace is not set: write `churn-model:namespace: team-NAME` into deploy/Pulumi.production.yaml, "
         "with the name that your team has on the platform."
     )
 
 
-def test_a_missing_image_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_image_is_reported_in_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(Env.DEPLOY_IMAGE)
     assert refusal(run).startswith("image is not set: run `mlp deploy`, or set MLP_DEPLOY_IMAGE=NAME@sha256:…")
 
 
-def test_a_tag_is_no_image(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_with_a_tag_instead_of_a_digest_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(Env.DEPLOY_IMAGE, "churn:latest")
     assert refusal(run).startswith("MLP_DEPLOY_IMAGE is 'churn:latest': name it by its digest")
 
@@ -150,7 +150,7 @@ def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_pat
     assert run(where=bare, oidc_issuer="https://issuer", oidc_audience="models").kubernetes("IngressRoute")
 
 
-def test_a_namespace_without_a_platform_is_one_sentence(run: Run) -> None:
+def test_a_namespace_without_a_platform_is_reported_in_one_sentence(run: Run) -> None:
     said = refusal(run, {})
     assert said.startswith(
         "ConfigMap platform-outputs in team-red has contract version none, but this library reads version 1"

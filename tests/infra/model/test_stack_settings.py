@@ -1,4 +1,4 @@
-"""The settings of a generated `deploy/`: a value that cannot be used is refused in one sentence that names its key."""
+"""Settings of a generated `deploy/`: an invalid value is refused in one sentence that names its key."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ KINDS: dict[str, tuple[Any, ...]] = {
     "int": ("three", "", "1.5", True),
     "float": ("three", "0,02", [1]),
 }
-# Key, a value that it cannot have, and the sentence.
+# Key, an invalid value for it, and the sentence.
 WRONG: list[tuple[str, Any, str]] = [
     ("namespace", "Team_Red", "namespace is 'Team_Red': give the name of a Kubernetes namespace"),
     ("context", "a\nb", "context is 'a\\nb': give one line of text."),
@@ -57,9 +57,7 @@ def refusal(**given: Any) -> str:
 
 
 @pytest.mark.parametrize(("key", "value", "sentence"), WRONG, ids=lambda value: str(value)[:40])
-def test_a_value_that_cannot_be_used_is_refused_in_one_sentence_that_names_the_key(
-    key: str, value: Any, sentence: str
-) -> None:
+def test_an_invalid_value_is_refused_in_one_sentence_that_names_the_key(key: str, value: Any, sentence: str) -> None:
     assert refusal(**{key: value}).startswith(sentence)
 
 
@@ -80,7 +78,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, near: st
     assert refusal(**{key: "3"}) == said
 
 
-def test_keys_of_other_programs_are_none_of_its_business() -> None:
+def test_keys_of_other_programs_are_ignored() -> None:
     run_program(
         lambda: read_settings(pulumi.Config(), SETTINGS),
         project="churn",

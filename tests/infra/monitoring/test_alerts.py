@@ -71,7 +71,7 @@ MODEL_STORIES = [
         at="30m",
         fires=(),
     ),
-    Story(alert="ModelSlow", series={BUCKET % "1": "5x40", BUCKET % "+Inf": "9x40"}, at="30m", fires=()),  # nobody asks
+    Story(alert="ModelSlow", series={BUCKET % "1": "5x40", BUCKET % "+Inf": "9x40"}, at="30m", fires=()),  # no requests
     Story(alert="ModelSaturated", series={f"mlp_in_flight{{{AT}}}": "80x30"}, at="25m", fires=(ME,)),
     Story(alert="ModelSaturated", series={f"mlp_in_flight{{{AT}}}": "3x30"}, at="25m", fires=()),
     Story(alert="ModelSaturated", series={f"mlp_in_flight{{{AT}}}": "3x10 250x1 3x20"}, at="20m", fires=()),
@@ -171,7 +171,7 @@ PLATFORM_STORIES = [
         at="10m",
         fires=(DEPLOYMENT,),
     ),
-    Story(  # scaled to nothing on purpose, or of somebody else
+    Story(  # scaled to zero on purpose, or owned by someone else
         alert="PlatformServiceDown",
         series={
             f"kube_deployment_status_replicas_available{{{labels(DEPLOYMENT)}}}": "0x20",
@@ -241,7 +241,7 @@ PLATFORM_STORIES = [
         alert="CertificateExpires",
         series={
             f"certmanager_certificate_expiration_timestamp_seconds{{{labels(CERTIFICATE)}}}": "864000x120"
-        },  # day 10, seen on day 0
+        },  # day 10, last seen on day 0
         at="90m",
         fires=(CERTIFICATE,),
     ),
@@ -307,7 +307,7 @@ def test_every_alert_fires_when_it_should_and_only_then(
 @pytest.mark.parametrize(
     ("groups", "stories"), [(MODEL, MODEL_STORIES), (PLATFORM, PLATFORM_STORIES)], ids=["model", "platform"]
 )
-def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_is_quiet(
+def test_every_alert_has_a_story_that_fires_it_and_one_that_does_not(
     groups: list[dict[str, Any]], stories: list[Story]
 ) -> None:
     names = sorted(rule["alert"] for group in groups for rule in group["rules"])
@@ -315,7 +315,7 @@ def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_is_quiet(
     assert sorted({story.alert for story in stories if not story.fires}) == names
 
 
-def test_a_story_that_is_told_wrongly_is_noticed(engine: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_wrong_story_fails(engine: Callable[[str], str], tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="FAILED"):
         run_stories(
             engine("promtool"),
@@ -325,7 +325,7 @@ def test_a_story_that_is_told_wrongly_is_noticed(engine: Callable[[str], str], t
         )
 
 
-def test_every_alert_says_where_to_read_more_and_the_page_has_it() -> None:
+def test_every_alert_links_to_an_existing_runbook_section() -> None:
     from tests.conftest import REPOSITORY
 
     for rule in [*MODEL[0]["rules"], *PLATFORM[0]["rules"]]:
@@ -346,6 +346,6 @@ def test_every_alert_says_where_to_read_more_and_the_page_has_it() -> None:
     ],
     ids=["share", "seconds"],
 )
-def test_a_limit_that_cannot_be_is_refused(wrong: dict[str, float], sentence: str) -> None:
+def test_an_invalid_limit_is_refused(wrong: dict[str, float], sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
         AlertThresholds(**wrong)  # type: ignore[arg-type]

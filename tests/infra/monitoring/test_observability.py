@@ -52,7 +52,7 @@ def test_the_chart_is_installed_at_its_pinned_version(made: Graph) -> None:
     )
 
 
-def test_where_alerts_go_is_secret_and_in_a_secret_alone(made: Graph) -> None:
+def test_the_alert_address_is_only_in_a_secret(made: Graph) -> None:
     routing = secret_named(made, "-alerts")
     assert any(path.startswith("stringData") for path in routing.secret_inputs)
     assert (
@@ -70,12 +70,12 @@ def test_where_alerts_go_is_secret_and_in_a_secret_alone(made: Graph) -> None:
     assert spec["configSecret"]
 
 
-def test_an_address_that_cannot_be_is_refused_before_any_resource_exists() -> None:
+def test_an_invalid_address_is_refused_before_any_resource_exists() -> None:
     with pytest.raises(SettingError, match="alerts is not of the expected form"):
         ObservabilityArgs(grafana_url=GRAFANA, alerts="#channel")
 
 
-def test_grafana_takes_who_asks_from_the_login_and_shows_no_form(made: Graph) -> None:
+def test_grafana_takes_the_user_from_the_login_proxy_and_shows_no_form(made: Graph) -> None:
     ini = release(made)["values"]["grafana"]["grafana.ini"]
     assert ini["auth.proxy"]["enabled"] is True
     assert ini["auth.proxy"]["header_name"] == "X-Auth-Request-Email"
@@ -113,7 +113,7 @@ def test_retention_and_storage_are_set_for_each_size() -> None:
     assert large["grafana"]["persistence"]["storageClassName"] == "fast"
 
 
-def test_models_of_every_namespace_are_scraped_and_shown(made: Graph) -> None:
+def test_models_in_every_namespace_are_scraped_and_have_dashboards(made: Graph) -> None:
     values = release(made)["values"]
     selectors = {
         name: value
@@ -125,7 +125,7 @@ def test_models_of_every_namespace_are_scraped_and_shown(made: Graph) -> None:
     assert values["grafana"]["sidecar"]["dashboards"]["searchNamespace"] == "ALL"
 
 
-def test_the_platform_watches_itself(made: Graph) -> None:
+def test_the_platform_monitors_itself(made: Graph) -> None:
     rules = made.kubernetes("PrometheusRule")[0].inputs["spec"]["groups"]
     assert {"PlatformServiceDown", "CertificateExpires", "AlertsNotDelivered"} <= {
         rule["alert"] for rule in rules[0]["rules"]
@@ -144,7 +144,7 @@ def test_the_platform_watches_itself(made: Graph) -> None:
     )
 
 
-def test_mirrors_are_honoured() -> None:
+def test_mirrors_are_used() -> None:
     mirrors = Mirrors(
         chart_mirror="https://charts.example.com",
         image_registry="registry.example.com/mirror",
@@ -166,7 +166,7 @@ def test_a_preview_shows_the_same_parts(made: Graph) -> None:
     )
 
 
-def test_outputs_are_those_declared(made: Graph) -> None:
+def test_registered_outputs_are_the_declared_ones(made: Graph) -> None:
     component = made.one("platform-lib:index:Observability")
     assert component.outputs.keys() == {name for name in Observability.__annotations__ if not name.startswith("_")}
     assert (component.outputs["prometheus_url"], component.secret_outputs) == (
@@ -175,7 +175,7 @@ def test_outputs_are_those_declared(made: Graph) -> None:
     )
 
 
-def test_every_value_is_one_that_the_chart_has() -> None:
+def test_every_chart_value_exists_in_the_charts_defaults() -> None:
     """The chart has no values schema and ignores misspelt keys, so keys are compared with its defaults."""
     defaults = json.loads(
         (facts() / "defaults" / "kube-prometheus-stack_88.5.3.defaults.json").read_text(encoding="utf-8")
@@ -184,7 +184,7 @@ def test_every_value_is_one_that_the_chart_has() -> None:
     values = release(graph(placement=Placement(mirrors=Mirrors(image_registry="mirror.example.com"))))["values"]
     known = {
         "alertmanager.alertmanagerSpec.configSecret",  # a comment of the chart's values
-        # Of a subchart that is not part of the facts.
+        # Belongs to a subchart that is not part of the facts.
         *(f"kube-state-metrics.{key}" for key in ("resources", "securityContext", "containerSecurityContext")),
     }
     merged = {**defaults, "grafana": merge(grafana, defaults["grafana"])}
@@ -225,7 +225,7 @@ def unknown(values: dict[str, Any], defaults: dict[str, Any], path: str = "") ->
     ],
     ids=["days", "gib", "url"],
 )
-def test_what_cannot_be_is_said_before_any_resource_exists(wrong: dict[str, Any], sentence: str) -> None:
+def test_invalid_arguments_are_refused_before_any_resource_exists(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
         ObservabilityArgs(**{"grafana_url": GRAFANA, **wrong})
 

@@ -154,15 +154,15 @@ def graphs() -> dict[str, Graph]:
 @pytest.mark.parametrize(
     ("policy", "resources"), BITES, ids=[f"{number}-{policy}" for number, (policy, _) in enumerate(BITES)]
 )
-def test_a_rule_bites(policy: str, resources: list[Declared]) -> None:
+def test_a_rule_reports_its_violation(policy: str, resources: list[Declared]) -> None:
     assert policy in {found.policy for found in violations(resources)}
 
 
-def test_every_rule_has_a_test_in_which_it_bites() -> None:
+def test_every_rule_has_a_test_of_its_violation() -> None:
     assert {policy for policy, _ in BITES} == {policy.name for policy in POLICIES}
 
 
-def test_what_is_right_passes() -> None:
+def test_a_compliant_object_passes() -> None:
     right = [
         thing("Deployment", {"template": {"spec": POD}}),
         release(values={"auth": {"existingSecret": "x"}}),
@@ -173,16 +173,16 @@ def test_what_is_right_passes() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_stacks_keep_every_rule(graphs: dict[str, Graph], name: str) -> None:
+def test_the_example_stacks_comply_with_every_rule(graphs: dict[str, Graph], name: str) -> None:
     assert violations(declared(graphs[name])) == []
 
 
-def test_a_model_endpoint_keeps_every_rule() -> None:
+def test_a_model_endpoint_complies_with_every_rule() -> None:
     assert violations(declared(model_endpoint())) == []
 
 
 @pytest.mark.parametrize("exemption", EXEMPTIONS, ids=lambda e: f"{e.policy}-{e.object_name}")
-def test_every_exemption_is_needed_and_says_why(graphs: dict[str, Graph], exemption: Any) -> None:
+def test_every_exemption_is_needed_and_gives_a_reason(graphs: dict[str, Graph], exemption: Any) -> None:
     others = [other for other in EXEMPTIONS if other != exemption]
     assert any(violations(declared(graph), others) for graph in graphs.values())
     assert len(exemption.reason) > 20

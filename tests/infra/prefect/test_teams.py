@@ -31,7 +31,7 @@ def spaces(rules: list[dict[str, Any]], side: str, port: int) -> set[str]:
     }
 
 
-def test_a_server_and_a_worker_for_each_team_and_a_server_for_the_stack(team: Graph) -> None:
+def test_each_team_has_a_server_and_a_worker_and_the_stack_has_a_server(team: Graph) -> None:
     found = {
         (one.namespace, one.inputs["metadata"]["name"])
         for one in team.kubernetes("Deployment")
@@ -48,7 +48,7 @@ def test_a_server_and_a_worker_for_each_team_and_a_server_for_the_stack(team: Gr
     }
 
 
-def test_each_auth_string_is_another_and_lies_with_one_team_alone(team: Graph) -> None:
+def test_each_team_has_its_own_auth_string_that_no_other_team_gets(team: Graph) -> None:
     strings: dict[str, set[str]] = {}
     for one in team.kubernetes("Secret"):
         if one.inputs["metadata"].get("name") == "prefect-auth":
@@ -61,7 +61,7 @@ def test_each_auth_string_is_another_and_lies_with_one_team_alone(team: Graph) -
     ]
 
 
-def test_by_network_only_the_team_and_the_edge_reach_its_prefect(team: Graph) -> None:
+def test_network_policies_admit_only_the_team_and_the_edge_to_its_prefect(team: Graph) -> None:
     for name, other in (("churn", "fraud"), ("fraud", "churn")):
         policies = in_space(team, "NetworkPolicy", f"mlp-prefect-{name}")
         reached = [spaces(one.inputs["spec"].get("ingress", []), "from", 4200) for one in policies]
@@ -75,7 +75,7 @@ def test_by_network_only_the_team_and_the_edge_reach_its_prefect(team: Graph) ->
         assert set().union(*asked) == {f"mlp-prefect-{name}"} and f"mlp-prefect-{other}" not in set().union(*asked)
 
 
-def test_a_teams_people_and_ci_forward_ports_to_their_own_prefect_alone(team: Graph) -> None:
+def test_a_teams_people_and_ci_may_forward_ports_only_to_their_own_prefect(team: Graph) -> None:
     for name in ("churn", "fraud"):
         [binding] = in_space(team, "RoleBinding", f"mlp-prefect-{name}")
         assert {subject["name"] for subject in binding.inputs["subjects"]} == {f"{name}-team", f"ci-{name}", "deployer"}
@@ -83,7 +83,7 @@ def test_a_teams_people_and_ci_forward_ports_to_their_own_prefect_alone(team: Gr
     assert in_space(team, "RoleBinding", "mlp-prefect") == []
 
 
-def test_the_pages_of_a_teams_prefect_open_for_its_groups_and_administrators(team: Graph) -> None:
+def test_a_teams_prefect_pages_are_open_to_its_groups_and_administrators(team: Graph) -> None:
     for name in ("churn", "fraud"):
         [route] = in_space(team, "IngressRoute", f"mlp-prefect-{name}")
         [rule] = route.inputs["spec"]["routes"]
@@ -104,7 +104,7 @@ def test_the_pages_of_a_teams_prefect_open_for_its_groups_and_administrators(tea
         )
 
 
-def test_each_has_a_database_and_a_role_of_its_own(team: Graph) -> None:
+def test_each_server_has_its_own_database_and_role(team: Graph) -> None:
     addresses = {
         str(one.namespace): one.inputs["stringData"]["asyncpg_uri"]
         for one in team.kubernetes("Secret")
@@ -122,7 +122,7 @@ def test_each_has_a_database_and_a_role_of_its_own(team: Graph) -> None:
     assert len(set(addresses.values())) == len(addresses)
 
 
-def test_a_server_connects_to_the_database_of_its_own_namespace(team: Graph) -> None:
+def test_a_server_connects_to_its_own_namespaces_database(team: Graph) -> None:
     for name in ("churn", "fraud"):
         server = team.one("kubernetes:apps/v1:Deployment", f"prefect-{name}-server")
         for container in server.inputs["spec"]["template"]["spec"]["containers"]:
@@ -130,7 +130,7 @@ def test_a_server_connects_to_the_database_of_its_own_namespace(team: Graph) -> 
             assert entry["valueFrom"]["secretKeyRef"]["name"].startswith(f"database-prefect-{name}-uri-")
 
 
-def test_databases_elsewhere_in_plain_text_are_refused_with_the_command_that_encrypts_a_list() -> None:
+def test_plain_text_database_urls_are_refused_with_the_command_that_encrypts_them() -> None:
     plain: dict[str, Any] = dict.fromkeys(SECRETS["team"], "") | {
         "oidc_issuer": "",
         "ui_groups": [],
@@ -158,13 +158,13 @@ def test_databases_elsewhere_in_plain_text_are_refused_with_the_command_that_enc
         (["postgresql://u:hunter2@h/d?a=b"], "team_prefect_database_urls[0] is not of the expected form"),
     ],
 )
-def test_databases_elsewhere_are_one_for_each_team(urls: list[str], words: str) -> None:
+def test_there_must_be_one_external_database_per_team(urls: list[str], words: str) -> None:
     with pytest.raises(Exception) as caught:
         run_stack("team", team_prefect_database_urls=urls)
     assert words in str(caught.value) and "hunter2" not in str(caught.value)
 
 
-def test_two_teams_do_not_share_a_database_elsewhere() -> None:
+def test_two_teams_may_not_share_an_external_database() -> None:
     same = "postgresql://u:hunter2@h/d"
     with pytest.raises(Exception, match="give MLflow, Prefect and each team a separate database") as caught:
         run_stack("team", team_prefect_database_urls=[f"churn={same}", f"fraud={same}"])

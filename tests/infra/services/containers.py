@@ -53,7 +53,7 @@ class Pod:
         return [found, *arguments]
 
     def environment(self, name: str) -> dict[str, str]:
-        """Exactly what the container gets, and the machine's PATH."""
+        """Exactly the container's environment, and the machine's PATH."""
         values = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         for entry in self.container(name)["env"]:
             if "value" in entry:
@@ -64,7 +64,7 @@ class Pod:
         return values | dict(self.more)
 
     def probe_url(self, name: str, probe: str) -> str:
-        """Where the kubelet would ask."""
+        """The URL that the kubelet would probe."""
         container = self.container(name)
         get = container[probe]["httpGet"]
         declared = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
@@ -100,7 +100,7 @@ class Pod:
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
-        """Run a container until the block ends; it has answered all its probes when the block begins."""
+        """Run a container until the block ends; all its probes have succeeded when the block begins."""
         probes = [
             self.probe_url(name, probe)
             for probe in ("startupProbe", "livenessProbe", "readinessProbe")

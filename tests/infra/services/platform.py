@@ -59,7 +59,7 @@ def graph_of(make: Any, *, preview: bool = False) -> Graph:
 
 
 def _named(call: Call) -> Mapping[str, Any]:
-    """The name that the provider makes up where a program gives none."""
+    """The name that the provider generates if a program gives none."""
     metadata = call.inputs.get("metadata") or {}
     return {"metadata": {**metadata, "name": metadata.get("name") or f"{call.name}-1a2b3c4d"}}
 
@@ -77,13 +77,13 @@ class Mlflow:
         )
 
     def person(self, *groups: str, name: str = "kim@example.com") -> httpx.Client:
-        """A client as the edge passes a person on who has logged in."""
+        """A client as the edge forwards a logged-in person."""
         headers = {"X-Auth-Request-Groups": ",".join(groups), "X-Auth-Request-Email": name}
         return httpx.Client(base_url=self.url, auth=("edge", EDGE_PASSWORD), headers=headers, timeout=60)
 
 
 def client_environment(mlflow: Mlflow, team: str) -> dict[str, str]:
-    """What a pod of a team's namespace gets."""
+    """The environment of a pod in a team's namespace."""
     return {
         "MLFLOW_TRACKING_URI": mlflow.url,
         "MLFLOW_TRACKING_USERNAME": team,

@@ -47,7 +47,7 @@ class Postgres:
 
 
 def program_path(program: str) -> str:
-    """Where a program of Postgres is; skips the test, or fails it under REQUIRE_ENGINES, where it is not."""
+    """Path of a Postgres program; if it is missing, skips the test, or fails it under REQUIRE_ENGINES."""
     folders = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True
     )

@@ -21,7 +21,7 @@ class Target:
     """Path of a file below the artifact proxy."""
 
     def names(self) -> set[str]:
-        """What must not be read in an answer to anybody else."""
+        """What must not appear in a response to anybody else."""
         return {self.run, self.logged_model, self.name, self.experiment_name}
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("pla
 
 
 def owned(alpha: Target, mlflow: Mlflow) -> Any:
-    """All that alpha has, as alpha sees it."""
+    """Everything that alpha owns, as alpha sees it."""
     with mlflow.machine("alpha") as client:
         model = client.get("/api/2.0/mlflow/registered-models/get", params={"name": alpha.name}).json()
         run = client.get("/api/2.0/mlflow/runs/get", params={"run_id": alpha.run}).json()
@@ -33,7 +33,7 @@ def owned(alpha: Target, mlflow: Mlflow) -> Any:
 
 @pytest.fixture(scope="module")
 def before(alpha: Target, mlflow: Mlflow) -> Any:
-    """The same before anybody else tried anything; `test_after_all_that…` compares."""
+    """The same before anyone else tried anything; `test_after_all_attempts…` compares."""
     return owned(alpha, mlflow)
 
 
@@ -46,7 +46,7 @@ def beta(mlflow: Mlflow) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_training_run_registers_and_promotes_with_the_settings_that_pods_get(alpha: Target, mlflow: Mlflow) -> None:
+def test_a_training_run_registers_and_promotes_with_a_pods_settings(alpha: Target, mlflow: Mlflow) -> None:
     with mlflow.machine("alpha") as client:
         moved = client.post(
             "/api/2.0/mlflow/registered-models/alias",
@@ -57,7 +57,7 @@ def test_a_training_run_registers_and_promotes_with_the_settings_that_pods_get(a
     assert (moved.status_code, found.json()["model_version"]["version"]) == (200, "1")
 
 
-def test_a_team_gives_a_canary_of_its_own_a_share_and_takes_it_away(alpha: Target, mlflow: Mlflow) -> None:
+def test_a_team_starts_and_ends_its_own_canary(alpha: Target, mlflow: Mlflow) -> None:
     version, api = {"name": alpha.name, "version": alpha.version}, "/api/2.0/mlflow"
     with mlflow.machine("alpha") as client:
         done = [
@@ -70,7 +70,7 @@ def test_a_team_gives_a_canary_of_its_own_a_share_and_takes_it_away(alpha: Targe
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda a: f"{a.method} {a.rule}")
-def test_another_team_is_refused_on_every_route(
+def test_other_teams_are_refused_on_every_route(
     attempt: Attempt, alpha: Target, beta: httpx.Client, before: Any
 ) -> None:
     answer = attempt.send(beta, alpha)
@@ -89,7 +89,7 @@ def test_another_team_is_refused_on_every_route(
         assert answer.status_code == 403, answer.text
 
 
-def test_after_all_that_everything_is_as_it_was(alpha: Target, mlflow: Mlflow, before: Any) -> None:
+def test_after_all_attempts_everything_is_unchanged(alpha: Target, mlflow: Mlflow, before: Any) -> None:
     assert owned(alpha, mlflow) == before
 
 
@@ -135,7 +135,7 @@ def server_routes(mlflow_pod: Pod) -> list[tuple[str, str, bool]]:
     return [(method, rule, flask) for method, rule, flask in json.loads(done.stdout.splitlines()[-1])]
 
 
-def test_every_route_in_the_list_is_one_of_the_server(server_routes: list[tuple[str, str, bool]]) -> None:
+def test_every_listed_route_exists_on_the_server(server_routes: list[tuple[str, str, bool]]) -> None:
     there = {(method, rule.replace("/ajax-api/", "/api/", 1)) for method, rule, _ in server_routes}
 
     assert mlflow_rules.allowed_routes() - there == set()
@@ -182,7 +182,7 @@ def _concrete(rule: str) -> str:
     ],
     ids=lambda text: text.split("(")[0].strip("{"),
 )
-def test_graphql_tells_the_owner_and_nobody_else(query: str, alpha: Target, mlflow: Mlflow, beta: httpx.Client) -> None:
+def test_graphql_answers_only_the_owner(query: str, alpha: Target, mlflow: Mlflow, beta: httpx.Client) -> None:
     text = query % {"run": alpha.run, "experiment": alpha.experiment}
 
     [own] = mlflow.machine("alpha").post("/graphql", json={"query": text}).json()["data"].values()
@@ -266,7 +266,7 @@ class TestSource:
         "/API/2.0/mlflow/runs/get",
     ],
 )
-def test_no_other_spelling_of_a_path_gets_around(path: str, alpha: Target, mlflow: Mlflow) -> None:
+def test_no_other_spelling_of_a_path_bypasses_the_check(path: str, alpha: Target, mlflow: Mlflow) -> None:
     answer = httpx.get(
         f"{mlflow.url}{path}", params={"run_id": alpha.run}, headers={"Authorization": basic("beta", "beta-password")}
     )
@@ -278,7 +278,7 @@ def test_no_other_spelling_of_a_path_gets_around(path: str, alpha: Target, mlflo
 @pytest.mark.parametrize(
     "spelling", ["%2531", "%31", "./{experiment}", "x/../{experiment}", "workspaces/default/{experiment}"]
 )
-def test_no_other_spelling_of_an_artifact_gets_around(
+def test_no_other_spelling_of_an_artifact_path_bypasses_the_check(
     spelling: str, alpha: Target, mlflow: Mlflow, beta: httpx.Client
 ) -> None:
     rest = alpha.artifact.split("/", 1)[1]
@@ -367,13 +367,13 @@ def test_a_changed_access_file_is_read_without_a_restart(mlflow: Mlflow, mlflow_
 
 
 def _replace(file: Path, text: str) -> None:
-    """As the kubelet does: another file in its place at once."""
+    """Replace a file atomically, as the kubelet does."""
     other = file.with_name("next")
     other.write_text(text)
     other.rename(file)
 
 
-def test_what_changes_something_is_logged_with_who_did_it(mlflow: Mlflow, mlflow_pod: Pod) -> None:
+def test_changes_are_logged_with_the_caller(mlflow: Mlflow, mlflow_pod: Pod) -> None:
     mlflow.person("people-of-alpha").post("/api/2.0/mlflow/experiments/create", json={"name": "logged"})
 
     log = (mlflow_pod.folder / "mlflow.log").read_text()

@@ -47,7 +47,7 @@ def test_a_preview_shows_the_same_objects_as_an_up(graph: Graph) -> None:
     ]
 
 
-def test_no_password_is_written_anywhere_but_into_secrets(graph: Graph) -> None:
+def test_passwords_are_only_in_secrets(graph: Graph) -> None:
     written = {urn for urn, text in graph.strings() if METRICS_PASSWORD in text}
 
     assert {urn.rsplit("::", 1)[1] for urn in written} == {"mlflow-metrics"}
@@ -56,7 +56,7 @@ def test_no_password_is_written_anywhere_but_into_secrets(graph: Graph) -> None:
     assert graph.secret_outputs == set()
 
 
-def test_the_access_file_keeps_hashes_of_every_password(graph: Graph) -> None:
+def test_the_access_file_contains_only_password_hashes(graph: Graph) -> None:
     kept = json.loads(graph.one("kubernetes:core/v1:Secret", "mlflow-access").inputs["stringData"]["access.json"])
 
     assert kept["metrics"] == [sha256(METRICS_PASSWORD)]
@@ -78,7 +78,7 @@ def test_every_container_is_restricted(graph: Graph) -> None:
         assert set(container["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
 
 
-def test_only_the_edge_the_monitoring_and_the_teams_reach_it(graph: Graph) -> None:
+def test_only_the_edge_monitoring_and_the_teams_may_connect(graph: Graph) -> None:
     [rule] = graph.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", "mlflow").inputs["spec"]["ingress"]
 
     names = [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in rule["from"]]
@@ -92,7 +92,7 @@ def test_artifacts_on_a_volume_are_protected_and_have_one_writer(graph: Graph) -
     assert (spec["strategy"], spec["replicas"]) == ({"type": "Recreate"}, 1)
 
 
-def test_artifacts_in_a_bucket_need_no_volume_and_keys_are_named_only() -> None:
+def test_artifacts_in_a_bucket_need_no_volume_and_keys_are_references() -> None:
     graph = mlflow_graph(
         artifacts=S3Access(uri="s3://models/mlflow", endpoint="https://s3.example.com:9443", secret="bucket"),
         placement=Placement(size="standard"),
@@ -109,7 +109,7 @@ def test_artifacts_in_a_bucket_need_no_volume_and_keys_are_named_only() -> None:
     assert (spec["strategy"]["rollingUpdate"]["maxUnavailable"], spec["replicas"]) == (0, 2)
 
 
-def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_asked_for() -> None:
+def test_the_pod_uses_the_image_registry_and_a_proxy_only_for_a_bucket() -> None:
     mirrors = Mirrors(
         image_registry="registry.example.com/mirror",
         http_proxy="http://proxy.example.com:3128",
@@ -133,7 +133,7 @@ def test_an_image_registry_reaches_the_pod_and_a_proxy_does_where_a_bucket_is_as
     ] == []
 
 
-def test_the_authorities_of_the_platform_stand_beside_the_public_ones(tmp_path: Path) -> None:
+def test_the_platforms_cas_are_added_to_the_public_ones(tmp_path: Path) -> None:
     public = certifi.contents()
     own, together = tmp_path / "ca.crt", tmp_path / "authorities.pem"
     own.write_text(
@@ -152,7 +152,7 @@ def test_the_authorities_of_the_platform_stand_beside_the_public_ones(tmp_path: 
     ssl.create_default_context(cafile=str(together))
 
 
-def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
+def test_the_image_has_the_version_that_the_tests_run(graph: Graph) -> None:
     assert pod_of(graph)["containers"][0]["image"].split(":")[1] == f"v{importlib.metadata.version('mlflow')}-full"
 
 
@@ -167,6 +167,6 @@ def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
     ],
     ids=lambda value: "" if isinstance(value, dict) else value,
 )
-def test_what_cannot_work_is_refused_before_anything_exists(changed: dict[str, Any], words: str) -> None:
+def test_invalid_arguments_are_refused_before_any_resource_exists(changed: dict[str, Any], words: str) -> None:
     with pytest.raises((SettingError, ValueError), match=re.escape(words)):
         mlflow_args(**changed)

@@ -36,7 +36,7 @@ RULES = parse_access(json.dumps(ACCESS))
         (None, None, "admins", None),
     ],
 )
-def test_a_caller_is_who_the_password_proves(
+def test_a_caller_is_identified_by_the_password(
     user: str | None, password: str | None, groups: str, caller: Caller | None
 ) -> None:
     assert identify(RULES, user, password, groups) == caller
@@ -56,13 +56,11 @@ def test_a_caller_is_who_the_password_proves(
         (Caller(name="r", is_admin=True), "POST", "/api/2.0/mlflow/webhooks", True),
     ],
 )
-def test_a_route_is_open_by_the_list_or_not_at_all(
-    caller: Caller, method: str, rule: str | None, *, allowed: bool
-) -> None:
+def test_a_route_is_open_only_if_it_is_listed(caller: Caller, method: str, rule: str | None, *, allowed: bool) -> None:
     assert may_use_route(caller, method, rule) is allowed
 
 
-def test_a_file_that_was_broken_later_leaves_what_it_said_before(tmp_path: Path) -> None:
+def test_a_file_that_becomes_invalid_keeps_the_previous_rules(tmp_path: Path) -> None:
     path = tmp_path / "access.json"
     path.write_text(json.dumps(ACCESS))
     file = AccessFile(path)
@@ -74,7 +72,7 @@ def test_a_file_that_was_broken_later_leaves_what_it_said_before(tmp_path: Path)
     assert file.read().admin_groups == frozenset()
 
 
-def test_a_file_that_is_broken_at_the_start_stops_it(tmp_path: Path) -> None:
+def test_a_file_that_is_invalid_at_start_stops_the_server(tmp_path: Path) -> None:
     (tmp_path / "access.json").write_text('{"edge": []}')
 
     with pytest.raises(KeyError):

@@ -14,7 +14,7 @@ def test_it_starts_answers_its_probes_and_keeps_its_data_in_postgres(mlflow: Mlf
         assert httpx.get(mlflow_pod.probe_url("mlflow", probe)).text == "OK"
 
 
-def test_the_schema_is_migrated_by_every_replica_at_once_without_harm(mlflow: Mlflow, mlflow_pod: Pod) -> None:
+def test_replicas_can_migrate_the_schema_concurrently(mlflow: Mlflow, mlflow_pod: Pod) -> None:
     said = mlflow_pod.run("migrate")
 
     assert "Creating initial MLflow database tables" not in said
@@ -31,14 +31,14 @@ def test_the_schema_is_migrated_by_every_replica_at_once_without_harm(mlflow: Ml
         ("evil.example.com", 403),
     ],
 )
-def test_it_answers_to_its_own_names_only(mlflow: Mlflow, host: str, status: int) -> None:
+def test_it_responds_only_to_its_own_host_names(mlflow: Mlflow, host: str, status: int) -> None:
     answer = mlflow.machine("alpha").get("/api/2.0/mlflow/users/current", headers={"Host": host})
 
     assert answer.status_code == status
 
 
 @pytest.mark.parametrize(("origin", "status"), [(f"https://{UI_HOST}", 200), ("https://evil.example.com", 403)])
-def test_its_pages_may_post_and_those_of_others_may_not(mlflow: Mlflow, origin: str, status: int) -> None:
+def test_only_its_own_pages_may_post(mlflow: Mlflow, origin: str, status: int) -> None:
     answer = mlflow.person("people-of-alpha").post(
         "/ajax-api/2.0/mlflow/experiments/search", json={"max_results": 5}, headers={"Origin": origin}
     )
@@ -46,7 +46,7 @@ def test_its_pages_may_post_and_those_of_others_may_not(mlflow: Mlflow, origin: 
     assert answer.status_code == status
 
 
-def test_metrics_are_for_the_monitoring_alone(mlflow: Mlflow) -> None:
+def test_only_monitoring_may_read_metrics(mlflow: Mlflow) -> None:
     scraped = httpx.get(f"{mlflow.url}/metrics", headers={"Authorization": basic("metrics", METRICS_PASSWORD)})
 
     assert "mlflow_http_request_total" in scraped.text

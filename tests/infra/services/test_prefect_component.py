@@ -19,14 +19,14 @@ def pods(graph: Graph) -> dict[str, dict[str, Any]]:
     return {one.name: one.inputs["spec"]["template"]["spec"] for one in graph.kubernetes("Deployment")}
 
 
-def test_a_server_and_a_worker_for_every_team(graph: Graph) -> None:
+def test_every_team_has_a_server_and_a_worker(graph: Graph) -> None:
     component = graph.one("platform-lib:index:PrefectServer")
 
     assert sorted(pods(graph)) == ["prefect", "prefect-alpha-worker", "prefect-beta-worker"]
     assert {one.parent for one in graph.resources if one.type != component.type} == {component.urn}
 
 
-def test_the_auth_string_is_in_secrets_alone_and_there_wherever_a_machine_asks(graph: Graph) -> None:
+def test_the_auth_string_is_only_in_the_secrets_of_every_client(graph: Graph) -> None:
     holders = {one.namespace for one in graph.kubernetes("Secret")}
     written = {urn.rsplit("::", 1)[1] for urn, text in graph.strings() if PREFECT_PASSWORD in text}
 
@@ -35,7 +35,7 @@ def test_the_auth_string_is_in_secrets_alone_and_there_wherever_a_machine_asks(g
     assert graph.secret_outputs == set()
 
 
-def test_every_container_is_restricted_and_only_workers_may_ask_kubernetes(graph: Graph) -> None:
+def test_every_container_is_restricted_and_only_workers_may_call_kubernetes(graph: Graph) -> None:
     for name, pod in pods(graph).items():
         assert pod["automountServiceAccountToken"] is name.endswith("-worker")
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -44,7 +44,7 @@ def test_every_container_is_restricted_and_only_workers_may_ask_kubernetes(graph
             assert (rights["readOnlyRootFilesystem"], rights["capabilities"]) == (True, {"drop": ["ALL"]})
 
 
-def test_a_worker_has_rights_in_its_teams_namespace_alone(graph: Graph) -> None:
+def test_a_worker_has_rights_only_in_its_teams_namespace(graph: Graph) -> None:
     role = graph.one("kubernetes:rbac.authorization.k8s.io/v1:Role", "prefect-alpha-worker")
     [subject] = graph.one("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding", "prefect-alpha-worker").inputs[
         "subjects"
@@ -62,7 +62,7 @@ def test_a_worker_has_rights_in_its_teams_namespace_alone(graph: Graph) -> None:
     assert graph.of("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole") == []
 
 
-def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
+def test_the_image_has_the_version_that_the_tests_run(graph: Graph) -> None:
     assert (
         pods(graph)["prefect"]["containers"][0]["image"]
         .split(":")[1]
@@ -77,6 +77,6 @@ def test_the_image_is_of_the_version_that_the_tests_run(graph: Graph) -> None:
         ({"team_namespaces": {"A b": "x"}}, "the team name is"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_exists(changed: dict[str, Any], words: str) -> None:
+def test_invalid_arguments_are_refused_before_any_resource_exists(changed: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingError, match=words):
         prefect_graph(**changed)

@@ -40,7 +40,7 @@ def test_it_starts_and_answers_its_probes_without_credentials(api: httpx.Client,
         assert httpx.get(prefect_pod.probe_url("prefect-server", probe)).status_code == 200
 
 
-def test_only_who_has_the_auth_string_is_answered(api: httpx.Client) -> None:
+def test_requests_without_the_auth_string_are_refused(api: httpx.Client) -> None:
     assert api.get("/version").status_code == 200
     assert httpx.get(f"{api.base_url}version").status_code == 401
     assert httpx.get(f"{api.base_url}version", headers={"Authorization": basic("edge", "guessed")}).status_code == 401
@@ -48,7 +48,7 @@ def test_only_who_has_the_auth_string_is_answered(api: httpx.Client) -> None:
     assert "# HELP" in api.get("/metrics").text
 
 
-def test_an_owner_makes_its_database_once_and_for_itself_alone(postgres: Postgres, tmp_path: Path) -> None:
+def test_an_owner_creates_its_own_database_once(postgres: Postgres, tmp_path: Path) -> None:
     postgres.run(
         "psql",
         "postgres",
@@ -73,7 +73,7 @@ def test_an_owner_makes_its_database_once_and_for_itself_alone(postgres: Postgre
     assert postgres.run("psql", "postgres", "-Atc", question).strip() == "t|f"
 
 
-def test_a_teams_pool_is_made_kept_and_mended(api: httpx.Client, worker_pod: Pod) -> None:
+def test_a_teams_work_pool_is_created_kept_and_repaired(api: httpx.Client, worker_pod: Pod) -> None:
     worker_pod.run("pool")
     made = api.get("/work_pools/alpha").json()
     assert made["type"] == "kubernetes"
@@ -92,7 +92,7 @@ def test_a_teams_pool_is_made_kept_and_mended(api: httpx.Client, worker_pod: Pod
     assert found == [(True, 900.0)]
 
 
-def test_a_flow_runs_with_the_settings_that_machines_get(api: httpx.Client, tmp_path: Path) -> None:
+def test_a_flow_runs_with_a_pods_settings(api: httpx.Client, tmp_path: Path) -> None:
     program = (
         "from prefect import flow, task\n@task\ndef add(a, b): return a + b\n"
         "@flow(name='sum')\ndef run(): return add(1, 2)\nassert run() == 3\n"
@@ -143,7 +143,7 @@ class TestJob:
 
         return render
 
-    def test_is_one_that_a_strict_schema_accepts(self, rendered: Any) -> None:
+    def test_matches_the_strict_schema(self, rendered: Any) -> None:
         manifest = rendered(cpu="2", memory="4Gi", env={"MLP_DEBUG": "1"})
 
         kubernetes_validate.validate(manifest, "1.34", strict=True)
@@ -168,7 +168,7 @@ class TestJob:
             "key": "password",
         }
 
-    def test_is_in_the_teams_namespace_under_the_teams_identity_whatever_a_deployment_says(self, rendered: Any) -> None:
+    def test_always_uses_the_teams_namespace_and_service_account(self, rendered: Any) -> None:
         manifest = rendered(namespace="team-beta", service_account_name="admin")
 
         assert (manifest["metadata"]["namespace"], manifest["spec"]["template"]["spec"]["serviceAccountName"]) == (

@@ -134,7 +134,7 @@ def test_a_pod_that_dies_ends_its_run_as_crashed(worker: Pod, lab: Lab, prefect_
     wait_until_logged(prefect_api, run, "OOM")
 
 
-def test_a_pod_that_finds_no_node_ends_its_run_as_failed_with_the_reason_in_its_log(
+def test_an_unschedulable_pod_fails_its_run_with_the_reason_in_its_log(
     worker: Pod, lab: Lab, prefect_api: httpx.Client
 ) -> None:
     run = start_run(prefect_api, "waits")
