@@ -55,7 +55,7 @@ def test_a_version_without_tags_reads_as_unknown() -> None:
     assert set(lineage.rows(lineage.from_tags({})).values()) == {"unknown", "no", "none, trained in-process"}
 
 
-def test_comparing_names_only_what_differs() -> None:
+def test_a_comparison_names_only_differences() -> None:
     import dataclasses
 
     other = dataclasses.replace(ORIGIN, data_hash="0" * 32, flow_run="abc")

@@ -12,7 +12,7 @@ from tests.engines import need_engine
 from tests.infra.shared import SHARED
 from tests.k8slab.lab import Lab
 
-STAND_IN = Path(__file__).with_name("kubectl_stand_in.py")
+FAKE_KUBECTL = Path(__file__).with_name("fake_kubectl.py")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def kubectl_reaches(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def put(forwards: dict[str, int] | None = None, says: str = "closed") -> None:
         program = tmp_path / "bin" / "kubectl"
         program.parent.mkdir(exist_ok=True)
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {STAND_IN} "$@"\n', encoding="utf-8")
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE_KUBECTL} "$@"\n', encoding="utf-8")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}:{real.parent}", prepend=":")
         monkeypatch.setenv("KUBECONFIG", str(lab.kubeconfig))

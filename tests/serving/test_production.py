@@ -238,7 +238,7 @@ def workers_with_gauges(server: Server) -> set[int]:
     return {int(file.stem.rpartition("_")[2]) for file in server.metrics_folder.glob("gauge_livesum_*.db")}
 
 
-def test_a_worker_that_dies_takes_its_gauges_with_it_and_leaves_its_counters(server: Server) -> None:
+def test_a_dead_workers_gauges_are_dropped_and_its_counters_kept(server: Server) -> None:
     requests = 'mlp_requests_total{code="200",model="sample-model",protocol="rows"'
     assert ask(server, "rows", ROW).status_code == 200
     counted, workers = metric(server, requests), workers_with_gauges(server)

@@ -201,7 +201,7 @@ def test_an_updated_untouched_project_equals_a_fresh_copy(copy_release: CopyRele
 
 
 @pytest.mark.slow
-def test_an_update_brings_what_the_template_changed(copy_release: CopyRelease, tmp_path: Path) -> None:
+def test_an_update_applies_the_templates_changes(copy_release: CopyRelease, tmp_path: Path) -> None:
     folder = copy_release(tmp_path / "project", OLD)
     assert "Tidy the code" in (folder / "Makefile").read_text(encoding="utf-8")
     update(folder)

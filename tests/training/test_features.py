@@ -53,7 +53,7 @@ def _columns(features: Any, frame: pd.DataFrame) -> dict[str, list[float]]:
     return {name: numbers[:, place].tolist() for place, name in enumerate(features.get_feature_names_out())}
 
 
-def test_each_type_becomes_the_numbers_it_stands_for() -> None:
+def test_each_column_type_becomes_numbers() -> None:
     columns = _columns(standard_features(_contract(), scale=False, min_frequency=None), _frame())
     assert columns["nullable__amount"] == [1.0, 3.0, 3.0, 5.0]
     assert columns["nullable__missingindicator_amount"] == [0.0, 1.0, 0.0, 0.0]

@@ -239,7 +239,7 @@ def imported(project: Project, tmp_path: Path) -> Project:
 
 
 @pytest.mark.slow
-def test_a_table_that_dvc_keeps_elsewhere_is_only_noted(imported: Project) -> None:
+def test_a_table_that_is_only_in_dvc_storage_is_only_noted(imported: Project) -> None:
     assert levels(check_dvc(imported)) == ["ok"]
     (imported.data_dir / "mine.parquet").unlink()
     assert (levels(check_data(imported)), levels(check_dvc(imported))) == (["note"], ["ok"])

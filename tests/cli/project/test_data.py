@@ -127,7 +127,7 @@ def test_append_adds_rows_and_replace_replaces_them(
         "append-to-nothing",
     ],
 )
-def test_a_refused_import_is_one_sentence_exit_2_and_an_unchanged_disk(
+def test_a_refused_import_prints_one_sentence_exits_2_and_leaves_the_disk_unchanged(
     mlp: Callable[..., tuple[int, str, str]],
     bare: Project,
     write: Callable[..., Path],

@@ -132,7 +132,7 @@ def test_ctrl_c_keeps_the_finished_trials_and_ends_the_run(project: Project) -> 
     assert tries and all(run.info.status == "FINISHED" for run in tries)
 
 
-def test_a_mistake_is_one_sentence_before_anything_is_recorded(project: Project) -> None:
+def test_a_mistake_is_reported_in_one_sentence_before_anything_is_recorded(project: Project) -> None:
     before = project.database.exists()
     done = run_mlp(project, "sweep", "model=logistic,forrest", expect=2)
     assert (

@@ -52,7 +52,7 @@ def test_the_groups_of_a_user_interface_are_required(team: Graph) -> None:
     assert set(IDENTITY_HEADERS) <= set(spec["authResponseHeaders"])
 
 
-def test_without_an_issuer_no_header_of_the_client_says_who_it_is(local: Graph) -> None:
+def test_without_an_issuer_no_client_header_sets_the_identity(local: Graph) -> None:
     headers = find(local, "Middleware", "ui-identity", "mlp-monitoring").inputs["spec"]["headers"][
         "customRequestHeaders"
     ]

@@ -79,7 +79,7 @@ def route(**spec: Any) -> Declared:
 
 
 CLOSED = thing("NetworkPolicy", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}, namespace="mlp-x")
-BITES: list[tuple[str, list[Declared]]] = [
+VIOLATIONS: list[tuple[str, list[Declared]]] = [
     *(
         ("pods-are-restricted", [pod(path, value)])
         for path, value in {
@@ -152,14 +152,14 @@ def graphs() -> dict[str, Graph]:
 
 
 @pytest.mark.parametrize(
-    ("policy", "resources"), BITES, ids=[f"{number}-{policy}" for number, (policy, _) in enumerate(BITES)]
+    ("policy", "resources"), VIOLATIONS, ids=[f"{number}-{policy}" for number, (policy, _) in enumerate(VIOLATIONS)]
 )
 def test_a_rule_reports_its_violation(policy: str, resources: list[Declared]) -> None:
     assert policy in {found.policy for found in violations(resources)}
 
 
 def test_every_rule_has_a_test_of_its_violation() -> None:
-    assert {policy for policy, _ in BITES} == {policy.name for policy in POLICIES}
+    assert {policy for policy, _ in VIOLATIONS} == {policy.name for policy in POLICIES}
 
 
 def test_a_compliant_object_passes() -> None:

@@ -306,7 +306,7 @@ class TestPeople:
             "kim@example.com: none of your groups belongs to a team of this platform.",
         )
 
-    def test_administrators_alone_see_users(self, mlflow: Mlflow) -> None:
+    def test_only_administrators_see_users(self, mlflow: Mlflow) -> None:
         assert mlflow.person(ADMINS).get("/api/2.0/mlflow/users/list").status_code == 200
         assert mlflow.person("people-of-alpha").get("/api/2.0/mlflow/users/list").status_code == 403
 

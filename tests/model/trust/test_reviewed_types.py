@@ -103,7 +103,7 @@ def test_categories_of_histogram_boosting_pass(path: Path) -> None:
     skops.io.load(saved(path, model), trusted=check_types(path, package=None))
 
 
-def test_only_what_the_file_needs_is_trusted(path: Path) -> None:
+def test_only_the_types_in_the_file_are_trusted(path: Path) -> None:
     model = make_pipeline(features(), RandomForestClassifier(3)).fit(FRAME, LABELS)
     assert check_types(saved(path, model), package=None) == [
         "numpy.dtype",

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow]
 CONNECTIONS = 1_100
 
 
-def test_more_idle_connections_than_the_shells_limit_disturb_nobody(tmp_path: Path) -> None:
+def test_more_idle_connections_than_the_shells_limit_do_not_affect_requests(tmp_path: Path) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4_096:
         pytest.skip("the hard limit of open files is too low")
     with ExitStack() as stack:

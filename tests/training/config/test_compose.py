@@ -131,7 +131,7 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_an_invalid_override_is_one_sentence_that_lists_the_valid_ones(
+def test_an_invalid_override_is_refused_in_one_sentence_that_lists_the_valid_ones(
     project: Project, overrides: list[str], says: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
