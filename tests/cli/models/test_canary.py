@@ -315,7 +315,7 @@ def test_a_canary_is_compared_with_the_champion_on_predictions_and_labels(projec
         assert (watched["requests"], watched["failures"], watched["state"]) == (counted["2"], 0, "answers")
         shadow = call_mlp(project, "shadow", "--url", url).out
         assert f"{url}: compares" in shadow
-        assert "rows put to both versions" in shadow
+        assert "rows predicted by both versions" in shadow
     assert 100 < counted["2"] < 200
 
     said = call_mlp(project, "canary")
