@@ -1,8 +1,8 @@
-"""Draw the model dashboard's panels as a real Prometheus answers them, for docs/serving.md: `python -m scripts.dashboard_picture`.
+"""Draw the model dashboard's panels from a real Prometheus, for docs/serving.md: `python -m scripts.dashboard_picture`.
 
-Not a picture of Grafana, which no package registry of ours has: each panel's PromQL is asked of a Prometheus that scrapes a real `mlp serve`
-under load for three minutes, and matplotlib draws what comes back, with rates over half a minute instead of five. Panels that ask the cluster's
-own exporters stay out.
+Grafana itself cannot be installed from a package registry. So a Prometheus scrapes a real `mlp serve` under load for
+three minutes, the PromQL of each panel is evaluated there, and matplotlib draws the result, with rates over half a
+minute instead of five. Panels that need the cluster's own exporters are left out.
 """
 
 import os

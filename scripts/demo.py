@@ -1,8 +1,8 @@
 """`make demo`: from a clone to predictions, with the commands that a user would type, each printed before it runs.
 
 It generates a project under build/demo, trains on the sample table, serves the model and predicts. It then imports a
-larger table under DVC, starts the local platform, and shows that the gate refuses a worse model and that a promotion and
-a rollback change the predictions of the running server.
+larger table under DVC, starts the local platform, and shows that the gate refuses a worse model and that a promotion
+and a rollback change the predictions of the running server.
 """
 
 import argparse
@@ -252,7 +252,7 @@ What is where:
 Next steps, in that folder:
   {shell.runner} run mlp data import YOUR.csv --target COLUMN      import your own table
   {shell.runner} run mlp sweep model=logistic,forest               search hyperparameters
-  {shell.runner} run mlp up                                        start MLflow, Prefect and the model server on their default ports
+  {shell.runner} run mlp up                                        start MLflow, Prefect and the server on default ports
   {shell.runner} run jupyter lab notebooks/explore.ipynb           explore in a notebook (first add jupyterlab)
 """)
 

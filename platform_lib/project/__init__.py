@@ -1,7 +1,8 @@
 """The public names of the library: everything that a project's own code imports.
 
-A project's `src/`, `tests/` and `notebooks/` are written once by the template and never updated, so these names stay. Every other module
-of `platform_lib` is internal and may move. Each name is imported on first use, because scikit-learn and pandas take seconds to load.
+A project's `src/`, `tests/` and `notebooks/` are written once by the template and never updated, so these names stay.
+Every other module of `platform_lib` is internal and may move. Each name is imported on first use, because scikit-learn
+and pandas take seconds to load.
 """
 
 import importlib

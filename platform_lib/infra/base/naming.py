@@ -47,7 +47,7 @@ IDENTITY_HEADERS: Final = (
 )
 """Headers that the edge sets after the login. Traefik drops them from incoming requests."""
 EDGE_MIDDLEWARE: Final = "edge"
-"""In every team's namespace, before each of its routes: takes the login's cookie and identity off requests for models."""
+"""In every team's namespace, before each of its routes: removes the login's cookie and identity from requests."""
 
 MLFLOW_URL: Final = f"http://mlflow.{MLFLOW_NAMESPACE}:{Port.MLFLOW}"
 PREFECT_API_URL: Final = f"http://prefect-server.{PREFECT_NAMESPACE}:{Port.PREFECT}/api"

@@ -71,6 +71,7 @@ def to_labelled_namespaces(labels: Mapping[str, str] | str, *ports: int) -> dict
 
     Args:
         labels: With their values, or the key of a label that may have any value.
+        ports: Numbers of TCP ports.
     """
     wanted: dict[str, Any] = (
         {"matchExpressions": [{"key": labels, "operator": "Exists"}]}

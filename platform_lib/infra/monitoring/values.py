@@ -92,8 +92,9 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
         # One team's broken metrics must not exhaust Prometheus' memory.
         "enforcedSampleLimit": 200_000,
         # A team's monitors and rules write and read series of their own namespace only, whatever labels they set.
-        # `arbitraryFSAccessThroughSMs`, `overrideHonorLabels` and `ignoreNamespaceSelectors` would take the kubelet's and
-        # kube-state-metrics' series from the chart's own monitors; `monitoring_rules` refuses those fields to teams.
+        # `arbitraryFSAccessThroughSMs`, `overrideHonorLabels` and `ignoreNamespaceSelectors` would take the series of
+        # the kubelet and kube-state-metrics from the chart's own monitors; `monitoring_rules` refuses those fields to
+        # teams.
         "enforcedNamespaceLabel": "namespace",
         "excludedFromEnforcement": [
             {"group": "monitoring.coreos.com", "resource": resource, "namespace": MONITORING_NAMESPACE}

@@ -91,5 +91,5 @@ def label_routes(handler: RequestHandler) -> APIRouter:
     return router
 
 
-def _text(label: str | float | bool) -> str:
+def _text(label: str | float | bool) -> str:  # noqa: FBT001  a label may be one
     return ("true" if label else "false") if isinstance(label, bool) else str(label)

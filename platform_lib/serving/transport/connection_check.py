@@ -63,15 +63,15 @@ async def _check(protocol: "type[BoundedProtocol]") -> None:
 async def _exchange(
     protocol: "type[BoundedProtocol]", app: object, request: bytes, failure: "asyncio.Future[bytes]"
 ) -> bytes:
-    """Send a request over a socket pair, and return the first bytes of the response; raise what the application raised."""
+    """Send a request over a socket pair and return the start of the response; raise what the application raised."""
     import uvicorn
     from uvicorn.server import ServerState
 
     config = uvicorn.Config(app, http=protocol, lifespan="off", ws="none", log_config=None, access_log=False)  # type: ignore[arg-type]
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
+    ours.settimeout(0)
+    theirs.settimeout(0)
     with ours, theirs:
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol(config=config, server_state=ServerState(), app_state={}), theirs
