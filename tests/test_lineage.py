@@ -80,7 +80,7 @@ class TestRefusals:
     def test_a_project_without_a_lock_is_refused(self, project: Project) -> None:
         (project.root / "uv.lock").unlink()
 
-        with pytest.raises(CheckFailed, match=r"no lock of its dependencies \(uv.lock or pdm.lock\)"):
+        with pytest.raises(CheckFailed, match=r"has no lock file \(uv.lock or pdm.lock\)"):
             _collect(project)
 
     def test_a_project_without_data_is_refused(self, project: Project) -> None:

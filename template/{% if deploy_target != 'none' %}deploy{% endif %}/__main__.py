@@ -1,6 +1,6 @@
 """The Pulumi program of this model's endpoint. Updated with the template.
 
-Put settings in Pulumi.<stack>.yaml and API keys in keys.yaml (`mlp keys`). `mlp deploy` builds the image and runs this program.
+Put settings in Pulumi.<stack>.yaml and API keys in keys.yaml (`mlp keys`). `mlp deploy` builds the image and runs this.
 """
 
 from pathlib import Path

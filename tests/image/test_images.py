@@ -24,8 +24,8 @@ from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from platform_lib.settings import Project, find_project
 from tests.conftest import REPOSITORY, commit_all, free_port
 from tests.image.engine import Container, Image, base_python, builder, container
-from tests.serving.test_process import ROWS, Callers
-from tests.template.test_package_managers import shell, user_environment
+from tests.serving.callers import ROWS, Callers
+from tests.template.shells import shell, user_environment
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.xdist_group("servers")]

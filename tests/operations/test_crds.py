@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Called
 from tests.engines import need_engine
 from tests.k8slab.lab import Lab
-from tests.operations.test_platform_check import Project
+from tests.operations.projects import Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 

@@ -24,6 +24,7 @@ from tests.infra.monitoring.alert_rules import NAMESPACES
 from tests.infra.shared import SHARED
 from tests.k8slab.lab import Lab
 from tests.operations.conftest import namespace
+from tests.operations.projects import Project
 from tests.operations.servers import Answer, answering
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
@@ -304,13 +305,6 @@ def deployment(name: str, where: str, **annotations: str) -> dict[str, Any]:
     }
     spec = {"selector": {"matchLabels": labels}, "replicas": 1, "template": pod}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": where}, "spec": spec}
-
-
-class Project:
-    """A folder outside any project."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
 
 
 def test_each_fault_on_a_cluster_is_reported(

@@ -125,3 +125,9 @@ def test_no_folder_has_too_many_files(top: str) -> None:
     assert {
         folder.relative_to(REPOSITORY).as_posix(): size for folder, size in sizes.items() if size > MOST_FILES
     } == {}
+
+
+def test_no_test_module_imports_another() -> None:
+    pattern = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*test_\w+", re.MULTILINE)
+    files = sorted((REPOSITORY / "tests").rglob("*.py"))
+    assert [file.name for file in files if pattern.search(file.read_text(encoding="utf-8"))] == []

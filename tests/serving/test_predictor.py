@@ -5,43 +5,20 @@ Nothing in `serving` can fit a model.
 
 import ast
 import math
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
-from platform_lib.data.contract import Column, DataContract
 from platform_lib.model.artifact import category_text, predict
 from platform_lib.serving.models.example import example_row
 from platform_lib.serving.predictor import as_json, predict_rows
 from tests.conftest import REPOSITORY
+from tests.serving.protocols.random_rows import any_rows
 from tests.serving.sample_models import CLASSIFICATION, REGRESSION, fitted, frame_of, loaded
-
-
-def values(column: Column) -> st.SearchStrategy[Any]:
-    """Any value that the contract accepts, in range or not."""
-    kinds: dict[str, st.SearchStrategy[Any]] = {
-        "integer": st.integers(-(10**12), 10**12) | st.integers(-100, 100).map(float),
-        "number": st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
-        | st.integers(-(10**9), 10**9),
-        "boolean": st.booleans(),
-        "string": st.text(max_size=8) | st.sampled_from(column.allowed or ["x"]),
-        "datetime": st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)).map(lambda time: time.isoformat()),
-    }
-    return st.none() | kinds[column.type] if column.nullable else kinds[column.type]
-
-
-def any_rows(contract: DataContract) -> st.SearchStrategy[list[dict[str, Any]]]:
-    return st.lists(
-        st.fixed_dictionaries({name: values(contract.columns[name]) for name in contract.features}),
-        min_size=1,
-        max_size=6,
-    )
 
 
 @pytest.fixture(scope="module")

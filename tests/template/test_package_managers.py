@@ -5,9 +5,7 @@ Once installed, everything runs without the network.
 
 import importlib.metadata
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,7 @@ import copier
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.template.shells import shell, user_environment
 from tests.template.workflow_runner import run_job
 
 pytestmark = pytest.mark.slow
@@ -29,21 +28,6 @@ NO_NETWORK = dict.fromkeys(
     "PIP_NO_INDEX": "1",
     "UV_OFFLINE": "1",
 }
-
-
-def user_environment() -> dict[str, str]:
-    """A user's shell: the package managers on PATH and no environment of another project."""
-    ours = Path(sys.executable).parent
-    env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH", "UV", "CI")}
-    return env | {"PATH": f"{ours}{os.pathsep}{env['PATH']}"}
-
-
-def shell(folder: Path, *words: str, env: dict[str, str], expect: int = 0) -> str:
-    done = subprocess.run(
-        words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
-    )
-    assert done.returncode == expect, f"{' '.join(words)} exited {done.returncode}\n{done.stdout[-6000:]}"
-    return done.stdout
 
 
 def pin_for_pdm(folder: Path) -> None:

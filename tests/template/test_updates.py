@@ -50,7 +50,7 @@ def pdm_add(folder: Path) -> None:
     document: Any = tomlkit.parse((folder / "pyproject.toml").read_text(encoding="utf-8"))
     for array in (document["project"]["dependencies"], document["dependency-groups"]["dev"]):
         array.append("idna>=3")
-        array.multiline(True)  # noqa: FBT003  tomlkit takes it by position
+        array.multiline(True)
     (folder / "pyproject.toml").write_text(tomlkit.dumps(document), encoding="utf-8")
 
 

@@ -30,13 +30,15 @@ _MARK = {b"platform_lib": b"imported"}
 _SELECTION = re.compile(r"""^(?P<before>\s*-\s*["']?data["']?\s*:\s*)(?P<name>[^\s#]+)(?P<after>.*)$""")
 
 HEADER = """\
-# The columns of {path}. Written by `mlp data import`; review and edit it like code. Training checks the table against
-# it.   type       integer, number, boolean, string or datetime   nullable   true: values may be missing   min, max
-# smallest and largest value allowed; widen or remove them if values may go further   allowed    the values allowed; add
-# to the list, or remove it to allow any value   log        false keeps the column out of the request log Remove a
-# column's entry to keep it out of the model. A second import keeps such edits if they still fit, but not comments.
+# The columns of {path}. Written by `mlp data import`; review and edit it like code. Training checks the table against it.
+#   type       integer, number, boolean, string or datetime
+#   nullable   true: values may be missing
+#   min, max   smallest and largest value allowed; widen or remove them if values may go further
+#   allowed    the values allowed; add to the list, or remove it to allow any value
+#   log        false keeps the column out of the request log
+# Remove a column's entry to keep it out of the model. A second import keeps such edits if they still fit, but not comments.
 # `key` decides on which side of the hold-out split a row falls: changing it moves rows.
-"""
+"""  # noqa: E501  users read it
 
 
 def check_destination(project: Project, name: str) -> None:

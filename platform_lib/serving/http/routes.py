@@ -16,7 +16,8 @@ from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.prediction_endpoint import DelegatedResponse, PredictionEndpoint
 from platform_lib.serving.models.served_model import ServedModel, ready_model
 from platform_lib.serving.protocols.codec import Codec
-from platform_lib.serving.protocols.open_inference import check_model_named, model_metadata
+from platform_lib.serving.protocols.inference_response import model_metadata
+from platform_lib.serving.protocols.open_inference import check_model_named
 from platform_lib.serving.transport.responses import json_response
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -70,7 +70,7 @@ def pod_templates(stack: Stack) -> dict[Reference, dict[str, Any]]:
 
 
 def selected(policy: Mapping[str, Any], template: Mapping[str, Any]) -> bool:
-    """Whether a NetworkPolicy selects these pods. Selectors with expressions are for training runs, which are absent."""
+    """Whether a NetworkPolicy selects these pods. Selectors with expressions are for training runs, absent here."""
     wanted = policy["spec"]["podSelector"]
     return (
         not wanted.get("matchExpressions")

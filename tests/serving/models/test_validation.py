@@ -37,7 +37,7 @@ from tests.serving.sample_models import FolderRegistry, fitted, version_of, writ
         (other_answers, "parity", "version 3 predicts the rows in its artifact differently than in training: row "),
         (other_bytes, "files", "model file's SHA-256 is"),
         (not_registered, "files", "but none was registered"),
-        (foreign_type, "files", "holds the type builtins.eval, which is on no list"),
+        (foreign_type, "files", "holds the type builtins.eval, which is not on a list"),
         (no_contract, "files", "has no contract.yaml"),
         (no_model, "files", "has no model.skops"),
         (unfitted, "example", "version 3 fails on its own example"),

@@ -9,9 +9,10 @@ import pytest
 from platform_lib.model.artifact import Predictions
 from platform_lib.serving.predictor import as_json
 from platform_lib.serving.protocols.codec import DecodedRequest
+from platform_lib.serving.protocols.inference_response import InferOptions, encode_infer
 from platform_lib.serving.protocols.json_body import BodyError
 from platform_lib.serving.protocols.mlflow import decode_invocation
-from platform_lib.serving.protocols.open_inference import InferOptions, decode_infer, encode_infer
+from platform_lib.serving.protocols.open_inference import decode_infer
 from platform_lib.serving.protocols.rows import decode_rows
 
 FEATURES = ("age", "city")

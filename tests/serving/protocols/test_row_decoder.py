@@ -16,8 +16,8 @@ from platform_lib.errors import UsageError
 from platform_lib.serving.protocols.json_body import BodyError
 from platform_lib.serving.protocols.row_decoder import RowDecoder
 from platform_lib.serving.protocols.rows import decode_rows
+from tests.serving.protocols.random_rows import any_rows
 from tests.serving.sample_models import CLASSIFICATION, rows
-from tests.serving.test_predictor import any_rows
 
 DECODER = RowDecoder(CLASSIFICATION, "rows")
 

@@ -5,28 +5,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from platform_lib.data.contract import Column, DataContract
-from platform_lib.model.artifact import Predictions
-from platform_lib.model.profile import Profile, build_profile, parse_profile
 from platform_lib.serving.telemetry.bins import BinCounter, read_counts
-
-
-def make_profile() -> Profile:
-    contract = DataContract(
-        name="t",
-        path="t.csv",
-        task="classification",
-        target="y",
-        columns={"x": Column(type="number"), "c": Column(type="string"), "y": Column(type="string")},
-    )
-    frame = pd.DataFrame({"x": np.arange(100.0), "c": pd.Series(["a", "b"] * 50, dtype=object)})
-    return parse_profile(
-        build_profile(frame, Predictions(np.array(["n", "p"] * 50, dtype=object), None, ("n", "p")), contract)
-    )
+from tests.serving.telemetry.profiles import make_profile
 
 
 def totals(folder: Path, version: str = "1") -> dict[tuple[str, str], int]:
@@ -68,7 +50,7 @@ def test_counts_of_all_processes_add_up_including_dead_ones(tmp_path: Path) -> N
         import os
         from pathlib import Path
         from platform_lib.serving.telemetry.bins import BinCounter
-        from tests.serving.telemetry.test_bins import make_profile
+        from tests.serving.telemetry.profiles import make_profile
         BinCounter(Path({str(tmp_path)!r}), "1", make_profile()).count({{"x": [1.0], "c": ["a"]}}, ["p"])
         os._exit(9)
     """)

@@ -29,8 +29,8 @@ from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import Tracing, wants_tracing
 from platform_lib.settings import Project
 from tests.conftest import REPOSITORY, free_port
+from tests.serving.callers import ROWS, answers
 from tests.serving.sample_models import REGRESSION, FixedSource, StubPipeline, fitted, loaded, rows
-from tests.serving.test_process import ROWS, answers
 from tests.waiting import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

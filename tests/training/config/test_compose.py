@@ -261,7 +261,9 @@ def test_a_regression_refuses_classification_settings(tmp_path: Path, generate: 
         UsageError, match=r"model.threshold is 0.3, but the target 'miles_per_gallon' is a number: set it to null"
     ):
         compose(project, ["model.threshold=0.3"])
-    with pytest.raises(UsageError, match=r"model.class_weight is balanced, but 'miles_per_gallon' is a number"):
+    with pytest.raises(
+        UsageError, match=r"model.class_weight is balanced, but the target 'miles_per_gallon' is a number"
+    ):
         compose(project, ["model.class_weight=balanced"])
 
 
