@@ -92,7 +92,7 @@ def test_a_second_setup_changes_nothing_and_needs_no_network(installed: tuple[st
     manager, folder = installed
     if manager == "pdm":
         pytest.skip(
-            "PDM builds a library that is pinned to a folder anew at each sync, with the build backend from the network"
+            "PDM rebuilds a library that is pinned to a folder at each sync, with the build backend from the network"
         )
     before = (folder / f"{manager}.lock").read_bytes()
     shell(folder, "make", "setup", env=user_environment() | NO_NETWORK)

@@ -54,7 +54,7 @@ def command(
     it. Without any of these, compare champion and canary.
 
     NAME is a model's name; the default is the project's model. The same caller (header X-Sticky-Id, else the request's
-    id) is always served by the same version. When the canary fails, the champion answers the request.
+    id) is always served by the same version. When the canary fails, the champion handles the request.
     """
     from platform_lib.cli.models import rollout_pages
     from platform_lib.registry import roles
