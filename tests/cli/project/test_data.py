@@ -226,7 +226,7 @@ def test_a_generated_project_imports_pushes_and_pulls_with_the_remote_of_its_ans
     again = run_mlp(project, "data", "push")
 
     assert pushed.stdout == "1 file pushed.\n"
-    assert pulled.stdout == "0 files fetched; the tables are as tracked.\n"
+    assert pulled.stdout == "0 files fetched; the tables match what DVC tracks.\n"
     assert again.stdout == "Everything is in the remote already.\n"
     assert "\x1b" not in pushed.stdout + pushed.stderr
     run_mlp(project, "data", "check")

@@ -59,8 +59,8 @@ def test_without_a_schedule_show_says_how_to_set_one(project: Project) -> None:
         (["0 99 * * *"], "'0 99 * * *' is not a cron expression"),
         (["0 3 * * *", "--timezone", "Mars/Base"], "there is no time zone 'Mars/Base'"),
         (["0 3 * * *", "modle=forest"], "the configuration has no key 'modle'"),
-        (["--clear", "--now"], "--clear takes the schedule away"),
-        (["model=forest"], "a time zone or overrides without a schedule"),
+        (["--clear", "--now"], "--clear removes the schedule and takes no other arguments"),
+        (["model=forest"], "--timezone and overrides need a schedule or --now"),
     ],
     ids=["cron", "timezone", "override", "clear-and-now", "override-alone"],
 )
@@ -75,7 +75,7 @@ def test_a_usage_error_is_one_sentence_and_stores_nothing(project: Project, args
 def test_a_schedule_set_while_the_platform_is_down_is_stored_with_a_note(project: Project) -> None:
     done = run_mlp(project, "schedule", "30 3 * * *", "--timezone", "Europe/Berlin", "seed=1")
     assert "will train at '30 3 * * *' (Europe/Berlin) with seed=1. Next:" in done.stdout
-    assert "The platform is not up" in done.stderr
+    assert "The platform is not running" in done.stderr
     shown = json.loads(run_mlp(project, "schedule", "--json").stdout)
     assert (shown["cron"], shown["timezone"], shown["overrides"]) == ("30 3 * * *", "Europe/Berlin", ["seed=1"])
     assert [time[11:16] for time in shown["next"]] == ["03:30"] * 3

@@ -42,7 +42,7 @@ def test_a_sweep_prints_the_best_trial_first_and_the_command_that_trains_it(proj
     done = run_mlp(project, "sweep", "model=logistic,forest", "--trials", "4", *FAST)
     lines = done.stdout.splitlines()
     assert lines[0].split() == [
-        "try",
+        "trial",
         "balanced_accuracy",
         "±",
         "folds",
