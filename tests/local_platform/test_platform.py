@@ -139,7 +139,7 @@ def test_every_listener_is_on_loopback(platform: Project) -> None:
 
 def test_a_second_up_says_so_and_prints_the_same_addresses(platform: Project) -> None:
     done = run_mlp(platform, "up")
-    assert "The platform is up already" in done.stderr
+    assert "The platform is already up" in done.stderr
     assert [line.split()[-1] for line in done.stdout.splitlines()] == [
         address(platform, name) for name in ("mlflow", "prefect", "models")
     ]
@@ -151,11 +151,11 @@ def test_a_killed_service_is_reported_dead_and_only_it_is_restarted(platform: Pr
     report = status(platform, expect=1)
     assert [service["state"] for service in report["services"]] == ["up", "up", "dead", "up"]
     assert (
-        f"models is dead; its log is {before['models'].log}. `mlp up` starts it again."
+        f"models has stopped; see {before['models'].log}. `mlp up` starts it again."
         in run_mlp(platform, "status", expect=1).stdout
     )
     done = run_mlp(platform, "up", timeout_s=300)
-    assert "Had died and was started again: models." in done.stderr
+    assert "Restarted because it had stopped: models." in done.stderr
     after = PlatformState(platform.root).load()
     assert {name for name in after if after[name].pid != before[name].pid} == {"models"}
     assert after["models"].url == before["models"].url

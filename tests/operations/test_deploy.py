@@ -50,7 +50,7 @@ def run(said: list[str]) -> Callable[..., Any]:
     def run(stack: MemoryStack, image: str = NEW, *, failing: tuple[str, ...] = (), agrees: bool = True) -> Any:
         def smoke(outputs: Mapping[str, Any]) -> None:
             if outputs["image"] in failing:
-                raise CheckFailed("https://models.example.com/models/churn/readyz did not say 200")
+                raise CheckFailed("https://models.example.com/models/churn/readyz did not return 200")
 
         return deploy(stack, image, smoke=smoke, agree=lambda *_: agrees, say=said.append)
 
@@ -66,7 +66,7 @@ def test_a_good_image_is_deployed(run: Callable[..., Any]) -> None:
 
 def test_an_image_that_fails_its_smoke_test_is_rolled_back(run: Callable[..., Any], said: list[str]) -> None:
     stack = MemoryStack(OLD)
-    with pytest.raises(CheckFailed, match="readyz did not say 200"):
+    with pytest.raises(CheckFailed, match="readyz did not return 200"):
         run(stack, failing=(NEW,))
     assert stack.running == OLD
     assert said[-2:] == [f"Rolling back to {OLD}.", f"{OLD} is running again."]
@@ -97,7 +97,7 @@ def test_deploying_the_same_image_again_is_not_rolled_back(run: Callable[..., An
 
 
 def test_a_failed_rollback_reports_both_failures(run: Callable[..., Any]) -> None:
-    with pytest.raises(ServiceError, match=f"(?s)readyz did not say 200.*Rolling back to {OLD} failed too"):
+    with pytest.raises(ServiceError, match=f"(?s)readyz did not return 200.*Rolling back to {OLD} failed too"):
         run(MemoryStack(OLD, broken=(OLD,)), failing=(NEW,))
 
 

@@ -88,24 +88,28 @@ def served(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_the_smoke_test_passes_on_a_good_server(served: Served) -> None:
     said: list[str] = []
     smoke_test(served.url, key=served.key, say=said.append)
-    assert said == ["It is ready.", "Callers without a key are turned away.", "It answers its own example."]
+    assert said == [
+        "The server is ready.",
+        "Requests without a key are refused.",
+        "The server predicts its example.",
+    ]
 
 
 def test_without_a_key_the_smoke_test_skips_the_prediction_and_says_so(served: Served) -> None:
     said: list[str] = []
     smoke_test(served.url, say=said.append)
-    assert said[-1] == "No prediction was tried: MLP_API_KEY holds no key."
+    assert said[-1] == "Skipped the prediction: MLP_API_KEY is not set."
 
 
 def test_a_wrong_key_is_reported(served: Served) -> None:
     with pytest.raises(
-        CheckFailed, match=r"/model answered 401 the key is unknown.*is MLP_API_KEY a key of deploy/keys.yaml"
+        CheckFailed, match=r"/model returned 401 the key is unknown.*set MLP_API_KEY to a key from deploy/keys.yaml"
     ):
         smoke_test(served.url, key="mlp_wrong", say=lambda _: None)
 
 
 def test_an_absent_server_fails_within_the_timeout() -> None:
-    with pytest.raises(CheckFailed, match=r"readyz did not say 200 within 0.1 s; last: ConnectError"):
+    with pytest.raises(CheckFailed, match=r"readyz did not return 200 within 0.1 s; last response: ConnectError"):
         smoke_test(f"http://127.0.0.1:{free_port()}", ready_within_s=0.1, say=lambda _: None)
 
 
@@ -261,7 +265,7 @@ def test_every_panel_of_the_platform_and_of_the_model_gets_data(expressions: dic
     def empty() -> list[str]:
         return [where for where, expression in panels.items() if not ask(asked, expression)]
 
-    none = ["panel Failures by model A, Platform"]  # there are none
+    none = ["panel Errors per second by model A, Platform"]  # there are none
     assert settled(empty, none) == none
 
 

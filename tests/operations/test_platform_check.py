@@ -144,21 +144,21 @@ def test_a_models_host_that_answers_every_path_is_reported(
     with edge(certificate, models=everything) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
     assert found == [
-        "models: /, /metrics, /models, /models/no-such-model/predict, /models/no-such-model/metrics answers anybody."
+        "models: /, /metrics, /models, /models/no-such-model/predict, /models/no-such-model/metrics can be opened without a key."
     ]
 
 
 def test_plain_http_that_serves_content_is_reported(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate, plain=everything) as (outputs, port):
         found = wrong(list(look_from_outside(outputs, authority=authority.certificate, http_port=port)))
-    assert found[0] == "MLflow: plain HTTP on localhost answers 200, expected a way to https."
+    assert found[0] == "MLflow: plain HTTP on localhost returns 200, expected a redirect to HTTPS."
 
 
 def test_a_host_without_a_dns_address_is_reported(certificate: tuple[Path, Path], authority: Authority) -> None:
     with edge(certificate) as (outputs, port):
         lost = replace(outputs, grafana_url="https://grafana.invalid")
         found = wrong(list(look_from_outside(lost, authority=authority.certificate, http_port=port)))
-    assert "Grafana: grafana.invalid has no address." in found
+    assert "Grafana: grafana.invalid does not resolve." in found
 
 
 class Alertmanager:
@@ -194,11 +194,11 @@ class Alertmanager:
         (
             Alertmanager(SLACK),
             False,
-            ("ok", "alerts go out by slack; none of 3 messages failed. --send-alert tries it."),
+            ("ok", "alerts are sent by slack; none of 3 messages failed. --send-alert tests it."),
         ),
-        (Alertmanager(SLACK), True, ("ok", "a test alert went out by slack: somebody should have it now.")),
-        (Alertmanager(SLACK, delivers=False), True, ("problem", "a test alert by slack did not go out.")),
-        (Alertmanager(""), False, ("problem", "alerts go to nobody.")),
+        (Alertmanager(SLACK), True, ("ok", "a test alert was sent by slack: check that it arrived.")),
+        (Alertmanager(SLACK, delivers=False), True, ("problem", "a test alert by slack could not be sent.")),
+        (Alertmanager(""), False, ("problem", "alerts have no receiver.")),
     ],
     ids=["quiet", "sent", "not-delivered", "nobody"],
 )
@@ -340,15 +340,15 @@ def test_each_fault_on_a_cluster_is_reported(
             "ok",
             "policies are enforced: a pod of MLflow cannot reach kube-prometheus-stack-grafana.mlp-monitoring:80.",
         ) in seen
-        assert ("ok", "mlp-check-test keeps each team's routes to its own.") in seen
+        assert ("ok", "mlp-check-test restricts each team's routes to its own hosts and paths.") in seen
         assert ("ok", "1 team namespaces have quota, limits and Pod Security.") in seen
-        assert ("ok", "1 services were looked at.") in seen
-        assert any(level == "ok" and text.startswith("Prefect of red asks for a login") for level, text in seen)
+        assert ("ok", "1 services checked.") in seen
+        assert any(level == "ok" and text.startswith("Prefect of red requires a login") for level, text in seen)
         assert any(level == "ok" and text.startswith("Kubernetes v1.") for level, text in seen)
         problems = sorted(text for level, text in seen if level == "problem")
         assert [text.partition(" (")[0] for text in problems] == [
             "Prometheus cannot scrape gone",
-            "cert-manager's kinds are not there.",
+            "cert-manager's CRDs are missing.",
         ]
         assert done.code == 1
 
@@ -370,7 +370,7 @@ def test_each_fault_on_a_cluster_is_reported(
         assert "mlflow in mlp-mlflow: 0 of 1 pods pass their probes." in found
         assert "team-red has no NetworkPolicy." in found
         assert any(text.startswith("network policies are NOT enforced: a pod of MLflow reached") for text in found)
-        assert "nothing keeps a team's routes to its own hosts and paths." in found
+        assert "nothing restricts a team's routes to its own hosts and paths." in found
         assert "team-red lacks resourcequotas, limitranges." in found
 
 

@@ -76,7 +76,7 @@ def test_the_command_gets_both_services_and_the_teams_credentials(
     assert seen["PREFECT_API_URL"].endswith("/api")
     assert seen["PREFECT_API_AUTH_STRING"] == "edge:p e"
     assert names == "mlflow prefect"
-    assert "of ml." in done.err
+    assert done.err.startswith("ml: MLflow at ")
 
 
 def test_it_exits_with_the_commands_exit_code(
@@ -127,7 +127,7 @@ def test_a_missing_service_is_reported_in_one_sentence(
     monkeypatch.setattr("platform_lib.operations.kubectl._OPEN_WITHIN_S", 3.0)
     done = call_mlp(outside, "tunnel", "--namespace", "team-red", "--", "true")
     assert done.code == 3
-    assert "no way to svc/mlflow in mlp-mlflow within 3 s: Error from server (NotFound)" in done.err
+    assert "no connection to svc/mlflow in mlp-mlflow within 3 s: Error from server (NotFound)" in done.err
     assert "pods/portforward" in done.err
 
 
@@ -138,7 +138,8 @@ def test_a_namespace_without_a_platform_is_a_usage_error(
     done = call_mlp(outside, "tunnel", "--namespace", "default", "--", "true")
     assert (
         done.code,
-        "there is no platform-outputs in the namespace default: name your team's with --namespace" in done.err,
+        "there is no ConfigMap platform-outputs in the namespace default: give your team's namespace with --namespace"
+        in done.err,
     ) == (2, True)
 
 

@@ -227,6 +227,6 @@ def test_a_generated_project_imports_pushes_and_pulls_with_the_remote_of_its_ans
 
     assert pushed.stdout == "1 file pushed.\n"
     assert pulled.stdout == "0 files fetched; the tables match what DVC tracks.\n"
-    assert again.stdout == "Everything is in the remote already.\n"
+    assert again.stdout == "Everything is already in the remote.\n"
     assert "\x1b" not in pushed.stdout + pushed.stderr
     run_mlp(project, "data", "check")

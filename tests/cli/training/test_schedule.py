@@ -79,7 +79,7 @@ def test_a_schedule_set_while_the_platform_is_down_is_stored_with_a_note(project
     shown = json.loads(run_mlp(project, "schedule", "--json").stdout)
     assert (shown["cron"], shown["timezone"], shown["overrides"]) == ("30 3 * * *", "Europe/Berlin", ["seed=1"])
     assert [time[11:16] for time in shown["next"]] == ["03:30"] * 3
-    assert run_mlp(project, "schedule", "--clear").stdout == "The schedule is taken away.\n"
+    assert run_mlp(project, "schedule", "--clear").stdout == "Removed the schedule.\n"
     assert run_mlp(project, "schedule", "--clear").stdout == "There was no schedule.\n"
 
 

@@ -248,7 +248,7 @@ def test_mlp_deploy_goes_back_to_the_image_before_when_the_next_never_gets_ready
     assert put(DIGEST) is not None
     with pytest.raises(ServiceError, match="timed out progressing"):
         put(newer)
-    assert said[-1] == f"{DIGEST} runs again."
+    assert said[-1] == f"{DIGEST} is running again."
     live = endpoint.objects.get(Reference("apps/v1", "Deployment", TEAM, "churn-model"))
     assert live is not None
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == DIGEST
