@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra_stack.config import load_config
-from infra_stack.edge import make_edge, open_user_interfaces
+from infra_stack.edge import built_in_login, make_edge, open_user_interfaces
 from infra_stack.outputs import shared_outputs
 from infra_stack.services import make_services
 from platform_lib.infra.base import naming
@@ -49,8 +49,9 @@ teams = {
 after_monitoring = pulumi.ResourceOptions.merge(
     on_cluster, pulumi.ResourceOptions(depends_on=[namespaces, observability])
 )
-logins = make_services(config, spaces, teams, after=after_monitoring)
-open_user_interfaces(config, spaces, logins, after=[ingress.release], opts=after_spaces)
+built_in = built_in_login(config, spaces, after_spaces)
+credentials = make_services(config, spaces, teams, built_in, after=after_monitoring)
+open_user_interfaces(config, spaces, credentials, built_in, after=[ingress.release], opts=after_spaces)
 
 metadata = {"name": OUTPUTS_CONFIG_MAP, "namespace": ingress_space, "labels": labels(OUTPUTS_CONFIG_MAP, "outputs")}
 k8s.core.v1.ConfigMap(OUTPUTS_CONFIG_MAP, metadata=metadata, data=outputs_data(outputs), opts=on_cluster)

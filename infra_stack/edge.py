@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from infra_stack.config import StackConfig, pairs
+from infra_stack.services import ServiceCredentials
 from platform_lib.infra.base import naming
 from platform_lib.infra.edge.ingress import Ingress, IngressArgs
 from platform_lib.infra.edge.login import Login, LoginArgs
@@ -52,10 +53,28 @@ def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.Resou
     return Ingress("edge", edge, opts)
 
 
+def built_in_login(
+    config: StackConfig, spaces: Mapping[str, pulumi.Output[str]], opts: pulumi.ResourceOptions
+) -> Credential | None:
+    """Create the built-in account; None where people log in with OIDC."""
+    if config.oidc_issuer:
+        return None
+    # Teams' namespaces as plain text: a Secret named after a list index would move when a team is added or removed.
+    places = [
+        *(spaces[namespace] for namespace, _, _ in SERVICES.values()),
+        *map(naming.prefect_namespace, config.teams),
+    ]
+    account = CredentialArgs(
+        username=BUILT_IN_USER, secret_name=BUILT_IN_SECRET, namespaces=places, type="kubernetes.io/basic-auth"
+    )
+    return Credential("login", account, opts)
+
+
 def open_user_interfaces(
     config: StackConfig,
     spaces: Mapping[str, pulumi.Output[str]],
-    credentials: Mapping[str, tuple[str, pulumi.Output[str]]],
+    credentials: ServiceCredentials,
+    built_in: Credential | None,
     *,
     after: Sequence[Any],
     opts: pulumi.ResourceOptions,
@@ -65,14 +84,15 @@ def open_user_interfaces(
     Args:
         config: The stack's settings.
         spaces: Namespaces of the platform.
-        credentials: Host → user and password by which a service recognizes requests that passed the login.
+        credentials: By which services recognize requests that passed the login.
+        built_in: The built-in account; None with OIDC.
         after: Resources that install Traefik's custom resource definitions.
         opts: Options with the provider.
     Returns:
         Host → route of that user interface.
     """
-    built_in: Credential | None = None
-    if config.oidc_issuer:
+    front: Any = built_in
+    if built_in is None:
         assert config.oidc_client_secret is not None  # StackConfig has checked it
         login = LoginArgs(
             namespace=spaces[naming.AUTH_NAMESPACE],
@@ -80,25 +100,13 @@ def open_user_interfaces(
             issuer=config.oidc_issuer,
             client_id=config.oidc_client_id,
             client_secret=config.oidc_client_secret,
+            edge_password=credentials.edge_password,
             groups_claim=config.oidc_groups_claim,
             email_domains=config.email_domains,
             placement=config.placement,
             depends_on=after,
         )
-        Login("login", login, opts)
-    else:
-        # Teams' namespaces as plain text: a Secret named after a list index would move when a team is added or removed.
-        places = [
-            *(spaces[namespace] for namespace, _, _ in SERVICES.values()),
-            *map(naming.prefect_namespace, config.teams),
-        ]
-        built_in = Credential(
-            "login",
-            CredentialArgs(
-                username=BUILT_IN_USER, secret_name=BUILT_IN_SECRET, namespaces=places, type="kubernetes.io/basic-auth"
-            ),
-            opts,
-        )
+        front = Login("login", login, opts)
     own = {naming.prefect_host(team): [*groups, *config.admin_groups] for team, groups in config.groups.items()}
     groups = {**pairs(config.ui_groups), **own}
     routes = {}
@@ -111,8 +119,9 @@ def open_user_interfaces(
             has_oidc=built_in is None,
             groups=groups.get(name, []),
             built_in_groups=config.admin_groups,
-            credentials=credentials.get(name),
-            depends_on=[*after, *([built_in] if built_in else [])],
+            credentials=credentials.logins.get(name),
+            passes_login=name == "mlflow",
+            depends_on=[*after, front],  # its password has to be there before routes rely on it
         )
         routes[name] = UiRoute(f"{name}-ui", args, opts)
     return routes

@@ -1,6 +1,7 @@
 """Postgres, the bucket, MLflow, the stack's own Prefect and one Prefect per team."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 
@@ -17,22 +18,32 @@ from platform_lib.infra.team.team import Team
 EDGE_USER = "edge"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServiceCredentials:
+    """How services recognize requests that passed the login."""
+
+    edge_password: pulumi.Output[str]
+    """That the login sends with each person's name; MLflow knows its hash."""
+    logins: Mapping[str, tuple[str, pulumi.Output[str]]]
+    """Host → user and password that the service asks for; in Traefik's configuration."""
+
+
 def make_services(
     config: StackConfig,
     spaces: Mapping[str, pulumi.Output[str]],
     teams: Mapping[str, Team],
+    built_in: Credential | None,
     *,
     after: pulumi.ResourceOptions,
-) -> dict[str, tuple[str, pulumi.Output[str]]]:
+) -> ServiceCredentials:
     """Create the services.
 
     Args:
         config: The stack's settings.
         spaces: Namespaces of the platform.
         teams: By name. Each gets credentials for MLflow and its own Prefect.
+        built_in: The account that people log in with; None with OIDC.
         after: Options with the provider and what must exist first: namespaces and definitions of monitors.
-    Returns:
-        Host → user and password that the service expects from Traefik.
     """
     mlflow_space, prefect_space = spaces[naming.MLFLOW_NAMESPACE], spaces[naming.PREFECT_NAMESPACE]
     own = {naming.prefect_host(team): spaces[naming.prefect_namespace(team)] for team in teams}
@@ -56,7 +67,7 @@ def make_services(
         ui_host=naming.host("mlflow", config.domain),
         database=database.access("mlflow"),
         team_password_hashes={name: [team.mlflow_password_sha256] for name, team in teams.items()},
-        edge_password_hashes=[edge.password_sha256],
+        edge_password_hashes=[edge.password_sha256, *([built_in.password_sha256] if built_in else [])],
         group_teams=config.group_teams,
         admin_groups=config.admin_groups,
         client_namespaces=[team.namespace for team in teams.values()],
@@ -70,7 +81,7 @@ def make_services(
         placement=config.placement,
     )
     prefect = PrefectServer("prefect", prefect_args, after)
-    logins = {"mlflow": (EDGE_USER, edge.password), "prefect": (PREFECT_USER, prefect.password)}
+    logins = {"prefect": (PREFECT_USER, prefect.password)}
     for name, team in teams.items():
         host = naming.prefect_host(name)
         own_args = PrefectServerArgs(
@@ -82,4 +93,4 @@ def make_services(
             placement=config.placement,
         )
         logins[host] = (PREFECT_USER, PrefectServer(f"{host}-server", own_args, after).password)
-    return logins
+    return ServiceCredentials(edge_password=edge.password, logins=logins)

@@ -6,6 +6,7 @@
 The login keeps no state: the cookie names the user (`_mlp_session=ada@example.com|team-a,team-b`).
 """
 
+import base64
 import json
 import sys
 from http.cookies import SimpleCookie
@@ -36,7 +37,9 @@ class Login(BaseHTTPRequestHandler):
         allowed = {group for item in parse_qs(url.query).get("allowed_groups", []) for group in item.split(",")}
         if allowed and not allowed & set(groups.split(",")):
             return self._say(403, {})
-        self._say(202, {"X-Auth-Request-User": email, "X-Auth-Request-Email": email, "X-Auth-Request-Groups": groups})
+        basic = "Basic " + base64.b64encode(f"{email}:edge-password".encode()).decode()
+        identity = {"X-Auth-Request-User": email, "X-Auth-Request-Email": email, "X-Auth-Request-Groups": groups}
+        self._say(202, {**identity, "Authorization": basic})
 
     do_HEAD = do_GET
     do_POST = do_GET

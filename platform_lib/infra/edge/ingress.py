@@ -128,7 +128,8 @@ def security_headers() -> dict[str, Any]:
         "customFrameOptionsValue": "SAMEORIGIN",
         "referrerPolicy": "strict-origin-when-cross-origin",
         "permissionsPolicy": "camera=(), microphone=(), geolocation=()",
-        "customResponseHeaders": {"Server": "", "X-Powered-By": ""},
+        # The login answers with the password that MLflow trusts; it is for Traefik, not for browsers.
+        "customResponseHeaders": {"Server": "", "X-Powered-By": "", "Authorization": ""},
     }
 
 

@@ -20,6 +20,7 @@ from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceA
 from platform_lib.infra.kubernetes.network_policy import from_namespaces, policy_spec, to_dns, to_outside, with_labels
 
 PROXY_URL = f"http://oauth2-proxy.{AUTH_NAMESPACE}"
+EDGE_PASSWORD_KEY = "edge-password"
 COOKIE_NAME = "_mlp_login"
 
 
@@ -32,6 +33,8 @@ class LoginArgs:
     issuer: str
     client_id: str
     client_secret: pulumi.Input[str]
+    edge_password: pulumi.Input[str]
+    """Password that the proxy sends as HTTP Basic with each person's name, to the services whose routes pass it on."""
     groups_claim: str = "groups"
     email_domains: Sequence[str] = ("*",)
     placement: Placement = field(default_factory=Placement)
@@ -59,6 +62,7 @@ class Login(pulumi.ComponentResource):
                 "client-id": args.client_id,
                 "client-secret": args.client_secret,
                 "cookie-secret": cookie.result,
+                EDGE_PASSWORD_KEY: args.edge_password,
             },
             opts=child,
         )
@@ -129,6 +133,9 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
             "redirect-url": f"https://{host(LOGIN_HOST, args.domain)}/oauth2/callback",
             "reverse-proxy": "true",
             "set-xauthrequest": "true",
+            # Proves to a service that the identity came through the login. It is in no configuration of Traefik's.
+            "set-basic-auth": "true",
+            "prefer-email-to-user": "true",
             "cookie-domain": f".{args.domain}",
             "whitelist-domain": f".{args.domain}",
             "cookie-secure": "true",
@@ -139,7 +146,13 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
             "code-challenge-method": "S256",
             "skip-provider-button": "true",
         },
-        "extraEnv": args.placement.mirrors.go_environment(),
+        "extraEnv": [
+            *args.placement.mirrors.go_environment(),
+            {
+                "name": "OAUTH2_PROXY_BASIC_AUTH_PASSWORD",
+                "valueFrom": {"secretKeyRef": {"name": secret_name, "key": EDGE_PASSWORD_KEY}},
+            },
+        ],
         "extraVolumes": args.placement.mirrors.ca_volumes(),
         "extraVolumeMounts": args.placement.mirrors.ca_mounts(),
         "sessionStorage": {"type": "cookie"},

@@ -34,7 +34,10 @@ class UiRouteArgs:
     built_in_groups: Sequence[str] = ()
     """Groups of the built-in account."""
     credentials: tuple[str, pulumi.Input[str]] | None = None
-    """User and password that prove to the service that the identity headers come from the login."""
+    """User and password that prove to the service that the identity headers come from the login. Traefik's
+    configuration holds them: only for services that cannot check what `passes_login` passes on."""
+    passes_login: bool = False
+    """Whether the service gets the login's own `Authorization`, and believes the identity headers because of it."""
     rate_limit_per_s: int = 100
     """Limit per client address and Traefik replica. One page of a user interface takes dozens of requests."""
     rate_limit_burst: int = 300
@@ -97,7 +100,8 @@ def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
         "body": {"buffering": {"maxRequestBodyBytes": args.max_body_mib * 1024 * 1024}},
     }
     if args.has_oidc:
-        forward = {"trustForwardHeader": True, "authResponseHeaders": list(IDENTITY_HEADERS)}
+        believed = [*IDENTITY_HEADERS, *(["Authorization"] if args.passes_login else [])]
+        forward = {"trustForwardHeader": True, "authResponseHeaders": believed}
         # At "/" the proxy redirects to the issuer; only /oauth2/auth checks groups.
         chain["login"] = {"forwardAuth": {"address": f"{PROXY_URL}/", **forward}}
         if args.groups:
@@ -107,7 +111,8 @@ def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
             }
         identity: dict[str, pulumi.Input[str]] = {}
     else:
-        chain["login"] = {"basicAuth": {"secret": BUILT_IN_SECRET, "realm": "platform", "removeHeader": True}}
+        basic = {"secret": BUILT_IN_SECRET, "realm": "platform", "removeHeader": not args.passes_login}
+        chain["login"] = {"basicAuth": basic}
         identity = dict.fromkeys(IDENTITY_HEADERS, "") | {
             "X-Auth-Request-User": BUILT_IN_USER,
             "X-Auth-Request-Groups": ",".join(args.built_in_groups),

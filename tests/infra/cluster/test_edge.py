@@ -1,5 +1,6 @@
 """The edge of the team example: requests from outside to a real Traefik on a real API server."""
 
+import base64
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -228,9 +229,22 @@ def test_identity_from_outside_is_dropped_however_it_is_spelt(edge_client: EdgeC
     assert seen["x-auth-request-groups"] == "churn-team,platform-admins"
     assert "root" not in seen.values() and "x-auth-request-preferred-username" not in seen
     assert not [name for name in seen if "_" in name], "a server that reads - and _ alike would believe them"
-    assert seen["authorization"] != claims["Authorization"]
+    assert base64.b64decode(seen["authorization"].removeprefix("Basic ")) == b"ada@example.com:edge-password"
     assert seen["x-forwarded-host"] == f"mlflow.{DOMAIN}"
     assert edge_client.get("mlflow", headers=claims).headers["location"].endswith(f"https://mlflow.{DOMAIN}/")
+
+
+def test_the_password_that_mlflow_trusts_reaches_mlflow_alone_and_no_browser(edge_client: EdgeClient) -> None:
+    for ui in edge_client.uis:
+        reached = edge_client.get(ui, headers=SESSION).json()["headers"]
+        assert ("edge-password" in decoded(reached.get("authorization", ""))) == (ui == "mlflow"), ui
+    login = edge_client.get("auth", "/oauth2/auth", headers=SESSION)
+    assert login.status_code == 202 and "authorization" not in login.headers
+
+
+def decoded(basic: str) -> str:
+    """User and password of an Authorization header."""
+    return base64.b64decode(basic.removeprefix("Basic ")).decode()
 
 
 def test_the_rate_limit_of_a_model_holds(edge_client: EdgeClient) -> None:

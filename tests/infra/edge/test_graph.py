@@ -41,7 +41,8 @@ def values(graph: Graph, release: str) -> dict[str, Any]:
 
 
 def test_limits_come_before_the_login_and_identity_after_it(local: Graph, team: Graph) -> None:
-    assert chain(team, "mlp-mlflow") == ["rate", "body", "login", "identity"]
+    assert chain(team, "mlp-mlflow") == ["rate", "body", "login"]
+    assert chain(team, "mlp-prefect") == ["rate", "body", "login", "groups", "identity"]
     assert chain(team, "mlp-monitoring") == ["rate", "body", "login", "groups"]
     assert chain(local, "mlp-mlflow") == ["rate", "body", "login", "identity"]
 
@@ -64,9 +65,30 @@ def test_without_an_issuer_no_client_header_sets_the_identity(local: Graph) -> N
 
 
 def test_login_secrets_are_encrypted_in_the_state(local: Graph) -> None:
-    for namespace in ("mlp-mlflow", "mlp-prefect"):
-        identity = find(local, "Middleware", "ui-identity", namespace)
-        assert any(path.startswith("spec.headers.customRequestHeaders") for path in identity.secret_inputs)
+    identity = find(local, "Middleware", "ui-identity", "mlp-prefect")
+    assert any(path.startswith("spec.headers.customRequestHeaders") for path in identity.secret_inputs)
+
+
+@pytest.mark.parametrize("name", ["local", "team"])
+def test_no_configuration_of_traefik_holds_the_password_that_mlflow_trusts(
+    name: str, local: Graph, team: Graph
+) -> None:
+    graph = {"local": local, "team": team}[name]
+    holders = {
+        made.namespace
+        for made in graph.kubernetes("Middleware")
+        if "Authorization" in (made.inputs["spec"].get("headers") or {}).get("customRequestHeaders", {})
+    }
+    assert {space for space in holders if not space.startswith("mlp-prefect")} == set()
+
+
+def test_mlflow_gets_the_logins_own_authorization(local: Graph, team: Graph) -> None:
+    forward = find(team, "Middleware", "ui-login", "mlp-mlflow").inputs["spec"]["forwardAuth"]
+    assert "Authorization" in forward["authResponseHeaders"]
+    others = find(team, "Middleware", "ui-login", "mlp-monitoring").inputs["spec"]["forwardAuth"]
+    assert "Authorization" not in others["authResponseHeaders"]
+    assert find(local, "Middleware", "ui-login", "mlp-mlflow").inputs["spec"]["basicAuth"]["removeHeader"] is False
+    assert find(local, "Middleware", "ui-login", "mlp-monitoring").inputs["spec"]["basicAuth"]["removeHeader"] is True
 
 
 def test_metrics_have_no_route(local: Graph) -> None:
@@ -139,7 +161,7 @@ def test_a_mirrored_install_refers_to_no_external_host() -> None:
 def test_the_proxy_and_its_ca_reach_every_pod_that_connects_outside() -> None:
     graph = run_stack("team", **MIRRORED)
     for release in ("cert-manager", "oauth2-proxy"):
-        environment = {entry["name"]: entry["value"] for entry in values(graph, release)["extraEnv"]}
+        environment = {entry["name"]: entry.get("value") for entry in values(graph, release)["extraEnv"]}
         assert (
             environment["HTTPS_PROXY"] == "http://proxy.internal:3128"
             and environment["SSL_CERT_DIR"] == "/etc/platform-ca"
