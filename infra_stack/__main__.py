@@ -14,6 +14,7 @@ from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.outputs import outputs_data
 from platform_lib.infra.kubernetes.cluster import Cluster, ClusterArgs
 from platform_lib.infra.kubernetes.namespaces import Namespaces, NamespacesArgs
+from platform_lib.infra.monitoring import grafana_guard
 from platform_lib.infra.monitoring.keda import Keda, KedaArgs
 from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
 from platform_lib.infra.team.admission import TeamAdmission, TeamAdmissionArgs
@@ -51,6 +52,9 @@ after_monitoring = pulumi.ResourceOptions.merge(
 )
 built_in = built_in_login(config, spaces, after_spaces)
 credentials = make_services(config, spaces, teams, built_in, after=after_monitoring)
+credentials = replace(
+    credentials, logins={**credentials.logins, "grafana": (grafana_guard.USER, observability.grafana_edge_password)}
+)
 open_user_interfaces(config, spaces, credentials, built_in, after=[ingress.release], opts=after_spaces)
 
 metadata = {"name": OUTPUTS_CONFIG_MAP, "namespace": ingress_space, "labels": labels(OUTPUTS_CONFIG_MAP, "outputs")}

@@ -217,6 +217,9 @@ def test_traefiks_own_services_are_unreachable_even_where_no_policy_refuses_the_
     space = "mlp-auth"  # no policy is bound there, so that Traefik itself has to refuse
     objects = Objects(lab)
     member = {"name": name, "kind": "TraefikService", "weight": 1}
+    witness_path = (
+        f"/{through}-{name.partition('@')[0]}"  # another in each test: the last one's answers a moment longer
+    )
     bodies = [
         claims.route(rule={"match": f"Host(`{MODELS}`) && PathPrefix(`/api`)", "services": [member], "middlewares": []})
     ]
@@ -233,7 +236,7 @@ def test_traefiks_own_services_are_unreachable_even_where_no_policy_refuses_the_
         ]
     witness = claims.route(
         rule={
-            "match": f"Host(`{MODELS}`) && PathPrefix(`/witness`)",
+            "match": f"Host(`{MODELS}`) && PathPrefix(`{witness_path}`)",
             "services": [{"name": "oauth2-proxy", "port": 80}],
             "middlewares": [],
         }
@@ -245,7 +248,7 @@ def test_traefiks_own_services_are_unreachable_even_where_no_policy_refuses_the_
     ]
     try:
         # A Service without pods answers 503: Traefik has read everything that was made before it.
-        wait_until(lambda: ask(edge, "/witness").status_code == 503, "Traefik has not read the routes")
+        wait_until(lambda: ask(edge, witness_path).status_code == 503, "Traefik has not read the routes")
         for path in ("/api/rawdata", "/api/overview", "/api", "/metrics"):
             assert ask(edge, path).status_code == 404, path
     finally:

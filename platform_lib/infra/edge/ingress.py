@@ -108,7 +108,7 @@ class Ingress(pulumi.ComponentResource):
 
 def traefik_egress() -> list[dict[str, Any]]:
     """Where Traefik may connect: the pods behind its routes, and the API server, which no NetworkPolicy can name."""
-    ports = {AUTH_NAMESPACE: 4180, MLFLOW_NAMESPACE: Port.MLFLOW, MONITORING_NAMESPACE: 3000}
+    ports = {AUTH_NAMESPACE: 4180, MLFLOW_NAMESPACE: Port.MLFLOW, MONITORING_NAMESPACE: 3002}
     return [
         to_dns(),
         *(to_namespace(namespace, port) for namespace, port in ports.items()),

@@ -27,6 +27,8 @@ from platform_lib.infra.kubernetes.network_policy import (
     policy_spec,
     with_labels,
 )
+from platform_lib.infra.kubernetes.secret_store import random_password
+from platform_lib.infra.monitoring import grafana_guard
 from platform_lib.infra.monitoring.alert_routing import ALERT_ADDRESS, alertmanager_config
 from platform_lib.infra.monitoring.platform_alerts import platform_rules
 from platform_lib.infra.monitoring.platform_dashboard import platform_dashboard
@@ -69,6 +71,8 @@ class Observability(pulumi.ComponentResource):
 
     grafana_service: pulumi.Output[str]
     """Name of Grafana's Service, on port 80."""
+    grafana_edge_password: pulumi.Output[str]
+    """Secret value. Grafana believes identity headers of requests with it; the user is `grafana_guard.USER`."""
     prometheus_url: pulumi.Output[str]
     """Address inside the cluster."""
     grafana_admin_secret: pulumi.Output[str]
@@ -101,6 +105,15 @@ class Observability(pulumi.ComponentResource):
             opts=self._child(),
         )
 
+        edge_password = random_password(f"{name}-grafana-edge", self._child())
+        self.grafana_edge_password = edge_password.result
+        guard = k8s.core.v1.Secret(
+            f"{name}-grafana-edge",
+            metadata=self._meta(grafana_guard.SECRET),
+            string_data=edge_password.result.apply(grafana_guard.guard_files),
+            opts=self._child(),
+        )
+
         self.release = HelmService(
             name,
             HelmServiceArgs(
@@ -119,7 +132,7 @@ class Observability(pulumi.ComponentResource):
                 ),
                 mirrors=mirrors,
             ),
-            opts=self._child(),
+            opts=self._child(depends_on=[guard]),
         )
         self._policies()
         self._watch_the_platform()
@@ -132,14 +145,17 @@ class Observability(pulumi.ComponentResource):
                 "grafana_service": self.grafana_service,
                 "prometheus_url": self.prometheus_url,
                 "grafana_admin_secret": self.grafana_admin_secret,
+                "grafana_edge_password": self.grafana_edge_password,
             }
         )
 
     def _policies(self) -> None:
-        """Close the network: Grafana trusts identity headers, and Prometheus shows everything to every client."""
+        """Close the network: Grafana is for the edge, and Prometheus shows everything to every client."""
         self._policy("inside", policy_spec(ALL_PODS, ingress=[from_peers([SAME_NAMESPACE])]))
         grafana = with_labels({NAME: "grafana"})
-        self._policy("grafana", policy_spec(grafana, ingress=[from_namespaces([INGRESS_NAMESPACE], 3000)]))
+        self._policy(
+            "grafana", policy_spec(grafana, ingress=[from_namespaces([INGRESS_NAMESPACE], grafana_guard.PORT)])
+        )
         # The API server calls the operator to validate rules; a NetworkPolicy cannot select the API server.
         webhook = with_labels({"app": f"{RELEASE}-operator"})
         self._policy("operator", policy_spec(webhook, ingress=[from_anywhere(10250)]))

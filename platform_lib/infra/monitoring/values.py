@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import MONITORING_NAMESPACE
 from platform_lib.infra.base.sizing import Size, resources, storage_gib
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
+from platform_lib.infra.monitoring.grafana_guard import guard_values
 
 IDENTITY_HEADER = "X-Auth-Request-Email"
 """Header with which the login proxy identifies the user; Traefik removes it from incoming requests."""
@@ -70,7 +72,10 @@ def monitoring_values(
         },
         "prometheus": {"prometheusSpec": _prometheus(size, retention_days, storage_gib, storage_class)},
         "alertmanager": {"alertmanagerSpec": _alertmanager(size, storage_class, alert_config_secret, ca_config_map)},
-        "grafana": _grafana(size, grafana_url, storage_class, admin_secret),
+        "grafana": {
+            **_grafana(size, grafana_url, storage_class, admin_secret),
+            **guard_values(Mirrors(image_registry=image_registry), _CONTAINER_SECURITY_CONTEXT),
+        },
     }
     if image_registry:
         values["global"] = {"imageRegistry": image_registry}
@@ -93,8 +98,7 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
         "enforcedSampleLimit": 200_000,
         # A team's monitors and rules write and read series of their own namespace only, whatever labels they set.
         # `arbitraryFSAccessThroughSMs`, `overrideHonorLabels` and `ignoreNamespaceSelectors` would take the series of
-        # the kubelet and kube-state-metrics from the chart's own monitors; `monitoring_rules` refuses those fields to
-        # teams.
+        # the kubelet and kube-state-metrics from the chart's own monitors; `monitoring_rules` refuses them to teams.
         "enforcedNamespaceLabel": "namespace",
         "excludedFromEnforcement": [
             {"group": "monitoring.coreos.com", "resource": resource, "namespace": MONITORING_NAMESPACE}
@@ -151,6 +155,8 @@ def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dic
                 "header_name": IDENTITY_HEADER,
                 "header_property": "email",
                 "auto_sign_up": True,
+                # The header counts only from the container that asked for the edge's password.
+                "whitelist": "127.0.0.1,::1",
             },
             "users": {"auto_assign_org_role": "Viewer", "viewers_can_edit": False},
             "security": {"cookie_secure": True, "strict_transport_security": True, "disable_gravatar": True},

@@ -43,7 +43,7 @@ def values(graph: Graph, release: str) -> dict[str, Any]:
 def test_limits_come_before_the_login_and_identity_after_it(local: Graph, team: Graph) -> None:
     assert chain(team, "mlp-mlflow") == ["rate", "body", "login"]
     assert chain(team, "mlp-prefect") == ["rate", "body", "login", "groups", "identity"]
-    assert chain(team, "mlp-monitoring") == ["rate", "body", "login", "groups"]
+    assert chain(team, "mlp-monitoring") == ["rate", "body", "login", "groups", "identity"]
     assert chain(local, "mlp-mlflow") == ["rate", "body", "login", "identity"]
 
 
@@ -58,7 +58,7 @@ def test_without_an_issuer_no_client_header_sets_the_identity(local: Graph) -> N
         "customRequestHeaders"
     ]
     assert (
-        set(headers) == set(IDENTITY_HEADERS)
+        set(headers) == {*IDENTITY_HEADERS, "Authorization"}
         and headers["X-Auth-Request-User"] == "admin"
         and headers["X-Auth-Request-Email"] == ""
     )
@@ -79,7 +79,7 @@ def test_no_configuration_of_traefik_holds_the_password_that_mlflow_trusts(
         for made in graph.kubernetes("Middleware")
         if "Authorization" in (made.inputs["spec"].get("headers") or {}).get("customRequestHeaders", {})
     }
-    assert {space for space in holders if not space.startswith("mlp-prefect")} == set()
+    assert {space for space in holders if not space.startswith("mlp-prefect")} == {"mlp-monitoring"}  # Grafana's own
 
 
 def test_mlflow_gets_the_logins_own_authorization(local: Graph, team: Graph) -> None:
@@ -127,7 +127,7 @@ def test_traefik_has_no_api_and_connects_only_to_what_it_routes_to(local: Graph)
         [53],
         [4180],
         [5000],
-        [3000],
+        [3002],
         [4200],
         [8000],
         [8089],

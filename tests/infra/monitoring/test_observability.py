@@ -171,7 +171,7 @@ def test_registered_outputs_are_the_declared_ones(made: Graph) -> None:
     assert component.outputs.keys() == {name for name in Observability.__annotations__ if not name.startswith("_")}
     assert (component.outputs["prometheus_url"], component.secret_outputs) == (
         "http://kube-prometheus-stack-prometheus.mlp-monitoring:9090",
-        set(),
+        {"grafana_edge_password"},
     )
 
 
