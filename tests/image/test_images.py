@@ -213,7 +213,7 @@ def test_with_defaults_and_any_user_it_is_alive_and_says_what_it_waits_for(built
         )
         wait_until(
             lambda: (
-                b"the registry does not answer"
+                b"the registry does not respond"
                 in subprocess.run([*inside, *_status("http://127.0.0.1:8000/readyz")], capture_output=True).stdout
             )
         )
