@@ -139,10 +139,10 @@ class Objects:
         groups = self.lab.request("GET", "/apis")["groups"]
         for api_version in ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]:
             root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-            for kind in self.lab.request("GET", root)["resources"]:
+            for kind in self._listed(root, "resources"):
                 if "/" in kind["name"] or "list" not in kind["verbs"] or kind["kind"] in RESTLESS:
                     continue
-                for item in self.lab.request("GET", f"{root}/{kind['name']}")["items"]:
+                for item in self._listed(f"{root}/{kind['name']}", "items"):
                     meta = item["metadata"]
                     if meta["name"] == "kube-root-ca.crt":  # comes into every namespace a moment after it
                         continue
@@ -154,3 +154,11 @@ class Objects:
                     )
                     found[reference] = json.dumps(written, sort_keys=True)
         return found
+
+    def _listed(self, path: str, key: str) -> list[dict[str, Any]]:
+        """A list from the API server; empty if its definition was removed since discovery, as by another test."""
+        answer = self.lab.send("GET", path)
+        if answer.status_code == 404:
+            return []
+        answer.raise_for_status()
+        return list(answer.json()[key])
