@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from platform_lib.data.files.formats import PLAIN, CsvFormat, Reading
 from platform_lib.errors import UsageError
 
 ColumnType = Literal["integer", "number", "boolean", "string", "datetime"]
@@ -37,6 +38,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Known categories; None where there are too many to list."""
     log: bool = True
     """False keeps the column out of the request log."""
+    csv: CsvFormat | None = None
+    """How cells of CSV write the column's values, where that is not the plain way."""
 
 
 class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -62,6 +65,13 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def types(self) -> dict[str, ColumnType]:
         """The type of each column, in the table's order."""
         return {name: column.type for name, column in self.columns.items()}
+
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """How the cells of a file are read, by column."""
+        return {
+            name: Reading(column_type=column.type, csv=column.csv or PLAIN) for name, column in self.columns.items()
+        }
 
     def features_of(self, *types: ColumnType) -> list[str]:
         """Feature names of the given types, in the table's order."""

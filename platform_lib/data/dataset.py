@@ -33,7 +33,7 @@ def read_table(path: Path, contract: DataContract | None = None) -> "pd.DataFram
     """
     from platform_lib.data.files.reading import read_raw
 
-    table: pd.DataFrame = read_raw(path, None if contract is None else contract.types).table.to_pandas()
+    table: pd.DataFrame = read_raw(path, None if contract is None else contract.readings).table.to_pandas()
     return table
 
 

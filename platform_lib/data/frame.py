@@ -1,7 +1,7 @@
 """The frame that a pipeline sees, in training, batch prediction and serving. The contract type decides the dtype.
 
 - integer, number, boolean → float64 (true is 1.0; missing and infinite values are NaN)
-- string → object, without white space around a text (missing is NaN)
+- string → object, without white space around a text (missing and blank ones are NaN)
 - datetime → datetime64[us], UTC without a zone
 
 Each value is converted independently of the others, so a row gives the same values alone and in a batch. `quality`
@@ -146,7 +146,7 @@ def _series(values: Sequence[Any] | pd.Series) -> pd.Series:
 def _texts(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
     objects = _objects(series)
     return _filled(
-        objects, (value.strip() if type(value) is str else _text(value) for value in objects.tolist())
+        objects, (value.strip() or np.nan if type(value) is str else _text(value) for value in objects.tolist())
     ), _NONE
 
 
@@ -156,7 +156,7 @@ def _text(value: Any) -> Any:
         return np.nan
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    return str(value).strip() or np.nan
 
 
 def _numbers(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:

@@ -68,7 +68,7 @@ def predict_file(
         UsageError: The table does not fit the contract, or cannot be read or written; `out` is unchanged then.
     """
     check_output(out)
-    source = open_batches(file, model.contract.types)
+    source = open_batches(file, model.contract.readings)
     if out.exists() and out.samefile(file):
         raise UsageError(f"--out is {file} itself. Choose another name, so that the table is not overwritten.")
     added: tuple[str, ...] = ()
@@ -182,7 +182,10 @@ def _writer(out: Path, source: BatchFile) -> Iterator[_Writer]:
 
 
 def _separator(out: Path, source: BatchFile) -> str:
-    return "\t" if out.suffix.lower() == ".tsv" else source.separator if source.separator in (";", "|") else ","
+    if out.suffix.lower() == ".tsv":
+        return "\t"
+    own = source.layout.separator if source.layout else ","
+    return own if own in (";", "|") else ","
 
 
 class _CsvOut:

@@ -9,7 +9,9 @@ from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.settings import Project, find_project
 
 if TYPE_CHECKING:
-    from platform_lib.data.imports.plan import ImportPlan
+    from platform_lib.data.contract import DataContract
+    from platform_lib.data.files.formats import DateOrder, DecimalSign
+    from platform_lib.data.imports.plan import ImportPlan, Mode
 
 
 @click.group(epilog="Example: mlp data import churn.csv --target churned && mlp data check && mlp data push")
@@ -30,10 +32,45 @@ def command() -> None:
     help="Column with the time of each row. Not a feature; used for time-based splits.",
 )
 @click.option("--name", metavar="NAME", help="Name of the table.  [default: derived from the file name]")
+@click.option(
+    "--column",
+    "columns",
+    metavar="NAME:TYPE",
+    multiple=True,
+    help="Type of a column: integer, number, boolean, string or datetime; ignore leaves it out.",
+)
+@click.option(
+    "--missing",
+    metavar="[COL=]TEXT",
+    multiple=True,
+    help="A cell that means a missing value, such as ?, in all columns or in one.",
+)
+@click.option(
+    "--not-missing", metavar="[COL=]TEXT", multiple=True, help="A cell such as None that is a value, and not missing."
+)
+@click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign of numbers in CSV.  [default: inferred]")
+@click.option(
+    "--dates",
+    type=click.Choice(["day-first", "month-first", "year-first"]),
+    help="Order of dates such as 01/02/2026.  [default: inferred]",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be inferred, and write nothing.")
 @click.option("--replace", "mode", flag_value="replace", help="Replace the existing table of that name.")
 @click.option("--append", "mode", flag_value="append", help="Append the rows to the existing table of that name.")
 def import_command(
-    file: Path, target: str | None, id_column: str | None, time_column: str | None, name: str | None, mode: str | None
+    *,
+    file: Path,
+    target: str | None,
+    id_column: str | None,
+    time_column: str | None,
+    name: str | None,
+    columns: tuple[str, ...],
+    missing: tuple[str, ...],
+    not_missing: tuple[str, ...],
+    decimal: "DecimalSign | None",
+    dates: "DateOrder | None",
+    dry_run: bool,
+    mode: "Mode | None",
 ) -> None:
     """Import a CSV or Parquet FILE as a table of this project.
 
@@ -45,11 +82,26 @@ def import_command(
     project = _project()
     with working(f"reading {file.name}"):
         from platform_lib.data.imports import staging
+        from platform_lib.data.imports.options import ReadingOptions, parse_types
         from platform_lib.data.imports.plan import ImportRequest, plan_import, table_name
 
-        request = ImportRequest(file=file, target=target, id=id_column, time=time_column, name=name, mode=mode or "new")  # type: ignore[arg-type]
+        request = ImportRequest(
+            file=file,
+            target=target,
+            id=id_column,
+            time=time_column,
+            name=name,
+            mode=mode or "new",
+            options=ReadingOptions(
+                types=parse_types(columns), missing=missing, not_missing=not_missing, decimal=decimal, dates=dates
+            ),
+        )
         staging.check_destination(project, table_name(request))
         plan = plan_import(project, request)
+    if dry_run:
+        _print_report(plan, file)
+        stdout().print("\nNothing was written, because of --dry-run.")
+        return
     if plan.existing is not None and mode is None:
         stdout().print(f"The table {plan.contract.name!r} already exists. {file.name} would change:")
         for line in plan.changes:
@@ -61,6 +113,7 @@ def import_command(
     with working(f"writing {plan.contract.path}"):
         staging.write_import(project, plan.contract, plan.table)
     _print_report(plan, file)
+    _print_next(plan.contract)
 
 
 @command.command("check", epilog="Example: mlp data check churn")
@@ -203,7 +256,7 @@ def _print_report(plan: "ImportPlan", file: Path) -> None:
 
     from platform_lib.cli.console import stderr, stdout
 
-    report, contract = plan.report, plan.contract
+    report = plan.report
     table = Table(
         "column",
         "role",
@@ -222,6 +275,11 @@ def _print_report(plan: "ImportPlan", file: Path) -> None:
         stdout().print(f"- {note}")
     for warning in report.warnings:
         stderr().print(f"warning: {warning}", style="yellow")
+
+
+def _print_next(contract: "DataContract") -> None:
+    from platform_lib.cli.console import stdout
+
     stdout().print(
         f"\nWrote {contract.path} (tracked by DVC) and conf/data/{contract.name}.yaml; selected in conf/train.yaml."
     )

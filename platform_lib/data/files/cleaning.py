@@ -1,7 +1,7 @@
 """Convert the cells of a file to values, identically for import, append, training and batch prediction.
 
-Where a contract exists, the column's type in it decides what a cell such as `1,5` is: a number in a column of numbers,
-a text in a column of texts. A first import has no contract yet, so all of the column's values decide.
+Where a contract exists, it decides what a cell such as `1,5` is: a number in a column of numbers, a text in a column
+of texts. A first import has no contract yet: cells stay texts, and `imports.text_inference` decides on whole columns.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from platform_lib.data.files.date_text import iso_dates
+from platform_lib.data.files.formats import CsvFormat, Reading
+from platform_lib.data.files.number_text import plain_numbers
 from platform_lib.errors import UsageError
 
 MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
 """Cells of CSV that mean a missing value."""
-_COMMA_SEPARATOR = ";"
+COMMA_SEPARATOR = ";"
 """The separator of files in which the comma may be the decimal sign."""
 _NUMBER_TYPES = ("integer", "number")
 
@@ -28,49 +31,52 @@ class CleanColumn:
     """Shape (n,). CSV: texts. Parquet: int64, uint64, double, bool, string, timestamp or null."""
     was_trimmed: bool = False
     """White space around a value was removed."""
-    has_decimal_commas: bool = False
-    """Decimal commas became points."""
     markers: tuple[str, ...] = ()
-    """The different MISSING_MARKERS that were read as missing, sorted."""
+    """The different cells that were read as missing, sorted."""
 
 
-def clean_csv_column(cells: pa.ChunkedArray, *, separator: str, column_type: str | None) -> CleanColumn:
-    """Clean a column of CSV: white space, markers of missing values, and decimal commas of numbers.
+def clean_csv_column(cells: pa.ChunkedArray, *, separator: str, reading: Reading) -> CleanColumn:
+    """Clean a column of CSV: white space, markers of missing values, and numbers and dates as people write them.
 
     Args:
         cells: Texts as in the file, shape (n,), none missing.
         separator: Of the file.
-        column_type: The column's type in the data contract; None where there is no contract: then `cells` must be the
-            whole column.
+        reading: The column's type and format. Without a type, numbers and dates stay as they are.
     """
     values = pc.utf8_trim_whitespace(cells)
     was_trimmed = not cells.equals(values)
-    is_marker = pc.is_in(values, value_set=pa.array(MISSING_MARKERS))
+    is_marker = pc.is_in(values, value_set=pa.array(missing_markers(reading.csv)))
     markers: tuple[str, ...] = ()
     if pc.any(is_marker).as_py():
         markers = tuple(sorted(pc.unique(values.filter(is_marker)).to_pylist()))
         values = pc.if_else(is_marker, pa.scalar(None, pa.string()), values)
-    has_commas = False
-    if separator == _COMMA_SEPARATOR:
-        if column_type is None:
-            has_commas = _are_decimal_commas(values)
-        elif column_type in _NUMBER_TYPES:
-            has_commas = bool(pc.any(pc.match_substring(values, ",")).as_py())
-    if has_commas:
-        values = pc.replace_substring_regex(values, r"^([+-]?\d+),(\d+)$", r"\1.\2")
-    return CleanColumn(values=values, was_trimmed=was_trimmed, has_decimal_commas=has_commas, markers=markers)
+    if reading.column_type in _NUMBER_TYPES:
+        values = _plain_numbers(values, separator, reading.csv)
+    elif reading.column_type == "datetime":
+        values = iso_dates(values, reading.csv.dates)
+    return CleanColumn(values=values, was_trimmed=was_trimmed, markers=markers)
 
 
-def _are_decimal_commas(values: pa.ChunkedArray) -> bool:
-    """Whether a whole column holds numbers with decimal commas. Leading zeros make a code, which stays text."""
-    fits = pc.all(pc.match_substring_regex(values, r"^[+-]?(0|[1-9]\d*)(,\d+)?$")).as_py()
-    return bool(fits and pc.any(pc.match_substring(values, ",")).as_py())
+def missing_markers(csv: CsvFormat) -> list[str]:
+    """The cells that mean a missing value in a column; the blank one always does."""
+    return [marker for marker in (*MISSING_MARKERS, *csv.missing) if marker not in csv.not_missing or not marker]
+
+
+def _plain_numbers(values: pa.ChunkedArray, separator: str, csv: CsvFormat) -> pa.ChunkedArray:
+    points = plain_numbers(values, decimal=".", unit=csv.unit)
+    if csv.decimal == "." or (csv.decimal is None and separator != COMMA_SEPARATOR):
+        return points
+    commas = plain_numbers(values, decimal=",", unit=csv.unit)
+    if csv.decimal == "," and separator != ",":
+        return commas
+    # Programs write numbers with a point and without groups, people may write the comma into the same kind of file.
+    return pc.if_else(pc.match_substring(values, ","), commas, points)
 
 
 def clean_parquet_column(
     cells: pa.ChunkedArray, *, name: str, path: Path, column_type: str | None = None
 ) -> CleanColumn:
-    """Clean a column of Parquet: few types, NaN as missing, no white space around texts.
+    """Clean a column of Parquet: few types, NaN and blank texts as missing, no white space around texts.
 
     Args:
         cells: As in the file, shape (n,).
@@ -96,7 +102,10 @@ def clean_parquet_column(
     if pa.types.is_large_string(kind) or kind == pa.string_view() or pa.types.is_string(kind):
         texts = cells.cast(pa.string())
         values = pc.utf8_trim_whitespace(texts)
-        return CleanColumn(values=values, was_trimmed=not texts.equals(values))
+        was_trimmed = not texts.equals(values)
+        return CleanColumn(
+            values=pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values), was_trimmed=was_trimmed
+        )
     if pa.types.is_date(kind):
         return CleanColumn(values=cells.cast(pa.timestamp("us"), safe=False))
     if pa.types.is_timestamp(kind):

@@ -4,17 +4,19 @@ types."""
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from platform_lib.data.files.cleaning import CleanColumn, clean_csv_column, clean_parquet_column
+from platform_lib.data.files.csv_layout import SEPARATORS, csv_layout, csv_names, not_utf8
+from platform_lib.data.files.formats import Reading
 from platform_lib.errors import NotFound, UsageError
 
 CSV_SUFFIXES = (".csv", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,28 +29,43 @@ class RawTable:
     """What was done to read the file, as sentences."""
     markers: dict[str, tuple[str, ...]]
     """Per column the cells that were read as missing; empty for Parquet."""
-    from_text: bool
-    """Whether texts may be values of other types, as in CSV."""
+    separator: str | None = None
+    """Of CSV, whose texts may be values of other types; None for Parquet."""
 
     def with_table(self, table: pa.Table) -> "RawTable":
         """The same with another table."""
         return replace(self, table=table)
 
 
-def read_raw(path: Path, types: Mapping[str, str] | None = None) -> RawTable:
+def read_raw(path: Path, readings: Mapping[str, Reading] | None = None) -> RawTable:
     """Read a table.
 
     Args:
         path: Of a CSV or Parquet file.
-        types: Contract types by column, where a contract exists; see `cleaning`. Columns that it does not name are read
-            as in a first import.
+        readings: By column, from the contract or from the options of an import; see `cleaning`. Cells of CSV in other
+            columns stay texts.
     Raises:
         NotFound: The file does not exist.
         UsageError: The content does not fit the suffix; says what it is and what was expected.
     """
     suffix = checked_suffix(path)
     try:
-        return (_read_parquet if suffix in PARQUET_SUFFIXES else _read_csv)(path, types or {})
+        return (_read_parquet if suffix in PARQUET_SUFFIXES else _read_csv)(path, readings or {})
+    except OSError as err:
+        raise UsageError(f"{path} cannot be read: {err.strerror or err}.") from err
+
+
+def column_names(path: Path) -> list[str]:
+    """The names of a file's columns, without reading its rows.
+
+    Raises:
+        NotFound: The file does not exist.
+        UsageError: The content does not fit the suffix.
+    """
+    try:
+        if checked_suffix(path) in PARQUET_SUFFIXES:
+            return data_columns(parquet_file(path).schema_arrow.names)
+        return csv_names(csv_layout(path).header)
     except OSError as err:
         raise UsageError(f"{path} cannot be read: {err.strerror or err}.") from err
 
@@ -75,62 +92,42 @@ def checked_suffix(path: Path) -> str:
     return suffix
 
 
-def _read_csv(path: Path, types: Mapping[str, str]) -> RawTable:
+def _read_csv(path: Path, readings: Mapping[str, Reading]) -> RawTable:
     from pyarrow import csv as arrow_csv
 
-    separator, header = csv_header(path)
-    names = checked_names([name.strip() for name in header], path)
-    placeholders = [str(number) for number in range(len(names))]
+    layout = csv_layout(path)
+    names = csv_names(layout.header)
     try:
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(column_names=placeholders, skip_rows_after_names=1, block_size=8 << 20),
-            parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False
-            ),
-        )
+        table = arrow_csv.read_csv(path, read_options=layout.read_options(8 << 20), **layout.options())
     except pa.ArrowInvalid as err:
-        raise csv_error(path, separator, len(names), err) from err
-    notes = [f"The columns are separated by {SEPARATORS[separator]}s."] if separator != "," else []
+        raise csv_error(path, layout.separator, len(names), err) from err
+    notes = [f"The columns are separated by {SEPARATORS[layout.separator]}s."] if layout.separator != "," else []
+    if layout.skipped:
+        notes.append(f"{layout.skipped} line{'s' if layout.skipped > 1 else ''} above the header skipped.")
+    blank = [n for n, cell in enumerate(layout.header) if n and not cell.strip() and _are_blank(table.column(n))]
+    checked_names([name if n in (0, *blank) else layout.header[n].strip() for n, name in enumerate(names)], path)
+    if blank:
+        notes.append(f"Column {', '.join(str(n + 1) for n in blank)} has no name and no values: dropped.")
     columns = {
-        name: clean_csv_column(cells, separator=separator, column_type=types.get(name))
-        for name, cells in zip(names, table.columns, strict=True)
+        name: clean_csv_column(cells, separator=layout.separator, reading=readings.get(name, Reading()))
+        for number, (name, cells) in enumerate(zip(names, table.columns, strict=True))
+        if number not in blank
     }
     markers = {name: column.markers for name, column in columns.items() if column.markers}
-    return _raw_table(columns, notes, markers=markers, from_text=True)
+    return _raw_table(columns, notes, markers=markers, separator=layout.separator)
+
+
+def _are_blank(cells: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.equal(pc.utf8_trim_whitespace(cells), "")).as_py())
 
 
 def _raw_table(
-    columns: Mapping[str, CleanColumn], notes: list[str], *, markers: dict[str, tuple[str, ...]], from_text: bool
+    columns: Mapping[str, CleanColumn], notes: list[str], *, markers: dict[str, tuple[str, ...]], separator: str | None
 ) -> RawTable:
     if trimmed := [name for name, column in columns.items() if column.was_trimmed]:
         notes.append(f"White space around values was removed in {', '.join(trimmed)}.")
-    if commas := [name for name, column in columns.items() if column.has_decimal_commas]:
-        notes.append(f"The comma is the decimal sign in {', '.join(commas)}.")
     table = pa.table({name: column.values for name, column in columns.items()})
-    return RawTable(table=table, notes=tuple(notes), markers=markers, from_text=from_text)
-
-
-def csv_header(path: Path) -> tuple[str, list[str]]:
-    """The separator for which the first rows agree on the most columns, and the cells of the header."""
-    best: tuple[int, str, list[str]] | None = None
-    for separator in SEPARATORS:
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = [row for row in islice(csv.reader(file, delimiter=separator), 20) if row]
-        except UnicodeDecodeError as err:
-            raise _not_utf8(path) from err
-        except csv.Error as err:
-            raise UsageError(f"{path} is not CSV: {err}. Save the table as CSV (UTF-8) or Parquet.") from err
-        if not rows:
-            raise UsageError(f"{path} has only blank lines, expected a header row and data rows.")
-        agreeing = sum(len(row) == len(rows[0]) for row in rows)
-        score = len(rows[0]) * agreeing if agreeing > len(rows) / 2 else 0
-        if best is None or score > best[0]:
-            best = (score, separator, rows[0])
-    assert best is not None
-    return best[1], best[2]
+    return RawTable(table=table, notes=tuple(notes), markers=markers, separator=separator)
 
 
 def checked_names(names: list[str], path: Path) -> list[str]:
@@ -141,7 +138,7 @@ def checked_names(names: list[str], path: Path) -> list[str]:
     """
     for number, name in enumerate(names, start=1):
         if not name.strip():
-            hint = " If it is pandas' index, save with index=False." if number == 1 else ""
+            hint = " If the table begins below a title, remove the lines above its header." if number > 1 else ""
             raise UsageError(
                 f"{path}: column {number} has a blank name, expected a name for each column.{hint} Name it or remove "
                 "it."
@@ -171,7 +168,7 @@ def checked_names(names: list[str], path: Path) -> list[str]:
 def csv_error(path: Path, separator: str, width: int, err: Exception) -> UsageError:
     """Convert Arrow's error to one that names the line. Slow, but used only after a failure."""
     if "UTF8" in str(err) or "UTF-8" in str(err):
-        return _not_utf8(path)
+        return not_utf8(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=separator)
@@ -182,44 +179,47 @@ def csv_error(path: Path, separator: str, width: int, err: Exception) -> UsageEr
                         "Fix the line; a value that contains the separator needs double quotes around it."
                     )
     except UnicodeDecodeError:
-        return _not_utf8(path)
+        return not_utf8(path)
     except csv.Error:
         pass
     return UsageError(f"{path} is not CSV: {str(err).splitlines()[0]:.200} Save the table as CSV (UTF-8) or Parquet.")
 
 
-def _not_utf8(path: Path) -> UsageError:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as err:
-                return UsageError(
-                    f"{path} is not UTF-8: line {number} contains the byte 0x{line[err.start]:02x}. "
-                    "Save it as UTF-8; in a spreadsheet, choose 'CSV UTF-8'."
-                )
-    return UsageError(f"{path} is not UTF-8; save it as UTF-8.")
-
-
-def _read_parquet(path: Path, types: Mapping[str, str]) -> RawTable:
-    import pyarrow.parquet as parquet
-
-    try:
-        table = parquet.ParquetFile(path).read()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
-        raise UsageError(
-            f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV."
-        ) from err
+def _read_parquet(path: Path, readings: Mapping[str, Reading]) -> RawTable:
+    table = parquet_file(path).read()
     names = data_columns(table.column_names)
     notes = ["pandas' index was dropped."] if len(names) < table.num_columns else []
     checked_names(names, path)
     columns = {
-        name: clean_parquet_column(table.column(name), name=name, path=path, column_type=types.get(name))
+        name: clean_parquet_column(
+            table.column(name), name=name, path=path, column_type=readings.get(name, Reading()).column_type
+        )
         for name in names
     }
-    return _raw_table(columns, notes, markers={}, from_text=False)
+    return _raw_table(columns, notes, markers={}, separator=None)
 
 
 def data_columns(names: Iterable[str]) -> list[str]:
     """The names without those that pandas gives an index that has none."""
     return [name for name in names if not (name.startswith("__index_level_") and name.endswith("__"))]
+
+
+def parquet_file(path: Path) -> Any:
+    """Open a Parquet file.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    import pyarrow.parquet as parquet
+
+    try:
+        return parquet.ParquetFile(path)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
+        raise not_parquet(path, err) from err
+
+
+def not_parquet(path: Path, err: Exception) -> UsageError:
+    """The error for a file that is not Parquet, although it is named so."""
+    return UsageError(
+        f"{path} is not a Parquet file: {str(err).splitlines()[0]:.200} Save the table as Parquet again, or as CSV."
+    )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from platform_lib.data.contract import MAX_CATEGORIES, Column, DataContract
+from platform_lib.data.files.formats import PLAIN
 
 
 def diff_contracts(old: DataContract, new: DataContract, *, old_rows: int, new_rows: int) -> list[str]:
@@ -84,7 +85,7 @@ def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) ->
         if name in left_out and name not in (new.target, new.id, new.time):
             notes.append(f"{name} stays out of the contract, because it was removed before.")
             continue
-        columns[name] = _kept(old.columns[name], column) if name in old.columns else column
+        columns[name] = _replaced(old.columns[name], column) if name in old.columns else column
         if name == new.target:
             columns[name] = msgspec.structs.replace(columns[name], nullable=False)
         if columns[name] != column:
@@ -128,6 +129,17 @@ def extended(old: DataContract, seen: Mapping[str, Column]) -> tuple[DataContrac
     return msgspec.structs.replace(old, columns=columns), notes
 
 
+def _replaced(old: Column, new: Column) -> Column:
+    """As `_kept`, read from CSV as the new file is written, with the markers of both."""
+    before, csv = old.csv or PLAIN, new.csv or PLAIN
+    csv = msgspec.structs.replace(
+        csv,
+        missing=tuple(dict.fromkeys((*before.missing, *csv.missing))),
+        not_missing=tuple(dict.fromkeys((*before.not_missing, *csv.not_missing))),
+    )
+    return msgspec.structs.replace(_kept(old, new), csv=None if csv == PLAIN else csv)
+
+
 def _kept(old: Column, new: Column) -> Column:
     """The new entry with edits of the old one: wider or removed limits, missing values allowed, no logging."""
     if old.type != new.type:
@@ -145,6 +157,7 @@ def _kept(old: Column, new: Column) -> Column:
         max=None if old.max is None or new.max is None else max(old.max, new.max),
         allowed=allowed,
         log=old.log,
+        csv=old.csv,
     )
 
 
@@ -156,6 +169,8 @@ def _edits(kept: Column, inferred: Column) -> str:
         parts.append("nullable")
     if (kept.min, kept.max) != (inferred.min, inferred.max):
         parts.append(f"range {_range(kept)}")
+    if kept.csv != inferred.csv:
+        parts.append("how CSV writes it")
     if kept.allowed != inferred.allowed:
         parts.append("no list of allowed values" if kept.allowed is None else f"allowed values {_listed(kept.allowed)}")
     return ", ".join(parts)

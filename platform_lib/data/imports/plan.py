@@ -1,7 +1,6 @@
 """Plan an import: the table and the contract that a file gives. Writes nothing; `staging` writes to disk."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,11 +13,15 @@ import pyarrow.compute as pc
 
 from platform_lib.data.contract import Column, DataContract, Task
 from platform_lib.data.dataset import contract_path, dataset_path, find_contract
-from platform_lib.data.files.reading import RawTable, read_raw
+from platform_lib.data.files.csv_layout import SEPARATORS
+from platform_lib.data.files.formats import Reading
+from platform_lib.data.files.reading import column_names, read_raw
 from platform_lib.data.imports import contract_diff
+from platform_lib.data.imports.columns import import_columns, read_rows, with_target
+from platform_lib.data.imports.options import ReadingOptions
 from platform_lib.data.imports.report import ColumnReport, ImportReport, build_report, hashes_of, rows_text
 from platform_lib.data.imports.target import checked_target
-from platform_lib.data.imports.type_inference import InferredColumn, as_type, infer_column, limits, type_of_arrow
+from platform_lib.data.imports.type_inference import InferredColumn, as_type, limits, type_of_arrow
 from platform_lib.errors import UsageError
 from platform_lib.settings import Project
 
@@ -41,6 +44,8 @@ class ImportRequest:
     name: str | None = None
     """None derives it from the file's name."""
     mode: Mode = "new"
+    options: ReadingOptions = field(default_factory=ReadingOptions)
+    """How columns are read; not for `append`, where the contract says it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,14 +78,7 @@ def plan_import(project: Project, request: ImportRequest) -> ImportPlan:
         raise UsageError(f"--target is missing: name the column of {request.file.name} that is to be predicted.")
     if existing is not None and request.mode == "append":
         return _plan_append(project, request, existing)
-    return _plan_whole(project, request, name, existing, _read(request.file))
-
-
-def _read(file: Path, types: Mapping[str, str] | None = None) -> RawTable:
-    raw = read_raw(file, types)
-    if raw.table.num_rows == 0:
-        raise UsageError(f"{file} has a header but no rows; add rows below it.")
-    return raw
+    return _plan_whole(project, request, name, existing)
 
 
 def table_name(request: ImportRequest) -> str:
@@ -105,23 +103,14 @@ def _is_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and len(name) <= 60 and name not in _RESERVED
 
 
-def _plan_whole(
-    project: Project, request: ImportRequest, name: str, existing: DataContract | None, raw: RawTable
-) -> ImportPlan:
+def _plan_whole(project: Project, request: ImportRequest, name: str, existing: DataContract | None) -> ImportPlan:
     """Plan a first import or `--replace`."""
-    names = raw.table.column_names
-    roles = _roles(request, existing, names)
+    roles = _roles(request, existing, column_names(request.file))
     target = roles["target"]
     assert target is not None
-    raw, without_target = _with_target(raw, target, request.file)
-    inferred: dict[str, InferredColumn] = {}
-    empty: list[str] = []
-    for column_name in raw.table.column_names:
-        column = infer_column(raw.table.column(column_name), from_text=raw.from_text)
-        if column is None:
-            empty.append(column_name)
-        else:
-            inferred[column_name] = column
+    found = import_columns(request.file, target, request.options, roles={role for role in roles.values() if role})
+    inferred = {column: found.inferred[column] for column in found.inferred if column not in found.left_out}
+    empty = list(found.empty)
     task: Task = "regression" if project.task == "regression" else "classification"
     inferred[target] = checked_target(inferred[target], target, task, request.file)
     _check_roles(roles, inferred, empty)
@@ -139,17 +128,17 @@ def _plan_whole(
         raise UsageError(
             f"{request.file} has no column to learn from other than target, id and time; add at least one."
         )
-    table = pa.table({column_name: column.values for column_name, column in inferred.items()})
-    report = build_report(contract, inferred, raw, empty=empty, without_target=without_target)
-    found: list[str] = []
+    table = pa.table({name: column.values for name, column in {**found.inferred, **inferred}.items()})
+    report = build_report(contract, inferred, found)
+    changes: list[str] = []
     if existing is not None:
         old_rows, old_columns = _extent(project, existing)
-        found = contract_diff.diff_contracts(existing, contract, old_rows=old_rows, new_rows=table.num_rows)
+        changes = contract_diff.diff_contracts(existing, contract, old_rows=old_rows, new_rows=table.num_rows)
         contract, kept = contract_diff.carried_over(
             existing, contract, left_out=set(old_columns) - set(existing.columns)
         )
         report = report.with_notes(kept)
-    return ImportPlan(contract=contract, table=table, report=report, existing=existing, changes=found)
+    return ImportPlan(contract=contract, table=table, report=report, existing=existing, changes=changes)
 
 
 def _plan_append(project: Project, request: ImportRequest, existing: DataContract) -> ImportPlan:
@@ -160,11 +149,17 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
                 f"--{role} is {given!r}, but the table {existing.name!r} has {there or 'none'}; omit --{role}, or use "
                 "--replace."
             )
-    old_raw = read_raw(dataset_path(project, existing), existing.types).table
+    if request.options != ReadingOptions():
+        raise UsageError(
+            f"the contract of the table {existing.name!r} says how columns are read: omit --column, --missing, "
+            f"--not-missing, --decimal and --dates, edit conf/data/{existing.name}.yaml, or use --replace."
+        )
+    old_raw = read_raw(dataset_path(project, existing), existing.readings).table
     known = {
         n: existing.columns.get(n) or Column(type=type_of_arrow(old_raw.column(n).type)) for n in old_raw.column_names
     }
-    raw = _read(request.file, {name: column.type for name, column in known.items()})
+    typed = {name: Reading(column_type=column.type) for name, column in known.items()}
+    raw = read_rows(request.file, {**typed, **existing.readings})
     names = raw.table.column_names
     if lacking := [n for n in existing.columns if n not in names]:
         raise UsageError(
@@ -176,7 +171,7 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
             f"{request.file} has the column {unknown[0]!r}, which the table {existing.name!r} does not have; "
             "remove it, or import all rows again with --replace."
         )
-    raw, without_target = _with_target(raw, existing.target, request.file, must_vary=False)
+    raw, without_target = with_target(raw, existing.target, request.file, must_vary=False)
     rows = raw.table.num_rows
     new = {
         n: as_type(raw.table.column(n), column, n)
@@ -230,7 +225,7 @@ def _roles(request: ImportRequest, existing: DataContract | None, names: list[st
             close = get_close_matches(str(name), names, n=1, cutoff=0.6) or [
                 n for n in names if n.lower() == str(name).lower()
             ]
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = f" Did you mean {close[0]!r}?" if close else _hint(names)
             raise UsageError(
                 f"--{role} names the column {name!r}, which {request.file} does not have; it has "
                 f"{', '.join(names)}.{hint}"
@@ -245,19 +240,13 @@ def _roles(request: ImportRequest, existing: DataContract | None, names: list[st
     return roles
 
 
-def _with_target(raw: RawTable, target: str, file: Path, *, must_vary: bool = True) -> tuple[RawTable, int]:
-    """Drop rows without a target; returns the rest and how many were dropped."""
-    values = raw.table.column(target)
-    missing = values.null_count
-    if missing == len(values):
-        raise UsageError(
-            f"the target {target!r} has no value in any row of {file}; choose another with --target, or fill it in."
-        )
-    if must_vary and len(values) - missing == 1:
-        raise UsageError(f"{file} has 1 row with a target, expected at least two; add rows.")
-    if missing:
-        raw = raw.with_table(raw.table.filter(pc.is_valid(values)))
-    return raw, missing
+def _hint(names: list[str]) -> str:
+    if len(names) == 1:
+        known = ", ".join(SEPARATORS.values())
+        return f" If that is a row of several columns: they can be separated by {known}; save the table in that way."
+    if "Unnamed: 1" in names:
+        return " If the table begins below a title, remove the lines above its header."
+    return ""
 
 
 def _check_roles(roles: dict[str, str | None], inferred: dict[str, InferredColumn], empty: list[str]) -> None:

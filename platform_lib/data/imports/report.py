@@ -1,6 +1,7 @@
 """Report on an import: each column's type and why, notes, and warnings about identifiers and leaks."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,14 +11,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from platform_lib.data.contract import DataContract
-from platform_lib.data.files.reading import RawTable
+from platform_lib.data.imports.columns import ImportedColumns
 from platform_lib.data.imports.contract_diff import limits_text, role_of
+from platform_lib.data.imports.leaks import leaks
+from platform_lib.data.imports.notices import is_free_text, looks_like_dates
 from platform_lib.data.imports.type_inference import InferredColumn
 from platform_lib.data.splits import mix
 
 _ID_NAME = re.compile(r"(^|[ _.-])(id|ids|uuid|guid|key|index|nr|no|number|rowid|unnamed: 0)$", re.IGNORECASE)
 _CAMEL_ID = re.compile(r"[a-z](Id|ID|Uuid|UUID|Key|Index)$")
 _MIN_ROWS_FOR_ID = 20
+_NEARLY_ALL = 0.99
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,28 +54,23 @@ class ImportReport:
 
 
 def build_report(
-    contract: DataContract,
-    inferred: Mapping[str, InferredColumn],
-    raw: RawTable,
-    *,
-    empty: list[str],
-    without_target: int,
+    contract: DataContract, inferred: Mapping[str, InferredColumn], found: ImportedColumns
 ) -> ImportReport:
     """Build the report on a whole table.
 
     Args:
         contract: As inferred.
-        inferred: Per column of the contract, without the rows that have no target.
-        raw: The remaining rows, as read.
-        empty: Columns that were dropped because they have no value.
-        without_target: Number of rows that were dropped because they have no target.
+        inferred: Per column of the contract.
+        found: What was found in the file.
     """
+    raw = found.raw
     rows = raw.table.num_rows
     notes = list(raw.notes)
-    if without_target:
-        notes.append(f"{rows_text(without_target)} without a target dropped.")
-    if empty:
-        notes.append(f"{', '.join(empty)}: dropped, since no row has a value.")
+    if found.without_target:
+        notes.append(f"{rows_text(found.without_target)} without a target dropped.")
+    if found.empty:
+        notes.append(f"{', '.join(found.empty)}: dropped, since no row has a value.")
+    notes += [f"{name}: {reason}." for name, reason in found.left_out.items()]
     columns = []
     for name, column in inferred.items():
         parts = [column.reason, *column.notices]
@@ -98,7 +97,7 @@ def build_report(
             f"{rows_text(repeated)} with an id in {contract.id!r} that an earlier row has; rows with the same id fall "
             "on the same side of the split."
         )
-    warnings = [*_identifiers(contract, inferred, rows), *_leaks(contract, inferred)]
+    warnings = [*found.warnings, *_identifiers(contract, inferred, rows), *leaks(contract, inferred)]
     return ImportReport(rows=rows, columns=tuple(columns), notes=tuple(notes), warnings=tuple(warnings))
 
 
@@ -132,52 +131,22 @@ def _identifiers(contract: DataContract, inferred: Mapping[str, InferredColumn],
     found = []
     for name in contract.features:
         column = inferred[name]
-        if column.distinct < rows or column.missing or column.column.type not in ("string", "integer"):
+        is_text = column.column.type == "string"
+        if column.distinct < _NEARLY_ALL * (rows - column.missing) or not (is_text or column.column.type == "integer"):
+            continue
+        if is_text and (looks_like_dates(column.values) or is_free_text(column.values)):
             continue
         named = bool(_ID_NAME.search(name) or _CAMEL_ID.search(name))
-        if named or (column.column.type == "string" and rows >= _MIN_ROWS_FOR_ID):
+        all_differ = column.distinct == rows
+        if (named and all_differ) or (is_text and rows >= _MIN_ROWS_FOR_ID):
+            remedy = (
+                f'import again with --id "{name}" --replace, or leave it out with'
+                if all_differ
+                else "import again with --replace and"
+            )
             found.append(
-                f"{name!r} looks like an identifier: all {rows} values differ. It is a feature now; if it only names "
-                "the rows, "
-                f'import again with --id "{name}" --replace, or remove the column.'
+                f"{name!r} looks like an identifier: {'all' if all_differ else column.distinct} "
+                f"{rows if all_differ else f'of {rows}'} values differ. It is a feature now; if it only names "
+                f"the rows, {remedy} --column {shlex.quote(name + ':ignore')}."
             )
     return found
-
-
-def _leaks(contract: DataContract, inferred: Mapping[str, InferredColumn]) -> list[str]:
-    target = inferred[contract.target]
-    remedy = "Remove it, unless it is known before the target is."
-    found = []
-    for name in contract.features:
-        column = inferred[name]
-        if column.distinct != target.distinct or column.distinct == 1:
-            continue
-        if _is_equal(column.values, target.values):
-            found.append(
-                f"{name!r} equals the target {contract.target!r} in every row, so a model would only copy it. {remedy}"
-            )
-        elif contract.task == "classification" and _is_renaming(column, target):
-            found.append(
-                f"{name!r} determines the target {contract.target!r} one to one, so a model would only translate it. "
-                f"{remedy}"
-            )
-    return found
-
-
-def _is_equal(values: pa.ChunkedArray, truth: pa.ChunkedArray) -> bool:
-    if values.type != truth.type:
-        if pa.string() in (values.type, truth.type) or not (_is_number(values.type) and _is_number(truth.type)):
-            return False
-        values, truth = values.cast(pa.float64()), truth.cast(pa.float64())
-    return values.null_count == 0 and bool(pc.all(pc.equal(values, truth)).as_py())
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _is_renaming(column: InferredColumn, target: InferredColumn) -> bool:
-    if column.missing:
-        return False
-    pairs = pa.table({"value": column.values, "truth": target.values}).group_by(["value", "truth"]).aggregate([])
-    return bool(pairs.num_rows == target.distinct)

@@ -36,6 +36,7 @@ HEADER = """\
 #   min, max   smallest and largest value allowed; widen or remove them if values may go further
 #   allowed    the values allowed; add to the list, or remove it to allow any value
 #   log        false keeps the column out of the request log
+#   csv        how CSV files write the column: decimal, unit, dates, missing, not_missing
 # Remove a column's entry to keep it out of the model. A second import keeps such edits if they still fit, but not comments.
 # `key` decides on which side of the hold-out split a row falls: changing it moves rows.
 """  # noqa: E501  users read it

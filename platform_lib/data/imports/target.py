@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -67,7 +68,7 @@ def _classes(target: InferredColumn, name: str) -> InferredColumn:
                 "learn from and to test on. "
                 "Add rows, remove the row, or merge the class with another."
             )
-    column = limits(values, kind, target.distinct, is_label=True)
+    column = msgspec.structs.replace(limits(values, kind, target.distinct, is_label=True), csv=target.column.csv)
     sizes = ", ".join(
         f"{entry['values']} {entry['counts']}" for entry in sorted(counts.to_pylist(), key=lambda e: -e["counts"])[:10]
     )

@@ -75,8 +75,9 @@ class Table:
         return selected
 
     def texts(self, names: Sequence[str]) -> Texts:
-        """Return k text columns of n values each, without white space around them, as in `data.frame`."""
-        return [[value if value is None else value.strip() for value in self.columns[name]] for name in names]
+        """Return k text columns of n values each, without white space around them and blank ones as None, as in
+        `data.frame`."""
+        return [[None if value is None else value.strip() or None for value in self.columns[name]] for name in names]
 
     def times(self, names: Sequence[str]) -> NDArray[np.datetime64]:
         """Return k columns of times, shape (n, k)."""

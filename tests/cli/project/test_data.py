@@ -56,12 +56,26 @@ def test_an_import_prints_what_it_inferred_and_why(
 
 
 def test_a_warning_goes_to_stderr(mlp: Callable[..., tuple[int, str, str]], write: Callable[..., Path]) -> None:
-    _, _, err = mlp("data", "import", str(write(TABLE)), "--target", "y")
+    with_other_ids = TABLE.replace("\n0,", "\n700,", 1)
+    _, _, err = mlp("data", "import", str(write(with_other_ids)), "--target", "y")
 
     assert lines(err)[2] == (
         "warning: 'id' looks like an identifier: all 24 values differ. It is a feature now; if it only names the rows, "
-        'import again with --id "id" --replace, or remove the column.'
+        'import again with --id "id" --replace, or leave it out with --column id:ignore.'
     )
+
+
+def test_a_dry_run_prints_the_report_and_writes_nothing(
+    mlp: Callable[..., tuple[int, str, str]], bare: Project, write: Callable[..., Path]
+) -> None:
+    before = snapshot(bare.root)
+
+    code, out, _ = mlp("data", "import", str(write(TABLE)), "--target", "y", "--column", "amount:string", "--dry-run")
+
+    assert code == 0
+    assert "amount feature string 0 24 different texts as --column amount:string says" in lines(out)
+    assert lines(out)[-1] == "Nothing was written, because of --dry-run."
+    assert snapshot(bare.root) == before
 
 
 def test_a_second_import_shows_the_difference_and_asks(
@@ -192,7 +206,7 @@ def test_list_marks_the_selected_table_and_shows_each_location(
 
     assert code == 0
     rows = [line.split() for line in lines(out)[1:]]
-    assert [row[:3] for row in rows] == [["one", "y", "4"], ["*", "two", "kind"]]
+    assert [row[:3] for row in rows] == [["one", "y", "3"], ["*", "two", "kind"]]
     assert lines(out)[1].endswith("not downloaded; run `mlp data pull`")
     assert lines(out)[2].endswith("tracked by DVC")
 

@@ -36,12 +36,8 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
         ),
         ("a,a,y\n1,2,p\n2,3,q\n", "columns 1 and 2 are all named 'a', expected each name once. Rename one."),
         (
-            ",a,y\n0,1,p\n1,2,q\n",
-            "column 1 has a blank name, expected a name for each column. If it is pandas' index, save with index=False. Name it or remove it.",
-        ),
-        (
             "a, ,y\n0,1,p\n1,2,q\n",
-            "column 2 has a blank name, expected a name for each column. Name it or remove it.",
+            "column 2 has a blank name, expected a name for each column. If the table begins below a title, remove the lines above its header. Name it or remove it.",
         ),
         (
             "a,y\n1,p\n2,q\n".encode("utf-16"),
@@ -101,7 +97,6 @@ GOOD = "a,y\n1,p\n2,q\n3,p\n4,q\n"
         "empty-target",
         "one-value",
         "duplicate-names",
-        "pandas-index",
         "blank-name",
         "utf-16",
         "latin-1",

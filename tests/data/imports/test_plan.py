@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -13,6 +14,7 @@ import yaml
 
 from platform_lib.data.contract import Column, dump_contract, parse_contract
 from platform_lib.data.files.cleaning import MISSING_MARKERS
+from platform_lib.data.files.formats import CsvFormat
 from platform_lib.data.frame import feature_frame
 from platform_lib.data.imports.plan import ImportPlan, ImportRequest, plan_import
 from platform_lib.data.quality import check_table
@@ -41,7 +43,7 @@ def rows_of(values: list[str], separator: str = ",") -> str:
         (["9007199254740993", "1", "2", "3"], Column(type="string")),
         (["123456789012345678901", "1", "2", "3"], Column(type="string")),
         (["1", "1", "2", "many"], Column(type="string")),
-        (["31.1.2026", "1.2.2026", "3.2.2026", "4.2.2026"], Column(type="string")),
+        (["3.1.2026", "1.2.2026", "3.2.2026", "4.2.2026"], Column(type="string")),
         (["0x1F", "1", "2", "3"], Column(type="string")),
     ],
     ids=[
@@ -69,13 +71,13 @@ def test_a_type_is_inferred_from_all_values(
 
 
 def test_a_late_value_counts_as_much_as_an_early_one(plan: Callable[..., ImportPlan]) -> None:
-    values = [str(i) for i in range(300_000)] + ["unknown"]
+    values = [str(i) for i in range(300_000)] + ["many"]
 
     done = plan(rows_of(values))
 
     assert done.contract.columns["a"].type == "string"
     assert (
-        "mixed: 300000 of 300001 values are numbers, but 'unknown' in row 300000 is not, so all are text"
+        "mixed: 300000 of 300001 values are numbers, but 'many' in row 300000 is not, so all are text"
         in done.report.columns[0].reason
     )
 
@@ -92,7 +94,6 @@ def test_each_missing_value_marker_is_missing_and_reported(plan: Callable[..., I
     ("content", "said"),
     [
         ("a;y\n1,5;p\n2;q\n1.234;p\n3;q\n", "The columns are separated by semicolons."),
-        ("a;y\n1,5;p\n2;q\n3;p\n4;q\n", "The comma is the decimal sign in a."),
         ("a\ty\n1\tp\n2\tq\n3\tp\n4\tq\n", "The columns are separated by tabs."),
         ("a|y\n1|p\n2|q\n3|p\n4|q\n", "The columns are separated by bars."),
         ("a, y\n 1, p\n2 ,q\n3,p\n4,q\n", "White space around values was removed in a, y."),
@@ -103,7 +104,7 @@ def test_each_missing_value_marker_is_missing_and_reported(plan: Callable[..., I
             "Exact copies of other rows: 1; kept, on the same side of the split as the rows they copy.",
         ),
     ],
-    ids=["semicolons", "decimal-commas", "tabs", "bars", "white-space", "empty-column", "no-target", "duplicates"],
+    ids=["semicolons", "tabs", "bars", "white-space", "empty-column", "no-target", "duplicates"],
 )
 def test_handled_values_are_reported(plan: Callable[..., ImportPlan], content: str, said: str) -> None:
     assert said in plan(content).report.notes
@@ -113,7 +114,7 @@ def test_a_semicolon_file_is_read_like_a_comma_file(plan: Callable[..., ImportPl
     one, other = plan("a;y\n1,5;p\n2;q\n-3,25;p\n4;q\n"), plan("a,y\n1.5,p\n2,q\n-3.25,p\n4,q\n")
 
     assert one.table.equals(other.table)
-    assert one.contract == other.contract
+    assert one.contract.columns["a"] == msgspec.structs.replace(other.contract.columns["a"], csv=CsvFormat(decimal=","))
 
 
 def test_a_byte_order_mark_is_not_part_of_a_name(plan: Callable[..., ImportPlan]) -> None:
@@ -125,12 +126,15 @@ def test_a_byte_order_mark_is_not_part_of_a_name(plan: Callable[..., ImportPlan]
     [
         (["1", "inf", "-Infinity", "4"], "2 infinite values became missing"),
         (["5", "5", "5", "5"], "constant: a model learns nothing from it"),
-        (["007", "1", "2", "3"], "numbers with leading zeros are kept as text, as codes are"),
+        (["007", "1", "2", "3"], "numbers with leading zeros are codes (--column a:number reads numbers)"),
         (
             ["9007199254740993", "1", "2", "3"],
             "whole numbers beyond 2^53 are kept as text, since a model's numbers would merge neighbours",
         ),
-        (["31.1.2026", "1.2.2026", "3.2.2026", "4.2.2026"], "kept as text; write dates as YYYY-MM-DD"),
+        (
+            ["3.1.2026", "1.2.2026", "3.2.2026", "4.2.2026"],
+            "import again with --dates day-first or --dates month-first",
+        ),
         (["${x}", "b", "${x}", "b"], "its values are not listed as allowed, since Hydra would read one as a reference"),
     ],
     ids=["infinite", "constant", "codes", "large", "dates", "interpolation"],
@@ -152,9 +156,9 @@ def test_infinite_values_become_missing(plan: Callable[..., ImportPlan]) -> None
     ("column", "values", "warned"),
     [
         ("customer_id", [str(1000 + i) for i in range(30)], True),
-        ("rowId", [str(i) for i in range(30)], True),
-        ("paid", [str(i) for i in range(30)], False),
-        ("price", [str(i) for i in range(30)], False),
+        ("rowId", [str(i + 7) for i in range(30)], True),
+        ("paid", [str(i + 7) for i in range(30)], False),
+        ("price", [str(i + 7) for i in range(30)], False),
         ("comment", [f"text {i}" for i in range(30)], True),
         ("customer_id", [str(i // 2) for i in range(30)], False),
     ],
@@ -193,7 +197,7 @@ def test_a_feature_that_leaks_the_target_causes_a_warning(
 
     done = plan_import(project, ImportRequest(file=file, target="y"))
 
-    assert [text.split(" Remove it")[0] for text in done.report.warnings] == ([warned] if warned else [])
+    assert [text.split(" Leave it")[0] for text in done.report.warnings] == ([warned] if warned else [])
 
 
 def test_whole_numbers_in_a_float_column_are_classes(bare: Project, tmp_path: Path) -> None:

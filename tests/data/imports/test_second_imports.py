@@ -91,18 +91,18 @@ def test_append_reads_values_with_the_contracts_types(table: Project, write: Cal
 
 def test_append_keeps_the_held_out_rows(bare: Project, write: Callable[..., Path]) -> None:
     def lines(start: int, end: int) -> str:
-        return "a,b,y\n" + "".join(f"{i},{i % 5},{'pq'[i % 2]}\n" for i in range(start, end))
+        return "a,b,y\n" + "".join(f"{i + 7},{i % 5},{'pq'[i % 2]}\n" for i in range(start, end))
 
     import_file(bare, write(lines(0, 400)), target="y")
     before = find_contract(bare, "table")
     frame = load_dataset(bare, before)
     held = set(frame["a"][holdout_mask(frame, before)])
 
-    import_file(bare, write(lines(400, 440).replace("400,0", ",0"), "more.csv"), name="table", mode="append")
+    import_file(bare, write(lines(400, 440).replace("407,0", ",0"), "more.csv"), name="table", mode="append")
 
     contract = find_contract(bare, "table")
     grown = load_dataset(bare, contract)
-    assert {a for a in grown["a"][holdout_mask(grown, contract)] if a < 400} == held
+    assert {a for a in grown["a"][holdout_mask(grown, contract)] if a < 407} == held
 
 
 @pytest.mark.parametrize(
