@@ -19,6 +19,7 @@ class Env:
     PLATFORM_OF: Final = "MLP_PLATFORM_OF"  # set in every process of `mlp up`: the project's folder
 
     # Model server; most are also options of `mlp serve`
+    ALLOWED_HOSTS: Final = "MLP_ALLOWED_HOSTS"  # separated by spaces
     KEYS: Final = "MLP_KEYS"
     LOG: Final = "MLP_LOG"
     LOG_POLICY: Final = "MLP_LOG_POLICY"
@@ -43,6 +44,10 @@ class Env:
     JOB_TEMPLATE: Final = "MLP_JOB_TEMPLATE"
     WORK_POOL: Final = "MLP_WORK_POOL"
     PENDING_LIMIT_S: Final = "MLP_PENDING_LIMIT_S"
+
+
+MODEL_LOOKUP: Final = "the model is being looked up."
+"""Why a model server that has just started serves no version."""
 
 
 class Alias:

@@ -47,11 +47,15 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         ServiceError: A port is taken.
     """
     check_host(options.host, has_access=bool(options.settings.get("keys")) or has_issuer())
+    from platform_lib.serving.http.host_check import names_on
+
+    hosts = names_on(options.host, options.allowed_hosts)
     project, reference, uri = _resolve(options.reference, settings)
     worker = WorkerOptions(
         reference=str(reference),
         tracking_uri=uri,
         project_root=str(project.root) if project else None,
+        hosts=hosts,
         metrics=options.metrics_port is not None,
         connection_problem=connection_problem(),
         first_poll_s=FIRST_POLL_S if options.workers > 1 else 0.0,

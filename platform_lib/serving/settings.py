@@ -1,5 +1,6 @@
 """Defaults and options of the model server: every default is written here once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -46,6 +47,8 @@ class ServerOptions:
     metrics_port: int | None = None
     """Port of `/metrics`, None for no metrics. Never the port of the API, so that no route leads to it."""
     workers: int = WORKERS
+    allowed_hosts: tuple[str, ...] = ()
+    """Names besides those of loopback that requests to a server on loopback may have as Host."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Further fields of `WorkerOptions`."""
 
@@ -58,6 +61,8 @@ class WorkerOptions:
     tracking_uri: str
     poll_s: float = POLL_S
     project_root: str | None = None
+    hosts: Sequence[str] | None = None
+    """Names that requests may have as Host; None accepts every one."""
     keys: str | None = None
     """Path of the key file."""
     log: str | None = None

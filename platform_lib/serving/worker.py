@@ -99,6 +99,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         UsageError: As `open_access`, or tracing is requested but not possible.
     """
     from platform_lib.serving.http.app import create_app
+    from platform_lib.serving.http.host_check import HostCheck
     from platform_lib.serving.models.loader import ModelLoader
     from platform_lib.serving.models.registry_client import open_registry_client
     from platform_lib.serving.models.validation import Check
@@ -186,6 +187,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         request_log=request_log,
         rollout=rollout,
         connection_problem=options.connection_problem,
+        host_check=HostCheck(options.hosts) if options.hosts is not None else None,
         lifespan=lifespan,
     )
     return tracing.wrap(app)

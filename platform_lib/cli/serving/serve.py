@@ -43,6 +43,14 @@ _EXAMPLES = (
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=defaults.WORKERS, show_default=True, help="Worker processes."
 )
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    envvar=Env.ALLOWED_HOSTS,
+    help="On loopback, also accept requests to this name, such as that of a proxy; repeatable.",
+)
 @_setting(
     "--keys",
     Env.KEYS,
@@ -118,6 +126,7 @@ def command(
     host: str,
     port: int,
     workers: int,
+    allowed_hosts: tuple[str, ...],
     keys: Path | None,
     metrics_port: int | None,
     **settings: object,
@@ -135,6 +144,7 @@ def command(
         host=host,
         port=port,
         workers=workers,
+        allowed_hosts=allowed_hosts,
         metrics_port=metrics_port,
         settings={"keys": str(keys.absolute()) if keys else None, **settings},
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -65,6 +66,13 @@ def docs_routes(title: Callable[[], str]) -> APIRouter:
         title: Returns the page's title. Called for each response, because it names the version served then.
     """
     router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def root(request: Request) -> Response:
+        """Lead people who open the server's address to the page; programs get the 404 that names it."""
+        if "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(404)
+        return Response(status_code=307, headers={"Location": "docs"})
 
     @router.get("/docs")
     async def page() -> Response:

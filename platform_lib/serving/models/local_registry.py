@@ -7,11 +7,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from platform_lib.errors import NotFound, ServiceError
-from platform_lib.names import ExitCode
+from platform_lib.names import Alias, ExitCode
 from platform_lib.registry.reference import Reference
 from platform_lib.registry.store import database_path
 from platform_lib.serving.models.registry_client import ResolvedVersion
@@ -84,15 +85,25 @@ class LocalRegistryClient:
         query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
         version = self._select(query, reference.name, reference.alias)
         if version is None:
-            raise NotFound(f"the registry has no {reference} yet; `mlp promote` makes a version the champion.")
+            raise NotFound(f"the registry has no {reference} yet; {self._hint(reference)}")
         return version
+
+    def _hint(self, reference: Reference) -> str:
+        if reference.alias == Alias.CHAMPION:
+            return "`mlp promote` makes a version the champion."
+        query = "SELECT group_concat(alias, ' ') FROM registered_model_aliases WHERE name = ?"
+        known = sorted((self._select(query, reference.name) or "").split())
+        usual = (Alias.CANDIDATE, Alias.CHAMPION, Alias.PREVIOUS, Alias.CANARY, Alias.SHADOW)
+        close = get_close_matches(str(reference.alias), {*known, *usual} - {reference.alias}, n=1)
+        meant = f"did you mean @{close[0]}? " if close else ""
+        return f"{meant}The model has the aliases {', '.join(f'@{alias}' for alias in known) or 'none'}."
 
     def _select(self, query: str, *values: Any) -> str | None:
         """Return the first value of the first row, or None if there is no row."""
         address = f"{self._database.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=5)) as connection:
             row = connection.execute(query, values).fetchone()
-        return None if row is None else str(row[0])
+        return None if row is None or row[0] is None else str(row[0])
 
     def _start(self, reference: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "platform_lib.registry", "resolve", "--tracking-uri", self._uri, reference]

@@ -8,6 +8,7 @@ from platform_lib.model.artifact import LoadedModel, Predictions
 from platform_lib.model.probe_rows import Predict
 from platform_lib.model.profile import Profile
 from platform_lib.model.reference_answers import ReferenceAnswers
+from platform_lib.names import MODEL_LOOKUP
 from platform_lib.serving.fastpath.selection import NOT_TRIED, Selection, prediction_function
 from platform_lib.serving.models.service_time import ServiceTime
 from platform_lib.serving.models.validation import Check
@@ -73,7 +74,7 @@ class LoaderState:
     """The latest rejection by version."""
     registry_error: str | None = None
     """Why the last poll failed; None if it succeeded."""
-    waiting_for: str = "the model is being looked up."
+    waiting_for: str = MODEL_LOOKUP
     """Why no version serves yet."""
 
 

@@ -37,6 +37,12 @@ def empty() -> TestClient:
     return client(None)
 
 
+def test_the_address_alone_leads_a_browser_to_the_documentation(empty: TestClient) -> None:
+    page = empty.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, follow_redirects=False)
+    assert (page.status_code, page.headers["location"]) == (307, "docs")  # relative: a proxy may strip a prefix
+    assert "GET /docs lists all paths" in empty.get("/").json()["detail"]
+
+
 def test_classification_returns_classes_with_their_probabilities(server: TestClient, pipeline: Pipeline) -> None:
     some = rows(3, seed=5)
     answer = server.post("/predict", json={"rows": some}, headers={"X-Request-ID": "mine-1"})

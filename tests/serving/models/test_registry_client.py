@@ -127,6 +127,8 @@ def test_a_child_process_runs_only_if_the_alias_has_moved(
     assert client.find(reference, known_version="1") is None
     assert client.find(reference, known_version=None) is not None  # as after a rejection
     assert asked == [f"{project.name}@champion"]
+    with pytest.raises(NotFound, match=r"@cand yet; did you mean @candidate\? The model has the aliases .*@champion"):
+        client.find(Reference(project.name, alias="cand"), known_version="1")
     with closing(sqlite3.connect(project.database)) as database, database:
         database.execute("DELETE FROM registered_model_aliases")
     with pytest.raises(NotFound, match=f"the registry has no {project.name}@champion yet"):
