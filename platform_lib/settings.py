@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +63,8 @@ class Settings:
 
     tracking_uri: str | None = None
     prefect_api_url: str | None = None
+    prefect_auth: str | None = field(default=None, repr=False)
+    """`user:password` for `prefect_api_url`."""
     debug: bool = False
 
 
@@ -72,6 +74,7 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     return Settings(
         tracking_uri=env.get("MLFLOW_TRACKING_URI") or None,
         prefect_api_url=env.get("PREFECT_API_URL") or None,
+        prefect_auth=env.get("PREFECT_API_AUTH_STRING") or None,
         debug=env.get(Env.DEBUG, "") not in ("", "0"),
     )
 

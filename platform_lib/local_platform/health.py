@@ -4,6 +4,9 @@ from typing import Any
 
 import httpx
 
+from platform_lib.local_login import USER, password
+from platform_lib.settings import Project
+
 
 def loopback_client() -> httpx.Client:
     """Create an HTTP client for this machine that ignores proxies."""
@@ -18,9 +21,22 @@ def answers(client: httpx.Client, url: str) -> bool:
         return False
 
 
-def get_json(client: httpx.Client, url: str, **parameters: str) -> Any:
-    """Return the JSON at an address; None if there is no JSON response."""
+def get_json(client: httpx.Client, url: str, login: tuple[str, str] | None = None, **parameters: str) -> Any:
+    """Return the JSON at an address; None if there is no JSON response.
+
+    Args:
+        client: To ask with.
+        url: The address.
+        login: User and password. Only for a service that is known to run: another program may listen at its address.
+        parameters: Of the query.
+    """
     try:
-        return client.get(url, params=parameters).json()
+        return client.get(url, params=parameters, auth=login).json()
     except (httpx.HTTPError, ValueError):
         return None
+
+
+def login_of(project: Project) -> tuple[str, str] | None:
+    """Return the user and password of the project's services; None if they never ran."""
+    found = password(project)
+    return (USER, found) if found else None

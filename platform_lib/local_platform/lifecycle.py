@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from platform_lib.local_login import ensure_password
 from platform_lib.local_platform import ports, processes
 from platform_lib.local_platform.services import define
 from platform_lib.local_platform.shutdown import take_down
@@ -31,7 +32,7 @@ def up(
         kept = {name: record.port for name, record in records.items()}
         running = {name: record.port for name, record in records.items() if processes.find(record)}
         chosen = ports.choose(requested_ports, kept=kept, running=running, auto=auto_ports)
-        return bring_up(state, define(project, chosen), progress=progress)
+        return bring_up(state, define(project, chosen, ensure_password(project)), progress=progress)
 
 
 def down(project: Project) -> list[str]:

@@ -1,5 +1,6 @@
 """Report the state of the local platform and the model that it serves."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,10 +11,10 @@ import msgspec
 import psutil
 
 from platform_lib.local_platform import processes
-from platform_lib.local_platform.health import answers, get_json, loopback_client
+from platform_lib.local_platform.health import answers, get_json, login_of, loopback_client
 from platform_lib.local_platform.ports import USUAL
 from platform_lib.local_platform.state import PlatformState, Record
-from platform_lib.names import Alias
+from platform_lib.names import MODEL_LOOKUP, Alias
 from platform_lib.settings import Project
 
 State = Literal["up", "not answering", "dead", "not started"]
@@ -54,14 +55,33 @@ def examine(project: Project) -> PlatformReport:
     records = PlatformState(project.root).load()
     with loopback_client() as client, ThreadPoolExecutor(len(USUAL) + 2) as pool:
         services = [pool.submit(_service, name, records.get(name), client) for name in USUAL]
-        champion, served = pool.submit(_champion, project, records, client), pool.submit(_served, records, client)
-        version, reason = served.result()
+        champion = pool.submit(_champion, project, records, client)
+        served = pool.submit(_served, records["models"].url, client) if "models" in records else None
+        version, reason = served.result() if served else (None, None)
         return PlatformReport(
             services=[each.result() for each in services],
             served=version,
             not_served_because=reason,
             champion=champion.result(),
         )
+
+
+def wait_for_model(url: str, timeout_s: float = 60.0) -> tuple[str | None, str | None]:
+    """Wait until a model server serves a version, or knows why it serves none.
+
+    Args:
+        url: Its address.
+        timeout_s: After which the last reason counts.
+    Returns:
+        The version that it serves, or None and the reason.
+    """
+    deadline = time.monotonic() + timeout_s
+    with loopback_client() as client:
+        while True:
+            version, reason = _served(url, client)
+            if version or reason not in (None, MODEL_LOOKUP) or time.monotonic() > deadline:
+                return version, reason
+            time.sleep(0.2)
 
 
 def _service(name: str, record: Record | None, client: httpx.Client) -> ServiceReport:
@@ -86,10 +106,8 @@ def _service(name: str, record: Record | None, client: httpx.Client) -> ServiceR
     )
 
 
-def _served(records: Mapping[str, Record], client: httpx.Client) -> tuple[str | None, str | None]:
-    if "models" not in records:
-        return None, None
-    said = get_json(client, f"{records['models'].url}/model")
+def _served(url: str, client: httpx.Client) -> tuple[str | None, str | None]:
+    said = get_json(client, f"{url}/model")
     if not isinstance(said, dict):
         return None, None
     version = said.get("version")
@@ -101,9 +119,9 @@ def _served(records: Mapping[str, Record], client: httpx.Client) -> tuple[str | 
 
 
 def _champion(project: Project, records: Mapping[str, Record], client: httpx.Client) -> str | None:
-    if "mlflow" not in records:
+    if "mlflow" not in records or processes.find(records["mlflow"]) is None:
         return None
     url = f"{records['mlflow'].url}/api/2.0/mlflow/registered-models/alias"
-    said = get_json(client, url, name=project.name, alias=Alias.CHAMPION)
+    said = get_json(client, url, login_of(project), name=project.name, alias=Alias.CHAMPION)
     version = said.get("model_version") if isinstance(said, dict) else None
     return str(version["version"]) if isinstance(version, dict) and "version" in version else None

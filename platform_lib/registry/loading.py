@@ -1,5 +1,6 @@
 """Load a model by reference, for notebooks, batch prediction and the gate. `artifact` checks and opens the files."""
 
+from platform_lib.local_login import log_in_to_mlflow
 from platform_lib.model.artifact import LoadedModel, load_artifact
 from platform_lib.registry.reference import VersionRecord, parse_reference
 from platform_lib.registry.versions import Registry
@@ -10,7 +11,9 @@ from platform_lib.user_code import make_importable
 def open_registry(project: Project, settings: Settings) -> Registry:
     """Open the registry that the project uses: of the environment, the local platform, or the local store, created if
     needed."""
-    return Registry(tracking_uri(project, settings))
+    uri = tracking_uri(project, settings)
+    log_in_to_mlflow(project, uri)
+    return Registry(uri)
 
 
 def load_model(reference: str | None = None, project: Project | None = None) -> LoadedModel:

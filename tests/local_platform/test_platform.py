@@ -1,29 +1,25 @@
-"""The real platform of a real project, started once for all tests here.
-
-The last test stops it and starts it again.
-"""
+"""The services of a running platform. The last test stops it and starts it again."""
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
-import pytest
 
 from platform_lib.local_platform import processes
 from platform_lib.local_platform.ports import is_free
 from platform_lib.local_platform.state import PlatformState
-from platform_lib.registry.versions import Registry
-from platform_lib.settings import Project, Settings, local_service_url, prefect_api_url, tracking_uri
-from tests.conftest import copy_of, run_mlp
+from platform_lib.registry.loading import open_registry
+from platform_lib.settings import Project, Settings, prefect_api_url, tracking_uri
+from tests.conftest import run_mlp
+from tests.local_platform.running import SHARES_THE_PLATFORM, address, client
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform")]
-
+pytestmark = SHARES_THE_PLATFORM
 
 PENGUIN = {
     "island": "Biscoe",
@@ -34,25 +30,6 @@ PENGUIN = {
     "sex": None,
     "year": 2009,
 }
-
-
-@pytest.fixture(scope="module")
-def platform(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project that was trained without servers, with its platform running."""
-    project = copy_of(trained, tmp_path_factory.mktemp("platform") / "project")
-    try:
-        done = run_mlp(project, "up", "--auto-ports", timeout_s=400)
-        assert "The platform is up" in done.stderr
-        yield project
-    finally:
-        run_mlp(project, "down", expect=None)
-        processes.stop(processes.marked(project.root))
-
-
-def address(project: Project, service: str) -> str:
-    found = local_service_url(project, service)
-    assert found is not None
-    return found
 
 
 def served_version(project: Project) -> str | None:
@@ -90,7 +67,8 @@ def test_the_text_of_status_shows_the_same(platform: Project) -> None:
         ["models", "up"],
         ["runner", "up"],
     ]
-    assert lines[5:] == ["Served: sample-model version 1", "Champion: sample-model version 1"]
+    assert lines[5:7] == ["Served: sample-model version 1", "Champion: sample-model version 1"]
+    assert [line.split("http")[0].strip() for line in lines[8:]] == ["MLflow", "Prefect", "model server"]
 
 
 def test_the_model_server_predicts(platform: Project) -> None:
@@ -105,15 +83,10 @@ def test_commands_use_the_platforms_own_servers(platform: Project) -> None:
 
 
 def test_a_model_trained_without_servers_loads_through_mlflow(platform: Project) -> None:
-    registry = Registry(address(platform, "mlflow"))
+    registry = open_registry(platform, Settings())
+    assert registry.uri == address(platform, "mlflow")
     record = registry.resolve("sample-model@champion")
     assert (record.name, record.version) == ("sample-model", "1")
-
-
-def test_mlflow_refuses_a_foreign_host_name(platform: Project) -> None:
-    url = f"{address(platform, 'mlflow')}/api/2.0/mlflow/experiments/search?max_results=1"
-    assert httpx.get(url).status_code == 200
-    assert httpx.get(url, headers={"Host": "mlflow.example.invalid"}).status_code == 403
 
 
 def test_prefects_pages_call_the_server_that_serves_them(platform: Project) -> None:
@@ -122,9 +95,8 @@ def test_prefects_pages_call_the_server_that_serves_them(platform: Project) -> N
 
 
 def test_prefect_sends_no_telemetry(platform: Project) -> None:
-    assert (
-        httpx.get(f"{address(platform, 'prefect')}/api/admin/settings").json()["server"]["analytics_enabled"] is False
-    )
+    with client(platform, "prefect") as prefect:
+        assert prefect.get("/api/admin/settings").json()["server"]["analytics_enabled"] is False
 
 
 def test_every_listener_is_on_loopback(platform: Project) -> None:
@@ -140,7 +112,8 @@ def test_every_listener_is_on_loopback(platform: Project) -> None:
 def test_a_second_up_says_so_and_prints_the_same_addresses(platform: Project) -> None:
     done = run_mlp(platform, "up")
     assert "The platform is already up" in done.stderr
-    assert [line.split()[-1] for line in done.stdout.splitlines()] == [
+    shown = [urlsplit(line.split()[-1]) for line in done.stdout.splitlines()]
+    assert [f"{link.scheme}://{link.netloc}" for link in shown] == [
         address(platform, name) for name in ("mlflow", "prefect", "models")
     ]
 
@@ -162,7 +135,7 @@ def test_a_killed_service_is_reported_dead_and_only_it_is_restarted(platform: Pr
 
 
 def test_a_scheduled_training_registers_a_new_version(platform: Project) -> None:
-    registry = Registry(address(platform, "mlflow"))
+    registry = open_registry(platform, Settings())
     before = {record.version for record in registry.versions(platform.name)}
     done = run_mlp(platform, "schedule", "0 3 * * *", "--timezone", "UTC", "--now", "--json", "seed=1")
     run_id = json.loads(done.stdout)["flow_run_id"]
@@ -173,13 +146,13 @@ def test_a_scheduled_training_registers_a_new_version(platform: Project) -> None
 
 def ended_as(project: Project, run_id: str) -> str:
     """How a flow run ended, once it has ended."""
-    url = f"{address(project, 'prefect')}/api/flow_runs/{run_id}"
+    with client(project, "prefect") as prefect:
 
-    def final_state() -> str | None:
-        state = httpx.get(url).json()["state_type"]
-        return None if state in ("SCHEDULED", "PENDING", "RUNNING") else str(state)
+        def final_state() -> str | None:
+            state = prefect.get(f"/api/flow_runs/{run_id}").json()["state_type"]
+            return None if state in ("SCHEDULED", "PENDING", "RUNNING") else str(state)
 
-    return wait_until(final_state, "the end of the training", timeout_s=240)
+        return wait_until(final_state, "the end of the training", timeout_s=240)
 
 
 def test_down_leaves_nothing_running_and_keeps_the_data(platform: Project) -> None:
@@ -187,7 +160,7 @@ def test_down_leaves_nothing_running_and_keeps_the_data(platform: Project) -> No
     records = PlatformState(platform.root).load()
     run_mlp(platform, "schedule", "0 4 * * *", "--timezone", "UTC")
     family = [member for record in records.values() for member in processes.tree(psutil.Process(record.pid))]
-    through_server = {record.version for record in Registry(address(platform, "mlflow")).versions(platform.name)}
+    through_server = {record.version for record in open_registry(platform, Settings()).versions(platform.name)}
     runs_before = flow_runs(platform)
 
     done = run_mlp(platform, "down")
@@ -197,7 +170,7 @@ def test_down_leaves_nothing_running_and_keeps_the_data(platform: Project) -> No
     assert run_mlp(platform, "down").stdout == "Nothing was running.\n"
     assert status(platform, expect=1)["services"][0]["state"] == "not started"
 
-    local = Registry(tracking_uri(platform, Settings()))
+    local = open_registry(platform, Settings())
     assert local.uri.startswith("sqlite:")
     assert {record.version for record in local.versions(platform.name)} == through_server
 
@@ -208,8 +181,6 @@ def test_down_leaves_nothing_running_and_keeps_the_data(platform: Project) -> No
 
 def flow_runs(project: Project) -> set[str]:
     """The flow runs except those that a schedule has only planned."""
-    found = httpx.post(
-        f"{address(project, 'prefect')}/api/flow_runs/filter",
-        json={"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}},
-    )
-    return {run["id"] for run in found.json()}
+    completed = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    with client(project, "prefect") as prefect:
+        return {run["id"] for run in prefect.post("/api/flow_runs/filter", json=completed).json()}

@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: mlp status --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, as_json: bool) -> int:
-    """Show the local platform's services, the served model and the registry's champion.
+@click.option(
+    "--env",
+    "as_env",
+    is_flag=True,
+    help='Print the addresses and the login of MLflow and Prefect for a shell, as in `eval "$(mlp status --env)"`.',
+)
+def command(*, as_json: bool, as_env: bool) -> int:
+    """Show the local platform's services, the served model, the registry's champion, and links that log in once.
 
     Exit code 1 means that a service is not up.
     """
     from platform_lib.local_platform.status import examine
 
     project = find_project()
+    if as_env:
+        _show_environment(project)
+        return ExitCode.OK
     report = examine(project)
     if as_json:
         import msgspec
@@ -32,11 +41,21 @@ def command(*, as_json: bool) -> int:
     return ExitCode.OK if report.is_up else ExitCode.REFUSED
 
 
+def _show_environment(project: "Project") -> None:
+    import shlex
+
+    from platform_lib.local_login import client_environment
+
+    for name, value in client_environment(project).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
 def _show(project: "Project", report: "PlatformReport") -> None:
     from datetime import UTC, datetime
 
     from platform_lib.cli.console import stdout
     from platform_lib.cli.rendering import moment, table
+    from platform_lib.local_platform.pages import links
 
     shown = table(
         "service",
@@ -61,6 +80,11 @@ def _show(project: "Project", report: "PlatformReport") -> None:
     console.print(shown)
     for line in (*_about_the_model(project, report), *_what_to_do(report.services)):
         console.print(line)
+    up = {service.name: service.url for service in report.services if service.state == "up" and service.url}
+    if pages := links(project, up):
+        console.print("Open in a browser; each link logs in once:")
+        for title, link in pages.items():
+            click.echo(f"  {title:<14}{link}")  # unwrapped, so that it can be clicked
 
 
 def _about_the_model(project: "Project", report: "PlatformReport") -> list[str]:

@@ -25,9 +25,11 @@ def command(*, mlflow_port: int | None, prefect_port: int | None, model_port: in
     """Start MLflow, Prefect, the model server and the schedule runner.
 
     They listen on this machine only, keep their state in .mlp/ and their logs in .mlp/logs/, and run until `mlp down`.
-    Services that are already running are left alone; those that have stopped are started again.
+    Services that are already running are left alone; those that have stopped are started again. MLflow and Prefect ask
+    for a login: the printed links log a browser in once, and `mlp status` prints new ones.
     """
     from platform_lib.local_platform.lifecycle import up
+    from platform_lib.local_platform.pages import links
 
     project = find_project()
     given = {"mlflow": mlflow_port, "prefect": prefect_port, "models": model_port}
@@ -35,13 +37,10 @@ def command(*, mlflow_port: int | None, prefect_port: int | None, model_port: in
     with _ended_like_ctrl_c(), _progress() as progress:
         outcome = up(project, requested_ports=requested, auto_ports=auto_ports, progress=progress)
     _say_what_happened(outcome)
-    for name, record in outcome.records.items():
-        if name != "runner":  # its address has no page to open
-            click.echo(f"{_TITLES.get(name, name):<18}{record.url}")
+    _say_what_is_served(project.name, outcome.records["models"].url)
+    for title, link in links(project, {name: record.url for name, record in outcome.records.items()}).items():
+        click.echo(f"{title:<14}{link}")
     _say_what_overrides()
-
-
-_TITLES = {"mlflow": "MLflow", "prefect": "Prefect", "models": "model server"}
 
 
 def _say_what_happened(outcome: "Outcome") -> None:
@@ -56,6 +55,19 @@ def _say_what_happened(outcome: "Outcome") -> None:
     if outcome.changed:
         say(f"Restarted because its command or settings changed: {', '.join(outcome.changed)}.")
     say("The platform is up; `mlp down` stops it.")
+
+
+def _say_what_is_served(name: str, url: str) -> None:
+    from platform_lib.cli.console import stderr, working
+    from platform_lib.local_platform.status import wait_for_model
+
+    with working("Waiting for the model server to load the champion"):
+        version, reason = wait_for_model(url)
+    stderr().print(
+        f"The model server serves {name} version {version}."
+        if version
+        else f"The model server has nothing to serve yet: {reason or 'it does not respond'}"
+    )
 
 
 def _say_what_overrides() -> None:

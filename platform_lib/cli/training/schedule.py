@@ -13,7 +13,7 @@ from platform_lib.errors import ServiceError, UsageError
 from platform_lib.settings import find_project, load_settings, local_service_url, prefect_api_url
 
 if TYPE_CHECKING:
-    from platform_lib.settings import Project
+    from platform_lib.settings import Project, Settings
     from platform_lib.training.prefect.schedule import Schedule, Triggered
 
 _SHOWN_TIMES = 3
@@ -51,7 +51,9 @@ def command(*, words: tuple[str, ...], timezone: str | None, now: bool, clear: b
         return
     schedule = _set(project, cron, timezone, overrides) if cron else _read(project)
     triggered = (
-        _trigger(project, api_url, overrides, takes_schedules=not (cron or overrides)) if now and api_url else None
+        _trigger(project, settings, api_url, None if not (cron or overrides) else overrides)
+        if now and api_url
+        else None
     )
     times = _next_times(schedule) if schedule else []
     if as_json:
@@ -59,7 +61,9 @@ def command(*, words: tuple[str, ...], timezone: str | None, now: bool, clear: b
         return
     _show(project, schedule, times, was_set=cron is not None)
     if triggered:
-        click.echo(f"Training started: {triggered.url}")
+        from platform_lib.local_login import login_link
+
+        click.echo(f"Training started: {login_link(project, triggered.url, 'prefect')}")
 
 
 def split_words(words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
@@ -111,12 +115,13 @@ def _read(project: "Project") -> "Schedule | None":
     return read_schedule(project)
 
 
-def _trigger(project: "Project", api_url: str, overrides: tuple[str, ...], *, takes_schedules: bool) -> "Triggered":
+def _trigger(project: "Project", settings: "Settings", api_url: str, overrides: tuple[str, ...] | None) -> "Triggered":
+    from platform_lib.local_login import prefect_auth
     from platform_lib.training.config.compose import compose
     from platform_lib.training.prefect.schedule import trigger_now
 
-    compose(project, overrides)
-    return trigger_now(project, api_url, None if takes_schedules else overrides)
+    compose(project, overrides or ())
+    return trigger_now(project, api_url, overrides, auth=prefect_auth(project, settings))
 
 
 def machine_timezone(environ: dict[str, str] | None = None, link: Path = Path("/etc/localtime")) -> str:

@@ -9,6 +9,7 @@ from platform_lib.names import ExitCode
 from platform_lib.settings import find_project, load_settings
 
 if TYPE_CHECKING:
+    from platform_lib.settings import Project
     from platform_lib.training.steps import TrainingResult
 
 
@@ -49,7 +50,15 @@ def command(
         click.echo(json.dumps(_as_dict(result), ensure_ascii=False))
     else:
         _show(result)
+        _show_page(project, result)
     return ExitCode.OK if result.passed else ExitCode.REFUSED
+
+
+def _show_page(project: "Project", result: "TrainingResult") -> None:
+    from platform_lib.local_platform.pages import run_link
+
+    if link := run_link(project, result.run_id):
+        click.echo(f"In MLflow: {link}")  # unwrapped, so that it can be clicked
 
 
 def _show(result: "TrainingResult") -> None:

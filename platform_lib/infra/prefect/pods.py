@@ -51,6 +51,7 @@ def server_template(
         "PREFECT_SERVER_UI_API_URL": f"https://{ui_host}/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": _UI,
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its pages load a configuration from amplitude.com
         **proxy,
     }
     secrets = {

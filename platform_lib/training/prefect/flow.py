@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from platform_lib.errors import ServiceError
+from platform_lib.local_login import login_link, prefect_auth
 from platform_lib.names import VersionTag
 from platform_lib.registry.client import quiet_third_parties
 from platform_lib.settings import Project, Settings, prefect_api_url
@@ -55,7 +56,7 @@ def train(
     if api_url is None:
         note("Training in this process; no Prefect server is configured.")
         return execute(plan, progress=progress)
-    return _tracked(plan, api_url, progress, note)
+    return _tracked(plan, api_url, prefect_auth(project, settings), progress, note)
 
 
 def probe(api_url: str) -> None:
@@ -75,10 +76,12 @@ def probe(api_url: str) -> None:
         ) from err
 
 
-def configure_prefect(api_url: str, *, quiet: bool) -> None:
-    """Set the server for Prefect, before its first import in this process."""
+def configure_prefect(api_url: str, auth: str | None, *, quiet: bool) -> None:
+    """Set the server and the login for Prefect, before its first import in this process."""
     quiet_third_parties()
     os.environ["PREFECT_API_URL"] = api_url
+    if auth:
+        os.environ["PREFECT_API_AUTH_STRING"] = auth
     if quiet:
         # Its log goes to the server; this library's messages say the same on the terminal.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
@@ -89,8 +92,10 @@ def run_url(api_url: str, flow_run_id: str) -> str:
     return f"{api_url.rstrip('/').removesuffix('/api')}/runs/flow-run/{flow_run_id}"
 
 
-def _tracked(plan: TrainingPlan, api_url: str, progress: Progress, note: Callable[[str], Any]) -> TrainingResult:
-    configure_prefect(api_url, quiet=True)
+def _tracked(
+    plan: TrainingPlan, api_url: str, auth: str | None, progress: Progress, note: Callable[[str], Any]
+) -> TrainingResult:
+    configure_prefect(api_url, auth, quiet=True)
     with progress("Starting the Prefect flow"):
         from prefect import flow
         from prefect.exceptions import PrefectException
@@ -100,7 +105,8 @@ def _tracked(plan: TrainingPlan, api_url: str, progress: Progress, note: Callabl
     failure: list[Exception] = []
 
     def training(overrides: list[str], *, promote: bool) -> Any:
-        note(f"Training as a Prefect flow: {run_url(api_url, flow_run.id)}")
+        page = login_link(plan.project, run_url(api_url, flow_run.id), "prefect")
+        note(f"Training as a Prefect flow: {page}")
         try:
             outcome.append(execute_tracked(plan, flow_run.id, progress))
         except Exception as err:

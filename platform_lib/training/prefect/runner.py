@@ -4,11 +4,14 @@ import argparse
 import asyncio
 import contextlib
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import PlatformError, ServiceError, UsageError
+from platform_lib.local_login import prefect_auth
 from platform_lib.settings import Project, find_project, load_settings, prefect_api_url
 from platform_lib.training.prefect.flow import configure_prefect, probe
 from platform_lib.training.prefect.schedule import DEPLOYMENT, Schedule, checked, read_schedule, schedule_path
@@ -18,10 +21,17 @@ if TYPE_CHECKING:
 
 POLL_S = 2.0
 READY_LINE = "runner: serving"
+_SILENT_S = 30.0
+"""Seconds without a poll of Prefect's server after which the runner is unhealthy."""
 
 
-async def serve(project: Project) -> None:
-    """Serve the deployment `<project>/train`: one training at a time, started by its schedule or manually."""
+async def serve(project: Project, health_port: int | None = None) -> None:
+    """Serve the deployment `<project>/train`: one training at a time, started by its schedule or manually.
+
+    Args:
+        project: To train.
+        health_port: Loopback port of the health check; None for no health check.
+    """
     from prefect.runner import Runner
 
     # The runner prefetches runs long before they start: it must not load those of an outdated schedule.
@@ -29,6 +39,8 @@ async def serve(project: Project) -> None:
         name=f"{project.name}-runner", query_seconds=POLL_S, prefetch_seconds=POLL_S, limit=1, pause_on_shutdown=False
     )
     await _apply(project, runner)
+    if health_port is not None:
+        _serve_health(runner, health_port)
     follower = asyncio.create_task(_follow(project, runner))
     print(f"{READY_LINE} {project.name}/{DEPLOYMENT}", flush=True)
     try:
@@ -37,6 +49,28 @@ async def serve(project: Project) -> None:
         follower.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await follower
+
+
+def _serve_health(runner: "Runner", port: int) -> None:
+    """Respond to every GET with 200 while the runner polls for runs, else with 503.
+
+    Prefect's own health check has a route beside it by which any caller can stop the runner.
+    """
+    from datetime import UTC, datetime
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            last = runner.last_polled
+            polls = last is not None and (datetime.now(UTC) - last).total_seconds() < _SILENT_S
+            self.send_response(200 if polls else 503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 async def _follow(project: Project, runner: "Runner") -> None:
@@ -121,18 +155,19 @@ def main(arguments: list[str] | None = None) -> None:
         default=0,
         help="Seconds to wait for the Prefect server to start (default: 0).",
     )
+    parser.add_argument("--health-port", type=int, help="Loopback port of a health check (default: none).")
     given = parser.parse_args(arguments)
     try:
-        project = find_project(given.project)
-        api_url = prefect_api_url(project, load_settings())
+        project, settings = find_project(given.project), load_settings()
+        api_url = prefect_api_url(project, settings)
         if api_url is None:
             raise ServiceError("no Prefect server is configured: set PREFECT_API_URL, or start one with `mlp up`.")
-        configure_prefect(api_url, quiet=False)
+        configure_prefect(api_url, prefect_auth(project, settings), quiet=False)
         if given.wait_s > 0:
             _wait_for_server(api_url, given.wait_s)
         else:
             probe(api_url)
-        asyncio.run(serve(project))
+        asyncio.run(serve(project, given.health_port))
     except PlatformError as err:
         print(f"error: {err}", file=sys.stderr)
         sys.exit(err.exit_code)

@@ -106,12 +106,15 @@ def checked(schedule: Schedule) -> Schedule:
     return schedule
 
 
-def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | None = None) -> Triggered:
+def trigger_now(
+    project: Project, api_url: str, overrides: tuple[str, ...] | None = None, *, auth: str | None = None
+) -> Triggered:
     """Create a flow run that the runner starts now.
 
     Args:
         project: To train.
         api_url: Of Prefect, ending in `/api`.
+        auth: `user:password` for it.
         overrides: None uses those of the schedule.
     Raises:
         NotFound: No runner has served the project's deployment yet.
@@ -119,7 +122,7 @@ def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | Non
     """
     from platform_lib.training.prefect.flow import run_url
 
-    deployment = _ask("GET", f"{api_url}/deployments/name/{project.name}/{DEPLOYMENT}", None)
+    deployment = _ask("GET", f"{api_url}/deployments/name/{project.name}/{DEPLOYMENT}", auth)
     if deployment is None:
         raise NotFound(
             f"Prefect at {api_url} has no deployment {project.name}/{DEPLOYMENT}: `mlp up` starts the runner that "
@@ -129,6 +132,7 @@ def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | Non
     run = _ask(
         "POST",
         f"{api_url}/deployments/{deployment['id']}/create_flow_run",
+        auth,
         {"parameters": parameters, "state": {"type": "SCHEDULED"}},
     )
     if run is None:
@@ -136,11 +140,12 @@ def trigger_now(project: Project, api_url: str, overrides: tuple[str, ...] | Non
     return Triggered(flow_run_id=run["id"], url=run_url(api_url, run["id"]))
 
 
-def _ask(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any] | None:
+def _ask(method: str, url: str, auth: str | None, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
     import httpx
 
+    user, _, password = (auth or "").partition(":")
     try:
-        answer = httpx.request(method, url, json=body, timeout=15.0)
+        answer = httpx.request(method, url, json=body, timeout=15.0, auth=(user, password) if auth else None)
         if answer.status_code == 404:
             return None
         answer.raise_for_status()
