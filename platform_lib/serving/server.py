@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import json
+import math
 import os
 import shlex
 import signal
@@ -10,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import NotFound, ServiceError, UsageError
@@ -17,7 +19,15 @@ from platform_lib.names import Env
 from platform_lib.registry.reference import Reference, parse_reference
 from platform_lib.serving.models.registry_client import open_registry_client
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
-from platform_lib.serving.settings import BACKLOG, FIRST_POLL_S, OPEN_FILES, SHUTDOWN_S, ServerOptions, WorkerOptions
+from platform_lib.serving.settings import (
+    BACKLOG,
+    FIRST_POLL_S,
+    OPEN_FILES,
+    OWN_FILES,
+    SHUTDOWN_MARGIN_S,
+    ServerOptions,
+    WorkerOptions,
+)
 from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import wants_tracing
 from platform_lib.serving.transport.connection_check import FALLBACK, connection_problem
@@ -25,11 +35,10 @@ from platform_lib.serving.worker import build_app, export_options, has_issuer, o
 from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
 
 if TYPE_CHECKING:
-    from asyncio import Protocol
-
     from starlette.types import ASGIApp
 
     from platform_lib.serving.models.served_model import ServedModel
+    from platform_lib.serving.transport.connection_watch import ConnectionLimits
 
 Say = Callable[[str], None]
 
@@ -63,7 +72,7 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
     )
     open_access(worker)
     wants_tracing()  # reports errors of the environment here, once, instead of in every worker
-    _allow_many_connections()
+    limits = connection_limits(worker, max_files=_allow_many_files())
     listener = open_listener(options.host, options.port)
     watch = ChampionWatch(open_registry_client(uri), reference.name) if worker.metrics else None
     try:
@@ -74,14 +83,14 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         say(f"{reference} on {url}, described at {url}/docs. Ctrl-C ends it.")
         _prepare(uri, reference)
         if options.workers > 1:
-            _run_workers(options.workers, listener, worker)
+            _run_workers(options.workers, listener, worker, uvicorn_options(worker, limits))
         else:
             log_to(note, as_json=os.environ.get(Env.LOG_FORMAT) == "json")
 
             def on_ready(served: "ServedModel") -> None:
                 say(f"Version {served.model.version} is ready. Try:\n{curl_example(url, served)}")
 
-            _run(listener, build_app(worker, on_ready), _protocol_class(worker))
+            _run(listener, build_app(worker, on_ready), uvicorn_options(worker, limits))
     finally:
         listener.close()
         if watch is not None:
@@ -92,18 +101,42 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
     note("The model server has ended.")
 
 
-def _allow_many_connections() -> None:
-    """Raise the soft limit of open files, often 1,024, as far as this user may. Every connection is an open file, so
-    idle connections could exhaust the limit and keep others out. Workers inherit the limit."""
+def _allow_many_files() -> int | None:
+    """Raise the soft limit of open files, often 1,024, as far as this user may; return it, None if there is none.
+
+    Every connection is an open file. Workers inherit the limit.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return
+        return None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def connection_limits(worker: WorkerOptions, *, max_files: int | None = None) -> "ConnectionLimits":
+    """Return the limits on a worker's connections.
+
+    Args:
+        worker: Its options.
+        max_files: How many files a worker may open, some of which are no connections.
+    """
+    from platform_lib.serving.transport.connection_watch import ConnectionLimits
+
+    limits = ConnectionLimits(keep_alive_s=worker.keep_alive_s, body_timeout_s=worker.body_timeout_s)
+    if max_files is None:
+        return limits
+    return replace(limits, max_connections=max(1, min(limits.max_connections, max_files - OWN_FILES)))
+
+
+def graceful_s(worker: WorkerOptions) -> int:
+    """Return how many seconds requests in flight have after SIGTERM: as long as a request may take."""
+    return math.ceil(worker.request_timeout_s + SHUTDOWN_MARGIN_S)
 
 
 def _prepare(uri: str, reference: Reference) -> None:
@@ -131,46 +164,39 @@ def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> i
     return int(server.server_address[1])
 
 
-def _protocol_class(worker: WorkerOptions) -> "str | type[Protocol]":
-    if worker.connection_problem is not None:
-        return FALLBACK
-    from platform_lib.serving.transport.connections import BoundedProtocol
-
-    return BoundedProtocol
-
-
-def _run(listener: socket.socket, app: "ASGIApp", http: "str | type[Protocol]") -> None:
+def _run(listener: socket.socket, app: "ASGIApp", options: dict[str, Any]) -> None:
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options(http)))
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     # uvicorn raises the signal again after a graceful shutdown, when there is nothing left to do.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)
     server.run(sockets=[listener])
 
 
-def _run_workers(count: int, listener: socket.socket, worker: WorkerOptions) -> None:
+def _run_workers(count: int, listener: socket.socket, worker: WorkerOptions, options: dict[str, Any]) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
     export_options(worker)
     app = "platform_lib.serving.worker:create_worker_app"
-    config = uvicorn.Config(app, factory=True, workers=count, **uvicorn_options(_protocol_class(worker)))
-    Multiprocess(config, [listener]).run()
+    Multiprocess(uvicorn.Config(app, factory=True, workers=count, **options), [listener]).run()
 
 
-def uvicorn_options(http: "str | type[Protocol]") -> dict[str, Any]:
-    """Return the options for uvicorn.
+def uvicorn_options(worker: WorkerOptions, limits: "ConnectionLimits") -> dict[str, Any]:
+    """Return the options for uvicorn."""
+    http: Any = FALLBACK
+    if worker.connection_problem is None:
+        from platform_lib.serving.transport.connections import connection_class
 
-    Args:
-        http: The protocol class of connections. A class, because old versions of uvicorn do not import names.
-    """
+        http = connection_class(limits)
     return {
         "access_log": False,
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,  # nothing here depends on a caller's address
-        "timeout_graceful_shutdown": SHUTDOWN_S,
+        "timeout_graceful_shutdown": graceful_s(worker),
+        "timeout_keep_alive": math.ceil(limits.keep_alive_s),  # of FALLBACK
         "http": http,
         "ws": "none",
     }

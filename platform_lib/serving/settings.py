@@ -20,13 +20,26 @@ QUEUE = 256
 """Requests that may wait for one of them."""
 REQUEST_TIMEOUT_S = 30.0
 BODY_TIMEOUT_S = 20.0
+HEAD_TIMEOUT_S = 20.0
+"""From the first byte of a request's head to its last."""
+KEEP_ALIVE_S = 120.0
+"""How long an idle connection stays open. Longer than a proxy keeps its own (Traefik: 90 s), so that the proxy closes
+first and never sends a request on a connection that the server is closing."""
+WRITE_TIMEOUT_S = 60.0
+"""How long a client may leave a response unread."""
+MAX_CONNECTIONS = 4_096
+"""Per worker; fewer if the limit of open files is lower. Idle connections are closed for new ones."""
+MAX_PENDING_MIB = 32.0
+"""Bytes that a worker holds of incomplete heads and of requests that were sent ahead of their turn, in all."""
 CANARY_MAX_FAILURES_PERCENT = 5.0
 LogPolicy = Literal["drop", "block"]
 LOG_POLICY: LogPolicy = "drop"
 OPEN_FILES = 65_536
 """The soft limit that the server asks for: every connection is an open file."""
-SHUTDOWN_S = 10
-"""For the requests in flight after SIGTERM."""
+OWN_FILES = 128
+"""Of the open files, for everything but connections."""
+SHUTDOWN_MARGIN_S = 3
+"""After SIGTERM, requests in flight have the time that a request has, and this much more."""
 BACKLOG = 2_048
 """Connections that the kernel holds until the server accepts them."""
 FIRST_POLL_S = 60.0
@@ -79,5 +92,6 @@ class WorkerOptions:
     queue: int = QUEUE
     request_timeout_s: float = REQUEST_TIMEOUT_S
     body_timeout_s: float = BODY_TIMEOUT_S
+    keep_alive_s: float = KEEP_ALIVE_S
     canary_max_failures: float = CANARY_MAX_FAILURES_PERCENT
     """Percent of its requests that a canary may fail before it is switched off."""

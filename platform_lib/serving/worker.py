@@ -111,6 +111,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     from platform_lib.serving.telemetry.metrics import ServerMetrics
     from platform_lib.serving.telemetry.no_metrics import NoMetrics
     from platform_lib.serving.telemetry.tracing import open_tracing
+    from platform_lib.serving.transport.shutdown import respond_if_cancelled
 
     project = find_project(Path(options.project_root)) if options.project_root else None
     if project is not None:
@@ -190,7 +191,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         host_check=HostCheck(options.hosts) if options.hosts is not None else None,
         lifespan=lifespan,
     )
-    return tracing.wrap(app)
+    return respond_if_cancelled(tracing.wrap(app))
 
 
 def export_options(options: WorkerOptions) -> None:

@@ -8,15 +8,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from platform_lib.serving.server import open_listener, uvicorn_options
-from platform_lib.serving.transport.connections import BoundedProtocol
+from platform_lib.serving.settings import WorkerOptions
+from platform_lib.serving.transport.connection_watch import ConnectionLimits
 from tests.waiting import wait_until
 
 
 @contextmanager
-def live(app: FastAPI) -> Iterator[str]:
+def live(app: FastAPI, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """Serve an application until the block ends, with the options of `mlp serve`; yields its address."""
     listener = open_listener("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options(BoundedProtocol)))
+    options = uvicorn_options(WorkerOptions(reference="", tracking_uri=""), limits or ConnectionLimits())
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -115,6 +115,13 @@ _EXAMPLES = (
     "Seconds for a request body to arrive.",
 )
 @_setting(
+    "--keep-alive-s",
+    Env.KEEP_ALIVE_S,
+    click.FloatRange(1),
+    defaults.KEEP_ALIVE_S,
+    "Seconds that an idle connection stays open; more than a proxy in front of the server keeps its own.",
+)
+@_setting(
     "--canary-max-failures",
     Env.CANARY_MAX_FAILURES,
     click.FloatRange(0, 100),

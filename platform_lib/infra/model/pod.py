@@ -137,7 +137,7 @@ def pod_template(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pod_security_context(),
-        # The server gives requests in flight ten seconds, then writes the last rows of the log.
+        # The server gives requests in flight as long as a request may take, then writes the last rows of the log.
         "terminationGracePeriodSeconds": _DRAIN_S + 40,
         "topologySpreadConstraints": spread(selector),
         "containers": [container],

@@ -17,6 +17,7 @@ FALLBACK = "h11"
 """uvicorn's other protocol class. It is slower, but it limits a request's head as well."""
 _TIMEOUT_S = 5.0
 _REQUEST = b"POST / HTTP/1.1\r\nhost: check\r\ncontent-length: 2\r\n\r\n{}"
+_UPGRADE = _REQUEST.replace(b"\r\n\r\n", b"\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n")
 _RESPONSE_HEADERS = b"content-length: 2\r\n"
 
 
@@ -51,9 +52,10 @@ async def _check(protocol: "type[BoundedProtocol]") -> None:
         except Exception as err:
             failure.set_exception(err)
 
-    response = await _exchange(protocol, app, _REQUEST, failure)
-    if not (response.startswith(b"HTTP/1.1 200 OK\r\n") and response.endswith(_RESPONSE_HEADERS + b"\r\n{}")):
-        raise RuntimeError(f"the response is {response!r:.80}")
+    for request in (_REQUEST, _UPGRADE):
+        response = await _exchange(protocol, app, request, failure)
+        if not (response.startswith(b"HTTP/1.1 200 OK\r\n") and response.endswith(_RESPONSE_HEADERS + b"\r\n{}")):
+            raise RuntimeError(f"the response is {response!r:.80}")
     many = b"".join(b"x-%d: 1\r\n" % number for number in range(300))
     response = await _exchange(protocol, app, b"GET / HTTP/1.1\r\n" + many + b"\r\n", failure)
     if not response.startswith(b"HTTP/1.1 431 "):

@@ -9,6 +9,9 @@ from starlette.types import Receive
 from platform_lib.serving.limits import Limits
 from platform_lib.serving.problems import Problem
 
+_MAX_LENGTH_DIGITS = 20
+"""As many as 64 bits need. Python refuses to convert thousands of them."""
+
 
 class BodyReader:
     """Reads bodies for one event loop."""
@@ -44,7 +47,10 @@ class BodyReader:
             detail = f"the body is compressed with {coding!r:.40}; send it uncompressed, without Content-Encoding."
             raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
         declared = headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limits.max_body_bytes:
+        if len(declared) > _MAX_LENGTH_DIGITS:
+            detail = f"Content-Length has {len(declared)} digits. Send the number of bytes without leading zeros."
+            raise Problem(400, detail, headers={"Connection": "close"})
+        if declared.isdecimal() and int(declared) > limits.max_body_bytes:
             raise self._too_large()
         if isinstance(source, bytes):
             if len(source) > limits.max_body_bytes:

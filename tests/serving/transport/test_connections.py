@@ -9,7 +9,7 @@ import pytest
 from platform_lib.serving.auth.access import Access
 from platform_lib.serving.auth.api_keys import KeyRing, new_key
 from platform_lib.serving.http.app import create_app
-from platform_lib.serving.transport.connections import MAX_HEAD_BYTES, MAX_HEADERS
+from platform_lib.serving.transport.bounded_parser import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.serving.live import live
 from tests.serving.sample_models import FixedSource
 

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from platform_lib.serving.http.app import create_app
-from platform_lib.serving.transport.connections import UvicornDirectResponse
+from platform_lib.serving.transport.uvicorn_response import UvicornDirectResponse
 from tests.serving.live import live
 from tests.serving.sample_models import FixedSource, fitted, loaded, rows
 
