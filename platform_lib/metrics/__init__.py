@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platform_lib.errors import UsageError
-from platform_lib.metrics import classification, regression
+from platform_lib.metrics import classification, positive_class, regression, skill
 from platform_lib.metrics.weighting import MetricUndefined, Weighted, draw_weights
 from platform_lib.model.artifact import Predictions
 
@@ -147,9 +147,14 @@ METRICS: dict[str, Metric] = {
         _classification("accuracy", classification.accuracy, greater=True, probabilities=False),
         _classification("balanced_accuracy", classification.balanced_accuracy, greater=True, probabilities=False),
         _classification("f1_macro", classification.f1_macro, greater=True, probabilities=False),
+        _classification("f1", positive_class.f1, greater=True, probabilities=False),
+        _classification("precision", positive_class.precision, greater=True, probabilities=False),
+        _classification("recall", positive_class.recall, greater=True, probabilities=False),
+        _classification("mcc", skill.mcc, greater=True, probabilities=False),
         _classification("roc_auc", classification.roc_auc, greater=True, probabilities=True),
         _classification("average_precision", classification.average_precision, greater=True, probabilities=True),
         _classification("log_loss", classification.log_loss, greater=False, probabilities=True),
+        _classification("log_loss_skill", skill.log_loss_skill, greater=True, probabilities=True),
         _classification("brier", classification.brier, greater=False, probabilities=True),
         _regression("r2", regression.r2, greater=True),
         _regression("mae", regression.mae),

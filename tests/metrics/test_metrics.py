@@ -44,6 +44,10 @@ EXPECTED: dict[str, Callable[[Any, Predictions], float]] = {
     "accuracy": lambda t, p: reference.accuracy_score(t, p.values),
     "balanced_accuracy": lambda t, p: reference.balanced_accuracy_score(t, p.values),
     "f1_macro": lambda t, p: reference.f1_score(t, p.values, average="macro"),
+    "f1": lambda t, p: reference.f1_score(t, p.values, pos_label="dog"),
+    "precision": lambda t, p: reference.precision_score(t, p.values, pos_label="dog"),
+    "recall": lambda t, p: reference.recall_score(t, p.values, pos_label="dog"),
+    "mcc": lambda t, p: reference.matthews_corrcoef(t, p.values),
     "roc_auc": lambda t, p: (
         reference.roc_auc_score(t == p.classes[1], _second(p))
         if len(p.classes) == 2
@@ -51,6 +55,11 @@ EXPECTED: dict[str, Callable[[Any, Predictions], float]] = {
     ),
     "average_precision": lambda t, p: reference.average_precision_score(t == p.classes[1], _second(p)),
     "log_loss": lambda t, p: reference.log_loss(t, p.probabilities, labels=list(p.classes)),
+    "log_loss_skill": lambda t, p: (
+        1
+        - reference.log_loss(t, p.probabilities, labels=list(p.classes))
+        / reference.log_loss(t, [[np.mean(t == c) for c in p.classes]] * len(t), labels=list(p.classes))
+    ),
     "brier": lambda t, p: (
         reference.brier_score_loss(t == p.classes[1], _second(p))
         if len(p.classes) == 2
@@ -63,6 +72,8 @@ EXPECTED: dict[str, Callable[[Any, Predictions], float]] = {
     "mape": lambda t, p: reference.mean_absolute_percentage_error(t, p.values),
 }
 
+FOR_TWO_CLASSES = ("average_precision", "f1", "precision", "recall")
+
 CASES = [
     pytest.param(name, rows, classes, tied, id=f"{name}-{classes}{'-tied' if tied else ''}-{rows}")
     for name, metric in METRICS.items()
@@ -70,7 +81,7 @@ CASES = [
     for classes, tied in (
         ((2, False), (2, True), (3, False), (3, True)) if metric.task == "classification" else ((0, False),)
     )
-    if not (name == "average_precision" and classes == 3)
+    if not (name in FOR_TWO_CLASSES and classes == 3)
 ]
 
 

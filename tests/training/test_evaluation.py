@@ -70,8 +70,12 @@ def test_without_probabilities_only_label_metrics_are_computed_and_the_others_sa
         "accuracy": 0.875,
         "balanced_accuracy": 0.75,
         "f1_macro": pytest.approx((120 / 130 + 20 / 30) / 2),
+        "f1": pytest.approx(2 / 3),
+        "precision": 1.0,
+        "recall": 0.5,
+        "mcc": pytest.approx(np.sqrt(3 / 7)),
     }
-    assert set(evaluation.not_computed) == {"roc_auc", "average_precision", "log_loss", "brier"}
+    assert set(evaluation.not_computed) == {"roc_auc", "average_precision", "log_loss", "log_loss_skill", "brier"}
     assert "no probabilities" in evaluation.not_computed["roc_auc"]
     assert evaluation.standard_errors["accuracy"] == pytest.approx(np.sqrt(0.875 * 0.125 / ROWS), rel=0.15)
 
