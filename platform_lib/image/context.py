@@ -10,8 +10,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from platform_lib.errors import UsageError
+from platform_lib.errors import CheckFailed, UsageError
+from platform_lib.image.ignore import IGNORE_FILES, context_files, read_patterns
 from platform_lib.image.locked import Distribution, Lock, holds, read_lock
+from platform_lib.image.secret_files import why_secret
 from platform_lib.image.wheel import write_wheel
 from platform_lib.lineage import write_source
 from platform_lib.settings import LOCK_FILES, Project
@@ -34,21 +36,60 @@ class BuildContext:
 
 
 def write_context(project: Project) -> BuildContext:
-    """Replace `build/image/`. Runs in the project's environment.
+    """Replace `build/image/`, or remove it if anything fails, so that no image is built from half of it.
+
+    Runs in the project's environment.
 
     Raises:
         UsageError: The lock file is missing or incomplete, or a distribution that no index has is compiled.
-        CheckFailed: There is no commit.
+        CheckFailed: There is no commit, or a file with secrets would get into the image.
+        OSError: The disk is full, or the folder is not writable.
     """
+    folder = project.root / CONTEXT_FOLDER
+    if folder.exists():
+        shutil.rmtree(folder)
+    try:
+        refuse_secrets(project)
+        return _write(project, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def refuse_secrets(project: Project) -> None:
+    """Check that the build context contains no file with secrets: a layer of an image keeps what was copied into it.
+
+    Raises:
+        CheckFailed: It does; the message names the files.
+        UsageError: The project has no ignore file, so all of its files would be copied.
+    """
+    ignoring = [project.root / name for name in IGNORE_FILES if (project.root / name).is_file()]
+    if not ignoring:
+        raise UsageError(
+            f"{project.root} has no .dockerignore, so every file of the project would get into the image: restore it "
+            "with `git checkout -- .dockerignore`."
+        )
+    found: dict[str, str] = {}
+    for file in ignoring:
+        for path in context_files(project.root, read_patterns(file.read_text(encoding="utf-8"))):
+            if path not in found and (reason := why_secret(project.root, path)) is not None:
+                found[path] = reason
+    if found:
+        listed = "; ".join(f"{path} ({reason})" for path, reason in list(found.items())[:5])
+        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+        raise CheckFailed(
+            f"files that look like secrets would get into the image: {listed}{more}. Nothing was written. Move them "
+            f"out of the project, or exclude them with a last line in {ignoring[0].name}: `{next(iter(found))}`."
+        )
+
+
+def _write(project: Project, folder: Path) -> BuildContext:
     if project.lock_file is None:
         raise UsageError(
             f"{project.root} has no lock file ({' or '.join(LOCK_FILES)}): run `make setup` and commit the file."
         )
     lock = read_lock(project.lock_file)
     own = _project_requirements(project)
-    folder = project.root / CONTEXT_FOLDER
-    if folder.exists():
-        shutil.rmtree(folder)
     folder.mkdir(parents=True)
     counts, unpublished = {}, {LIBRARY}
     for target, extras in EXTRAS.items():
