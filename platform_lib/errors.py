@@ -30,6 +30,21 @@ class ServiceError(PlatformError):
     exit_code = ExitCode.SERVICE
 
 
+class StorageError(ServiceError):
+    """A disk or a local store is full, read-only, locked, damaged or not what it should be."""
+
+    def __init__(self, problem: str, remedy: str, *, is_damage: bool = False) -> None:
+        """Describe the failure.
+
+        Args:
+            problem: What failed, in sentences.
+            remedy: What to do, in sentences. A command may add in between what it left unchanged.
+            is_damage: The store itself may have lost content, so nothing more can be promised.
+        """
+        super().__init__(f"{problem} {remedy}")
+        self.problem, self.remedy, self.is_damage = problem, remedy, is_damage
+
+
 class NotFound(UsageError):
     """A named model, version, alias, dataset or project does not exist; the message lists those that do."""
 

@@ -1,10 +1,13 @@
 """Atomic, durable writes: a reader sees the old file or the new one, also after a crash."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -14,20 +17,31 @@ def atomic_replacement(path: Path, *, mode: int | None = None) -> Iterator[Path]
     Args:
         path: The file to write. Its folder must exist.
         mode: Permission bits of the new file. By default those of the file that it replaces, else what the umask gives.
+            Root also keeps the owner, so that a program of that user can still read the file.
     Raises:
         OSError: The draft cannot be written, or `path` cannot be replaced.
     """
     draft = path.with_name(f".{path.stem}-{secrets.token_hex(6)}{path.suffix}")
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield draft
-        if mode is None and path.exists():
-            mode = path.stat().st_mode & 0o777
+        if path.exists():
+            before = path.stat()
+            mode = before.st_mode & 0o777 if mode is None else mode
+            if os.name == "posix" and os.geteuid() == 0:
+                with suppress(PermissionError):  # a container's root may lack the capability
+                    os.chown(draft, before.st_uid, before.st_gid)
         if mode is not None:
             draft.chmod(mode)
         move_into_place(draft, path)
+    except OSError as err:
+        # A full disk is reported without a name; other errors have that of the draft.
+        if err.filename == str(draft) or (err.filename is None and err.errno in _FULL):
+            err.filename = str(path)
+        raise
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int | None = None) -> None:

@@ -1,12 +1,14 @@
-"""Import modules of the user's package from the project's `src/`, even if another package has its name."""
+"""The user's package in the project's `src/`: import it, even if another package has its name, and find its errors."""
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
-from platform_lib.errors import UsageError
-from platform_lib.settings import Project
+import platform_lib
+from platform_lib.errors import PlatformError, UsageError
+from platform_lib.settings import Project, find_project
 
 
 def import_user_module(project: Project, module: str) -> ModuleType:
@@ -50,3 +52,26 @@ def make_importable(project: Project) -> None:
 def _lies_in(module: ModuleType, folder: Path) -> bool:
     file = getattr(module, "__file__", None)
     return file is not None and Path(file).resolve().is_relative_to(folder.resolve())
+
+
+def user_frame(err: BaseException) -> str | None:
+    """Where the user's code raised an error, such as `src/churn/features.py, line 12`; None if the library raised it.
+
+    The user's `pipeline.py` calls the library, which calls the user's functions: the innermost of both counts.
+    """
+    library = Path(platform_lib.__file__).parent
+    for frame in reversed(traceback.extract_tb(err.__traceback__)):
+        file = Path(frame.filename)
+        if file.is_relative_to(library):
+            return None
+        for root in file.parents:
+            if root.name == "src" and _is_project(root.parent):
+                return f"{file.relative_to(root.parent)}, line {frame.lineno},"
+    return None
+
+
+def _is_project(root: Path) -> bool:
+    try:
+        return find_project(root).root == root.resolve()
+    except PlatformError:
+        return False

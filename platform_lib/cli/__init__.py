@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import click
 
-from platform_lib.errors import PlatformError
+from platform_lib.errors import PlatformError, StorageError
 from platform_lib.names import Env, ExitCode
+from platform_lib.storage_errors import storage_error
+from platform_lib.user_code import user_frame
 
 
 class Entry(NamedTuple):
@@ -18,39 +20,59 @@ class Entry(NamedTuple):
     """Module that defines `command`; imported only when the command runs."""
     help: str
     """Its line in `mlp --help`."""
+    unchanged: str = ""
+    """What is as it was if a disk or the registry fails while the command runs."""
+
+
+_VERSIONS = "Registered versions and their files are unchanged."
+_TABLES = "Tables, contracts and the selection are complete and as they were."
+_MODELS = "No version is lost; `mlp models` shows the champion."
+_OUTPUT = "An existing output file is unchanged, because it is replaced only when the new one is complete."
 
 
 FAMILIES: dict[str, dict[str, Entry]] = {
     "Data and training": {
-        "data": Entry("platform_lib.cli.project.data", "Import, check, push and pull tables."),
-        "train": Entry("platform_lib.cli.training.train", "Train, evaluate, gate and register a model."),
-        "sweep": Entry("platform_lib.cli.training.sweep", "Search hyperparameters by cross-validation."),
-        "schedule": Entry("platform_lib.cli.training.schedule", "Train on a schedule."),
+        "data": Entry("platform_lib.cli.project.data", "Import, check, push and pull tables.", _TABLES),
+        "train": Entry("platform_lib.cli.training.train", "Train, evaluate, gate and register a model.", _VERSIONS),
+        "sweep": Entry("platform_lib.cli.training.sweep", "Search hyperparameters by cross-validation.", _VERSIONS),
+        "schedule": Entry("platform_lib.cli.training.schedule", "Train on a schedule.", _VERSIONS),
         "lineage": Entry("platform_lib.cli.training.lineage", "Show what a model was made from."),
-        "reproduce": Entry("platform_lib.cli.training.reproduce", "Retrain a version from its record and compare."),
+        "reproduce": Entry(
+            "platform_lib.cli.training.reproduce", "Retrain a version from its record and compare.", _VERSIONS
+        ),
     },
     "Models": {
         "models": Entry("platform_lib.cli.models.models", "List, show and compare versions."),
-        "promote": Entry("platform_lib.cli.models.promote", "Make a version the champion."),
-        "rollback": Entry("platform_lib.cli.models.rollback", "Restore the previous champion."),
-        "canary": Entry("platform_lib.cli.models.canary", "Run a version on a share of the requests."),
+        "promote": Entry("platform_lib.cli.models.promote", "Make a version the champion.", _MODELS),
+        "rollback": Entry("platform_lib.cli.models.rollback", "Restore the previous champion.", _MODELS),
+        "canary": Entry("platform_lib.cli.models.canary", "Run a version on a share of the requests.", _MODELS),
         "shadow": Entry(
-            "platform_lib.cli.models.shadow", "Run a version on live traffic without returning its predictions."
+            "platform_lib.cli.models.shadow",
+            "Run a version on live traffic without returning its predictions.",
+            _MODELS,
         ),
     },
     "Serving": {
-        "serve": Entry("platform_lib.cli.serving.serve", "Serve a model over HTTP."),
-        "predict": Entry("platform_lib.cli.serving.predict", "Predict a table from a file into a file."),
-        "keys": Entry("platform_lib.cli.serving.keys", "Create, list and revoke API keys."),
-        "log": Entry("platform_lib.cli.serving.log", "Show and compact the request log."),
+        "serve": Entry("platform_lib.cli.serving.serve", "Serve a model over HTTP.", _VERSIONS),
+        "predict": Entry("platform_lib.cli.serving.predict", "Predict a table from a file into a file.", _OUTPUT),
+        "keys": Entry(
+            "platform_lib.cli.serving.keys", "Create, list and revoke API keys.", "The key file is unchanged."
+        ),
+        "log": Entry("platform_lib.cli.serving.log", "Show and compact the request log.", "No logged row is lost."),
     },
     "Local platform": {
-        "up": Entry("platform_lib.cli.platform.up", "Start MLflow, Prefect, the model server and the runner."),
+        "up": Entry(
+            "platform_lib.cli.platform.up", "Start MLflow, Prefect, the model server and the runner.", _VERSIONS
+        ),
         "down": Entry("platform_lib.cli.platform.down", "Stop the local platform."),
         "status": Entry("platform_lib.cli.platform.status", "Show the local platform's services and models."),
     },
     "Cluster": {
-        "image": Entry("platform_lib.cli.project.image", "Prepare the build context of the images."),
+        "image": Entry(
+            "platform_lib.cli.project.image",
+            "Prepare the build context of the images.",
+            "The project is unchanged, and `build/image` was removed.",
+        ),
         "deploy": Entry("platform_lib.cli.platform.deploy", "Deploy the model server; roll back if it fails."),
         "tunnel": Entry("platform_lib.cli.platform.tunnel", "Run a command against the cluster's MLflow and Prefect."),
         "platform": Entry("platform_lib.cli.platform.platform", "Check a running platform and upgrade its CRDs."),
@@ -74,6 +96,21 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name].module).command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Exception as err:
+            if isinstance(err, click.ClickException | PlatformError) and not isinstance(err, StorageError):
+                raise  # its message says what happened
+            if isinstance(err, OSError) and user_frame(err) is not None:
+                raise
+            if (failed := storage_error(err)) is None:
+                raise
+            entry = COMMANDS.get(ctx.invoked_subcommand or "")
+            if failed.is_damage or entry is None or not entry.unchanged:
+                raise failed from err
+            raise StorageError(f"{failed.problem} {entry.unchanged}", failed.remedy) from err
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))
@@ -114,6 +151,11 @@ def main(args: list[str] | None = None) -> None:
     except Exception as err:
         if debug:
             raise
+        if (place := user_frame(err)) is not None:
+            _fail(
+                f"{place} raised {type(err).__name__}: {err}\nFix the code; set {Env.DEBUG}=1 to see the traceback.",
+                ExitCode.USAGE,
+            )
         _fail(
             f"this is a bug in platform_lib; please report it: {type(err).__name__}: {err}\n"
             f"Set {Env.DEBUG}=1 to see the traceback.",

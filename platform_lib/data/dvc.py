@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
+from platform_lib import git
 from platform_lib.data.contract import DataContract
 from platform_lib.data.dataset import dataset_path
-from platform_lib.errors import NotFound, ServiceError, UsageError
+from platform_lib.errors import NotFound, ServiceError, StorageError, UsageError
 from platform_lib.settings import Project
+from platform_lib.storage_errors import storage_error
 
 
 def data_hash(project: Project, contract: DataContract) -> str:
@@ -41,6 +43,35 @@ def require_repository(project: Project) -> None:
         raise UsageError(
             f"{project.root} is not in a git repository, which DVC needs to version data; run `make setup`, which "
             "creates one."
+        )
+
+
+def require_trackable(project: Project, table: Path, contract: Path) -> None:
+    """Check that git does not keep DVC from tracking a table, without changing anything.
+
+    Args:
+        project: Of the table.
+        table: Where it will be.
+        contract: Its data contract, which has to be committed, as the table's .dvc file has.
+    Raises:
+        UsageError: git ignores one of these files, or tracks the table.
+    """
+    for path in (table.with_name(f"{table.name}.dvc"), contract):
+        shown = path.relative_to(project.root).as_posix()
+        if git.succeeds(project.root, "check-ignore", "--quiet", "--", shown):
+            rule = git.lines(project.root, "check-ignore", "--verbose", "--", shown)
+            source, line, pattern = (rule[0].partition("\t")[0].split(":", 2) if rule else ["", "", ""])[:3]
+            where = f" (line {line} of {source}: `{pattern}`)" if pattern else ""
+            raise UsageError(
+                f"git ignores {shown}{where}, but it must be committed, so nothing was imported. Remove that rule, or "
+                f"add the line `!{shown}` below it; a rule that ignores a whole folder has to end with `/*` for that. "
+                f"`git check-ignore -v {shown}` shows the rule that applies."
+            )
+    shown = table.relative_to(project.root).as_posix()
+    if git.succeeds(project.root, "ls-files", "--error-unmatch", "--", shown):
+        raise UsageError(
+            f"git tracks {shown}, so DVC cannot track it as well, and nothing was imported. Run "
+            f"`git rm --cached {shown}`, then import again."
         )
 
 
@@ -222,26 +253,43 @@ def _dvc_errors(action: str, remote: str | None = None) -> Iterator[None]:
             "was imported."
         ) from err
     except (FileTransferError, AuthError, OSError) as err:
-        raise ServiceError(
-            f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`."
-        ) from err
+        raise _failed(err, action, where) from err
     except (ConfigError, StorageConfigError) as err:
         raise UsageError(f"DVC could not {action}: {_cause(err)}. See .dvc/config, or `dvc remote list`.") from err
     except DvcException as err:
-        raise ServiceError(f"DVC could not {action}: {_cause(err)}.") from err
+        raise _full_disk(err) or ServiceError(f"DVC could not {action}: {_cause(err)}.") from err
     except Exception as err:
         # Storage libraries raise their own errors. Python's built-in ones are bugs, and this library's are fine as they
         # are.
         if type(err).__module__.partition(".")[0] in ("builtins", "platform_lib"):
             raise
-        raise ServiceError(
-            f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`."
-        ) from err
+        raise _failed(err, action, where) from err
+
+
+def _failed(err: Exception, action: str, where: str) -> ServiceError:
+    if (known := _full_disk(err)) is not None:
+        return known
+    if action.startswith("track"):  # without a remote
+        return ServiceError(f"DVC could not {action}: {_cause(err)}.")
+    return ServiceError(
+        f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`."
+    )
+
+
+def _full_disk(err: BaseException) -> StorageError | None:
+    """The disk's error among those that DVC wraps, most of them implicitly."""
+    return next((known for each in _chain(err) if (known := storage_error(each)) is not None), None)
 
 
 def _cause(err: BaseException) -> str:
-    """The innermost reason, in one line."""
-    seen = err
-    while (inner := seen.__cause__ or seen.__context__) is not None:
-        seen = inner
-    return (str(seen) or type(seen).__name__).splitlines()[0].rstrip(".")[:200]
+    """The outermost and the innermost reason, in one line: DVC tells the remedy in one, and its cause in the other."""
+    reasons = [" ".join((str(each) or type(each).__name__).split()).rstrip(".") for each in _chain(err)]
+    outer, inner = reasons[0], reasons[-1].splitlines()[0]
+    return f"{outer:.300}" if inner in outer else f"{outer:.300}: {inner:.200}"
+
+
+def _chain(err: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = err
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

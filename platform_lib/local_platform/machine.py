@@ -1,4 +1,4 @@
-"""Checks of this machine: tools, libraries, ports, disk, memory and permissions.
+"""Checks of this machine: tools, libraries, ports, disk, memory, permissions and the local registry.
 
 Works with the base installation, because a missing extra is one of the things that it reports.
 """
@@ -21,7 +21,7 @@ OLDEST_PYTHON = (3, 11)
 GIGABYTE = 1e9
 # One import name per distribution of the extra `training`; only looked up, since importing them takes half a minute.
 TRAINING_MODULES = (
-    "dvc", "fastapi", "filelock", "hydra", "mlflow", "numpy", "optuna", "pandas", "pandera",
+    "dvc", "fastapi", "hydra", "mlflow", "numpy", "optuna", "pandas", "pandera",
     "prefect", "psutil", "pyarrow", "sklearn", "skops", "uvicorn",
 )  # fmt: skip
 USUAL_PORTS = {"model server": Port.MODEL_SERVER, "MLflow": Port.MLFLOW, "Prefect": Port.PREFECT}
@@ -40,6 +40,7 @@ def examine_machine(project: Project | None) -> list[Finding]:
         lambda: check_disk(folder),
         check_memory,
         lambda: check_writing(folder),
+        lambda: check_registry(project),
     ]
     return [finding for check in checks for finding in check()]
 
@@ -179,6 +180,14 @@ def check_writing(folder: Path) -> Iterable[Finding]:
     except OSError as err:
         remedy = "Make the folder writable, or use another one."
         yield problem("writing", f"{target}: {err.strerror or err}", remedy)
+
+
+def check_registry(project: Project | None) -> Iterable[Finding]:
+    """Check the project's local registry."""
+    if project is not None:
+        from platform_lib.registry.store_check import examine_store
+
+        yield from examine_store(project.database)
 
 
 def _output(*command: str) -> str | None:

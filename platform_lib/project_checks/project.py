@@ -1,4 +1,4 @@
-"""Checks of a project: template, lock file, git, data, configuration, code and DVC. They change nothing."""
+"""Checks of a project, from its template to its registry and keys. They change nothing."""
 
 import configparser
 import importlib.metadata
@@ -18,10 +18,12 @@ from platform_lib.data.dataset import (
 )
 from platform_lib.data.dvc import file_md5, tracked_files, tracked_md5
 from platform_lib.data.imports.staging import staging_folder
-from platform_lib.errors import NotFound, PlatformError
+from platform_lib.errors import NotFound, PlatformError, UsageError
 from platform_lib.findings import Finding, Level, note, ok, problem
 from platform_lib.project_checks.lock_file import check_lock
 from platform_lib.project_checks.work_tree import check_work_tree
+from platform_lib.registry.store_check import examine_store
+from platform_lib.serving.auth.api_keys import read_keys
 from platform_lib.settings import Project
 from platform_lib.user_code import import_user_module
 
@@ -42,6 +44,8 @@ def examine_project(project: Project) -> list[Finding]:
         check_dvc,
         check_configuration,
         check_user_code,
+        check_store,
+        check_keys,
     ]
     return [finding for check in checks for finding in check(project)]
 
@@ -173,3 +177,20 @@ def check_user_code(project: Project) -> Iterable[Finding]:
         except PlatformError as err:
             found.append(problem("code", str(err)))
     return found or [ok("code", f"{project.package} imports.")]
+
+
+def check_store(project: Project) -> Iterable[Finding]:
+    """Check the local registry: the database, and the files of the versions in use."""
+    return examine_store(project.database)
+
+
+def check_keys(project: Project) -> Iterable[Finding]:
+    """Check that the key file of the deployment can be read, if there is one."""
+    file = project.root / "deploy" / "keys.yaml"
+    if not file.exists():
+        return []
+    try:
+        count = len(read_keys(file))
+    except UsageError as err:
+        return [problem("keys", str(err))]
+    return [ok("keys", f"deploy/keys.yaml holds {count} key{'' if count == 1 else 's'}.")]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from platform_lib.errors import PlatformError
+from platform_lib.storage_errors import storage_error
 
 
 @click.group()
@@ -42,3 +43,8 @@ if __name__ == "__main__":
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except Exception as error:
+        if (known := storage_error(error)) is None:
+            raise
+        click.echo(str(known), err=True)
+        sys.exit(known.exit_code)

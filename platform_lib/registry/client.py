@@ -4,9 +4,12 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from platform_lib.errors import ServiceError
+from platform_lib.storage_errors import server_storage_error, storage_error
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,6 +46,8 @@ def connect(uri: str) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It logs every error of the database with its SQL, and raises it as well.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with mlflow_errors(uri):
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
@@ -66,7 +71,21 @@ def mlflow_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as err:
-        raise ServiceError(_sentence(uri, err)) from err
+        raise _service_error(uri, err) from err
+
+
+def _service_error(uri: str, err: Exception) -> ServiceError:
+    known = storage_error(err, database_path(uri) or uri)
+    if known is None and uri.startswith(("http:", "https:")):
+        known = server_storage_error(str(err), f"the MLflow server {uri}")
+    return known or ServiceError(_sentence(uri, err))
+
+
+def database_path(uri: str) -> Path | None:
+    """The file of a `sqlite:` URI; None for other URIs."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0]))
 
 
 def _sentence(uri: str, err: Exception) -> str:

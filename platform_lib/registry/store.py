@@ -4,17 +4,19 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from platform_lib.errors import ServiceError
-from platform_lib.registry.client import quiet_third_parties
+from platform_lib.errors import ServiceError, StorageError
+from platform_lib.registry.client import database_path, quiet_third_parties
 from platform_lib.settings import Project
+from platform_lib.storage_errors import storage_error
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 ARTIFACTS = "artifacts"
 LOCK_TIMEOUT_S = 120.0
+BUSY_TIMEOUT_S = 30.0
+"""How long to wait for another process's transaction."""
 
 # Columns of MLflow's tables with URIs of files in the artifact folder.
 _ADDRESSES = (
@@ -30,13 +32,6 @@ def ensure_store(project: Project, uri: str) -> None:
     del project  # the artifacts are next to the database
     if (database := database_path(uri)) is not None:
         ensure_database(database)
-
-
-def database_path(uri: str) -> Path | None:
-    """The file of a `sqlite:` URI; None for other URIs."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return Path(unquote(uri.removeprefix("sqlite:///").split("?")[0]))
 
 
 def store_lock(database: Path) -> "FileLock":
@@ -61,13 +56,16 @@ def ensure_database(database: Path) -> None:
             elif (old := _moved_from(database, artifacts)) is not None:
                 _relocate(database, old, artifacts)
     except Timeout as err:
-        raise ServiceError(
-            f"{database}.lock is held by another process for over {LOCK_TIMEOUT_S:.0f} s. Is another `mlp` stuck?"
+        raise StorageError(
+            f"{database}.lock is held by another process for over {LOCK_TIMEOUT_S:.0f} s. Nothing is lost.",
+            "Wait until the other `mlp` ends, then run the command again.",
         ) from err
-    except (OSError, sqlite3.Error) as err:
-        raise ServiceError(
-            f"cannot create the store {database}: {err}. Is the disk full, or is the folder not writable?"
-        ) from err
+    except Exception as err:  # MLflow wraps what SQLite raises
+        if (known := storage_error(err, database)) is not None:
+            raise known from err
+        if isinstance(err, OSError | sqlite3.Error):
+            raise ServiceError(f"cannot create the store {database}: {err}.") from err
+        raise
 
 
 def _create(database: Path, artifacts: Path) -> None:
@@ -83,20 +81,22 @@ def _create(database: Path, artifacts: Path) -> None:
     new = database.with_name(f"{database.name}.new")
     for leftover in database.parent.glob(f"{new.name}*"):
         leftover.unlink()
-    store = SqlAlchemyStore(f"sqlite:///{new.as_posix()}", artifacts.absolute().as_uri())
-    store.engine.dispose()
-    new.replace(database)
+    try:
+        store = SqlAlchemyStore(f"sqlite:///{new.as_posix()}", artifacts.absolute().as_uri())
+        store.engine.dispose()
+        new.replace(database)
+    finally:
+        for leftover in database.parent.glob(f"{new.name}*"):
+            leftover.unlink()
 
 
 def _moved_from(database: Path, artifacts: Path) -> str | None:
     """The artifact URI in the database, if this library created it and the folder was moved since."""
     try:
-        with closing(sqlite3.connect(database, timeout=30)) as connection:
+        with closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S)) as connection:
             row = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
     except sqlite3.Error as err:
-        raise ServiceError(
-            f"{database} is not an MLflow store: {err}. Move it away; the next `mlp train` makes a new one."
-        ) from err
+        raise storage_error(err, database) or ServiceError(f"the store {database} cannot be read: {err}.") from err
     if row is None:
         return None
     root = str(row[0]).removesuffix("/0")
@@ -106,7 +106,7 @@ def _moved_from(database: Path, artifacts: Path) -> str | None:
 
 def _relocate(database: Path, old: str, artifacts: Path) -> None:
     new = artifacts.absolute().as_uri()
-    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+    with closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S)) as connection, connection:
         for table, column in _ADDRESSES:
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import CheckFailed, NotFound
 from platform_lib.names import Alias, VersionTag
-from platform_lib.registry.client import connect, is_missing, mlflow_errors
+from platform_lib.registry.client import connect, database_path, is_missing, mlflow_errors
 from platform_lib.registry.files import fetch_artifacts
 from platform_lib.registry.reference import Reference, VersionRecord, parse_reference
-from platform_lib.registry.store import database_path, ensure_database, store_lock
+from platform_lib.registry.store import ensure_database, store_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -158,9 +158,7 @@ class Registry:
                 self.client.set_model_version_tag(record.name, record.version, VersionTag.PROMOTED_SCORE, score)
             if not record.passed_gate:
                 self.client.set_model_version_tag(record.name, record.version, VersionTag.FORCED, "true")
-            if before is not None:
-                self.client.set_registered_model_alias(record.name, Alias.PREVIOUS, before)
-            self.client.set_registered_model_alias(record.name, Alias.CHAMPION, record.version)
+            self._move(record.name, record.version, previous=before)
         return Moved(champion=self.resolve(Reference(record.name, version=record.version)), before=before)
 
     def rollback(self, name: str) -> Moved:
@@ -196,6 +194,21 @@ class Registry:
             ):
                 scores.append(float(kept["score"]))
         return (max if greater_is_better else min)(scores, default=None)
+
+    def _move(self, name: str, champion: str, *, previous: str | None) -> None:
+        """Set both aliases, `champion` last; where that fails, `previous` gets its old value back if possible."""
+        before = self._find(Reference(name, alias=Alias.PREVIOUS))
+        if previous is not None:
+            self.client.set_registered_model_alias(name, Alias.PREVIOUS, previous)
+        try:
+            self.client.set_registered_model_alias(name, Alias.CHAMPION, champion)
+        except Exception:
+            with suppress(Exception):  # the first error says why
+                if previous is not None and before is not None:
+                    self.client.set_registered_model_alias(name, Alias.PREVIOUS, str(before.version))
+                elif previous is not None:
+                    self.client.delete_registered_model_alias(name, Alias.PREVIOUS)
+            raise
 
     def _lock(self) -> AbstractContextManager[Any]:
         return store_lock(self._database) if self._database is not None else nullcontext()

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from platform_lib.data.files.batches import BatchFile, TableBatch, open_batches
 from platform_lib.data.files.reading import CSV_SUFFIXES, PARQUET_SUFFIXES
 from platform_lib.data.frame import EXPECTED, convert, feature_frame
-from platform_lib.errors import UsageError
+from platform_lib.errors import StorageError, UsageError
 from platform_lib.files import atomic_replacement
 from platform_lib.model.artifact import LoadedModel, Predictions, category_text
 from platform_lib.names import PREDICTION_COLUMN, PROBABILITY_PREFIX
 from platform_lib.serving.predictor import predict_table
+from platform_lib.storage_errors import storage_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +41,8 @@ def check_output(out: Path) -> None:
     """Check the output before anything slow happens.
 
     Raises:
-        UsageError: Its suffix is unknown, or the folder is missing or not writable.
+        UsageError: Its suffix is unknown, or the folder is missing.
+        StorageError: The folder is not writable.
     """
     suffix = out.suffix.lower()
     known = CSV_SUFFIXES + PARQUET_SUFFIXES
@@ -51,7 +53,10 @@ def check_output(out: Path) -> None:
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: the folder {out.parent} does not exist. Create it first.")
     if not os.access(out.parent, os.W_OK):
-        raise UsageError(f"--out {out}: the folder {out.parent} is not writable. Choose another.")
+        raise StorageError(
+            f"--out {out}: the folder {out.parent.absolute()} is not writable, or its file system is read-only.",
+            "Choose another folder, or make it writable.",
+        )
 
 
 def predict_file(
@@ -178,7 +183,7 @@ def _writer(out: Path, source: BatchFile) -> Iterator[_Writer]:
                     writer.close()
                 raise
     except OSError as err:
-        raise UsageError(f"{out} cannot be written: {err.strerror or err}.") from err
+        raise storage_error(err) or UsageError(f"{out} cannot be written: {err.strerror or err}.") from err
 
 
 def _separator(out: Path, source: BatchFile) -> str:

@@ -11,7 +11,7 @@ from platform_lib.registry.store import ensure_database
 class TestStore:
     def test_concurrent_processes_create_one_store(self, tmp_path: Path) -> None:
         uri = f"sqlite:///{(tmp_path / '.mlp' / 'mlflow.db').as_posix()}"
-        code = f"from platform_lib.registry.store import *; ensure_database(database_path({uri!r}))"
+        code = f"from platform_lib.registry.client import database_path; from platform_lib.registry.store import ensure_database; ensure_database(database_path({uri!r}))"
 
         processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
         errors = [process.communicate()[1].decode() for process in processes]

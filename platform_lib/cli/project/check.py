@@ -10,7 +10,7 @@ from platform_lib.settings import find_project
 @click.command(epilog="Example: mlp check --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, as_json: bool) -> int:
-    """Check template, lock file, git, data, DVC, configuration and code.
+    """Check template, lock file, git, data, DVC, configuration, code, registry and keys.
 
     Prints a remedy for each problem. Exit code 1 means that there is a problem; notes do not count.
     """

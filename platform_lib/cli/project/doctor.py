@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--no-network", is_flag=True, help="Skip checks that need the network.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, no_network: bool, as_json: bool) -> int:
-    """Check tools, libraries, ports, disk, memory, network and clock.
+    """Check tools, libraries, ports, disk, memory, network, clock and, in a project, its local registry.
 
     Prints a remedy for each problem. Also works outside a project. Exit code 1 means that there is a problem; notes do
     not count.

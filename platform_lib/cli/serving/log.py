@@ -1,5 +1,7 @@
 """`mlp log`: show and compact a model server's request log."""
 
+from pathlib import Path
+
 import click
 
 _PLACE = click.argument("place", default=".mlp/log")
@@ -30,7 +32,10 @@ def show(*, place: str, last: int, labels: bool, out: str | None) -> None:
     if out is not None:
         import pyarrow.parquet as pq
 
-        pq.write_table(table, out)
+        from platform_lib.files import atomic_replacement
+
+        with atomic_replacement(Path(out)) as draft:
+            pq.write_table(table, draft)
         click.echo(f"Wrote {len(table)} rows to {out}.", err=True)
         return
     for row in table.slice(max(0, len(table) - last)).to_pylist():

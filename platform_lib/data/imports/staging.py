@@ -46,10 +46,11 @@ def check_destination(project: Project, name: str) -> None:
     """Check that an import can be written, before anything is read.
 
     Raises:
-        UsageError: There is no git repository, conf/train.yaml has no line that selects a table, or the table would
-            overwrite a file that was not imported.
+        UsageError: There is no git repository, git ignores what must be committed or tracks the table itself,
+            conf/train.yaml has no line that selects a table, or the table would overwrite a file that was not imported.
     """
     dvc.require_repository(project)
+    dvc.require_trackable(project, project.data_dir / f"{name}.parquet", contract_path(project, name))
     selected_line(project)
     path = project.data_dir / f"{name}.parquet"
     if path.exists() and not contract_path(project, name).exists() and not _was_imported(path):
@@ -62,8 +63,13 @@ def check_destination(project: Project, name: str) -> None:
 def write_import(project: Project, contract: DataContract, table: pa.Table) -> None:
     """Write table and contract, track the table with DVC, and select it in conf/train.yaml.
 
+    All of it is written, or, if any step fails, everything is as before. Only a killed process leaves an import that
+    the next command finishes.
+
     Raises:
         UsageError: Another import is running, or another program has a file open.
+        ServiceError: DVC cannot track the table.
+        OSError: The disk is full, or a folder is not writable.
     """
     import pyarrow.parquet as parquet
 
@@ -76,11 +82,16 @@ def write_import(project: Project, contract: DataContract, table: pa.Table) -> N
         )
         for name in (_TABLE, _CONTRACT):
             make_durable(staging / name)
+        undo = _Undo(project, contract)
         write_atomically(staging / JOURNAL, json.dumps({"name": contract.name, "path": contract.path}))
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    _finish(project)
+    try:
+        _finish(project)
+    except Exception:
+        undo.restore()
+        raise
 
 
 def finish_interrupted(project: Project) -> str | None:
@@ -134,6 +145,50 @@ def selected_line(project: Project) -> tuple[list[str], int, re.Match[str]]:
     )
 
 
+class _Undo:
+    """The files that an import changes, kept in the staging folder in case DVC or the disk refuses a step."""
+
+    def __init__(self, project: Project, contract: DataContract) -> None:
+        self._staging = staging_folder(project)
+        table, described = project.root / contract.path, contract_path(project, contract.name)
+        self._new = ((table, self._staging / _TABLE), (described, self._staging / _CONTRACT))
+        changed = (
+            table,
+            described,
+            table.with_name(f"{table.name}.dvc"),
+            table.with_name(".gitignore"),
+            project.conf_dir / "train.yaml",
+        )
+        self._kept = {path: self._staging / f"old-{number}" for number, path in enumerate(changed)}
+        for path, kept in self._kept.items():
+            if path == table and (path.exists() or path.is_symlink()):
+                _second_name(path, kept)
+            elif path.exists():
+                shutil.copy2(path, kept)  # a copy: DVC appends to .gitignore
+
+    def restore(self) -> None:
+        """Restore the files. All are moves, which need no space; were one to fail, the next command would finish the
+        import instead."""
+        for target, staged in self._new:
+            if target.exists() and not staged.exists():
+                target.replace(staged)
+        for path, kept in self._kept.items():
+            if kept.exists() or kept.is_symlink():
+                kept.replace(os.path.realpath(path) if path.suffix == ".yaml" else path)
+            else:
+                path.unlink(missing_ok=True)
+        (self._staging / JOURNAL).unlink(missing_ok=True)
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+
+def _second_name(file: Path, name: Path) -> None:
+    """Keep a file under a second name without copying it; DVC may have made it a link into its cache."""
+    try:
+        os.link(file, name, follow_symlinks=False)
+    except (OSError, NotImplementedError):  # the file system has no hard links
+        shutil.copy2(file, name, follow_symlinks=False)
+
+
 def _finish(project: Project) -> None:
     staging, journal = staging_folder(project), _journal(project)
     assert journal is not None
@@ -162,12 +217,14 @@ def _select(project: Project, name: str, staging: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
+    if target.suffix == ".yaml":  # the user's file, which may be a link; a table may be DVC's link into its cache
+        target = Path(os.path.realpath(target))
     try:
         move_into_place(source, target)
     except PermissionError as err:
         raise UsageError(
-            f"{target} cannot be replaced: it is read-only or open in another program. Close it; `mlp data check` then "
-            "finishes the import."
+            f"{target} cannot be replaced: it is read-only or open in another program. Close it, then run the command "
+            "again."
         ) from err
 
 
@@ -180,7 +237,12 @@ def _claim(project: Project) -> Path:
     except FileExistsError as err:
         raise UsageError("another import is running in this project; wait until it ends.") from err
     process = psutil.Process()
-    (staging / _OWNER).write_text(json.dumps({"pid": process.pid, "started": process.create_time()}), encoding="utf-8")
+    owner = json.dumps({"pid": process.pid, "started": process.create_time()})
+    try:
+        (staging / _OWNER).write_text(owner, encoding="utf-8")
+    except OSError:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     return staging
 
 

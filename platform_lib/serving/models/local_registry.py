@@ -13,9 +13,10 @@ from typing import Any
 
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.names import Alias, ExitCode
+from platform_lib.registry.client import database_path
 from platform_lib.registry.reference import Reference
-from platform_lib.registry.store import database_path
 from platform_lib.serving.models.registry_client import ResolvedVersion
+from platform_lib.storage_errors import storage_error
 
 _CHILD_TIMEOUT_S = 180
 
@@ -61,13 +62,13 @@ class LocalRegistryClient:
     def version_of(self, reference: Reference) -> str:
         """See `RegistryClient.version_of`."""
         self._need_database()
-        with _as_service_error():
+        with _as_service_error(self._database):
             return self._version_with_alias(reference)
 
     def tag_of(self, reference: Reference, tag: str) -> str | None:
         """See `RegistryClient.tag_of`."""
         query = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
-        with _as_service_error():
+        with _as_service_error(self._database):
             return self._select(query, reference.name, reference.version, tag)
 
     def close(self) -> None:
@@ -133,13 +134,13 @@ class LocalRegistryClient:
         if child.returncode == ExitCode.USAGE:
             raise NotFound(sentence)
         if child.returncode != 0:
-            raise ServiceError(f"the local registry failed: {sentence:.300}")
+            raise ServiceError(f"the local registry failed: {sentence:.600}")
         return dict(json.loads(output.strip().splitlines()[-1]))
 
 
 @contextmanager
-def _as_service_error() -> Iterator[None]:
+def _as_service_error(database: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as err:
-        raise ServiceError(f"the local registry cannot be read: {err}.") from err
+        raise storage_error(err, database) or ServiceError(f"the local registry cannot be read: {err}.") from err

@@ -16,6 +16,7 @@ from pyarrow import fs
 from platform_lib.errors import ServiceError
 from platform_lib.files import make_durable
 from platform_lib.serving.request_log.files import ATTEMPTS, MERGED, REPLACES, LogFolder, replaced_files, replaced_names
+from platform_lib.storage_errors import storage_error
 
 
 def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[int, int]:
@@ -44,7 +45,7 @@ def compact(folder: LogFolder, kind: str, today: date | None = None) -> tuple[in
         except (OSError, pa.ArrowException) as err:
             if isinstance(err, FileNotFoundError) and attempt + 1 < ATTEMPTS:
                 continue  # another process merges at the same time: list the files again
-            raise ServiceError(
+            raise storage_error(err, file=folder.path) or ServiceError(
                 f"cannot merge the request log in {folder.path}: {err}. No row is lost; call it again."
             ) from err
     raise AssertionError("the last attempt returns or raises")

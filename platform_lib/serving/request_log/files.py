@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from platform_lib.errors import NotFound, ServiceError, UsageError
+from platform_lib.storage_errors import storage_error
 
 PREDICTIONS = "predictions"
 LABELS = "labels"
@@ -185,7 +186,9 @@ class LogFolder:
             except FileNotFoundError:
                 continue  # merged meanwhile: list the files again
             except (OSError, pa.ArrowException) as err:
-                raise ServiceError(f"cannot read the request log in {self.path}: {err}") from err
+                raise storage_error(err, file=self.path) or ServiceError(
+                    f"cannot read the request log in {self.path}: {err}"
+                ) from err
         raise ServiceError(
             f"cannot read the request log in {self.path}: merges keep changing its files while they are read."
         )

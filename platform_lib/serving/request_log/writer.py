@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, LogFolder, logged_name, prediction_schema
 from platform_lib.serving.request_log.recorder import LENGTH_BYTES
+from platform_lib.storage_errors import storage_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ class Writer:
                 if len(table):
                     self.folder.write(group.kind, table, datetime.now(UTC), self.sequence)
             except (OSError, pa.ArrowException) as err:
-                problem = f"{type(err).__name__}: {err}"
+                known = storage_error(err, file=self.folder.path)
+                reason = known.problem if known else f"{type(err).__name__}: {err}."
+                problem = f"{reason} The latest {self.keep_rows} rows wait in memory until writing works again."
             else:
                 self.sequence += 1
                 written += len(table)

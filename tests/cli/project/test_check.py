@@ -57,6 +57,7 @@ def test_the_only_problem_of_a_generated_project_is_its_placeholder_lock(project
         ("dvc", "ok"),
         ("configuration", "ok"),
         ("code", "ok"),
+        ("registry", "ok"),
     ]
 
 
