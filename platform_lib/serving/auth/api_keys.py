@@ -3,9 +3,13 @@
 import base64
 import hashlib
 import hmac
+import logging
+import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,16 +17,23 @@ from typing import Literal, get_args
 import msgspec
 import yaml
 
-from platform_lib.errors import NotFound, UsageError
+from platform_lib.errors import NotFound, ServiceError, UsageError
 from platform_lib.files import write_atomically
+
+log = logging.getLogger("platform_lib.serving")
 
 Scope = Literal["predict", "labels", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+_LAST_LINE = "# end of the keys"
 _HEADER = (
     "# API keys of the model server: names, scopes and SHA-256 hashes, from which no key can be recovered. "
-    "Written by `mlp keys`.\n"
+    f"Written by `mlp keys`.\n# The last line is {_LAST_LINE!r}: without it, the file is incomplete and not used.\n"
 )
+_MARK = _HEADER.splitlines()[1]
+_MAX_BYTES = 2**18
+"""A thousand keys. The server parses the file between two requests."""
+_LOCK_TIMEOUT_S = 60.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -38,14 +49,17 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class _KeyList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    keys: list[KeyEntry] = []
+    keys: list[KeyEntry]
 
 
 def new_key(path: Path, name: str, scopes: list[Scope]) -> str:
     """Generate a key, store its hash in the file, and return the key. It cannot be shown again.
 
+    Concurrent calls wait for each other. A symbolic link stays one: the file that it points to is replaced.
+
     Raises:
         UsageError: The name is malformed or taken, or the file is broken.
+        ServiceError: Another process keeps the file locked.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -54,20 +68,21 @@ def new_key(path: Path, name: str, scopes: list[Scope]) -> str:
         )
     if not scopes:
         raise UsageError(f"a key needs at least one scope of {', '.join(SCOPES)}.")
-    entries = read_keys(path)
-    if any(entry.name == name for entry in entries):
-        raise UsageError(
-            f"{path} already has a key named {name!r}: "
-            f"choose another name, move the callers to that key, then run `mlp keys revoke {name}`."
+    with _locked(path) as file:
+        entries = read_keys(path)
+        if any(entry.name == name for entry in entries):
+            raise UsageError(
+                f"{path} already has a key named {name!r}: "
+                f"choose another name, move the callers to that key, then run `mlp keys revoke {name}`."
+            )
+        key = "mlp_" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+        entry = KeyEntry(
+            name=name,
+            sha256=key_hash(key),
+            scopes=sorted(set(scopes), key=SCOPES.index),
+            created=datetime.now(UTC).date().isoformat(),
         )
-    key = "mlp_" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-    entry = KeyEntry(
-        name=name,
-        sha256=key_hash(key),
-        scopes=sorted(set(scopes), key=SCOPES.index),
-        created=datetime.now(UTC).date().isoformat(),
-    )
-    _write(path, [*entries, entry])
+        _write(file, [*entries, entry])
     return key
 
 
@@ -76,35 +91,59 @@ def revoke_key(path: Path, name: str) -> None:
 
     Raises:
         NotFound: The file has no key with this name.
+        UsageError: The file is broken.
+        ServiceError: Another process keeps the file locked.
     """
-    entries = read_keys(path)
-    left = [entry for entry in entries if entry.name != name]
-    if len(left) == len(entries):
-        raise NotFound(
-            f"{path} has no key named {name!r}; its keys are: {', '.join(entry.name for entry in entries) or 'none'}."
-        )
-    _write(path, left)
+    if not path.exists():
+        raise NotFound(f"{path} does not exist, so it has no key named {name!r}.")
+    with _locked(path) as file:
+        entries = read_keys(path)
+        left = [entry for entry in entries if entry.name != name]
+        if len(left) == len(entries):
+            names = ", ".join(entry.name for entry in entries) or "none"
+            raise NotFound(f"{path} has no key named {name!r}; its keys are: {names}.")
+        _write(file, left)
 
 
 def read_keys(path: Path) -> list[KeyEntry]:
     """Return the file's entries; none if there is no file.
 
     Raises:
-        UsageError: The file is not a list of keys; says where.
+        UsageError: The file is not a complete list of keys, or cannot be read; says where and why.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return _read(path)
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as err:
-        raise UsageError(f"cannot read the key file {path}: {err}") from err
+    except OSError as err:
+        raise UsageError(f"cannot read the key file {path}: {err.strerror or err}.") from err
+
+
+def _read(path: Path) -> list[KeyEntry]:
+    """Return the file's entries.
+
+    Raises:
+        OSError: The file cannot be read; FileNotFoundError if there is none.
+        UsageError: It is not a complete list of keys.
+    """
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise _broken(path, f"it is larger than {_MAX_BYTES // 2**10} KiB")
     try:
-        entries = msgspec.convert(yaml.safe_load(text) or {}, _KeyList).keys
-    except (yaml.YAMLError, msgspec.ValidationError) as err:
-        raise UsageError(
-            f"{path} is not a key file: {' '.join(str(err).split())}. "
-            f"Restore it with `git checkout -- {path.name}`, or create keys with `mlp keys new`."
-        ) from err
+        text = content.decode("utf-8")
+        if _MARK in text and text.rstrip().rpartition("\n")[2] != _LAST_LINE:
+            raise _broken(path, f"it is incomplete, its last line is not {_LAST_LINE!r}")
+        value = yaml.safe_load(text)
+        if value is None:
+            raise _broken(path, "it is empty; a file without keys holds `keys: []`")
+        entries = msgspec.convert(value, _KeyList).keys
+    except UsageError:
+        raise
+    except RecursionError as err:
+        raise _broken(path, "its values are nested too deeply") from err
+    except Exception as err:  # YAML's constructors raise whatever Python's do: ValueError, IndexError, …
+        raise _broken(path, " ".join(str(err).split())[:300]) from err
     for entry in entries:
         if not re.fullmatch(r"[0-9a-f]{64}", entry.sha256):
             raise UsageError(
@@ -114,15 +153,44 @@ def read_keys(path: Path) -> list[KeyEntry]:
     return entries
 
 
+def _broken(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"{path} is not a key file: {reason}. Restore it with `git checkout -- {path.name}`; "
+        "if it never held a key, delete it and run `mlp keys new`."
+    )
+
+
 def key_hash(key: str) -> str:
     """Return the hash to store. Plain SHA-256 is enough, because 256 random bits cannot be guessed."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _write(path: Path, entries: list[KeyEntry]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = _HEADER + yaml.safe_dump({"keys": [msgspec.to_builtins(entry) for entry in entries]}, sort_keys=False)
-    write_atomically(path, text, mode=0o644)
+@contextmanager
+def _locked(path: Path) -> Iterator[Path]:
+    """Yield the file that `path` or its symbolic link names, which no other `mlp keys` changes until the block ends."""
+    from filelock import FileLock, Timeout
+
+    file = Path(os.path.realpath(path))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=_LOCK_TIMEOUT_S)
+    try:
+        with lock:
+            yield file
+    except Timeout as err:
+        raise ServiceError(
+            f"{path} is locked by another `mlp keys` for over {_LOCK_TIMEOUT_S:.0f} s; nothing was changed. "
+            "Wait until it ends, then run the command again."
+        ) from err
+    except OSError as err:
+        if err.filename == lock.lock_file:  # nobody knows that file
+            err.filename = str(path)
+        raise
+
+
+def _write(file: Path, entries: list[KeyEntry]) -> None:
+    listed = yaml.safe_dump({"keys": [msgspec.to_builtins(entry) for entry in entries]}, sort_keys=False)
+    # Hashes are no secret, and the server often runs as another user.
+    write_atomically(file, f"{_HEADER}{listed}{_LAST_LINE}\n", mode=None if file.exists() else 0o644)
 
 
 class KeyRing:
@@ -162,21 +230,31 @@ class KeyRing:
             return
         self._checked_s = now
         stamp = self._stamp()
-        if stamp == self._seen:
+        if stamp is not None and stamp == self._seen:
             return
-        self._seen = stamp
-        if stamp is None:
-            # A file that vanishes is usually being replaced. An empty list is the way to revoke every key.
-            self.problem = (
-                f"{self._path} is missing; the keys read before stay valid. "
-                "To revoke them all, write an empty list, `keys: []`."
-            )
-            return
+        # Not remembered until it was read: a file that could not be opened is tried again at the next check.
+        self._seen = None
         try:
-            self._entries = read_keys(self._path)
-            self.problem = None
+            self._entries = _read(self._path)
+        except FileNotFoundError:
+            # A file that vanishes is usually being replaced. An empty list is the way to revoke every key.
+            self._report(f"{self._path} is missing.", "To revoke them all, write an empty list, `keys: []`.")
+        except OSError as err:
+            self._report(f"cannot read the key file {self._path}: {err.strerror or err}.")
         except UsageError as err:
-            self.problem = f"{err} The keys read before stay valid."
+            self._seen = stamp
+            self._report(str(err))
+        else:
+            self._seen = stamp
+            if self.problem is not None:
+                log.warning("The key file %s is read again.", self._path)
+            self.problem = None
+
+    def _report(self, reason: str, more: str = "") -> None:
+        problem = " ".join(filter(None, (reason, "The keys read before stay valid.", more)))
+        if problem != self.problem:
+            log.warning("%s", problem)
+        self.problem = problem
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -18,7 +18,7 @@ def test_a_new_key_is_the_only_text_on_stdout_and_works(tmp_path: Path) -> None:
 
 def test_revoking_an_unknown_name_is_a_usage_error(tmp_path: Path) -> None:
     done = run_mlp(tmp_path, "keys", "revoke", "nobody", expect=2)
-    assert done.stderr.strip() == "error: keys.yaml has no key named 'nobody'; its keys are: none."
+    assert done.stderr.strip() == "error: keys.yaml does not exist, so it has no key named 'nobody'."
 
 
 def test_the_command_offers_the_scopes_of_the_server() -> None:

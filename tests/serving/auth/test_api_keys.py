@@ -1,4 +1,4 @@
-"""API keys: the stored hashes, authentication, and reloading of the file by a running server."""
+"""API keys: names, the stored hashes, and authentication. `tests/security/test_keys.py` has what must never happen."""
 
 from pathlib import Path
 
@@ -52,44 +52,6 @@ def test_a_new_key_is_accepted_and_a_revoked_one_refused_without_a_restart(file:
     assert ring.find(new) is not None
     revoke_key(file, "old")
     assert ring.find(old) is None
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "keys:\n- name: a\n  sha2",
-        "keys: 3",
-        "\x00",
-        "keys:\n- {name: a, sha256: zz, scopes: [predict], created: '2026-01-01'}",
-    ],
-    ids=["cut-off", "wrong-type", "binary", "no-hash"],
-)
-def test_a_half_written_file_changes_nothing_and_is_reported(file: Path, content: str) -> None:
-    key = new_key(file, "checkout", ["predict"])
-    ring = KeyRing(file)
-    good = file.read_text(encoding="utf-8")
-    file.write_text(content, encoding="utf-8")
-    assert ring.find(key) is not None
-    assert ring.problem is not None and "stay valid" in ring.problem
-    file.write_text(good + "\n", encoding="utf-8")
-    assert ring.find(key) is not None
-    assert ring.problem is None
-
-
-def test_a_deleted_file_changes_nothing_and_an_empty_list_revokes_all_keys(file: Path) -> None:
-    key = new_key(file, "checkout", ["predict"])
-    ring = KeyRing(file)
-    file.unlink()
-    assert ring.find(key) is not None
-    file.write_text("keys: []\n", encoding="utf-8")
-    assert ring.find(key) is None
-
-
-def test_a_broken_file_stops_a_server_from_starting(file: Path) -> None:
-    file.parent.mkdir()
-    file.write_text("keys: 3", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"is not a key file"):
-        KeyRing(file)
 
 
 @pytest.mark.parametrize("name", ["", "Über", "a b", "-a", "a" * 64, "../x"])
