@@ -16,6 +16,7 @@ from platform_lib.errors import UsageError
 
 ColumnType = Literal["integer", "number", "boolean", "string", "datetime"]
 Task = Literal["classification", "regression"]
+Repeats = Literal["together", "separate"]
 
 LARGEST_NUMBER = 1e30
 """Largest absolute value of a number in a request. Trees compute in float32, which ends at 3.4e38, and scaling may
@@ -53,7 +54,9 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     id: str | None = None
     time: str | None = None
     key: list[str] = []
-    """Columns that decide on which side of the split a row falls: the id, or all columns of the first import."""
+    """Columns that decide on which side of the split a row falls: the id, or the features of the first import."""
+    repeats: Repeats = "together"
+    """Rows with equal keys: `together` as copies, on one side; or `separate`, by their number in the table's order."""
     columns: dict[str, Column]
 
     @property

@@ -1,6 +1,7 @@
-"""Decide which rows are held out, for each row independently, so that a row stays on its side while the table grows.
+"""Decide which rows are held out, so that a row stays on its side while the table grows.
 
-The decision depends only on the row's key and the salt: not on order, other rows, dtypes or the version of pandas.
+The decision depends only on the row's key and the salt: not on other rows, dtypes or the version of pandas. Where the
+contract says `repeats: separate`, it also depends on how many earlier rows of the table have the same key.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from platform_lib.data.contract import Column, DataContract
+from platform_lib.data.contract import Column, DataContract, Repeats
 from platform_lib.data.frame import convert
 from platform_lib.errors import UsageError
 
@@ -33,7 +34,7 @@ def holdout_mask(
 
     Args:
         table: n rows with at least the columns that decide, typed or raw.
-        contract: Its `key` decides for `hash`; without a key its id, and without an id all columns.
+        contract: Its `key` and `repeats` decide for `hash`; without a key its id, and without an id all columns.
         method: `hash` by the row's key, `group` by `column`, `time` by `cutoff` on `column` (default: the contract's
             time column).
         test_share: Share of rows (hash) or groups (group) held out, in (0, 1).
@@ -45,9 +46,32 @@ def holdout_mask(
     Raises:
         UsageError: A setting or column does not fit, or a side would be empty.
     """
+    mask = held_out_by(table, contract, method=method, test_share=test_share, column=column, cutoff=cutoff, salt=salt)
+    if mask.all() or not mask.any():
+        side, remedy = ("hold-out", "a larger share" if method != "time" else "an earlier cutoff")
+        if mask.all():
+            side, remedy = ("training side", "a smaller share" if method != "time" else "a later cutoff")
+        raise UsageError(
+            f"the {side} of the split would be empty: all {len(mask)} rows fall on the other side. Use more rows, "
+            f"{remedy}, or another split."
+        )
+    return mask
+
+
+def held_out_by(
+    table: pd.DataFrame,
+    contract: DataContract,
+    *,
+    method: SplitMethod,
+    test_share: float,
+    column: str | None,
+    cutoff: str | None,
+    salt: str,
+) -> NDArray[np.bool_]:
+    """Like `holdout_mask`, but a side may be empty."""
     match method:
         case "hash":
-            mask = _share(table, contract, key_columns(contract), test_share, salt)
+            mask = _share(table, contract, key_columns(contract), test_share, salt, repeats=contract.repeats)
         case "group":
             mask = _share(table, contract, [_named(column, contract, "group", "split.column")], test_share, salt)
         case "time":
@@ -59,14 +83,6 @@ def holdout_mask(
             )
         case _:
             raise UsageError(f"split.method is {method!r}, expected hash, group or time.")
-    if mask.all() or not mask.any():
-        side, remedy = ("hold-out", "a larger share" if method != "time" else "an earlier cutoff")
-        if mask.all():
-            side, remedy = ("training side", "a smaller share" if method != "time" else "a later cutoff")
-        raise UsageError(
-            f"the {side} of the split would be empty: all {len(mask)} rows fall on the other side. Use more rows, "
-            f"{remedy}, or another split."
-        )
     return mask
 
 
@@ -93,8 +109,38 @@ def row_hashes(columns: Iterable[tuple[pd.Series, Column]], rows: int, salt: str
     return state
 
 
+def numbered(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hashes in which the k-th row with an equal hash differs from the others; the first keeps its hash.
+
+    Rows are numbered in the table's order, so appended rows change no number. The target cannot number them: it must
+    not decide on a side.
+
+    Args:
+        hashes: Of all rows of a table, in its order, shape (rows,).
+    Returns:
+        Shape (rows,).
+    """
+    earlier = occurrences(hashes)
+    return np.where(earlier == 0, hashes, mix(hashes + mix(earlier)))
+
+
+def occurrences(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """For each row, the number of earlier rows with an equal hash, shape (rows,)."""
+    order = np.argsort(hashes, kind="stable")
+    first = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
+    sizes = np.diff(first, append=len(hashes))
+    earlier = np.empty(len(hashes), dtype=np.uint64)
+    earlier[order] = np.arange(len(hashes)) - np.repeat(first, sizes)
+    return earlier
+
+
 def _share(
-    table: pd.DataFrame, contract: DataContract, columns: list[str], test_share: float, salt: str
+    table: pd.DataFrame,
+    contract: DataContract,
+    columns: list[str],
+    test_share: float,
+    salt: str,
+    repeats: Repeats = "together",
 ) -> NDArray[np.bool_]:
     if not 0 < test_share < 1:
         raise UsageError(f"split.test_share is {test_share}, expected a share between 0 and 1 such as 0.2.")
@@ -104,6 +150,8 @@ def _share(
             f"{', '.join(map(str, table.columns))}."
         )
     hashes = row_hashes(((table[name], contract.columns[name]) for name in columns), len(table), salt)
+    if repeats == "separate":
+        hashes = numbered(hashes)
     mask: NDArray[np.bool_] = hashes < np.uint64(int(test_share * 2**64))
     return mask
 

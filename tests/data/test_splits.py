@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from platform_lib.data.contract import Column, ColumnType, DataContract
-from platform_lib.data.splits import holdout_mask, row_hashes
+from platform_lib.data.splits import holdout_mask, numbered, occurrences, row_hashes
 from platform_lib.errors import UsageError
 
 
@@ -57,6 +58,29 @@ def test_an_entire_split_never_changes() -> None:
     mask = holdout_mask(table, contract(a="integer", b="string"), salt="s", test_share=0.25)
 
     assert np.flatnonzero(mask).tolist() == [0, 1, 4, 12, 16, 18, 20, 25, 29, 37, 38]
+
+
+def test_a_split_of_separate_rows_never_changes() -> None:
+    table = pd.DataFrame({"a": [i % 3 for i in range(40)], "y": [i / 3 for i in range(40)]})
+    by = msgspec.structs.replace(contract(key=["a"], a="integer"), repeats="separate")
+
+    assert np.flatnonzero(holdout_mask(table, by)).tolist() == [5, 6, 13, 23, 32, 37, 39]
+
+
+def test_separate_rows_of_which_none_repeats_fall_where_rows_kept_together_do() -> None:
+    by = contract(key=["a"], a="integer")
+    separate = msgspec.structs.replace(by, repeats="separate")
+
+    assert holdout_mask(numbers(500), separate).tolist() == holdout_mask(numbers(500), by).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.integers(0, 3), min_size=1, max_size=50))
+def test_a_row_is_numbered_by_the_equal_rows_before_it(values: list[int]) -> None:
+    expected = [values[:place].count(value) for place, value in enumerate(values)]
+
+    assert occurrences(np.array(values, dtype=np.uint64)).tolist() == expected
+    assert len(set(numbered(np.array(values, dtype=np.uint64)).tolist())) == len(values)
 
 
 VALUES = st.lists(

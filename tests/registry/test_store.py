@@ -6,6 +6,8 @@ from pathlib import Path
 
 from platform_lib.registry import Registry
 from platform_lib.registry.store import ensure_database
+from platform_lib.registry.trained_on import trained_on
+from platform_lib.settings import Project
 
 
 class TestStore:
@@ -26,3 +28,19 @@ class TestStore:
         ensure_database(tmp_path / "mlflow.db")
 
         assert Registry(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}").names() == []
+
+
+class TestTrainedOn:
+    def test_the_versions_trained_on_a_table_are_read_without_mlflow(self, trained: Project) -> None:
+        uri = f"sqlite:///{trained.database.as_posix()}"
+
+        assert trained_on(trained, uri, "sample") == "sample-model version 1"
+        assert trained_on(trained, uri, "another") is None
+
+    def test_without_a_store_nothing_was_trained(self, tmp_path: Path) -> None:
+        project = Project(root=tmp_path, name="p", package="p", task="classification")
+
+        assert trained_on(project, f"sqlite:///{project.database.as_posix()}", "t") is None
+
+    def test_a_shared_registry_is_not_asked_and_may_have_versions(self, trained: Project) -> None:
+        assert trained_on(trained, "http://mlflow:5000", "another") == "a version in http://mlflow:5000"

@@ -1,12 +1,13 @@
 """`mlp data`: import, check, list, push and pull tables."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from platform_lib.errors import CheckFailed, UsageError
-from platform_lib.settings import Project, find_project
+from platform_lib.settings import Project, find_project, load_settings, tracking_uri
 
 if TYPE_CHECKING:
     from platform_lib.data.contract import DataContract
@@ -57,6 +58,11 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Print what would be inferred, and write nothing.")
 @click.option("--replace", "mode", flag_value="replace", help="Replace the existing table of that name.")
 @click.option("--append", "mode", flag_value="append", help="Append the rows to the existing table of that name.")
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="With --replace: decide the hold-out by --id or the features even if models were trained with another key.",
+)
 def import_command(
     *,
     file: Path,
@@ -71,6 +77,7 @@ def import_command(
     dates: "DateOrder | None",
     dry_run: bool,
     mode: "Mode | None",
+    new_key: bool,
 ) -> None:
     """Import a CSV or Parquet FILE as a table of this project.
 
@@ -84,6 +91,7 @@ def import_command(
         from platform_lib.data.imports import staging
         from platform_lib.data.imports.options import ReadingOptions, parse_types
         from platform_lib.data.imports.plan import ImportRequest, plan_import, table_name
+        from platform_lib.registry.trained_on import trained_on
 
         request = ImportRequest(
             file=file,
@@ -95,7 +103,10 @@ def import_command(
             options=ReadingOptions(
                 types=parse_types(columns), missing=missing, not_missing=not_missing, decimal=decimal, dates=dates
             ),
+            new_key=new_key,
         )
+        registry = tracking_uri(project, load_settings())
+        request = replace(request, trained=trained_on(project, registry, table_name(request)))
         staging.check_destination(project, table_name(request))
         plan = plan_import(project, request)
     if dry_run:

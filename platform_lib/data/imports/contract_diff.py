@@ -77,7 +77,7 @@ def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) ->
         new: As inferred from the new table.
         left_out: Columns of the old table that people removed from its contract.
     Returns:
-        The contract, and sentences on what was kept of the old one.
+        The contract, with the key of `new`, and sentences on what was kept of the old one.
     """
     notes: list[str] = []
     columns: dict[str, Column] = {}
@@ -90,21 +90,7 @@ def carried_over(old: DataContract, new: DataContract, *, left_out: set[str]) ->
             columns[name] = msgspec.structs.replace(columns[name], nullable=False)
         if columns[name] != column:
             notes.append(f"{name} keeps from the contract: {_edits(columns[name], column)}.")
-    key = [name for name in old.key if name in columns]
-    if not key:
-        key = [name for name in new.key if name in columns]
-        notes.append(
-            "None of the key's columns is left: the hold-out is decided by "
-            + ", ".join(key)
-            + " from now on, so rows change sides."
-        )
-    elif lost := [name for name in old.key if name not in columns]:
-        notes.append(f"The key loses {', '.join(lost)}: rows change sides of the hold-out.")
-    elif retyped := [name for name in key if _hashed_as(old.columns[name]) != _hashed_as(columns[name])]:
-        notes.append(f"The type of {', '.join(retyped)} in the key changes: rows change sides of the hold-out.")
-    elif key != new.key:
-        notes.append("The key stays as it was, so that no row changes its side of the hold-out.")
-    return msgspec.structs.replace(new, columns=columns, key=key), notes
+    return msgspec.structs.replace(new, columns=columns), notes
 
 
 def extended(old: DataContract, seen: Mapping[str, Column]) -> tuple[DataContract, list[str]]:
@@ -174,10 +160,6 @@ def _edits(kept: Column, inferred: Column) -> str:
     if kept.allowed != inferred.allowed:
         parts.append("no list of allowed values" if kept.allowed is None else f"allowed values {_listed(kept.allowed)}")
     return ", ".join(parts)
-
-
-def _hashed_as(column: Column) -> str:
-    return column.type if column.type in ("string", "datetime") else "number"
 
 
 def role_of(contract: DataContract, name: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,10 +15,11 @@ from platform_lib.data.dataset import contract_path, dataset_path, find_contract
 from platform_lib.data.files.csv_layout import SEPARATORS
 from platform_lib.data.files.formats import Reading
 from platform_lib.data.files.reading import column_names, read_raw
-from platform_lib.data.imports import contract_diff
+from platform_lib.data.imports import contract_diff, key_choice
+from platform_lib.data.imports.column_facts import already_there, rows_text
 from platform_lib.data.imports.columns import import_columns, read_rows, with_target
 from platform_lib.data.imports.options import ReadingOptions
-from platform_lib.data.imports.report import ColumnReport, ImportReport, build_report, hashes_of, rows_text
+from platform_lib.data.imports.report import ColumnReport, ImportReport, build_report
 from platform_lib.data.imports.target import checked_target
 from platform_lib.data.imports.type_inference import InferredColumn, as_type, limits, type_of_arrow
 from platform_lib.errors import UsageError
@@ -46,6 +46,10 @@ class ImportRequest:
     mode: Mode = "new"
     options: ReadingOptions = field(default_factory=ReadingOptions)
     """How columns are read; not for `append`, where the contract says it."""
+    new_key: bool = False
+    """With `replace`: decide the hold-out anew, although models were trained with the existing key."""
+    trained: str | None = None
+    """The registered versions that were trained on the existing table, as text; None if there are none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +74,8 @@ def plan_import(project: Project, request: ImportRequest) -> ImportPlan:
     """
     name = table_name(request)
     existing = find_contract(project, name) if contract_path(project, name).is_file() else None
+    if request.new_key and request.mode != "replace":
+        raise UsageError("--new-key decides the hold-out of an existing table anew; use it together with --replace.")
     if request.mode == "append" and existing is None:
         raise UsageError(
             f"there is no table {name!r} to append to; import it first without --append, or name another with --name."
@@ -121,7 +127,6 @@ def _plan_whole(project: Project, request: ImportRequest, name: str, existing: D
         target=target,
         id=roles["id"],
         time=roles["time"],
-        key=[roles["id"]] if roles["id"] else list(inferred),
         columns={column_name: column.column for column_name, column in inferred.items()},
     )
     if not contract.features:
@@ -129,15 +134,23 @@ def _plan_whole(project: Project, request: ImportRequest, name: str, existing: D
             f"{request.file} has no column to learn from other than target, id and time; add at least one."
         )
     table = pa.table({name: column.values for name, column in {**found.inferred, **inferred}.items()})
-    report = build_report(contract, inferred, found)
+    choice = key_choice.choose_key(contract, inferred)
+    contract = key_choice.with_key(contract, choice)
     changes: list[str] = []
+    kept: list[str] = []
+    warnings: list[str] = []
     if existing is not None:
-        old_rows, old_columns = _extent(project, existing)
-        changes = contract_diff.diff_contracts(existing, contract, old_rows=old_rows, new_rows=table.num_rows)
+        old, fresh = read_raw(dataset_path(project, existing)).table, contract
+        changes = contract_diff.diff_contracts(existing, fresh, old_rows=old.num_rows, new_rows=table.num_rows)
         contract, kept = contract_diff.carried_over(
-            existing, contract, left_out=set(old_columns) - set(existing.columns)
+            existing, fresh, left_out=set(old.column_names) - set(existing.columns)
         )
-        report = report.with_notes(kept)
+        contract, key_notes, warnings = key_choice.carried_key(
+            existing, fresh, contract, trained=request.trained, new_key=request.new_key
+        )
+        kept += [*key_notes, *key_choice.overtaken(old, table, contract)]
+    decided = choice.notes if (contract.key, contract.repeats) == (choice.columns, choice.repeats) else []
+    report = build_report(contract, inferred, found, decided=decided).extended(kept, warnings)
     return ImportPlan(contract=contract, table=table, report=report, existing=existing, changes=changes)
 
 
@@ -190,7 +203,7 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     table = pa.concat_tables([old, appended])
     _check_appended_target(table, contract, request.file)
     notes = [*raw.notes, *([f"{rows_text(without_target)} without a target dropped."] if without_target else [])]
-    if already := _already_there(table, old.num_rows):
+    if already := already_there(table, old.num_rows, contract.repeats):
         if already == rows:
             raise UsageError(
                 f"all {rows_text(rows)} of {request.file} are already in the table {existing.name!r}; there is nothing "
@@ -270,11 +283,6 @@ def _check_roles(roles: dict[str, str | None], inferred: dict[str, InferredColum
             )
 
 
-def _extent(project: Project, contract: DataContract) -> tuple[int, list[str]]:
-    raw = read_raw(dataset_path(project, contract)).table
-    return raw.num_rows, raw.column_names
-
-
 def _check_appended_target(table: pa.Table, contract: DataContract, file: Path) -> None:
     values = table.column(contract.target)
     distinct = int(pc.count_distinct(values).as_py())
@@ -282,8 +290,3 @@ def _check_appended_target(table: pa.Table, contract: DataContract, file: Path) 
         column=contract.columns[contract.target], values=values, missing=0, distinct=distinct, reason=""
     )
     checked_target(whole, contract.target, contract.task, file)
-
-
-def _already_there(table: pa.Table, old_rows: int) -> int:
-    hashes = hashes_of(table)
-    return int(np.isin(hashes[old_rows:], hashes[:old_rows]).sum())

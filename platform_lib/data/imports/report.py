@@ -1,25 +1,20 @@
 """Report on an import: each column's type and why, notes, and warnings about identifiers and leaks."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from platform_lib.data.contract import DataContract
+from platform_lib.data.imports.column_facts import is_named_as_id, rows_text
 from platform_lib.data.imports.columns import ImportedColumns
 from platform_lib.data.imports.contract_diff import limits_text, role_of
+from platform_lib.data.imports.groups import group_warnings
 from platform_lib.data.imports.leaks import leaks
 from platform_lib.data.imports.notices import is_free_text, looks_like_dates
 from platform_lib.data.imports.type_inference import InferredColumn
-from platform_lib.data.splits import mix
 
-_ID_NAME = re.compile(r"(^|[ _.-])(id|ids|uuid|guid|key|index|nr|no|number|rowid|unnamed: 0)$", re.IGNORECASE)
-_CAMEL_ID = re.compile(r"[a-z](Id|ID|Uuid|UUID|Key|Index)$")
 _MIN_ROWS_FOR_ID = 20
 _NEARLY_ALL = 0.99
 
@@ -48,13 +43,13 @@ class ImportReport:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def with_notes(self, notes: list[str]) -> "ImportReport":
-        """The same with more notes."""
-        return replace(self, notes=(*self.notes, *notes))
+    def extended(self, notes: list[str], warnings: list[str]) -> "ImportReport":
+        """The same with more notes and warnings."""
+        return replace(self, notes=(*self.notes, *notes), warnings=(*self.warnings, *warnings))
 
 
 def build_report(
-    contract: DataContract, inferred: Mapping[str, InferredColumn], found: ImportedColumns
+    contract: DataContract, inferred: Mapping[str, InferredColumn], found: ImportedColumns, *, decided: list[str]
 ) -> ImportReport:
     """Build the report on a whole table.
 
@@ -62,6 +57,7 @@ def build_report(
         contract: As inferred.
         inferred: Per column of the contract.
         found: What was found in the file.
+        decided: What was decided about the hold-out, as sentences.
     """
     raw = found.raw
     rows = raw.table.num_rows
@@ -86,36 +82,19 @@ def build_report(
                 reason="; ".join(parts),
             )
         )
-    table = pa.table({name: column.values for name, column in inferred.items()})
-    all_differ = any(column.distinct == rows for column in inferred.values())
-    if copies := 0 if all_differ else rows - len(np.unique(hashes_of(table))):
-        notes.append(
-            f"Exact copies of other rows: {copies}; kept, on the same side of the split as the rows they copy."
-        )
+    notes += decided
     if contract.id and (repeated := rows - inferred[contract.id].distinct):
         notes.append(
             f"{rows_text(repeated)} with an id in {contract.id!r} that an earlier row has; rows with the same id fall "
             "on the same side of the split."
         )
-    warnings = [*found.warnings, *_identifiers(contract, inferred, rows), *leaks(contract, inferred)]
+    warnings = [
+        *found.warnings,
+        *_identifiers(contract, inferred, rows),
+        *leaks(contract, inferred),
+        *group_warnings(contract, inferred),
+    ]
     return ImportReport(rows=rows, columns=tuple(columns), notes=tuple(notes), warnings=tuple(warnings))
-
-
-def rows_text(count: int) -> str:
-    """`1 row`, `2 rows`."""
-    return f"{count} row{'' if count == 1 else 's'}"
-
-
-def hashes_of(table: pa.Table) -> NDArray[np.uint64]:
-    """A 64-bit hash of each row, shape (rows,): equal rows of this table have equal hashes."""
-    state = np.zeros(table.num_rows, dtype=np.uint64)
-    for values in table.columns:
-        # One chunk: unifying the dictionaries of many takes far longer. Large strings, because a chunk of others ends
-        # at 2 GiB.
-        whole = (values.cast(pa.large_string()) if values.type == pa.string() else values).combine_chunks()
-        codes = pc.fill_null(whole.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
-        state = mix(state + codes.astype(np.int64).view(np.uint64))
-    return state
 
 
 def _values_text(column: InferredColumn) -> str:
@@ -136,7 +115,7 @@ def _identifiers(contract: DataContract, inferred: Mapping[str, InferredColumn],
             continue
         if is_text and (looks_like_dates(column.values) or is_free_text(column.values)):
             continue
-        named = bool(_ID_NAME.search(name) or _CAMEL_ID.search(name))
+        named = is_named_as_id(name)
         all_differ = column.distinct == rows
         if (named and all_differ) or (is_text and rows >= _MIN_ROWS_FOR_ID):
             remedy = (

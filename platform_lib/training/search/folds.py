@@ -19,8 +19,8 @@ Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 def inner_folds(table: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -> list[Fold]:
     """Divide the training rows into folds.
 
-    With a group split, rows of one group stay together; with a time split, folds are in order of time. Equal rows
-    always stay together.
+    With a group split, rows of one group stay together; with a time split, folds are in order of time. Otherwise, rows
+    with an equal key stay together, unless the contract says `repeats: separate`. The target never separates rows.
 
     Args:
         table: The n training rows, shape (n, columns of the contract).
@@ -35,11 +35,22 @@ def inner_folds(table: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -
     """
     if config.split.method == "time":
         return _by_time(table, config)
-    column = config.split.column
-    deciding = [column] if config.split.method == "group" and column is not None else key_columns(config.data)
+    deciding = _deciding(config)
+    if deciding is None:
+        return _by_group(np.arange(len(table), dtype=np.uint64), truth, config)
     return _by_group(
         row_hashes(((table[name], config.data.columns[name]) for name in deciding), len(table), ""), truth, config
     )
+
+
+def _deciding(config: TrainConfig) -> list[str] | None:
+    """The columns whose equal values keep rows together; None if each row is on its own."""
+    if config.split.method == "group" and config.split.column is not None:
+        return [config.split.column]
+    if config.data.repeats == "separate":
+        return None
+    # Keys of earlier versions hold the target: it would put rows with equal features into different folds by class.
+    return [name for name in key_columns(config.data) if name != config.data.target] or None
 
 
 def _by_group(groups: NDArray[np.uint64], truth: NDArray[Any], config: TrainConfig) -> list[Fold]:

@@ -211,10 +211,11 @@ def test_whole_numbers_in_a_float_column_are_classes(bare: Project, tmp_path: Pa
     assert done.contract.columns["a"].type == "number"
 
 
-def test_the_split_key_is_the_id_or_else_every_column(plan: Callable[..., ImportPlan]) -> None:
+def test_the_split_key_is_the_id_or_else_the_features(plan: Callable[..., ImportPlan]) -> None:
     content = "k,t,a,y\nk1,2026-01-01,1,p\nk2,2026-01-02,2,q\nk3,2026-01-03,3,p\nk4,2026-01-04,4,q\n"
 
-    assert plan(content).contract.key == ["k", "t", "a", "y"]
+    assert plan(content).contract.key == ["k", "t", "a"]
+    assert plan(content, time="t").contract.key == ["k", "a"]
     assert plan(content, id="k", time="t").contract.key == ["k"]
     assert plan(content, id="k", time="t").contract.features == ("a",)
 

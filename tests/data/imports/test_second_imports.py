@@ -75,7 +75,7 @@ def test_append_adds_the_rows_and_widens_the_contract(table: Project, write: Cal
     contract = find_contract(table, "table")
     assert contract.columns["size"] == Column(type="integer", nullable=True, min=1, max=9)
     assert contract.columns["kind"] == Column(type="string", allowed=["a", "b", "c"])
-    assert contract.key == ["k", "size", "kind", "y"]
+    assert contract.key == ["k", "size", "kind"]
     frame = load_dataset(table, contract)
     assert frame["k"].tolist() == ["k1", "k2", "k3", "k4", "k5", "k6"]
     assert frame["size"].tolist()[:5] == [1, 2, 3, 4, 9]
@@ -249,9 +249,89 @@ def test_a_replacement_that_moves_rows_says_so(
     assert [note for note in notes if "hold-out" in note] == ([said] if said else [])
 
 
-def test_replace_may_change_the_target(table: Project, write: Callable[..., Path]) -> None:
-    import_file(table, write(FIRST), target="kind", mode="replace")
+TRAINED = "bare version 3"
+
+
+def test_replace_with_another_target_takes_it_out_of_the_key(table: Project, write: Callable[..., Path]) -> None:
+    done = import_file(table, write(FIRST), target="kind", mode="replace")
 
     contract = find_contract(table, "table")
     assert contract.target == "kind"
-    assert contract.key == ["k", "size", "kind", "y"]
+    assert contract.key == ["k", "size", "y"]
+    assert done.report.notes[-1] == (
+        "The hold-out is decided by k, size, y from now on; no model was trained on this table yet."
+    )
+
+
+def test_an_id_given_before_the_first_model_decides_the_hold_out(table: Project, write: Callable[..., Path]) -> None:
+    done = import_file(table, write(FIRST), id="k", mode="replace")
+
+    assert find_contract(table, "table").key == ["k"]
+    assert done.report.notes[-1] == "The hold-out is decided by k from now on; no model was trained on this table yet."
+    assert not [text for text in done.report.warnings if "hold-out" in text]
+
+
+def test_an_id_given_after_the_first_model_keeps_the_key_and_says_what_another_costs(
+    table: Project, write: Callable[..., Path]
+) -> None:
+    kept = plan_import(table, ImportRequest(file=write(FIRST), id="k", mode="replace", trained=TRAINED))
+    taken = plan_import(table, ImportRequest(file=write(FIRST), id="k", mode="replace", trained=TRAINED, new_key=True))
+
+    cost = (
+        "rows change sides, so bare version 3 was fitted on some of the rows that are held out then and scores too well "
+        "on them. Train once with --new-baseline."
+    )
+    assert kept.contract.key == ["k", "size", "kind"]
+    assert kept.report.warnings[-1] == (
+        "The hold-out is still decided by k, size, kind, because bare version 3 was trained with that key. To decide it "
+        f"by k, import again with --replace --new-key: {cost}"
+    )
+    assert taken.contract.key == ["k"]
+    assert taken.report.warnings[-1] == f"The hold-out is decided by k from now on: {cost}"
+
+
+def test_a_key_of_earlier_versions_with_the_target_in_it_is_kept_once_trained_and_said_to_be_wrong(
+    table: Project, write: Callable[..., Path]
+) -> None:
+    old = msgspec.structs.replace(find_contract(table, "table"), key=["k", "size", "kind", "y"])
+    contract_path(table, "table").write_text(dump_contract(old), encoding="utf-8")
+
+    kept = plan_import(table, ImportRequest(file=write(FIRST), mode="replace", trained=TRAINED))
+
+    assert kept.contract.key == ["k", "size", "kind", "y"]
+    assert "It contains the target, so scores of rows with equal features are wrong." in kept.report.warnings[-1]
+    assert plan_import(table, ImportRequest(file=write(FIRST), mode="replace")).contract.key == ["k", "size", "kind"]
+
+
+def test_a_key_that_people_chose_is_kept(table: Project, write: Callable[..., Path]) -> None:
+    chosen = msgspec.structs.replace(find_contract(table, "table"), key=["kind"])
+    contract_path(table, "table").write_text(dump_contract(chosen), encoding="utf-8")
+
+    assert plan_import(table, ImportRequest(file=write(FIRST), mode="replace")).contract.key == ["kind"]
+
+
+def test_a_new_key_needs_a_table_to_replace(table: Project, write: Callable[..., Path]) -> None:
+    with pytest.raises(UsageError, match="use it together with --replace"):
+        plan_import(table, ImportRequest(file=write(FIRST), mode="append", new_key=True))
+
+
+def test_separate_rows_keep_their_sides_when_appended_and_another_order_is_reported(
+    bare: Project, write: Callable[..., Path]
+) -> None:
+    rows = [f"{i % 3},{'ab'[i % 2]},{'pq'[i * 7 % 11 % 2]}" for i in range(120)]
+    more = rows[60:20:-1]
+    import_file(bare, write("\n".join(["a,b,y", *rows])), target="y")
+    contract = find_contract(bare, "table")
+    before = holdout_mask(load_dataset(bare, contract), contract)
+
+    import_file(bare, write("\n".join(["a,b,y", *more]), "more.csv"), name="table", mode="append")
+    again = plan_import(bare, ImportRequest(file=write("\n".join(["a,b,y", *rows, *more])), mode="replace"))
+    turned = plan_import(bare, ImportRequest(file=write("\n".join(["a,b,y", *more, *rows])), mode="replace"))
+
+    with pytest.raises(UsageError, match=r"all 40 rows of .* are already in the table"):
+        import_file(bare, write("\n".join(["a,b,y", *more]), "more.csv"), name="table", mode="append")
+    grown = find_contract(bare, "table")
+    assert contract.repeats == grown.repeats == "separate"
+    assert holdout_mask(load_dataset(bare, grown), grown)[:120].tolist() == before.tolist()
+    assert not [note for note in again.report.notes if "order" in note]
+    assert "keep the old order and add new rows at the end" in turned.report.notes[-1]

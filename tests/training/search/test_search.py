@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,6 +146,19 @@ def test_equal_rows_are_in_the_same_fold() -> None:
     assert table.duplicated().sum() == 60
     for fit, held in _folds(table, _config()):
         assert not set(fit % 60) & set(held % 60)
+
+
+@pytest.mark.parametrize("repeats", ["together", "separate"])
+def test_the_target_separates_no_equal_rows_even_if_an_old_key_holds_it(repeats: Any) -> None:
+    """Ten rows each have equal features and different targets."""
+    table = _table()
+    table["x"] = table.index % 12.0
+    table["y"] = np.where(table.index % 5 < 2, "yes", "no").astype(object)
+    data = msgspec.structs.replace(CONTRACT, id=None, key=["x", "y"], repeats=repeats)
+    folds = _folds(table, msgspec.structs.replace(_config(), data=data))
+
+    shared = [set(table["x"].iloc[fit]) & set(table["x"].iloc[held]) for fit, held in folds]
+    assert [bool(values) for values in shared] == [repeats == "separate"] * 4
 
 
 def test_groups_are_not_split_across_folds() -> None:
