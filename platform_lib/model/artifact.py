@@ -147,6 +147,8 @@ def _load_pipeline(path: Path, trusted: list[str], title: str) -> "Pipeline":
     import skops.io  # slow to import
     from sklearn.pipeline import Pipeline
 
+    from platform_lib.model.trust.file_access import check_objects, drop_caches
+
     try:
         pipeline = skops.io.load(path, trusted=trusted)
     except Exception as err:
@@ -161,6 +163,8 @@ def _load_pipeline(path: Path, trusted: list[str], title: str) -> "Pipeline":
             f"{title}: its model file holds a {type(pipeline).__name__}, expected a scikit-learn Pipeline. Register it "
             "with `mlp train`."
         )
+    check_objects(pipeline, title)
+    drop_caches(pipeline)
     return pipeline
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from platform_lib.errors import UntrustedModel
+from platform_lib.model.trust.file_access import check_node
 from platform_lib.model.trust.names import KEY_TYPES, LOADERS, TRUSTED
 from platform_lib.model.trust.own_package import OwnPackage
 
@@ -49,21 +50,30 @@ def check_types(path: Path, *, package: str | None, trusted_types: tuple[str, ..
             needed.add(full_name)
         else:
             elsewhere[full_name] = loader
-    for full_name in sorted({*needed, *(name for names in TRUSTED.values() for name in names)} & elsewhere.keys()):
+    # Instances of what is only referred to, such as a data type of pandas, are unknown rather than forged.
+    constructed = {name for kind, names in TRUSTED.items() if kind != "TypeNode" for name in names}
+    for full_name in sorted((needed | constructed) & elsewhere.keys()):
         if full_name not in trusted_types:
             raise UntrustedModel(
                 f"{path.name} holds {full_name} as a {elsewhere[full_name]}, where a genuine file never has it. The "
                 "file was crafted: do not load it."
             )
-    for full_name in sorted(_unsafe_for_skops(path) - needed):
-        why = own.refusal(full_name) if own is not None else None
-        raise UntrustedModel(
-            f"{path.name} holds the type {full_name}, which is not on a list of trusted "
-            f"types{f' ({why})' if why else ''}. If you know what it does "
-            f'and want to load it, add "{full_name}" to trusted_types in [tool.mlp] of pyproject.toml; otherwise, do '
-            "not load this file."
-        )
+    if unknown := sorted(_unsafe_for_skops(path) - needed):
+        raise _untrusted(path, unknown, own)
     return sorted(needed)
+
+
+def _untrusted(path: Path, names: list[str], own: OwnPackage | None) -> UntrustedModel:
+    """The error that names all types that nobody reviewed, so that one training is enough to learn them."""
+    reasons = dict.fromkeys(why for name in names if own is not None and (why := own.refusal(name)))
+    one = len(names) == 1
+    kind, it, it_does = ("type", "it", "it does") if one else ("types", "them", "they do")
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    return UntrustedModel(
+        f"{path.name} holds the {kind} {', '.join(names)}, which {'is' if one else 'are'} not on a list of trusted "
+        f"types{why}. If you know what {it_does} and want to load {it}, add {', '.join(map(json.dumps, names))} to "
+        "trusted_types in [tool.mlp] of pyproject.toml; otherwise, do not load this file."
+    )
 
 
 def _read_schema(path: Path) -> dict[str, Any]:
@@ -120,6 +130,7 @@ def _sound_nodes(schema: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]
         # For a known identity, skops returns the first node that had it and ignores this one.
         if identity and seen.setdefault(identity, kind) != kind:
             raise _unsound(path, "two different nodes have one identity")
+        check_node(node, path.name)
         if kind[0] == "DictNode":
             key_lists.append(_key_list_identity(node, path))
         yield node

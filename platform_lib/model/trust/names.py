@@ -205,13 +205,36 @@ _FUNCTIONS: Final = frozenset(
     }
 )
 
+# Types that `make_column_selector(dtype_include=…)` compares with the columns' types; they are only referred to. skops
+# trusts concrete NumPy types and Python's own numbers and texts. OrderedDict, below, holds LightGBM's scores.
+_COLUMN_TYPES: Final = frozenset(
+    {
+        *("builtins.object", "builtins.complex", "datetime.datetime", "datetime.timedelta"),
+        *(
+            f"numpy.{name}"
+            for name in (
+                *("generic", "number", "integer", "signedinteger", "unsignedinteger", "inexact", "floating"),
+                *("complexfloating", "flexible", "character"),
+            )
+        ),
+        *(
+            f"pandas.{name}"
+            for name in (
+                *("CategoricalDtype", "StringDtype", "BooleanDtype", "DatetimeTZDtype", "Timestamp", "Timedelta"),
+                *(f"{kind}{bits}Dtype" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)),
+                *("Float32Dtype", "Float64Dtype"),
+            )
+        ),
+    }
+)
+
 TRUSTED: Final = {
     "ObjectNode": _OBJECTS,
     "FunctionNode": _FUNCTIONS,
     # All trees and forests of scikit-learn; see the note on TreePredictor.
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
     "DTypeNode": frozenset({"numpy.dtype"}),
-    "DictNode": frozenset({"sklearn.utils._bunch.Bunch"}),
+    "DictNode": frozenset({"sklearn.utils._bunch.Bunch", "collections.OrderedDict"}),
     # Always constructed as functools.partial and not called while loading; the function in it is checked separately.
     "PartialNode": frozenset({"functools.partial"}),
     # Read by SciPy without pickle.
@@ -222,5 +245,5 @@ TRUSTED: Final = {
     # Immutable values; their constructors take numbers and a zone's name, which zoneinfo resolves only inside its own
     # folder.
     "ConstructorFromReduceNode": frozenset({"datetime.timedelta", "datetime.timezone", "zoneinfo.ZoneInfo"}),
-    "TypeNode": frozenset({"numpy.asarray"}),
+    "TypeNode": frozenset({"numpy.asarray", "collections.OrderedDict", *_COLUMN_TYPES}),
 }
