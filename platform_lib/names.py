@@ -16,6 +16,8 @@ class Env:
     API_KEY: Final = "MLP_API_KEY"  # the caller's key of a model server
     IMAGE_REPOSITORY: Final = "MLP_IMAGE_REPOSITORY"  # where `mlp deploy` pushes the image
     DEPLOY_IMAGE: Final = "MLP_DEPLOY_IMAGE"  # the image that a project's Pulumi stack deploys
+    SIGN: Final = "MLP_SIGN"  # how `mlp train` signs what it registers: key (the default) or off
+    SIGNING_KEY: Final = "MLP_SIGNING_KEY"  # file of the private key; made if it does not exist
     PLATFORM_OF: Final = "MLP_PLATFORM_OF"  # set in every process of `mlp up`: the project's folder
 
     # Model server; most are also options of `mlp serve`
@@ -25,6 +27,8 @@ class Env:
     LOG_POLICY: Final = "MLP_LOG_POLICY"
     LOG_FORMAT: Final = "MLP_LOG_FORMAT"  # json: the server's own log in JSON
     METRICS_PORT: Final = "MLP_METRICS_PORT"
+    SIGNATURES: Final = "MLP_SIGNATURES"  # off, warn or require; also of `mlp predict` and `load_model`
+    SIGNERS: Final = "MLP_SIGNERS"  # file of the trusted public keys; also of `mlp predict` and `load_model`
     POLL_S: Final = "MLP_POLL_S"
     MAX_BODY_MIB: Final = "MLP_MAX_BODY_MIB"
     MAX_ROWS: Final = "MLP_MAX_ROWS"
@@ -79,9 +83,21 @@ class VersionTag:
         "mlp.new_baseline"  # the champion that `mlp train --new-baseline` excluded from the comparison
     )
     PROMOTED_SCORE: Final = "mlp.promoted_score"  # set by a promotion: JSON of metric, score, data name and target
-    FORCED: Final = "mlp.forced"  # set by `mlp promote --force`: the gate had refused this version
+    FORCED: Final = "mlp.forced"  # set by --force: `true`, or the only role that it allows: `canary`, `shadow`
+    FORCED_BY: Final = "mlp.forced_by"  # who overrode the gate
+    FORCED_AT: Final = "mlp.forced_at"  # when, ISO 8601 in UTC
+    FORCED_REASON: Final = "mlp.forced_reason"  # why, in the words of `--reason`
+    PROMOTED_BY: Final = "mlp.promoted_by"  # set by the shared MLflow: the login that made the version the champion
+    PROMOTED_AT: Final = "mlp.promoted_at"  # set by the shared MLflow: when, ISO 8601 in UTC
+    SIGNED_BY: Final = "mlp.signed_by"  # the signer's name and the start of the key's fingerprint; for display only
     PERCENT: Final = "mlp.percent"  # set by `mlp canary`: the canary's share of the requests in percent, 0 to 100
     CANARY_SINCE: Final = "mlp.canary_since"  # set by `mlp canary`: when the version became the canary, ISO 8601 in UTC
+
+
+PERSONAL_TAGS: Final = frozenset(
+    {VersionTag.FORCED_BY, VersionTag.FORCED_REASON, VersionTag.PROMOTED_BY, VersionTag.SIGNED_BY}
+)
+"""Tags that hold people's names or words: a model server shows them to admins only."""
 
 
 class Header:
@@ -98,6 +114,7 @@ class ArtifactFile:
     PROFILE: Final = "profile.json"
     CONFIG: Final = "config.yaml"
     ANSWERS: Final = "answers.json"
+    SIGNATURE: Final = "model.sig"  # an OpenSSF model signature over all other files
 
 
 class Port:

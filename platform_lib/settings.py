@@ -14,6 +14,7 @@ from platform_lib.names import Env
 from platform_lib.process_identity import still_runs
 
 LOCK_FILES = ("uv.lock", "pdm.lock")
+SIGNATURE_MODES = ("off", "warn", "require")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +31,8 @@ class Project:
     """`classification` or `regression`, as chosen when the project was generated."""
     trusted_types: tuple[str, ...] = ()
     """Types that model files may contain, in addition to the library's list and the package's own types."""
+    signatures: str | None = None
+    """Whether the signatures of versions are verified: `off`, `warn` or `require`; None is the default."""
 
     @property
     def conf_dir(self) -> Path:
@@ -52,6 +55,11 @@ class Project:
         return self.state_dir / "mlflow.db"
 
     @property
+    def signers_file(self) -> Path:
+        """Public keys that are trusted to sign versions; need not exist."""
+        return self.root / "deploy" / "signing.pub"
+
+    @property
     def lock_file(self) -> Path | None:
         """The dependency lock file; None before `make setup`."""
         return next((self.root / name for name in LOCK_FILES if (self.root / name).is_file()), None)
@@ -66,6 +74,13 @@ class Settings:
     prefect_auth: str | None = field(default=None, repr=False)
     """`user:password` for `prefect_api_url`."""
     debug: bool = False
+    sign: str | None = None
+    """How to sign what is registered: `key` or `off`."""
+    signing_key: str | None = None
+    signatures: str | None = None
+    """Whether signatures are verified: `off`, `warn` or `require`."""
+    signers: str | None = None
+    """File of the trusted public keys."""
 
 
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
@@ -76,6 +91,10 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
         prefect_api_url=env.get("PREFECT_API_URL") or None,
         prefect_auth=env.get("PREFECT_API_AUTH_STRING") or None,
         debug=env.get(Env.DEBUG, "") not in ("", "0"),
+        sign=env.get(Env.SIGN) or None,
+        signing_key=env.get(Env.SIGNING_KEY) or None,
+        signatures=env.get(Env.SIGNATURES) or None,
+        signers=env.get(Env.SIGNERS) or None,
     )
 
 
@@ -118,8 +137,15 @@ def _project(root: Path, table: dict[str, Any]) -> Project:
         raise UsageError(
             f"{root / 'pyproject.toml'}: [tool.mlp] task is {task!r}, expected classification or regression."
         )
+    signatures = table.get("signatures")
+    if signatures is not None and signatures not in SIGNATURE_MODES:
+        raise UsageError(
+            f"{root / 'pyproject.toml'}: [tool.mlp] signatures is {signatures!r}, expected off, warn or require."
+        )
     package = str(table.get("package", name.replace("-", "_")))
-    return Project(root=root, name=name, package=package, task=task, trusted_types=tuple(trusted))
+    return Project(
+        root=root, name=name, package=package, task=task, trusted_types=tuple(trusted), signatures=signatures
+    )
 
 
 def tracking_uri(project: Project, settings: Settings) -> str:

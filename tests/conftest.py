@@ -48,7 +48,7 @@ def _ctrl_c_reaches_children() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _clean_environment() -> None:
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Clear the machine's settings from the environment.
 
     Servers, keys and colours come from the test or not at all; the settings of a surrounding `make test` are cleared
@@ -73,6 +73,7 @@ def _clean_environment() -> None:
         "GIT_COMMITTER_EMAIL": "tests@example.invalid",
         "GIT_COMMITTER_NAME": "Tests",
         "GIT_CONFIG_GLOBAL": os.devnull,
+        "XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("config")),  # the signing key of all trainings here
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 
 def table(*headers: str, numeric: Iterable[str] = (), fixed: Iterable[str] = ()) -> "Table":
@@ -85,6 +86,33 @@ def metrics_table(evaluation: Mapping[str, Any]) -> "Table":
     for name, value in evaluation.get("metrics", {}).items():
         made.add_row(name, number(value), number(errors[name]) if name in errors else "")
     return made
+
+
+def verdict_text(tags: Mapping[str, str]) -> "Text":
+    """Format in a word whether a version may serve; red if it did not pass the gate."""
+    from rich.text import Text
+
+    from platform_lib.registry.approval import override_of, verdict_of, why_not
+
+    if why_not(tags) is None:
+        return Text("passed")
+    word = "refused" if verdict_of(tags) else "not run"
+    override = override_of(tags)
+    forced = "" if override is None else f", forced{f' as {override.role}' if override.role else ''}"
+    return Text(f"{word}{forced}", style="bold red")
+
+
+def override_lines(tags: Mapping[str, str]) -> list[str]:
+    """Format who let a version serve that had not passed the gate, when and why; empty if nobody did."""
+    from platform_lib.registry.approval import override_of
+
+    override = override_of(tags)
+    if override is None:
+        return []
+    scope = f", as {override.role} only," if override.role else ""
+    who = f" by {override.by}" if override.by else ""
+    when = f" at {override.at}" if override.at else ""
+    return [f"Gate overridden{scope}{who}{when}: {override.reason or 'no reason was recorded'}"]
 
 
 def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:

@@ -1,13 +1,16 @@
 """References to registered models, and the record of one version. `versions` looks them up."""
 
-import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import UsageError
 from platform_lib.names import Alias, VersionTag
+from platform_lib.registry.approval import Override, has_passed, override_of, verdict_of
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 _FORMS = "NAME, NAME@alias, NAME/7, models:/NAME@alias or models:/NAME/7"
 
@@ -82,13 +85,35 @@ class VersionRecord:
     @property
     def verdict(self) -> dict[str, Any] | None:
         """The stored `training.gates.Verdict`; None if the gate has not judged the version."""
-        try:
-            value = json.loads(self.tags[VersionTag.GATE])
-        except (KeyError, ValueError):
-            return None
-        return value if isinstance(value, dict) else None
+        return verdict_of(self.tags)
 
     @property
     def passed_gate(self) -> bool:
         """Whether the version passed the gate."""
-        return bool((self.verdict or {}).get("passed"))
+        return has_passed(self.tags)
+
+    @property
+    def override(self) -> Override | None:
+        """Who let the version serve although it did not pass the gate; None if nobody did."""
+        return override_of(self.tags)
+
+
+def to_record(version: "ModelVersion", aliases: dict[str, str], metrics: dict[str, float]) -> VersionRecord:
+    """Convert MLflow's version.
+
+    Args:
+        version: Of MLflow.
+        aliases: Version numbers by alias, of the whole model.
+        metrics: Of the version's run.
+    """
+    number = str(version.version)
+    return VersionRecord(
+        name=version.name,
+        version=number,
+        run_id=version.run_id or "",
+        source=version.source,
+        tags=dict(version.tags or {}),
+        aliases=tuple(sorted(alias for alias, of in aliases.items() if of == number)),
+        metrics=metrics,
+        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+    )

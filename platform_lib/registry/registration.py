@@ -1,14 +1,20 @@
 """Register a fitted pipeline as a version, atomically: an interruption leaves no incomplete version."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platform_lib.names import Alias
+from platform_lib.model.signing.bundle import sign_folder
+from platform_lib.model.signing.signers import signer_text
+from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.client import as_current_store, mlflow_errors
 from platform_lib.registry.model_files import ModelContent, write_model
+from platform_lib.registry.override import who_acts
+from platform_lib.registry.unfinished import discard
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from mlflow import MlflowClient
 
 
@@ -21,6 +27,7 @@ def register(
     run_id: str,
     tags: dict[str, str],
     passed: bool,
+    key: "EllipticCurvePrivateKey | None" = None,
 ) -> str:
     """Register a version; see `versions.Registry.register`. Returns its number."""
     with mlflow_errors(uri):
@@ -28,7 +35,7 @@ def register(
         made = client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
         version = str(made[0].version) if made else None
     if version is None:
-        model_id, hashes = _log_model(client, uri, name, content, run_id)
+        model_id, hashes = _log_model(client, uri, name, content, run_id, key)
         version = _make_version(client, uri, name, model_id, run_id, tags | hashes)
     if passed:
         with mlflow_errors(uri):
@@ -37,9 +44,14 @@ def register(
 
 
 def _log_model(
-    client: "MlflowClient", uri: str, name: str, content: ModelContent, run_id: str
+    client: "MlflowClient",
+    uri: str,
+    name: str,
+    content: ModelContent,
+    run_id: str,
+    key: "EllipticCurvePrivateKey | None",
 ) -> tuple[str, dict[str, str]]:
-    """Store the files as a logged model of the run; returns its id and the tags with the files' hashes."""
+    """Store the files as a logged model of the run; returns its id and the tags with the files' hashes and signer."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -48,17 +60,27 @@ def _log_model(
         logged = client.create_logged_model(
             experiment, name=name, source_run_id=run_id, model_type=content.contract.task
         )
-    with tempfile.TemporaryDirectory(prefix="mlp-model-") as scratch:
-        folder = Path(scratch) / "model"
-        identity = Model(
-            artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
-        )
-        hashes = write_model(content, folder, identity)
+    try:
+        with tempfile.TemporaryDirectory(prefix="mlp-model-") as scratch:
+            folder = Path(scratch) / "model"
+            identity = Model(
+                artifact_path=logged.artifact_location,
+                model_uuid=logged.model_id,
+                run_id=run_id,
+                model_id=logged.model_id,
+            )
+            hashes = write_model(content, folder, identity)
+            if key is not None:
+                hashes[VersionTag.SIGNED_BY] = signer_text(who_acts(), sign_folder(folder, name, key))
+            with mlflow_errors(uri):
+                client.log_model_artifacts(logged.model_id, str(folder))
         with mlflow_errors(uri):
-            client.log_model_artifacts(logged.model_id, str(folder))
-    with mlflow_errors(uri):
-        client.finalize_logged_model(logged.model_id, "READY")
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+            client.finalize_logged_model(logged.model_id, "READY")
+            client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    except BaseException:
+        with suppress(Exception):  # report the first failure; the next training removes what is left
+            discard(client, logged)
+        raise
     return str(logged.model_id), hashes
 
 

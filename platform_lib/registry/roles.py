@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from platform_lib.errors import CheckFailed, NotFound, UsageError
 from platform_lib.names import Alias, VersionTag
+from platform_lib.registry.approval import refusal
 from platform_lib.registry.client import mlflow_errors
+from platform_lib.registry.override import record_override
 from platform_lib.registry.reference import Reference, VersionRecord
 from platform_lib.registry.versions import Moved, Registry
 
@@ -47,7 +49,7 @@ def find_canary(registry: Registry, name: str) -> CanaryRecord | None:
 
 
 def start_canary(
-    registry: Registry, record: VersionRecord, percent: float, *, force: bool = False
+    registry: Registry, record: VersionRecord, percent: float, *, override: str | None = None
 ) -> CanaryRecord | None:
     """Send a share of the requests to a version, or change its share.
 
@@ -55,26 +57,20 @@ def start_canary(
         registry: Of the model.
         record: The version.
         percent: Of the requests, above 0 and at most 100.
-        force: Allow a version that did not pass the gate.
+        override: Why it may serve although it did not pass the gate; recorded on the version with who and when.
     Returns:
         The previous canary, or None.
     Raises:
         UsageError: `percent` is out of range.
-        CheckFailed: The version is the champion, there is no champion, or it did not pass the gate and `force` is
-            False.
+        CheckFailed: The version is the champion, there is no champion, or it did not pass the gate and there is no
+            override.
     """
     if not 0 < percent <= 100:
         raise UsageError(
             f"the share is {percent:g} percent, expected more than 0 and at most 100; `mlp canary abort` ends a canary."
         )
     _check_beside_champion(registry, record, "canary")
-    if not record.passed_gate and not force:
-        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate has not judged it"
-        raise CheckFailed(
-            f"{record.name} version {record.version} did not pass the gate: {reasons}. "
-            "Callers would get its predictions: override the gate with --force, or compare it in the background with "
-            "`mlp shadow`."
-        )
+    _allow(registry, record, Alias.CANARY, override)
     before = find_canary(registry, record.name)
     goes_on = before is not None and before.record.version == record.version
     tags = {VersionTag.PERCENT: f"{percent:g}"}
@@ -122,28 +118,34 @@ def end_of_champion(registry: Registry, champion: VersionRecord) -> CanaryRecord
     return canary
 
 
-def finish_canary(registry: Registry, name: str, *, force: bool = False) -> Moved:
+def finish_canary(registry: Registry, name: str, *, override: str | None = None) -> Moved:
     """Make the canary the champion.
 
     Raises:
         NotFound: There is no canary.
-        CheckFailed: It did not pass the gate and `force` is False.
+        CheckFailed: It did not pass the gate and there is no `override`, as in `Registry.promote`.
     """
     canary = find_canary(registry, name)
     if canary is None:
         raise NotFound(_no_role(name, Alias.CANARY))
-    moved = registry.promote(canary.record, force=force)
+    moved = registry.promote(canary.record, override=override)
     end_of_champion(registry, moved.champion)  # after the promotion: until servers see it, the canary keeps its share
     return moved
 
 
-def start_shadow(registry: Registry, record: VersionRecord) -> None:
-    """Run a version on live traffic without returning its predictions, and therefore without the gate.
+def start_shadow(registry: Registry, record: VersionRecord, *, override: str | None = None) -> None:
+    """Run a version on live traffic without returning its predictions.
 
+    Args:
+        registry: Of the model.
+        record: The version.
+        override: Why it may run although it did not pass the gate. The record allows it to be the shadow only.
     Raises:
-        CheckFailed: The version is the champion, or there is no champion.
+        CheckFailed: The version is the champion, there is no champion, or it did not pass the gate and there is no
+            override.
     """
     _check_beside_champion(registry, record, "shadow")
+    _allow(registry, record, Alias.SHADOW, override)
     with mlflow_errors(registry.uri):
         registry.client.set_registered_model_alias(record.name, Alias.SHADOW, record.version)
 
@@ -172,6 +174,15 @@ def _check_beside_champion(registry: Registry, record: VersionRecord, role: str)
         raise CheckFailed(
             f"{record.name} version {record.version} is the champion: a {role} has to be another version."
         )
+
+
+def _allow(registry: Registry, record: VersionRecord, role: str, override: str | None) -> None:
+    """Check that a version may have a role, or record why it may although it did not pass the gate."""
+    if not record.passed_gate and override is not None:
+        with mlflow_errors(registry.uri):
+            record_override(registry.client, record, role=role, reason=override)
+    elif reason := refusal(record.name, record.version, record.tags, role):
+        raise CheckFailed(reason)
 
 
 def _drop_tags(registry: Registry, record: VersionRecord) -> None:

@@ -5,18 +5,20 @@ import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import CheckFailed, NotFound
 from platform_lib.names import Alias, VersionTag
+from platform_lib.registry.approval import promoted_score, refusal, why_not
 from platform_lib.registry.client import connect, database_path, is_missing, mlflow_errors
 from platform_lib.registry.files import fetch_artifacts
-from platform_lib.registry.reference import Reference, VersionRecord, parse_reference
+from platform_lib.registry.override import record_override
+from platform_lib.registry.reference import Reference, VersionRecord, parse_reference, to_record
 from platform_lib.registry.store import ensure_database, store_lock
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -78,7 +80,7 @@ class Registry:
             found = self.client.search_model_versions(f"name='{name}'", max_results=10000)
             aliases = self._aliases(name) if found else {}
             metrics = self._metrics([version.run_id for version in found if version.run_id])
-        records = [_to_record(version, aliases, metrics.get(version.run_id, {})) for version in found]
+        records = [to_record(version, aliases, metrics.get(version.run_id, {})) for version in found]
         return sorted(records, key=lambda record: int(record.version), reverse=True)
 
     def run_tags(self, record: VersionRecord) -> dict[str, str]:
@@ -113,7 +115,14 @@ class Registry:
         return self.folder(record, target)
 
     def register(
-        self, name: str, content: "ModelContent", *, run_id: str, tags: dict[str, str], passed: bool
+        self,
+        name: str,
+        content: "ModelContent",
+        *,
+        run_id: str,
+        tags: dict[str, str],
+        passed: bool,
+        key: "EllipticCurvePrivateKey | None" = None,
     ) -> VersionRecord:
         """Store a model and create a version of it, atomically.
 
@@ -127,37 +136,41 @@ class Registry:
             run_id: The run that trained it.
             tags: All version tags except the files' SHA-256, which are added.
             passed: It passed the gate, and gets the alias `candidate`.
+            key: Signs the files; None leaves them unsigned.
         """
         from platform_lib.registry.registration import register
 
-        version = register(self.client, self.uri, name, content, run_id=run_id, tags=tags, passed=passed)
+        version = register(self.client, self.uri, name, content, run_id=run_id, tags=tags, passed=passed, key=key)
         return self.resolve(Reference(name, version=version))
 
-    def promote(self, record: VersionRecord, *, force: bool = False) -> Moved:
+    def promote(self, record: VersionRecord, *, override: str | None = None) -> Moved:
         """Make a version the champion; the current champion becomes `previous`.
 
         MLflow moves one alias at a time. In a local store, promotions wait for each other. On a server, the last one to
         write wins, and a reader may see `previous` move a moment before `champion`.
 
+        Args:
+            record: The version.
+            override: Why it may serve although it did not pass the gate; recorded on the version with who and when.
         Raises:
-            CheckFailed: The version did not pass the gate and `force` is False.
+            CheckFailed: The version did not pass the gate and there is no `override`.
+            UsageError: `override` is empty.
         """
-        if not record.passed_gate and not force:
-            reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate has not judged it"
+        if (why := why_not(record.tags)) is not None and override is None:
             raise CheckFailed(
-                f"{record.name} version {record.version} did not pass the gate: {reasons}. Train a better one, or "
-                "override the gate with --force."
+                f"{record.name} version {record.version} cannot be promoted: {why}. Train a better one, or override "
+                f'the gate on the record with `mlp promote {record.name}/{record.version} --force --reason "…"`.'
             )
         with self._lock(), mlflow_errors(self.uri):
+            if why is not None and override is not None:
+                record_override(self.client, record, role=Alias.CHAMPION, reason=override)
             champion = self._find(Reference(record.name, alias=Alias.CHAMPION))
             before = None if champion is None else str(champion.version)
             if before == record.version:
                 return Moved(champion=record, before=before, changed=False)
             # The score first: a champion without a stored score would let quality decline unnoticed.
-            if score := _promoted_score(record):
+            if score := promoted_score(record.tags):
                 self.client.set_model_version_tag(record.name, record.version, VersionTag.PROMOTED_SCORE, score)
-            if not record.passed_gate:
-                self.client.set_model_version_tag(record.name, record.version, VersionTag.FORCED, "true")
             self._move(record.name, record.version, previous=before)
         return Moved(champion=self.resolve(Reference(record.name, version=record.version)), before=before)
 
@@ -166,6 +179,7 @@ class Registry:
 
         Raises:
             NotFound: There is no version to roll back to.
+            CheckFailed: The previous version must not serve.
         """
         with self._lock(), mlflow_errors(self.uri):
             champion = self._find(Reference(name, alias=Alias.CHAMPION))
@@ -175,6 +189,8 @@ class Registry:
                     f"{name} has no version to roll back to: nothing was promoted before the champion. "
                     f"{self._list_versions(name)}"
                 )
+            if why := refusal(name, str(previous.version), dict(previous.tags or {}), Alias.CHAMPION):
+                raise CheckFailed(why)
             self.client.set_registered_model_alias(name, Alias.CHAMPION, previous.version)
             if champion is not None:
                 self.client.set_registered_model_alias(name, Alias.PREVIOUS, champion.version)
@@ -228,7 +244,7 @@ class Registry:
 
     def _record(self, version: "ModelVersion") -> VersionRecord:
         with mlflow_errors(self.uri):
-            return _to_record(
+            return to_record(
                 version, self._aliases(version.name), self._metrics([version.run_id]).get(version.run_id, {})
             )
 
@@ -269,31 +285,3 @@ def _cache_key(uri: str, source: str, record: VersionRecord) -> str:
     file's hash."""
     parts = (uri, source, record.sha256, record.files_sha256)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if record.sha256 else ""
-
-
-def _to_record(version: "ModelVersion", aliases: dict[str, str], metrics: dict[str, float]) -> VersionRecord:
-    number = str(version.version)
-    return VersionRecord(
-        name=version.name,
-        version=number,
-        run_id=version.run_id or "",
-        source=version.source,
-        tags=dict(version.tags or {}),
-        aliases=tuple(sorted(alias for alias, of in aliases.items() if of == number)),
-        metrics=metrics,
-        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-    )
-
-
-def _promoted_score(record: VersionRecord) -> str | None:
-    """The score that later versions are compared with, from the stored verdict."""
-    verdict = record.verdict
-    if not verdict or not isinstance(verdict.get("score"), int | float):
-        return None
-    kept = {
-        "metric": verdict.get("metric"),
-        "score": verdict["score"],
-        "data": verdict.get("data"),
-        "target": verdict.get("target"),
-    }
-    return json.dumps(kept)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from platform_lib.errors import NotFound, ServiceError, UsageError
 from platform_lib.names import Env
 from platform_lib.registry.reference import Reference, parse_reference
-from platform_lib.serving.models.registry_client import open_registry_client
+from platform_lib.serving.models.open_registry import open_registry_client
 from platform_lib.serving.rollout.champion_watch import ChampionWatch
 from platform_lib.serving.settings import (
     BACKLOG,
@@ -31,7 +31,7 @@ from platform_lib.serving.settings import (
 from platform_lib.serving.telemetry.logs import log_to
 from platform_lib.serving.telemetry.tracing import wants_tracing
 from platform_lib.serving.transport.connection_check import FALLBACK, connection_problem
-from platform_lib.serving.worker import build_app, export_options, has_issuer, open_access
+from platform_lib.serving.worker import build_app, export_options, has_issuer, open_access, signatures_from
 from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         **options.settings,
     )
     open_access(worker)
+    signatures_from(worker, project)
     wants_tracing()  # reports errors of the environment here, once, instead of in every worker
     limits = connection_limits(worker, max_files=_allow_many_files())
     listener = open_listener(options.host, options.port)

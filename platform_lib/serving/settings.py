@@ -78,6 +78,10 @@ class WorkerOptions:
     """Names that requests may have as Host; None accepts every one."""
     keys: str | None = None
     """Path of the key file."""
+    signatures: str | None = None
+    """`off`, `warn` or `require`; None is the project's, else `warn` if there are trusted keys."""
+    signers: str | None = None
+    """File of the public keys that are trusted to sign versions; None is the project's."""
     log: str | None = None
     """Place of the request log: a folder or `s3://bucket/prefix`."""
     log_policy: LogPolicy = LOG_POLICY

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import anyio.to_thread
 
 from platform_lib.errors import UsageError
+from platform_lib.model.signing.verification import SignaturePolicy
 from platform_lib.names import Alias, Env
 from platform_lib.registry.reference import parse_reference
+from platform_lib.registry.signing import signature_policy
 from platform_lib.serving.settings import KEYS_RECHECK_S, WorkerOptions
 from platform_lib.serving.telemetry.logs import log_to_stderr
-from platform_lib.settings import find_project
+from platform_lib.settings import Project, Settings, find_project
 from platform_lib.user_code import make_importable
 
 if TYPE_CHECKING:
@@ -47,6 +49,15 @@ def limits_from(options: WorkerOptions) -> "Limits":
         request_timeout_s=options.request_timeout_s,
         body_timeout_s=options.body_timeout_s,
     )
+
+
+def signatures_from(options: WorkerOptions, project: Project | None) -> SignaturePolicy:
+    """Return whether versions must be signed, and by whom.
+
+    Raises:
+        UsageError: The trusted keys are missing or cannot be read.
+    """
+    return signature_policy(project, Settings(signatures=options.signatures, signers=options.signers))
 
 
 def has_issuer() -> bool:
@@ -101,7 +112,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     from platform_lib.serving.http.app import create_app
     from platform_lib.serving.http.host_check import HostCheck
     from platform_lib.serving.models.loader import ModelLoader
-    from platform_lib.serving.models.registry_client import open_registry_client
+    from platform_lib.serving.models.open_registry import open_registry_client
     from platform_lib.serving.models.validation import Check
     from platform_lib.serving.request_log.no_log import NoRequestLog
     from platform_lib.serving.request_log.recorder import LogSettings, RequestLog
@@ -147,6 +158,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
     validation: dict[str, Any] = {
         "package": project.package if project else None,
         "trusted_types": project.trusted_types if project else (),
+        "signatures": signatures_from(options, project),
         "on_rejection": lambda rejection: metrics.version_rejected(reference.name, rejection.check),
     }
     rollout: RolloutController | NoRollout = NoRollout()

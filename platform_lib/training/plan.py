@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from platform_lib import lineage
 from platform_lib.errors import CheckFailed
 from platform_lib.lineage import Lineage
 from platform_lib.registry.loading import open_registry
+from platform_lib.registry.signing import signing_key
 from platform_lib.registry.versions import Registry
 from platform_lib.settings import Project, Settings, is_local_registry
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
     from platform_lib.training.config.schema import TrainConfig
 
 Progress = Callable[[str], AbstractContextManager[None]]
@@ -53,6 +56,8 @@ class TrainingPlan:
     origin: Lineage
     is_local: bool
     """The registry belongs to this project alone."""
+    key: "EllipticCurvePrivateKey | None" = field(default=None, repr=False)
+    """Signs the version; None leaves it unsigned."""
 
 
 def prepare(project: Project, settings: Settings, request: TrainingRequest, flow_run: str = "") -> TrainingPlan:
@@ -64,7 +69,7 @@ def prepare(project: Project, settings: Settings, request: TrainingRequest, flow
         request: The options.
         flow_run: Id of the Prefect flow run that trains; empty without Prefect.
     Raises:
-        UsageError: The configuration does not compose.
+        UsageError: The configuration does not compose, or the signing key cannot be used.
         CheckFailed: No commit, data hash or lock; or a dirty tree on a shared registry.
         ServiceError: The registry does not answer.
     """
@@ -88,4 +93,5 @@ def prepare(project: Project, settings: Settings, request: TrainingRequest, flow
         choices=composed.choices,
         origin=origin,
         is_local=is_local,
+        key=signing_key(settings),
     )

@@ -173,7 +173,7 @@ def _register(
     tags = plan.origin.tags() | {VersionTag.GATE: json.dumps(gate)}
     if plan.request.new_baseline and champion is not None:
         tags[VersionTag.NEW_BASELINE] = champion.version
-    record = plan.registry.register(name, content, run_id=run_id, tags=tags, passed=verdict.passed)
+    record = plan.registry.register(name, content, run_id=run_id, tags=tags, passed=verdict.passed, key=plan.key)
     promoted = verdict.passed and plan.request.promote and plan.is_local
     if promoted:
         plan.registry.promote(record)

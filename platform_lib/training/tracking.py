@@ -16,6 +16,7 @@ from platform_lib.names import ArtifactFile, VersionTag
 from platform_lib.process_identity import still_runs
 from platform_lib.registry.client import as_current_store, mlflow_errors
 from platform_lib.registry.store import ARTIFACTS
+from platform_lib.registry.unfinished import remove_unfinished
 from platform_lib.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
@@ -146,7 +147,10 @@ def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:
 
 
 def close_abandoned_runs(registry: "Registry", name: str) -> int:
-    """End runs whose process on this machine has ended, after a kill -9 or a power cut. Returns how many."""
+    """End runs whose process on this machine has ended, after a kill -9 or a power cut. Returns how many.
+
+    Models that such runs did not finish to register are removed.
+    """
     with mlflow_errors(registry.uri):
         experiment = registry.client.get_experiment_by_name(name)
         if experiment is None:
@@ -159,6 +163,7 @@ def close_abandoned_runs(registry: "Registry", name: str) -> int:
         for run in abandoned:
             registry.client.set_tag(run.info.run_id, REASON_TAG, "its process ended without closing the run")
             registry.client.set_terminated(run.info.run_id, "KILLED")
+        remove_unfinished(registry.client, experiment.experiment_id, name)
     return len(abandoned)
 
 

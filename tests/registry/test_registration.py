@@ -1,5 +1,6 @@
 """A version is registered completely or not at all."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,7 +54,12 @@ class TestRegister:
         "call", ["log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"]
     )
     def test_whichever_call_fails_no_version_exists(
-        self, registry: Registry, content: ModelContent, monkeypatch: pytest.MonkeyPatch, call: str
+        self,
+        registry: Registry,
+        content: ModelContent,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        call: str,
     ) -> None:
         def broken(*args: Any, **named: Any) -> None:
             raise OSError("No space left on device")
@@ -64,6 +70,10 @@ class TestRegister:
             registry.register("tiny", content, run_id=new_run(registry), tags=gate(), passed=True)
 
         assert registry.versions("tiny") == []
+        left = registry.client.search_logged_models(["0"])
+        # The server may have created the version although the call failed, so its files must stay.
+        assert len(left) == (1 if call == "create_model_version" else 0)
+        assert len(list(tmp_path.rglob("models/m-*"))) == len(left)
 
     def test_if_the_alias_cannot_be_set_the_version_is_complete_and_a_retry_sets_it(
         self, registry: Registry, content: ModelContent, monkeypatch: pytest.MonkeyPatch

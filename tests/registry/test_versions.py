@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from platform_lib.errors import CheckFailed, NotFound
-from platform_lib.names import VersionTag
+from platform_lib.errors import CheckFailed, NotFound, UsageError
 from platform_lib.registry import Registry
 from tests.registry.conftest import TAGS, bare_version, gate
 
@@ -31,7 +30,9 @@ class TestPromote:
         assert registry.resolve("tiny@previous").version == "1"
 
     def test_a_version_that_the_gate_refused_is_not_promoted(self, registry: Registry) -> None:
-        with pytest.raises(CheckFailed, match=r"did not pass the gate: accuracy is 0\.1, below 0\.5"):
+        with pytest.raises(
+            CheckFailed, match=r"cannot be promoted: the gate refused it \(accuracy is 0\.1, below 0\.5\)"
+        ):
             registry.promote(bare_version(registry, gate(passed=False)))
 
         assert registry.champion("tiny") is None
@@ -40,10 +41,40 @@ class TestPromote:
         with pytest.raises(CheckFailed, match="the gate has not judged it"):
             registry.promote(bare_version(registry, TAGS))
 
-    def test_overruling_the_gate_is_tagged(self, registry: Registry) -> None:
-        moved = registry.promote(bare_version(registry, gate(passed=False)), force=True)
+    def test_overriding_the_gate_is_recorded_with_who_and_why(self, registry: Registry) -> None:
+        moved = registry.promote(bare_version(registry, gate(passed=False)), override="agreed  with risk")
 
-        assert moved.champion.tags[VersionTag.FORCED] == "true"
+        assert moved.champion.override is not None
+        assert (moved.champion.override.by, moved.champion.override.reason) == (
+            "Tests <tests@example.invalid>",
+            "agreed with risk",
+        )
+        assert moved.champion.override.role is None
+
+    def test_an_override_without_a_reason_changes_nothing(self, registry: Registry) -> None:
+        with pytest.raises(UsageError, match="the reason has 0 characters, expected 1 to 1000"):
+            registry.promote(bare_version(registry, gate(passed=False)), override="  ")
+
+        assert registry.champion("tiny") is None
+
+    def test_a_champion_that_was_moved_by_hand_can_be_forced_afterwards(self, registry: Registry) -> None:
+        record = bare_version(registry, gate(passed=False))
+        registry.client.set_registered_model_alias("tiny", "champion", record.version)
+
+        assert not registry.promote(record, override="agreed").changed
+
+        assert registry.resolve("tiny@champion").override is not None
+
+    def test_rollback_refuses_a_previous_version_that_never_passed(self, registry: Registry) -> None:
+        refused = bare_version(registry, gate(passed=False))
+        for _ in range(2):
+            registry.promote(bare_version(registry, gate()))
+        registry.client.set_registered_model_alias("tiny", "previous", refused.version)
+
+        with pytest.raises(CheckFailed, match=r"tiny version 1 is not used: .*`mlp promote tiny/1 --force --reason"):
+            registry.rollback("tiny")
+
+        assert registry.resolve("tiny@champion").version == "3"
 
     def test_rollback_swaps_and_a_second_one_swaps_back(self, registry: Registry) -> None:
         for _ in range(2):

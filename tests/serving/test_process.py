@@ -89,11 +89,11 @@ def test_promotions_and_a_rollback_under_load_fail_no_request(project: Project, 
     with serving(project, tmp_path / "log.txt") as (url, _):
         wait_until(lambda: served_version(url) == "1")
         with Callers(url, 4) as callers:
-            registry.promote(registry.resolve(f"{project.name}/2"), force=True)
+            registry.promote(registry.resolve(f"{project.name}/2"), override="the test promotes by hand")
             wait_until(lambda: served_version(url) == "2")
             registry.rollback(project.name)
             wait_until(lambda: served_version(url) == "1")
-            registry.promote(registry.resolve(f"{project.name}/2"), force=True)
+            registry.promote(registry.resolve(f"{project.name}/2"), override="the test promotes by hand")
             wait_until(lambda: served_version(url) == "2")
             registry.rollback(project.name)
             wait_until(lambda: served_version(url) == "1")
@@ -145,7 +145,7 @@ from platform_lib.registry.reference import Reference
 from platform_lib.serving import server
 from platform_lib.serving.http.app import create_app
 from platform_lib.serving.models.loader import ModelLoader
-from platform_lib.serving.models.registry_client import open_registry_client
+from platform_lib.serving.models.open_registry import open_registry_client
 import platform_lib.serving.worker, platform_lib.serving.predict_file, uvicorn
 loader = ModelLoader(open_registry_client(sys.argv[1]), Reference("sample-model", alias="champion"), package="sample_model")
 loader.poll()

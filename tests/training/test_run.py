@@ -11,6 +11,7 @@ import pytest
 from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.names import VersionTag
 from platform_lib.registry import Registry, open_registry
+from platform_lib.registry.files import local_path
 from platform_lib.settings import Project, Settings
 from platform_lib.training.plan import TrainingRequest, prepare
 from platform_lib.training.run import train
@@ -127,7 +128,7 @@ class TestRecord:
         expected = named - {
             VersionTag.FLOW_RUN,
             VersionTag.NEW_BASELINE,
-            VersionTag.FORCED,
+            *(tag for tag in named if tag.startswith(("mlp.forced", "mlp.promoted_by", "mlp.promoted_at"))),
             VersionTag.PERCENT,
             VersionTag.CANARY_SINCE,
         }
@@ -280,13 +281,27 @@ class TestFailures:
         "tags",
         [{"mlp.pid": "999999999", "mlp.process_started": "1.0"}, {"mlp.pid": "self", "mlp.process_started": "1.0"}],
     )
-    def test_runs_of_dead_processes_are_closed(self, registry: Registry, tags: dict[str, str]) -> None:
+    def test_runs_of_dead_processes_are_closed_and_their_unfinished_models_removed(
+        self, registry: Registry, tags: dict[str, str]
+    ) -> None:
         import socket
 
         tags = {**tags, "mlp.host": socket.gethostname(), "mlp.pid": tags["mlp.pid"].replace("self", str(os.getpid()))}
         experiment = registry.client.get_experiment_by_name("sample-model").experiment_id
-        registry.client.create_run(experiment, tags=tags)
+        abandoned = registry.client.create_run(experiment, tags=tags)
         elsewhere = registry.client.create_run(experiment, tags=tags | {"mlp.host": "another-machine"})
 
+        dead, alive = (
+            registry.client.create_logged_model(experiment, name="sample-model", source_run_id=run.info.run_id)
+            for run in (abandoned, elsewhere)
+        )
+        folder = local_path(dead.artifact_location)
+        assert folder is not None
+        folder.mkdir(parents=True)
+        (folder / "half").write_text("a model", encoding="utf-8")
+
         assert close_abandoned_runs(registry, "sample-model") == 1
+        left = {model.model_id for model in registry.client.search_logged_models([experiment], max_results=100)}
+        assert (alive.model_id in left, dead.model_id in left) == (True, False)
+        assert not folder.parent.exists()
         assert [run.info.run_id for run in _runs(registry, "RUNNING")] == [elsewhere.info.run_id]

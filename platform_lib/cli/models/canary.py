@@ -2,6 +2,7 @@
 
 import click
 
+from platform_lib.cli.models.force import decided_override, force_option, reason_option
 from platform_lib.cli.models.model_group import ModelGroup, model_argument, model_option, open_model
 from platform_lib.errors import UsageError
 from platform_lib.names import Alias
@@ -12,7 +13,6 @@ _EXAMPLES = (
     "Example: mlp canary finish",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_FORCE = click.option("--force", is_flag=True, help="Accept a version that the gate refused.")
 
 
 @click.group(
@@ -24,7 +24,8 @@ _FORCE = click.option("--force", is_flag=True, help="Accept a version that the g
 @model_option
 @click.option("--version", help="Version to run as the canary, such as 7.")
 @click.option("--percent", type=float, help="Share of the requests that it serves: above 0, at most 100.")
-@_FORCE
+@force_option
+@reason_option
 @click.option(
     "--log",
     "place",
@@ -44,6 +45,7 @@ def command(
     version: str | None,
     percent: float | None,
     force: bool,
+    reason: str | None,
     place: str,
     url: str | None,
     as_json: bool,
@@ -76,25 +78,30 @@ def command(
         rollout_pages.canary_status(registry, name, place=place, url=url, as_json=as_json)
         return
     record = registry.resolve(Reference(name, version=version.removeprefix("v")))
-    before = roles.start_canary(registry, record, percent, force=force)
+    override = decided_override(record, force=force, reason=reason)
+    before = roles.start_canary(registry, record, percent, override=override)
     rollout_pages.canary_started(record, percent, before, as_json=as_json)
 
 
 @command.command(epilog="Example: mlp canary finish")
 @model_argument
-@_FORCE
+@force_option
+@reason_option
 @_JSON
 @click.pass_context
-def finish(context: click.Context, *, name: str | None, force: bool, as_json: bool) -> None:
+def finish(context: click.Context, *, name: str | None, force: bool, reason: str | None, as_json: bool) -> None:
     """Make the canary the champion."""
     from platform_lib.cli.models import rollout_pages
     from platform_lib.registry import roles
 
     force, as_json = force or _given(context, "force"), as_json or _given(context, "as_json")
+    if reason is None and context.parent is not None:
+        reason = context.parent.params["reason"]
     registry, name = open_model(context, name)
+    override = None
     if (canary := roles.find_canary(registry, name)) is not None:
-        rollout_pages.warn_of_force(canary.record, force=force)
-    moved = roles.finish_canary(registry, name, force=force)
+        override = decided_override(canary.record, force=force, reason=reason)
+    moved = roles.finish_canary(registry, name, override=override)
     rollout_pages.finished(moved, as_json=as_json)
 
 

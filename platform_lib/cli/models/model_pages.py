@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from platform_lib import lineage
 from platform_lib.cli.console import stdout
-from platform_lib.cli.rendering import metrics_table, moment, number, pairs, show, table, verdict_lines
+from platform_lib.cli.rendering import metrics_table, moment, number, override_lines, pairs, show, table, verdict_lines
+from platform_lib.names import Alias, VersionTag
+from platform_lib.registry.approval import refusal
 from platform_lib.training.inspection import Differences, Inspected, describe_column
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def as_dict(version: Inspected) -> dict[str, Any]:
         "run_id": record.run_id,
         "created_at": record.created_at.isoformat(),
         "gate": record.verdict,
+        "override": None if record.override is None else dataclasses.asdict(record.override),
         "evaluation": version.evaluation,
         "contract": msgspec.to_builtins(version.contract),
         "config": version.config,
@@ -38,8 +41,15 @@ def page(version: Inspected) -> None:
     console, record, evaluation = stdout(), version.record, version.evaluation
     console.print(f"{record.name} version {record.version}", style="bold")
     console.print(f"{', '.join(record.aliases) or 'no alias'}; trained {moment(record.created_at)}\n")
-    for line in verdict_lines(record.verdict):
-        console.print(line)
+    style = None if record.passed_gate else "bold red"
+    for line in (*verdict_lines(record.verdict), *override_lines(record.tags)):
+        console.print(line, style=style)
+    if reason := refusal(record.name, record.version, record.tags, Alias.CHAMPION):
+        console.print(f"Servers refuse it: {reason}", style=style)
+    signer = record.tags.get(VersionTag.SIGNED_BY)
+    console.print(f"Signed by {signer}; `mlp models verify` verifies it" if signer else "Not signed")
+    if promoter := record.tags.get(VersionTag.PROMOTED_BY):
+        console.print(f"Promoted by {promoter} at {record.tags.get(VersionTag.PROMOTED_AT, 'an unknown time')}")
     rows = f" on {evaluation['rows']} held-out rows" if "rows" in evaluation else ""
     _section(f"Metrics{rows}", metrics_table(evaluation))
     for why in evaluation.get("not_computed", {}).values():

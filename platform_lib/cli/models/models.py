@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from platform_lib.cli.models.signatures import signed_key, signer_lines, trust, verify
 from platform_lib.names import Alias, VersionTag
-from platform_lib.settings import find_project, load_settings
+from platform_lib.settings import Project, find_project, load_settings
 
 if TYPE_CHECKING:
     from platform_lib.registry.reference import VersionRecord
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """List the project's versions, show one, or compare two."""
+    """List the project's versions, show one, compare two, and decide whose signatures count."""
     if context.invoked_subcommand is not None:
         return
     registry, name = _open()
+    project = find_project()
     with _reading():
         records = registry.versions(name)
     if as_json:
@@ -29,7 +31,11 @@ def command(context: click.Context, *, as_json: bool) -> None:
     elif not records:
         click.echo(f"{registry.uri} has no version of {name} yet. `mlp train` registers the first.")
     else:
-        _list(records)
+        _list(project, records)
+
+
+command.add_command(trust)
+command.add_command(verify)
 
 
 @command.command(epilog="Example: mlp models show sample-model/7")
@@ -102,17 +108,20 @@ def _summary(record: "VersionRecord") -> dict[str, Any]:
         "version": record.version,
         "aliases": list(record.aliases),
         "gate": record.verdict,
+        "override": None if record.override is None else dataclasses.asdict(record.override),
         "metrics": record.metrics,
         "lineage": dataclasses.asdict(lineage.from_tags(record.tags)),
+        "signed_by": record.tags.get(VersionTag.SIGNED_BY),
         "run_id": record.run_id,
         "created_at": record.created_at.isoformat(),
     }
 
 
-def _list(records: "list[VersionRecord]") -> None:
+def _list(project: Project, records: "list[VersionRecord]") -> None:
     from platform_lib import lineage
     from platform_lib.cli.console import stdout
-    from platform_lib.cli.rendering import moment, number, short, show, table
+    from platform_lib.cli.rendering import moment, number, short, show, table, verdict_text
+    from platform_lib.registry.approval import refusal
 
     metrics = _main_metrics(records)
     shown = table(
@@ -122,26 +131,33 @@ def _list(records: "list[VersionRecord]") -> None:
         *metrics,
         "commit",
         "data",
+        "signed",
         "trained",
         numeric=("version", *metrics),
-        fixed=("commit", "data", "gate"),
+        fixed=("commit", "data", "signed"),
     )
     dirty = False
     for record in records:
         origin = lineage.from_tags(record.tags)
         dirty |= origin.dirty
-        word = "–" if record.verdict is None else "passed" if record.passed_gate else "refused"
         shown.add_row(
             record.version,
             " ".join(_alias(record, alias) for alias in record.aliases) or "–",
-            word,
+            verdict_text(record.tags),
             *(number(record.metrics.get(metric)) for metric in metrics),
             short(origin.git_commit) + ("+" if origin.dirty else ""),
             short(origin.data_hash),
+            signed_key(record),
             moment(record.created_at),
         )
     console = stdout()
     show(console, shown)
+    for record in records:
+        for role in sorted({Alias.CHAMPION, Alias.CANARY, Alias.SHADOW} & set(record.aliases)):
+            if reason := refusal(record.name, record.version, record.tags, role):
+                console.print(f"\nThe {role} does not serve: {reason}", style="bold red")
+    if signers := signer_lines(project, records):
+        console.print("\n" + "\n".join(signers))
     if dirty:
         console.print("\n+ trained with uncommitted changes, so it cannot be reproduced.")
 

@@ -31,8 +31,6 @@ def canary_started(record: "VersionRecord", percent: float, before: "CanaryRecor
         f"{record.name} version {record.version} {'stays' if same else 'is'} the canary{instead}, with {percent:g} "
         f"% of the requests. {_SOON}"
     )
-    if not record.passed_gate:
-        click.echo("warning: the gate refused this version.", err=True)
 
 
 def shadow_started(record: "VersionRecord", *, as_json: bool) -> None:
@@ -61,17 +59,6 @@ def note_canary(canary: "CanaryRecord | None") -> None:
     if canary is not None:
         click.echo(
             f"note: version {canary.record.version} is still the canary; `mlp canary abort` removes it.", err=True
-        )
-
-
-def warn_of_force(record: "VersionRecord", *, force: bool) -> None:
-    """Warn before --force promotes a version that the gate refused."""
-    if force and not record.passed_gate:
-        reasons = "; ".join((record.verdict or {}).get("reasons", [])) or "the gate was never run"
-        click.echo(
-            f"warning: the gate refused version {record.version}: {reasons}. Promoting it because of --force; the "
-            "version is tagged.",
-            err=True,
         )
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from platform_lib.cli.models.force import decided_override, force_option, reason_option
 from platform_lib.cli.models.model_group import ModelGroup, model_argument, model_option, open_model
 from platform_lib.errors import UsageError
 from platform_lib.names import Alias
@@ -19,12 +20,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 )
 @model_option
 @click.option("--version", help="Version to run as the shadow, such as 7.")
+@force_option
+@reason_option
 @click.option(
     "--url", help="Show how often the shadow of this server agrees. Needs a key with the scope admin in MLP_API_KEY."
 )
 @_JSON
 @click.pass_context
-def command(context: click.Context, *, version: str | None, url: str | None, as_json: bool) -> None:
+def command(
+    context: click.Context, *, version: str | None, force: bool, reason: str | None, url: str | None, as_json: bool
+) -> None:
     """Run a version on live traffic without returning its predictions.
 
     With --version, start a shadow. `off` removes it. Without either, show it.
@@ -45,7 +50,7 @@ def command(context: click.Context, *, version: str | None, url: str | None, as_
         rollout_pages.shadow_status(registry, name, url=url, as_json=as_json)
         return
     record = registry.resolve(Reference(name, version=version.removeprefix("v")))
-    roles.start_shadow(registry, record)
+    roles.start_shadow(registry, record, override=decided_override(record, force=force, reason=reason))
     rollout_pages.shadow_started(record, as_json=as_json)
 
 

@@ -22,19 +22,20 @@ def command(file: Path, out: Path, reference: str | None) -> None:
     """Predict a table from a file into a file.
 
     FILE is CSV or Parquet. The output has its columns, `prediction` and, for classification, `probability_<class>` for
-    each class. If a row violates the model's data contract, the error names it and nothing is written.
+    each class. If a row violates the model's data contract, the error names it and nothing is written. A version that
+    did not pass the gate is refused, unless it was promoted with --force.
     """
     project = find_project()
     from platform_lib.data.files.reading import checked_suffix
 
     checked_suffix(file)
     from platform_lib.cli.console import stderr, working
-    from platform_lib.registry import load_model
+    from platform_lib.registry.loading import load_approved
     from platform_lib.serving.predict_file import check_output, predict_file
 
     check_output(out)
     with working("Loading the model"):
-        model = load_model(reference, project)
+        model = load_approved(reference, project)
     with _progress() as progress:
         result = predict_file(model, file, out, progress=progress)
     click.echo(f"{result.rows} rows predicted by {model.name} version {model.version}: {out}")

@@ -8,7 +8,7 @@ import click
 
 from platform_lib.names import Env, Port
 from platform_lib.serving import settings as defaults
-from platform_lib.settings import load_settings
+from platform_lib.settings import SIGNATURE_MODES, load_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,6 +57,20 @@ _EXAMPLES = (
     click.Path(exists=True, dir_okay=False, path_type=Path),
     None,
     "Key file of `mlp keys`: callers then need a key.",
+)
+@_setting(
+    "--signatures",
+    Env.SIGNATURES,
+    click.Choice(SIGNATURE_MODES),
+    None,
+    "Verify the signatures of versions: off, warn or require.  [default: warn if there are trusted keys, else off]",
+)
+@_setting(
+    "--signers",
+    Env.SIGNERS,
+    click.Path(exists=True, dir_okay=False, path_type=Path),
+    None,
+    "File of the public keys that may sign versions.  [default: deploy/signing.pub, if it exists]",
 )
 @_setting("--log", Env.LOG, click.STRING, None, "Log requests and predictions to this folder or s3://bucket/prefix.")
 @_setting(
@@ -135,6 +149,7 @@ def command(
     workers: int,
     allowed_hosts: tuple[str, ...],
     keys: Path | None,
+    signers: Path | None,
     metrics_port: int | None,
     **settings: object,
 ) -> None:
@@ -153,7 +168,11 @@ def command(
         workers=workers,
         allowed_hosts=allowed_hosts,
         metrics_port=metrics_port,
-        settings={"keys": str(keys.absolute()) if keys else None, **settings},
+        settings={
+            "keys": str(keys.absolute()) if keys else None,
+            "signers": str(signers.absolute()) if signers else None,
+            **settings,
+        },
     )
     run_server(options, load_settings(), say=_say, note=_note)
 

@@ -27,6 +27,7 @@ MODEL_NAME = rules.matching(
     "use 1-40 lowercase letters, digits and dashes, starting with a letter, such as churn-model",
 )
 EXPOSURE = rules.one_of("cluster", "public")
+SIGNATURES = rules.one_of("off", "warn", "require")
 REQUEST_LOG = rules.one_of("auto", "volume", "off")
 _TRAEFIK = "traefik.io/v1alpha1"
 _PROMETHEUS = "monitoring.coreos.com/v1"
@@ -45,6 +46,10 @@ class ModelEndpointArgs:
     shared: pulumi.Input[SharedOutputs]
     keys: str
     """Content of `deploy/keys.yaml`: names, scopes and hashes."""
+    signers: str = ""
+    """Content of `deploy/signing.pub`: the public keys that may sign versions; empty trusts none."""
+    signatures: Literal["", "off", "warn", "require"] = ""
+    """What the server does with a version that no trusted key signed; empty is `warn` if there are `signers`."""
     version: str = ""
     """Pins a version; empty follows the champion."""
     exposure: Literal["cluster", "public"] = "cluster"
@@ -81,6 +86,13 @@ class ModelEndpointArgs:
             rules.IMAGE.check("image", self.image)
         EXPOSURE.check("exposure", self.exposure)
         REQUEST_LOG.check("request_log", self.request_log)
+        if self.signatures:
+            SIGNATURES.check("signatures", self.signatures)
+        if self.signatures in ("warn", "require") and not self.signers:
+            raise SettingError(
+                f"signatures is {self.signatures!r}, but deploy/signing.pub holds no public key: write yours with "
+                "`mlp models trust`."
+            )
         rules.COUNT.check("min_replicas", self.min_replicas)
         if self.max_replicas < self.min_replicas:
             raise SettingError(
@@ -161,9 +173,8 @@ class ModelEndpoint(pulumi.ComponentResource):
         account = k8s.core.v1.ServiceAccount(
             name, metadata=self._meta(fixed=True), automount_service_account_token=False, opts=self._child()
         )
-        keys = k8s.core.v1.ConfigMap(
-            f"{name}-keys", metadata=self._meta(), data={"keys.yaml": args.keys}, opts=self._child()
-        )
+        data = {"keys.yaml": args.keys, **({"signing.pub": args.signers} if args.signers else {})}
+        keys = k8s.core.v1.ConfigMap(f"{name}-keys", metadata=self._meta(), data=data, opts=self._child())
         claim = self._log_claim() if args.request_log == "volume" else None
         environment = shared.apply(
             lambda it: server_environment(
@@ -173,6 +184,8 @@ class ModelEndpoint(pulumi.ComponentResource):
                 log=args.request_log,
                 oidc_issuer=args.oidc_issuer,
                 oidc_audience=args.oidc_audience,
+                has_signers=bool(args.signers),
+                signatures=args.signatures,
             )
         )
         template = pod_template(

@@ -33,7 +33,15 @@ def server_command(reference: str, workers: int) -> list[str]:
 
 
 def server_environment(
-    shared: SharedOutputs, *, model: str, namespace: str, log: str, oidc_issuer: str = "", oidc_audience: str = ""
+    shared: SharedOutputs,
+    *,
+    model: str,
+    namespace: str,
+    log: str,
+    oidc_issuer: str = "",
+    oidc_audience: str = "",
+    has_signers: bool = False,
+    signatures: str = "",
 ) -> list[dict[str, Any]]:
     """Build the environment of the server. Secrets are referenced, never written.
 
@@ -44,6 +52,8 @@ def server_environment(
         log: `auto` (the platform's bucket, if it has one), `volume` or `off`.
         oidc_issuer: Issuer of accepted tokens; empty accepts API keys only.
         oidc_audience: Audience of accepted tokens.
+        has_signers: Whether the keys' ConfigMap also holds `signing.pub`.
+        signatures: `off`, `warn` or `require`; empty is the server's default.
     """
     place = (
         _LOG_MOUNT
@@ -56,6 +66,8 @@ def server_environment(
         "HOME": "/tmp",
         "MLFLOW_TRACKING_URI": shared.mlflow_url,
         Env.KEYS: "/etc/mlp/keys/keys.yaml",
+        Env.SIGNERS: "/etc/mlp/keys/signing.pub" if has_signers else "",
+        Env.SIGNATURES: signatures,
         Env.LOG: place,
         Env.LOG_FORMAT: "json",
         Env.OIDC_ISSUER: oidc_issuer,
@@ -89,7 +101,7 @@ def pod_template(
         image: The `serve` image.
         command: As `server_command` returns it.
         environment: As `server_environment` returns it.
-        keys_config_map: Name of the ConfigMap with `keys.yaml`.
+        keys_config_map: Name of the ConfigMap with `keys.yaml`, and `signing.pub` if there are signers.
         cpu_request: CPU request, such as `500m`.
         cpu_limit: CPU limit.
         memory: Memory request and limit. They are equal, so that a full node does not kill the server.

@@ -14,7 +14,7 @@ from platform_lib.infra.base.outputs import read_outputs
 from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.model.alerts import AlertThresholds
-from platform_lib.infra.model.endpoint import EXPOSURE, REQUEST_LOG, ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import EXPOSURE, REQUEST_LOG, SIGNATURES, ModelEndpoint, ModelEndpointArgs
 from platform_lib.names import OUTPUTS_CONFIG_MAP, Env, SharedOutputs
 
 _NO_KEYS = "keys: []\n"
@@ -23,6 +23,7 @@ _NO_KEYS = "keys: []\n"
 ENDPOINT_SETTINGS: Mapping[str, Setting] = {
     "version": Setting(kind=str, rule=rules.VERSION),
     "exposure": Setting(kind=str, rule=EXPOSURE),
+    "signatures": Setting(kind=str, rule=SIGNATURES),
     "min_replicas": Setting(kind=int, rule=rules.COUNT),
     "max_replicas": Setting(kind=int, rule=rules.COUNT),
     "cpu_target_percent": Setting(kind=int, rule=rules.COUNT),
@@ -61,7 +62,7 @@ def deploy_model(model: str, folder: Path) -> ModelEndpoint:
 
     Args:
         model: Registered name.
-        folder: The folder `deploy/`, which contains keys.yaml.
+        folder: The folder `deploy/`, which contains keys.yaml and signing.pub.
     Raises:
         pulumi.RunError: A setting is missing or cannot be used; Pulumi shows its sentence alone.
     """
@@ -109,6 +110,7 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
         image=image,
         shared=outputs.data.apply(_reader(namespace)),
         keys=keys,
+        signers=_signers(folder / "signing.pub"),
         thresholds=AlertThresholds(
             **{key.removeprefix("alert_"): values[key] for key in ALERT_SETTINGS if key in values}
         ),
@@ -125,6 +127,11 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
 def _keys(file: Path) -> str:
     text = file.read_text(encoding="utf-8") if file.is_file() else _NO_KEYS
     return text if "sha256:" in text else _NO_KEYS
+
+
+def _signers(file: Path) -> str:
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return text if "-----BEGIN" in text else ""
 
 
 def _reader(namespace: str) -> Callable[[Mapping[str, str] | None], SharedOutputs]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from platform_lib.names import PERSONAL_TAGS
 from platform_lib.serving.fastpath.selection import Selection
 from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.routes import PROBLEM_RESPONSES
@@ -61,7 +62,7 @@ def describe(state: LoaderState) -> dict[str, Any]:
         "columns": list(served.model.contract.features) if served else [],
         "example": served.example if served else None,
         "fast_path": describe_selection(served.selection) if served else None,
-        "tags": dict(sorted(served.tags.items())) if served else {},
+        "tags": {tag: value for tag, value in _tags(state).items() if tag not in PERSONAL_TAGS},
         "notes": list(served.notes) if served else [],
         "waiting_for": None if served else public_reason(state.waiting_for),
     }
@@ -69,7 +70,10 @@ def describe(state: LoaderState) -> dict[str, Any]:
 
 def admin_details(state: LoaderState) -> dict[str, Any]:
     """Return the part of `/model` that only admins see."""
+    served = state.current
     return {
+        "tags": _tags(state),
+        "signed_by": served.signed_by if served else None,
         "refused": [
             {
                 "version": rejection.version,
@@ -82,6 +86,10 @@ def admin_details(state: LoaderState) -> dict[str, Any]:
         "waiting_for": None if state.current else state.waiting_for,
         "registry_error": state.registry_error,
     }
+
+
+def _tags(state: LoaderState) -> dict[str, str]:
+    return dict(sorted(state.current.tags.items())) if state.current else {}
 
 
 def describe_selection(selection: Selection) -> dict[str, Any]:

@@ -10,16 +10,19 @@ from pathlib import Path
 
 from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.errors import NotFound, ServiceError
+from platform_lib.model.signing.verification import OFF, SignaturePolicy
+from platform_lib.names import VersionTag
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.polling import PollingThread
 from platform_lib.serving.models.registry_client import RegistryClient, ResolvedVersion
 from platform_lib.serving.models.served_model import LoaderState, Rejection, ServedModel
 from platform_lib.serving.models.service_time import measure
-from platform_lib.serving.models.validation import VersionRejected, validate
+from platform_lib.serving.models.validation import VersionRejected, check_gate, validate
 
 log = logging.getLogger("platform_lib.serving")
 
 _LONGEST_WAIT_S = 30.0
+_DECISIVE_TAGS = (VersionTag.GATE, VersionTag.FORCED)
 
 
 class Follower:
@@ -36,6 +39,7 @@ class Follower:
         *,
         package: str | None,
         trusted_types: tuple[str, ...] = (),
+        signatures: SignaturePolicy = OFF,
         on_swap: Callable[[ServedModel], None] = lambda served: None,
         on_rejection: Callable[[Rejection], None] = lambda rejection: None,
         unload_without_alias: bool = False,
@@ -47,6 +51,7 @@ class Follower:
             reference: Model and alias, or model and version.
             package: The project's own package, whose types may be loaded; None for none.
             trusted_types: Further types that may be loaded, as `module.Class`.
+            signatures: Whether a version's files must be signed, and by whom.
             on_swap: Called with a version just before it starts to serve.
             on_rejection: Called when a version is refused.
             unload_without_alias: Whether the version is unloaded when its alias is removed. A champion stays until
@@ -54,10 +59,10 @@ class Follower:
         """
         self.state = LoaderState(reference=str(reference), alias=reference.alias)
         self._client, self._reference = client, reference
-        self._package, self._trusted_types = package, trusted_types
+        self._package, self._trusted_types, self._signatures = package, trusted_types, signatures
         self._unload_without_alias = unload_without_alias
         self._on_swap, self._on_rejection = on_swap, on_rejection
-        self._last_rejected: tuple[str, str] | None = None
+        self._last_rejected: tuple[str, ...] | None = None
         self._is_closed = False
 
     @property
@@ -104,7 +109,8 @@ class Follower:
         self._last_rejected = None
 
     def _update(self, resolved: ResolvedVersion) -> None:
-        key = (resolved.version, resolved.sha256)
+        # With the tags that decide: a version that was refused by the gate may be promoted with --force later.
+        key = (resolved.version, resolved.sha256, *(resolved.tags.get(tag, "") for tag in _DECISIVE_TAGS))
         if key == self._last_rejected:
             return
         try:
@@ -133,9 +139,16 @@ class Follower:
         )
 
     def _load(self, resolved: ResolvedVersion) -> ServedModel:
+        check_gate(resolved, self._reference.alias)
         with tempfile.TemporaryDirectory(prefix="mlp-model-", ignore_cleanup_errors=True) as scratch:
             folder = resolved.fetch(Path(scratch) / "model")
-            validated = validate(resolved, folder, package=self._package, trusted_types=self._trusted_types)
+            validated = validate(
+                resolved,
+                folder,
+                package=self._package,
+                trusted_types=self._trusted_types,
+                signatures=self._signatures,
+            )
         model = validated.model
         row = rows_of([validated.example], model.contract)[0]
         served = ServedModel(
@@ -146,6 +159,7 @@ class Follower:
             reference_answers=validated.reference_answers,
             profile=validated.profile,
             notes=validated.notes,
+            signed_by=validated.signed_by,
             since=datetime.now(UTC),
             selection=validated.selection,
         )
@@ -180,6 +194,7 @@ class ModelLoader(Follower):
         *,
         package: str | None,
         trusted_types: tuple[str, ...] = (),
+        signatures: SignaturePolicy = OFF,
         poll_s: float = 2.0,
         on_swap: Callable[[ServedModel], None] = lambda served: None,
         on_rejection: Callable[[Rejection], None] = lambda rejection: None,
@@ -192,13 +207,20 @@ class ModelLoader(Follower):
             reference: Model and alias, or model and version.
             package: The project's own package, whose types may be loaded; None for none.
             trusted_types: Further types that may be loaded, as `module.Class`.
+            signatures: Whether a version's files must be signed, and by whom.
             poll_s: Seconds between two polls, varied by up to 20 % so that many servers do not poll at once.
             on_swap: Called in the loader's thread with a version just before it starts to serve.
             on_rejection: Called in the loader's thread when a version is refused.
             after_poll: Called in the loader's thread after each poll that the registry responded to.
         """
         super().__init__(
-            client, reference, package=package, trusted_types=trusted_types, on_swap=on_swap, on_rejection=on_rejection
+            client,
+            reference,
+            package=package,
+            trusted_types=trusted_types,
+            signatures=signatures,
+            on_swap=on_swap,
+            on_rejection=on_rejection,
         )
         self._after_poll = after_poll
         self._polled = threading.Event()

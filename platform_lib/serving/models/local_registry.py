@@ -33,8 +33,8 @@ class LocalRegistryClient:
         self._database = database_path(uri) or Path(uri)
         self._child: subprocess.Popen[str] | None = None
         self._closed = threading.Event()
-        self._known: dict[str, ResolvedVersion] = {}
-        """By version number. A version never changes, so a rollback needs no child process."""
+        self._folders: dict[str, Path] = {}
+        """By version number. A version's files never change, so a rollback needs no child process."""
 
     def prepare(self, reference: Reference) -> None:
         """Start the child process while this process imports its own libraries: each takes seconds."""
@@ -44,20 +44,20 @@ class LocalRegistryClient:
     def find(self, reference: Reference, *, known_version: str | None) -> ResolvedVersion | None:
         """See `RegistryClient.find`."""
         self._need_database()
-        if reference.alias is not None:
-            with suppress(sqlite3.Error):  # an unknown table layout: the child process decides
-                version = self._version_with_alias(reference)
-                if version == known_version:
-                    return None
-                if version in self._known:
-                    return self._known[version]
+        with suppress(sqlite3.Error):  # an unknown table layout: the child process decides
+            version = reference.version or self._version_with_alias(reference)
+            if version == known_version:
+                return None
+            if version in self._folders and (tags := self._tags(reference.name, version)):
+                return self._resolved(reference.name, version, tags)
         answer = self._resolve(str(reference))
-        folder = Path(answer["folder"])
-        resolved = ResolvedVersion(
-            name=answer["name"], version=str(answer["version"]), tags=dict(answer["tags"]), fetch=lambda _target: folder
-        )
-        self._known[resolved.version] = resolved
-        return resolved
+        version = str(answer["version"])
+        self._folders[version] = Path(answer["folder"])
+        return self._resolved(answer["name"], version, dict(answer["tags"]))
+
+    def _resolved(self, name: str, version: str, tags: dict[str, str]) -> ResolvedVersion:
+        folder = self._folders[version]
+        return ResolvedVersion(name=name, version=version, tags=tags, fetch=lambda _target: folder)
 
     def version_of(self, reference: Reference) -> str:
         """See `RegistryClient.version_of`."""
@@ -99,12 +99,19 @@ class LocalRegistryClient:
         meant = f"did you mean @{close[0]}? " if close else ""
         return f"{meant}The model has the aliases {', '.join(f'@{alias}' for alias in known) or 'none'}."
 
+    def _tags(self, name: str, version: str) -> dict[str, str]:
+        query = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
+        return {str(key): str(value or "") for key, value in self._rows(query, name, version)}
+
     def _select(self, query: str, *values: Any) -> str | None:
         """Return the first value of the first row, or None if there is no row."""
+        rows = self._rows(query, *values)
+        return str(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         address = f"{self._database.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=5)) as connection:
-            row = connection.execute(query, values).fetchone()
-        return None if row is None or row[0] is None else str(row[0])
+            return connection.execute(query, values).fetchall()
 
     def _start(self, reference: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "platform_lib.registry", "resolve", "--tracking-uri", self._uri, reference]

@@ -16,6 +16,7 @@ class ResolvedVersion:
     name: str
     version: str
     tags: dict[str, str]
+    """Its current tags, not those of an earlier look-up: a gate's verdict may have been overridden since."""
     fetch: Callable[[Path], Path]
     """Download its files into an empty folder, or find them in place; returns the folder. Raises ServiceError."""
 
@@ -57,14 +58,3 @@ class RegistryClient(Protocol):
 
     def close(self) -> None:
         """Cancel work in progress and close connections."""
-
-
-def open_registry_client(tracking_uri: str) -> RegistryClient:
-    """Open the registry at `http(s)://…` or `sqlite:///…`."""
-    if tracking_uri.startswith(("http://", "https://")):
-        from platform_lib.serving.models.rest_registry import RestRegistryClient
-
-        return RestRegistryClient(tracking_uri)
-    from platform_lib.serving.models.local_registry import LocalRegistryClient
-
-    return LocalRegistryClient(tracking_uri)

@@ -33,7 +33,10 @@ class ServedModel:
     reference_answers: ReferenceAnswers | None = None
     """Predictions for real rows, made by the training process; None if the artifact has none."""
     notes: tuple[str, ...] = ()
-    """Differences from training that do not prevent serving, one sentence each."""
+    """Differences from training, and a signature that does not hold, if they do not prevent serving; one sentence
+    each."""
+    signed_by: str | None = None
+    """Who signed its files, verified; None if that was not verified."""
     selection: Selection = NOT_TRIED
     """Its fast path, if it has one."""
     service_time: ServiceTime | None = None

@@ -1,4 +1,4 @@
-"""Validate a version before it serves: dependencies, files, types and predictions."""
+"""Validate a version before it serves: the gate's verdict, dependencies, files, types and predictions."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,9 @@ from platform_lib.model.artifact import LoadedModel, Predictions, load_artifact,
 from platform_lib.model.probe_rows import Predict
 from platform_lib.model.profile import Profile, parse_profile
 from platform_lib.model.reference_answers import ReferenceAnswers, first_difference, read_reference_answers
+from platform_lib.model.signing.verification import OFF, SignaturePolicy, check_signature
 from platform_lib.names import ArtifactFile, VersionTag
+from platform_lib.registry.approval import refusal
 from platform_lib.serving.fastpath.selection import Selection, prediction_function, select_fast_path
 from platform_lib.serving.light_imports import import_sklearn
 from platform_lib.serving.models.dependencies import compare_dependencies, read_pins
@@ -21,7 +23,7 @@ from platform_lib.serving.models.example import example_row
 from platform_lib.serving.models.registry_client import ResolvedVersion
 from platform_lib.serving.predictor import predict_rows
 
-Check = Literal["files", "dependencies", "loading", "example", "parity"]
+Check = Literal["gate", "signature", "files", "dependencies", "loading", "example", "parity"]
 """The check that a version failed; label `reason` of the metric `mlp_model_refused_total`."""
 
 
@@ -47,11 +49,32 @@ class ValidatedVersion:
     selection: Selection
     """Its fast path, if it has one."""
     notes: tuple[str, ...]
-    """Differences from training that do not prevent serving, one sentence each."""
+    """Differences from training, and a signature that does not hold, if they do not prevent serving; one sentence
+    each."""
+    signed_by: str | None
+    """Who signed its files, verified; None if that was not verified."""
+
+
+def check_gate(resolved: ResolvedVersion, role: str | None) -> None:
+    """Check that the gate accepted a version, or that somebody overrode the gate for its role.
+
+    Args:
+        resolved: The version, with its current tags.
+        role: The alias under which it would serve; None for a version that is named by its number.
+    Raises:
+        VersionRejected: The version must not serve; the message says why and what to do.
+    """
+    if reason := refusal(resolved.name, resolved.version, resolved.tags, role):
+        raise VersionRejected("gate", reason)
 
 
 def validate(
-    resolved: ResolvedVersion, folder: Path, *, package: str | None, trusted_types: tuple[str, ...]
+    resolved: ResolvedVersion,
+    folder: Path,
+    *,
+    package: str | None,
+    trusted_types: tuple[str, ...],
+    signatures: SignaturePolicy = OFF,
 ) -> ValidatedVersion:
     """Load a version and check that it may serve.
 
@@ -60,6 +83,7 @@ def validate(
         folder: Folder with the version's files.
         package: The project's own package, whose types may be loaded; None for none.
         trusted_types: Further types that may be loaded, as `module.Class`.
+        signatures: Whether the files must be signed, and by whom.
     Raises:
         VersionRejected: The version must not serve; the message says why.
         ServiceError: The files cannot be read at the moment.
@@ -68,8 +92,11 @@ def validate(
         raise ServiceError(
             f"the files of version {resolved.version} are not where the registry says; is the artifact store there?"
         )
+    notes: list[str] = []
     try:
-        # Dependencies come first: objects of an incompatible library must not even be constructed.
+        with _rejecting("signature", folder):
+            signer = check_signature(folder, resolved.name, resolved.version, signatures, warn=notes.append)
+        # Dependencies come next: objects of an incompatible library must not even be constructed.
         differences = compare_dependencies(folder, resolved.tags.get(VersionTag.PYTHON, ""))
         if differences.incompatible:
             raise VersionRejected(
@@ -102,7 +129,7 @@ def validate(
     )
     predict = prediction_function(model, selection)
     example_prediction = _predict_example(model, example, predict)
-    notes = list(differences.noted)
+    notes += differences.noted
     if reference is None or not reference.rows:
         notes.append("its artifact holds no predictions of the training process to compare with")
     else:
@@ -115,6 +142,7 @@ def validate(
         profile=profile,
         selection=selection,
         notes=tuple(notes),
+        signed_by=None if signer is None else str(signer),
     )
 
 
@@ -127,7 +155,8 @@ def _rejecting(check: Check, folder: Path) -> Iterator[None]:
         raise
     except PlatformError as err:
         words = " ".join(str(err).replace(f"{folder}{os.sep}", "").split())
-        raise VersionRejected("files" if isinstance(err, UntrustedModel) else check, words) from err
+        is_file = isinstance(err, UntrustedModel) and check != "signature"
+        raise VersionRejected("files" if is_file else check, words) from err
 
 
 def _profile(folder: Path) -> Profile | None:

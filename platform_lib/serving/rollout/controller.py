@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from platform_lib.errors import NotFound, ServiceError
+from platform_lib.model.signing.verification import OFF, SignaturePolicy
 from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.batching import CompletedBatch
@@ -31,6 +32,7 @@ class RolloutController:
         *,
         package: str | None,
         trusted_types: tuple[str, ...] = (),
+        signatures: SignaturePolicy = OFF,
         rule: CanaryRule | None = None,
         count: CountRows = lambda candidate, result, rows: None,
         on_change: Callable[[str, ServedModel | None], None] = lambda alias, served: None,
@@ -44,6 +46,7 @@ class RolloutController:
             champion: Returns the version that serves all other requests.
             package: The project's own package, whose types may be loaded; None for none.
             trusted_types: Further types that may be loaded, as `module.Class`.
+            signatures: Whether a version's files must be signed, and by whom.
             rule: When a canary is switched off; None for the default.
             count: Called with the results of comparisons, see `ComparisonThread`.
             on_change: Called in the loader's thread with an alias and the version that has it from now on, or None.
@@ -61,6 +64,7 @@ class RolloutController:
                 Reference(model, alias=alias),
                 package=package,
                 trusted_types=trusted_types,
+                signatures=signatures,
                 on_rejection=on_rejection,
                 unload_without_alias=True,
             )

@@ -154,12 +154,20 @@ def test_name_options_and_subcommand_come_in_any_order(
     assert (done.code, done.err.split(":")[1]) == (2, " sample-model has no canary")
 
 
-def test_a_refused_version_becomes_a_canary_only_by_force_but_may_be_a_shadow(project: Project, call_mlp: Mlp) -> None:
+def test_a_refused_version_becomes_canary_or_shadow_only_by_force_with_a_reason(
+    project: Project, call_mlp: Mlp
+) -> None:
     train(project, Settings(), ("model.params.C=0.00001",))
     refused = call_mlp(project, "canary", "--version", "3", "--percent", "5")
-    assert (refused.code, "did not pass the gate" in refused.err, "canary" in aliases(project)) == (1, True, False)
-    assert call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force").code == 0
-    shadowed = call_mlp(project, "shadow", "--version", "3")
+    assert (refused.code, "the gate refused it" in refused.err, "canary" in aliases(project)) == (1, True, False)
+    alone = call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force")
+    assert (alone.code, alone.err.startswith("error: --force without --reason: ")) == (2, True)
+    unforced = call_mlp(project, "shadow", "--version", "3")
+    assert (unforced.code, "`mlp shadow sample-model --version 3 --force --reason" in unforced.err) == (1, True)
+    shadowed = call_mlp(project, "shadow", "--version", "3", "--force", "--reason", "compare only")
+    # The record for a shadow does not let callers get its predictions.
+    assert call_mlp(project, "canary", "--version", "3", "--percent", "5").code == 1
+    assert call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force", "--reason", "tried out").code == 0
     assert shadowed.out.startswith(
         "sample-model version 3 is the shadow: it predicts in the background, and no caller gets its predictions."
     )
@@ -217,10 +225,10 @@ def test_finishing_a_canary_that_is_already_champion_says_so(project: Project, c
 
 def test_finishing_by_force_warns_like_a_promotion(project: Project, call_mlp: Mlp) -> None:
     train(project, Settings(), ("model.params.C=0.00001",))
-    call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force")
+    call_mlp(project, "canary", "--version", "3", "--percent", "5", "--force", "--reason", "tried out")
     assert call_mlp(project, "canary", "finish").code == 1
-    done = call_mlp(project, "canary", "finish", "--force")
-    assert done.err.startswith("warning: the gate refused version 3: ")
+    done = call_mlp(project, "canary", "finish", "--force", "--reason", "it was good")
+    assert done.err.startswith("warning: the gate refused it (")
     assert tags(project, "3") == {"mlp.forced"}
 
 

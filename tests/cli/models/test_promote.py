@@ -34,9 +34,19 @@ def test_a_refused_version_is_promoted_only_by_force_and_with_a_warning(
     train(project, Settings(), ("model.params.C=0.00001",))
 
     refused = call_mlp(project, "promote", "2")
-    forced = call_mlp(project, "promote", "2", "--force", "--json")
+    alone = call_mlp(project, "promote", "2", "--force")
+    forced = call_mlp(project, "promote", "2", "--force", "--reason", "agreed with risk", "--json")
 
-    assert (refused.code, "did not pass the gate" in refused.err) == (1, True)
-    assert "warning: the gate refused version 2" in forced.err
+    assert (refused.code, "cannot be promoted: the gate refused it" in refused.err) == (1, True)
+    assert (alone.code, "--force without --reason: sample-model version 2 did not pass the gate" in alone.err) == (
+        2,
+        True,
+    )
+    assert forced.err.startswith("warning: the gate refused it (")
     assert json.loads(forced.out) == {"name": "sample-model", "champion": "2", "previous": "1", "changed": True}
-    assert json.loads(call_mlp(project, "models", "show", "2", "--json").out)["tags"]["mlp.forced"] == "true"
+    shown = json.loads(call_mlp(project, "models", "show", "2", "--json").out)["override"]
+    assert (shown["by"], shown["reason"]) == ("Tests <tests@example.invalid>", "agreed with risk")
+    page = call_mlp(project, "models", "show", "2").out
+    assert "Gate overridden by Tests <tests@example.invalid> at 20" in page
+    assert ": agreed with risk\n" in page
+    assert "refused, forced" in call_mlp(project, "models").out

@@ -131,6 +131,15 @@ def test_keys_are_mounted_as_a_file_and_a_new_file_restarts_the_pods(made: Graph
     ]
 
 
+def test_the_trusted_signers_are_mounted_beside_the_keys() -> None:
+    assert "MLP_SIGNERS" not in environment(graph())
+    signed = graph(signers="-----BEGIN PUBLIC KEY-----", signatures="require")
+    keys = next(resource for resource in signed.kubernetes("ConfigMap") if resource.name == "churn-keys")
+    assert keys.inputs["data"] == {"keys.yaml": KEYS, "signing.pub": "-----BEGIN PUBLIC KEY-----"}
+    assert environment(signed)["MLP_SIGNERS"] == "/etc/mlp/keys/signing.pub"
+    assert environment(signed)["MLP_SIGNATURES"] == "require"
+
+
 def test_the_pod_shuts_down_without_losing_requests(made: Graph) -> None:
     deployment = made.kubernetes("Deployment")[0].inputs["spec"]
     assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
@@ -312,6 +321,7 @@ def test_outputs_of_the_shared_stack_may_be_unknown_until_the_program_runs() -> 
             "cpu_limit is '500m' and cpu_request '2': give cpu_limit that or more",
         ),
         ({"version": "champion"}, "version is 'champion': give the number of a registered version"),
+        ({"signatures": "require"}, "signatures is 'require', but deploy/signing.pub holds no public key"),
         ({"oidc_issuer": "https://issuer"}, "oidc_issuer and oidc_audience belong together"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",

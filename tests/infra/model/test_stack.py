@@ -110,6 +110,16 @@ def test_the_server_gets_the_repositorys_keys(run: Run) -> None:
     assert {"keys.yaml": KEYS} in [resource.inputs.get("data") for resource in run().kubernetes("ConfigMap")]
 
 
+def test_the_server_gets_the_repositorys_signers(folder: Path, run: Run) -> None:
+    signers = folder / "signing.pub"
+    signers.write_text("-----BEGIN PUBLIC KEY-----", encoding="utf-8")
+    try:
+        data = [resource.inputs.get("data") for resource in run().kubernetes("ConfigMap")]
+    finally:
+        signers.unlink()
+    assert {"keys.yaml": KEYS, "signing.pub": "-----BEGIN PUBLIC KEY-----"} in data
+
+
 def test_a_preview_and_an_up_declare_the_same(run: Run) -> None:
     assert {resource.urn for resource in run(preview=True).resources} == {resource.urn for resource in run().resources}
 

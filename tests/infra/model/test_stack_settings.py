@@ -21,6 +21,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("image", "churn:latest", "image is 'churn:latest': name it by its digest, NAME@sha256:…"),
     ("version", "champion", "version is 'champion': give the number of a registered version"),
     ("exposure", "world", "exposure is 'world': use cluster or public."),
+    ("signatures", "on", "signatures is 'on': use off, warn or require."),
     ("min_replicas", 0, "min_replicas is 0: give 1 or more."),
     ("max_replicas", -1, "max_replicas is -1: give 1 or more."),
     ("cpu_target_percent", 0, "cpu_target_percent is 0: give 1 or more."),
