@@ -16,7 +16,7 @@ from platform_lib.serving.auth.access import Access
 from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.docs_page import docs_routes
 from platform_lib.serving.http.health import health_router
-from platform_lib.serving.http.host_check import HostCheck
+from platform_lib.serving.http.host_check import HostCheck, HostCheckMiddleware
 from platform_lib.serving.http.label_routes import label_routes
 from platform_lib.serving.http.openapi import describe_model
 from platform_lib.serving.http.request_id import HEADER, RequestIdMiddleware
@@ -46,16 +46,8 @@ class ModelServer(FastAPI):
     direct_endpoints: PredictionEndpoints | None = None
     """The application's routes give the same responses; set it to None where middleware must see every request."""
 
-    host_check: HostCheck | None = None
-    """What is asked before anything else; None where every Host is right."""
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
-        if self.host_check is not None and scope["type"] == "http":
-            refusal = self.host_check.refusal(scope)
-            if refusal is not None:
-                await self.host_check.refuse(refusal, scope, receive, send)
-                return
         endpoint = None
         if scope["type"] == "http" and scope["method"] == "POST" and self.direct_endpoints is not None:
             endpoint = self.direct_endpoints.find(scope)
@@ -123,9 +115,10 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # the redirect would use the caller's Host header
     )
-    app.host_check = host_check
-    app.direct_endpoints = endpoints = PredictionEndpoints(handler, CODECS)
-    app.add_middleware(RequestIdMiddleware)
+    app.direct_endpoints = endpoints = PredictionEndpoints(handler, CODECS, host_check)
+    if host_check is not None:
+        app.add_middleware(HostCheckMiddleware, check=host_check)
+    app.add_middleware(RequestIdMiddleware)  # outermost, so that refusals have an id
     app.include_router(health_router(handler, connection_problem))
     app.include_router(prediction_routes(endpoints))
     app.include_router(mlflow_routes(handler))

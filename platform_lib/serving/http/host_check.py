@@ -5,13 +5,12 @@ A page whose own name resolves to this machine (DNS rebinding) sends its name as
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from platform_lib.errors import UsageError
-from platform_lib.serving.http.request_id import HEADER, request_id_from
 from platform_lib.serving.problems import Problem, problem_response
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -35,32 +34,24 @@ class HostCheck:
         self._known: set[bytes] = set()
         """Accepted Host headers as they came: a lookup instead of parsing for every further request."""
 
-    def refusal(self, scope: Scope) -> Problem | None:
-        """Return why a request is refused; None if it is not."""
-        host, origin = b"", None
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = value
-                if value not in self._known and not self._accepts(value):
-                    return Problem(
-                        421,
-                        f"this server is not called {value.decode('latin-1')!r:.100}; if a proxy sends this Host, "
-                        "start `mlp serve` with --allowed-host.",
-                    )
-            elif name == b"origin":
-                origin = value
-        if origin is not None and scope["method"] not in _READING and not self._may_send(origin, host):
-            return Problem(
-                403,
-                f"pages of {origin.decode('latin-1')!r:.100} must not send requests here.",
-            )
-        return None
+    def refusal(self, method: str, headers: Mapping[bytes, bytes]) -> Problem | None:
+        """Return why a request is refused; None if it is not.
 
-    async def refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond with the problem."""
-        scope["request_id"] = request_id_from(b"")
-        problem.headers[HEADER] = scope["request_id"]
-        await problem_response(Request(scope), problem)(scope, receive, send)
+        Args:
+            method: Of the request.
+            headers: Its headers, with names in lower case.
+        """
+        host = headers.get(b"host")
+        if host is not None and host not in self._known and not self._accepts(host):
+            return Problem(
+                421,
+                f"this server is not called {host.decode('latin-1')!r:.100}; if a proxy sends this Host, "
+                "start `mlp serve` with --allowed-host.",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and method not in _READING and not self._may_send(origin, host or b""):
+            return Problem(403, f"pages of {origin.decode('latin-1')!r:.100} must not send requests here.")
+        return None
 
     def _accepts(self, host: bytes) -> bool:
         if _without_port(host.decode("latin-1").lower()) not in self._hosts:
@@ -78,6 +69,21 @@ class HostCheck:
             return True
         # A proxy may replace Host. Loopback names say nothing here: every user of this machine can serve pages there.
         return _without_port(authority) in self._hosts.difference(LOOPBACK_NAMES)
+
+
+class HostCheckMiddleware:
+    """Asks the check before all routes. The prediction endpoints ask it themselves, without this layer."""
+
+    def __init__(self, app: ASGIApp, check: HostCheck) -> None:
+        self._app, self._check = app, check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request, or pass it on."""
+        refusal = self._check.refusal(scope["method"], dict(scope["headers"])) if scope["type"] == "http" else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await problem_response(Request(scope), refusal)(scope, receive, send)
 
 
 def _without_port(authority: str) -> str:

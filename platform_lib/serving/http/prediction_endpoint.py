@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from platform_lib.serving.handler import RequestHandler
+from platform_lib.serving.http.host_check import HostCheck
 from platform_lib.serving.http.request_id import HEADER_BYTES, request_id_from
 from platform_lib.serving.problems import Problem, internal_error, problem_response
 from platform_lib.serving.protocols.codec import Codec, RequestHead
@@ -24,8 +25,8 @@ log = logging.getLogger("platform_lib.serving")
 class PredictionEndpoint:
     """Responds to `POST` at the paths of one codec, whether the server or a route of the application calls it."""
 
-    def __init__(self, handler: RequestHandler, codec: Codec) -> None:
-        self._handler, self._codec = handler, codec
+    def __init__(self, handler: RequestHandler, codec: Codec, host_check: HostCheck | None = None) -> None:
+        self._handler, self._codec, self._host_check = handler, codec, host_check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
@@ -34,6 +35,9 @@ class PredictionEndpoint:
         if not has_request_id:
             scope["request_id"] = request_id_from(headers.raw.get(HEADER_BYTES, b""))
         request_id: str = scope["request_id"]
+        if self._host_check is not None and (refusal := self._host_check.refusal("POST", headers.raw)) is not None:
+            await _send_problem(refusal, scope, receive, send, has_request_id=has_request_id)
+            return
         direct = None if has_request_id else direct_response_of(scope)
         body = direct.body() if direct is not None else None
         head = RequestHead(headers, scope.get("path_params", {}), request_id)

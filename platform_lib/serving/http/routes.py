@@ -13,6 +13,7 @@ from starlette.routing import compile_path
 from starlette.types import Scope
 
 from platform_lib.serving.handler import RequestHandler
+from platform_lib.serving.http.host_check import HostCheck
 from platform_lib.serving.http.prediction_endpoint import DelegatedResponse, PredictionEndpoint
 from platform_lib.serving.models.served_model import ServedModel, ready_model
 from platform_lib.serving.protocols.codec import Codec
@@ -56,8 +57,8 @@ class PathPattern:
 class PredictionEndpoints:
     """The endpoint of each prediction path, found as the application's router would find it, but faster."""
 
-    def __init__(self, handler: RequestHandler, codecs: Iterable[Codec]) -> None:
-        self.by_codec = [(codec, PredictionEndpoint(handler, codec)) for codec in codecs]
+    def __init__(self, handler: RequestHandler, codecs: Iterable[Codec], host_check: HostCheck | None = None) -> None:
+        self.by_codec = [(codec, PredictionEndpoint(handler, codec, host_check)) for codec in codecs]
         self._exact: dict[str, PredictionEndpoint] = {}
         self._patterns: list[tuple[re.Pattern[str], PathPattern, PredictionEndpoint]] = []
         for codec, endpoint in self.by_codec:
