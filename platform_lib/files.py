@@ -23,7 +23,9 @@ def atomic_replacement(path: Path, *, mode: int | None = None) -> Iterator[Path]
     """
     draft = path.with_name(f".{path.stem}-{secrets.token_hex(6)}{path.suffix}")
     try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        # Nobody else may read a secret while it is written.
+        wanted = path.stat().st_mode & 0o777 if mode is None and path.exists() else mode
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if wanted is None else wanted | 0o600))
         yield draft
         if path.exists():
             before = path.stat()

@@ -54,7 +54,9 @@ def test_a_replaced_file_keeps_its_mode_unless_one_is_given(tmp_path: Path, give
     path = tmp_path / "keys.yaml"
     path.touch()
     path.chmod(0o640)
-    write_atomically(path, "x", mode=given)
+    with atomic_replacement(path, mode=given) as draft:
+        draft.write_text("x")
+        assert mode_of(draft) == expected, "others must not read it while it is written"
     assert mode_of(path) == expected
 
 
