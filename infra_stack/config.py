@@ -16,6 +16,7 @@ from platform_lib.infra.base.sizing import SIZE, Size
 from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.edge.ingress import SERVICE_TYPE
 from platform_lib.infra.edge.tls import ISSUER
+from platform_lib.infra.mlflow.server import NAMES
 from platform_lib.infra.monitoring.alert_routing import ALERT_ADDRESS
 from platform_lib.infra.storage.database import DATABASE_URL, DATABASE_URL_FORM, PORT
 from platform_lib.infra.storage.object_store import ObjectStoreArgs
@@ -72,6 +73,8 @@ class StackConfig:
     s3_secret_access_key: Annotated[SecretText, rules.TEXT]
     teams: Annotated[tuple[str, ...], TEAM]
     team_models: Annotated[tuple[str, ...], _pair(MODEL_PATTERN, "TEAM=NAME or TEAM=PREFIX*")]
+    mlflow_names: Annotated[Literal["first-registration", "team-models"], NAMES]
+    champion_roles: Annotated[tuple[str, ...], rules.GROUP]
     team_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "TEAM=GROUP")]
     team_ci_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "TEAM=GROUP")]
     team_cpu: Annotated[int, rules.COUNT]
@@ -222,7 +225,7 @@ def _declared(annotation: Any) -> Setting:
 
 
 SETTINGS: Mapping[str, Setting] = {key.name: _declared(key.type) for key in fields(StackConfig)}
-REQUIRED = ("domain", "size", "certificate_issuer", "acme_server", "service_type", "oidc_groups_claim")
+REQUIRED = ("domain", "size", "certificate_issuer", "acme_server", "service_type", "oidc_groups_claim", "mlflow_names")
 """Texts that must not be empty."""
 SECRET_KEYS = tuple(key for key, setting in SETTINGS.items() if setting.is_secret)
 

@@ -197,6 +197,9 @@ OUTPUTS_CONFIG_MAP: Final = "platform-outputs"
 TEAM_CREDENTIALS_SECRET: Final = "mlflow-credentials"
 """Secret in each team's namespace with the `username` and `password` of its pods for MLflow."""
 
+TEAM_CI_CREDENTIALS_SECRET: Final = "mlflow-ci-credentials"
+"""The same for the team's CI, which may have rights that pods and people do not have."""
+
 PREFECT_AUTH_SECRET: Final = "prefect-auth"
 """Secret in the namespaces of Prefect and of each team; key `PREFECT_AUTH_KEY` is for `PREFECT_API_AUTH_STRING`."""
 PREFECT_AUTH_KEY: Final = "auth-string"

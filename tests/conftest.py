@@ -22,7 +22,12 @@ from tests.engines import need_engine
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-pytest_plugins = ["tests.k8slab.fixtures", "tests.infra.fixtures", "tests.local_platform.running"]
+pytest_plugins = [
+    "tests.k8slab.fixtures",
+    "tests.infra.fixtures",
+    "tests.infra.services.fixtures",
+    "tests.local_platform.running",
+]
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

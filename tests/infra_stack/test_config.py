@@ -168,6 +168,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("team_models", ["demo"], "team_models[0] is 'demo': write TEAM=NAME or TEAM=PREFIX*, one entry for each value."),
     ("team_models", ["demo=A b"], "team_models[0] is 'demo=A b': write TEAM=NAME or TEAM=PREFIX*"),
     ("team_groups", ["demo="], "team_groups[0] is 'demo=': write TEAM=GROUP"),
+    ("mlflow_names", "prefix", "mlflow_names is 'prefix': use first-registration or team-models."),
+    ("champion_roles", ["a,b"], "champion_roles[0] is 'a,b': give the name of one group, without commas."),
     ("team_ci_groups", ["=ci"], "team_ci_groups[0] is '=ci': write TEAM=GROUP"),
     ("team_cpu", 0, "team_cpu is 0: give 1 or more."),
     ("team_memory_gib", -1, "team_memory_gib is -1: give 1 or more."),

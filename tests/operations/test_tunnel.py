@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from platform_lib.operations.kubectl import Kubectl
+from platform_lib.operations.tunnel import find_credentials
 from tests.conftest import Called
 from tests.k8slab.lab import Lab
 from tests.operations.servers import Answer, answering
@@ -77,6 +79,19 @@ def test_the_command_gets_both_services_and_the_teams_credentials(
     assert seen["PREFECT_API_AUTH_STRING"] == "edge:p e"
     assert names == "mlflow prefect"
     assert done.err.startswith("ml: MLflow at ")
+
+
+def test_whoever_may_read_the_credentials_of_the_teams_ci_uses_them(
+    team: Lab, kubectl_reaches: Callable[..., None]
+) -> None:
+    kubectl_reaches({})
+    made = ("-n", "team-red", "secret", "generic", "mlflow-ci-credentials")
+    team.kubectl("create", *made, "--from-literal=username=team-red", "--from-literal=password=ci")
+    with_ci = find_credentials(Kubectl(), "team-red")
+    team.kubectl("delete", "-n", "team-red", "secret", "mlflow-ci-credentials")
+    without = find_credentials(Kubectl(), "team-red")
+
+    assert [found["MLFLOW_TRACKING_PASSWORD"] for found in (with_ci, without)] == ["ci", "p w"]
 
 
 def test_it_exits_with_the_commands_exit_code(

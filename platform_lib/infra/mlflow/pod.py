@@ -26,8 +26,8 @@ _ENTRY_POINTS_PATH = "mlp_access-1.dist-info/entry_points.txt"
 def code_files() -> dict[str, str]:
     """Return the files that run inside the official image, as data of a ConfigMap."""
     folder = files("platform_lib.infra.mlflow") / "in_image"
-    names = ("mlflow_access.py", "mlflow_rules.py", "mlflow_routes.txt")
-    return {name: (folder / name).read_text(encoding="utf-8") for name in names} | {"entry_points.txt": _ENTRY_POINTS}
+    made = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.startswith("mlflow_")}
+    return dict(sorted(made.items())) | {"entry_points.txt": _ENTRY_POINTS}
 
 
 def code_items() -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.access import DatabaseAccess, S3Access
 from platform_lib.infra.base.placement import Placement
-from platform_lib.infra.base.setting_rules import HOST
+from platform_lib.infra.base.setting_rules import HOST, one_of
 from platform_lib.infra.base.sizing import resources, storage_gib
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
@@ -28,6 +28,9 @@ from platform_lib.infra.kubernetes.secret_store import password_hash, random_pas
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.mlflow import pod
 from platform_lib.names import Port
+
+NAMES = one_of("first-registration", "team-models")
+"""Whose a name of a model or experiment is: the first team's that takes it, or the team's whose `team_models` it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,13 @@ class MlflowServerArgs:
     group_teams: Mapping[str, str] = field(default_factory=dict)
     """Group of the login provider → team."""
     admin_groups: Sequence[str] = ()
+    ci_password_hashes: Mapping[str, Sequence[pulumi.Input[str]]] = field(default_factory=dict)
+    """Team → hashes of the password for its CI, whose user name is the team's name as well."""
+    champion_roles: Sequence[str] = ("ci", "machines", "members")
+    """Who may move the aliases `champion` and `previous`: these roles, or groups of people; administrators always."""
+    name_patterns: Mapping[str, Sequence[str]] | None = None
+    """Team → names (`NAME` or `PREFIX*`) of models and experiments that it may create; None gives a name to the first
+    team that takes it."""
     ingress_namespace: str = naming.INGRESS_NAMESPACE
     monitoring_namespace: str = naming.MONITORING_NAMESPACE
     client_namespaces: Sequence[pulumi.Input[str]] = ()
@@ -165,6 +175,10 @@ class MlflowServer(pulumi.ComponentResource):
                 "teams": {team: list(hashes) for team, hashes in args.team_password_hashes.items()},
                 "group_teams": dict(args.group_teams),
                 "admin_groups": list(args.admin_groups),
+                "ci": {team: list(hashes) for team, hashes in args.ci_password_hashes.items()},
+                "champion_roles": list(args.champion_roles),
+                "name_patterns": args.name_patterns
+                and {team: list(patterns) for team, patterns in args.name_patterns.items()},
             }
         )
         # A fixed name, so that running pods read changes: adding a team or rotating a password needs no restart.

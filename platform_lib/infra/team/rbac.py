@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from platform_lib.names import PREFECT_AUTH_SECRET, TEAM_CREDENTIALS_SECRET
+from platform_lib.names import PREFECT_AUTH_SECRET, TEAM_CI_CREDENTIALS_SECRET, TEAM_CREDENTIALS_SECRET
 
 _READ: Final = ["get", "list", "watch"]
 _WRITE: Final = [*_READ, "create", "update", "patch", "delete"]
@@ -35,7 +35,7 @@ def people_rules() -> list[dict[str, Any]]:
         _rule("keda.sh", ["scaledobjects"], _READ),
         _rule("events.k8s.io", ["events"], _READ),
         _rule("", ["pods/portforward"], ["create"]),
-        _credentials(),
+        _credentials(TEAM_CREDENTIALS_SECRET, PREFECT_AUTH_SECRET),
     ]
 
 
@@ -56,7 +56,7 @@ def deployer_rules() -> list[dict[str, Any]]:
         _rule("discovery.k8s.io", ["endpointslices"], _READ),
         _rule("events.k8s.io", ["events"], _READ),
         _rule("", ["pods/portforward"], ["create"]),
-        _credentials(),
+        _credentials(TEAM_CREDENTIALS_SECRET, TEAM_CI_CREDENTIALS_SECRET, PREFECT_AUTH_SECRET),
     ]
 
 
@@ -68,8 +68,8 @@ def tunnel_rules() -> list[dict[str, Any]]:
     ]
 
 
-def _credentials() -> dict[str, Any]:
-    return _rule("", ["secrets"], ["get"]) | {"resourceNames": [TEAM_CREDENTIALS_SECRET, PREFECT_AUTH_SECRET]}
+def _credentials(*secrets: str) -> dict[str, Any]:
+    return _rule("", ["secrets"], ["get"]) | {"resourceNames": list(secrets)}
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:

@@ -24,7 +24,13 @@ from platform_lib.infra.team.model_names import MODELS_ANNOTATION, default_model
 from platform_lib.infra.team.network_rules import OUTSIDE_PORTS_ANNOTATION
 from platform_lib.infra.team.rbac import deployer_rules, people_rules, tunnel_rules
 from platform_lib.infra.team.traefik_rules import edge_spec
-from platform_lib.names import OUTPUTS_CONFIG_MAP, TEAM_CREDENTIALS_SECRET, Port, SharedOutputs
+from platform_lib.names import (
+    OUTPUTS_CONFIG_MAP,
+    TEAM_CI_CREDENTIALS_SECRET,
+    TEAM_CREDENTIALS_SECRET,
+    Port,
+    SharedOutputs,
+)
 
 DEPLOYER = "deployer"
 """Name of the service account for the team's CI."""
@@ -75,6 +81,8 @@ class Team(pulumi.ComponentResource):
     namespace: pulumi.Output[str]
     mlflow_password_sha256: pulumi.Output[str]
     """Secret value, for MLflow's access file."""
+    mlflow_ci_password_sha256: pulumi.Output[str]
+    """The same for the team's CI."""
 
     def __init__(self, name: str, args: TeamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:Team", name, None, opts)
@@ -117,13 +125,20 @@ class Team(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after_traefik)),
         )
         self._roles()
-        credential = Credential(
-            f"{name}-mlflow",
-            CredentialArgs(username=args.team, secret_name=TEAM_CREDENTIALS_SECRET, namespaces=[self.namespace]),
-            self._child(),
+        self.mlflow_password_sha256 = self._credential("mlflow", TEAM_CREDENTIALS_SECRET)
+        self.mlflow_ci_password_sha256 = self._credential("mlflow-ci", TEAM_CI_CREDENTIALS_SECRET)
+        self.register_outputs(
+            {
+                "namespace": self.namespace,
+                "mlflow_password_sha256": self.mlflow_password_sha256,
+                "mlflow_ci_password_sha256": self.mlflow_ci_password_sha256,
+            }
         )
-        self.mlflow_password_sha256 = credential.password_sha256
-        self.register_outputs({"namespace": self.namespace, "mlflow_password_sha256": self.mlflow_password_sha256})
+
+    def _credential(self, role: str, secret_name: str) -> pulumi.Output[str]:
+        """Make a password for MLflow with the team's name as user name; returns its hash."""
+        args = CredentialArgs(username=self._args.team, secret_name=secret_name, namespaces=[self.namespace])
+        return Credential(f"{self._name}-{role}", args, self._child()).password_sha256
 
     def _roles(self) -> None:
         name, args = self._name, self._args

@@ -13,8 +13,10 @@ from platform_lib.infra.base.access import DatabaseAccess
 from platform_lib.infra.mlflow.server import MlflowServer, MlflowServerArgs
 from platform_lib.infra.prefect.server import PrefectServer, PrefectServerArgs
 from tests.infra.harness.graph import Call, Fake, Graph, run_program
+from tests.infra.services.surface import Target
 
 PASSWORDS = {"alpha": "alpha-password", "beta": "beta-password"}
+CI_PASSWORDS = {"alpha": "alpha-ci-password", "beta": "beta-ci-password"}
 EDGE_PASSWORD, METRICS_PASSWORD = "edge-password", "metrics-password"
 PREFECT_PASSWORD = "prefect-password"
 PREFECT_AUTH = f"edge:{PREFECT_PASSWORD}"
@@ -31,6 +33,7 @@ def mlflow_args(**changed: Any) -> MlflowServerArgs:
         "ui_host": UI_HOST,
         "database": DatabaseAccess(secret="mlflow-database"),
         "team_password_hashes": {team: [sha256(password)] for team, password in PASSWORDS.items()},
+        "ci_password_hashes": {team: [sha256(password)] for team, password in CI_PASSWORDS.items()},
         "edge_password_hashes": [sha256(EDGE_PASSWORD)],
         "group_teams": {"people-of-alpha": "alpha", "people-of-beta": "beta"},
         "admin_groups": [ADMINS],
@@ -76,10 +79,29 @@ class Mlflow:
             base_url=self.url, auth=(team, PASSWORDS[team] if password is None else password), timeout=60
         )
 
+    def ci(self, team: str) -> httpx.Client:
+        """A client with the credentials of a team's CI."""
+        return self.machine(team, CI_PASSWORDS[team])
+
     def person(self, *groups: str, name: str = "kim@example.com") -> httpx.Client:
         """A client as the edge forwards a logged-in person."""
         headers = {"X-Auth-Request-Groups": ",".join(groups), "X-Auth-Request-Email": name}
         return httpx.Client(base_url=self.url, auth=("edge", EDGE_PASSWORD), headers=headers, timeout=60)
+
+
+def owned(alpha: Target, mlflow: Mlflow) -> Any:
+    """Everything that alpha owns, as alpha sees it."""
+    with mlflow.machine("alpha") as client:
+        model = client.get("/api/2.0/mlflow/registered-models/get", params={"name": alpha.name}).json()
+        version = client.get(
+            "/api/2.0/mlflow/model-versions/get", params={"name": alpha.name, "version": alpha.version}
+        ).json()
+        run = client.get("/api/2.0/mlflow/runs/get", params={"run_id": alpha.run}).json()
+        file = client.get(f"/api/2.0/mlflow-artifacts/artifacts/{alpha.artifact}")
+        logged = client.get(f"/api/2.0/mlflow/logged-models/{alpha.logged_model}").json()
+        experiment = client.get("/api/2.0/mlflow/experiments/get", params={"experiment_id": alpha.experiment}).json()
+    assert file.status_code == 200
+    return model, version, run, sha256(file.text), logged, experiment
 
 
 def client_environment(mlflow: Mlflow, team: str) -> dict[str, str]:

@@ -61,6 +61,18 @@ def test_the_access_file_contains_only_password_hashes(graph: Graph) -> None:
 
     assert kept["metrics"] == [sha256(METRICS_PASSWORD)]
     assert kept["teams"] == {"alpha": [sha256("alpha-password")], "beta": [sha256("beta-password")]}
+    assert kept["ci"] == {"alpha": [sha256("alpha-ci-password")], "beta": [sha256("beta-ci-password")]}
+
+
+def test_everybody_of_a_team_may_promote_and_take_any_free_name_unless_settings_say_otherwise(graph: Graph) -> None:
+    narrowed = mlflow_graph(champion_roles=["ci"], name_patterns={"alpha": ("alpha", "alpha-*")})
+    before, after = (
+        json.loads(one.one("kubernetes:core/v1:Secret", "mlflow-access").inputs["stringData"]["access.json"])
+        for one in (graph, narrowed)
+    )
+
+    assert (before["champion_roles"], before["name_patterns"]) == (["ci", "machines", "members"], None)
+    assert (after["champion_roles"], after["name_patterns"]) == (["ci"], {"alpha": ["alpha", "alpha-*"]})
 
 
 def test_every_container_is_restricted(graph: Graph) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from platform_lib.infra.mlflow.in_image.mlflow_routes import routes
 from platform_lib.infra.mlflow.in_image.mlflow_rules import AccessFile, Caller, identify, may_use_route, parse_access
 from tests.infra.services.platform import sha256
 
@@ -14,24 +15,35 @@ ACCESS = {
     "teams": {"alpha": [sha256("old"), sha256("new")], "beta": []},
     "group_teams": {"a": "alpha", "b": "beta", "also-a": "alpha"},
     "admin_groups": ["admins"],
+    "ci": {"alpha": [sha256("ci")]},
+    "champion_roles": ["ci"],
+    "name_patterns": None,
 }
+MACHINES, MEMBERS = frozenset({"machines"}), frozenset({"members"})
 RULES = parse_access(json.dumps(ACCESS))
 
 
 @pytest.mark.parametrize(
     ("user", "password", "groups", "caller"),
     [
-        ("alpha", "old", "", Caller(name="machine of alpha", teams=("alpha",))),
-        ("alpha", "new", "admins", Caller(name="machine of alpha", teams=("alpha",))),
+        ("alpha", "old", "", Caller(name="machine of alpha", teams=("alpha",), roles=MACHINES)),
+        ("alpha", "new", "admins", Caller(name="machine of alpha", teams=("alpha",), roles=MACHINES)),
         ("alpha", "wrong", "", None),
         ("beta", "old", "", None),
+        ("alpha", "ci", "", Caller(name="CI of alpha", teams=("alpha",), roles=frozenset({"ci"}))),
+        ("beta", "ci", "", None),
         ("gamma", "old", "", None),
         ("metrics", "scrape", "", Caller(name="metrics", is_metrics=True)),
         ("metrics", "old", "", None),
         ("alpha", "scrape", "", None),
-        ("kim", "edge", "", Caller(name="kim")),
-        ("kim", "next-edge", "b, a,also-a,other", Caller(name="kim", teams=("alpha", "beta"))),
-        ("kim", "edge", "admins", Caller(name="kim", is_admin=True)),
+        ("kim", "edge", "", Caller(name="kim", roles=MEMBERS)),
+        (
+            "kim",
+            "next-edge",
+            "b, a,also-a,other,ci,machines",
+            Caller(name="kim", teams=("alpha", "beta"), roles=MEMBERS | {"b", "a", "also-a", "other"}),
+        ),
+        ("kim", "edge", "admins", Caller(name="kim", is_admin=True, roles=MEMBERS | {"admins"})),
         ("kim", "", "admins", None),
         (None, None, "admins", None),
     ],
@@ -57,7 +69,7 @@ def test_a_caller_is_identified_by_the_password(
     ],
 )
 def test_a_route_is_open_only_if_it_is_listed(caller: Caller, method: str, rule: str | None, *, allowed: bool) -> None:
-    assert may_use_route(caller, method, rule) is allowed
+    assert may_use_route(caller, method, rule, routes()) is allowed
 
 
 def test_a_file_that_becomes_invalid_keeps_the_previous_rules(tmp_path: Path) -> None:

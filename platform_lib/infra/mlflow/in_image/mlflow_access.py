@@ -9,6 +9,7 @@ mlp` finds `create_app` through the entry point mounted next to this file. The m
 - A person comes through the login proxy. The proxy authenticates with its own password and sends the person's groups
   in `X-Auth-Request-Groups`. Without that password the header is ignored, so no pod in the cluster can forge it.
 - A team is one user of MLflow and owns what its members create. A person in several teams sees what all of them own.
+- `mlflow_gate` gives this module and MLflow the same reading of each request; `mlflow_champion` guards what is served.
 """
 
 import json
@@ -16,22 +17,23 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mlflow_rules import AccessFile, Caller, identify, may_use_route
+import mlflow_champion
+import mlflow_gate
+import mlflow_routes
+import mlflow_values
+from mlflow_rules import Access, AccessFile, Caller, may_use_route
 
 ACCESS_FILE_VARIABLE = "MLP_ACCESS_FILE"
 DATABASE_VARIABLE = "MLFLOW_BACKEND_STORE_URI"
-GROUPS_HEADER = "X-Auth-Request-Groups"
 ADMIN = "platform-admin"
 _MIGRATION_LOCK = 7_305_771  # any number that all replicas share: one migrates, the others wait
 
 _log = logging.getLogger("mlp.access")
-_Scope = MutableMapping[str, Any]
-_Asgi = Callable[[_Scope, Any, Any], Awaitable[None]]
 
 
 def authorise() -> Any:
@@ -48,59 +50,80 @@ def _decide() -> Any:
     from flask import Response, request
     from werkzeug.datastructures import Authorization
 
-    shown = request.authorization
-    user, password = (shown.username, shown.password) if shown is not None and shown.type == "basic" else (None, None)
-    person = request.headers.get("X-Auth-Request-Email") or request.headers.get("X-Auth-Request-User")
-    caller = identify(_access_file().read(), user, password, request.headers.get(GROUPS_HEADER, ""), person)
+    access, rule = _access_file().read(), request.url_rule.rule if request.url_rule else None
+    asked = mlflow_gate.asked(request.method, rule)
+    caller = (
+        asked.caller
+        if asked
+        else mlflow_gate.caller_of(access, {name.lower(): value for name, value in request.headers.items()})
+    )
     if caller is None:
-        text = (
-            "Unknown credentials. Set MLFLOW_TRACKING_USERNAME to the team's name "
-            "and MLFLOW_TRACKING_PASSWORD to its password."
-        )
-        return Response(text, 401, {"WWW-Authenticate": 'Basic realm="mlflow"'}, mimetype="text/plain")
-    rule = request.url_rule.rule if request.url_rule else None
+        return Response(mlflow_gate.UNKNOWN, 401, {"WWW-Authenticate": 'Basic realm="mlflow"'}, mimetype="text/plain")
     refusal = None
     if not (caller.is_admin or caller.is_metrics or caller.teams):
         refusal = f"{caller.name}: none of your groups belongs to a team of this platform."
-    elif not may_use_route(caller, request.method, rule):
+    elif not may_use_route(caller, request.method, rule, mlflow_routes.routes() if asked else ()):
         refusal = f"{request.method} {request.path} is not available to teams on this server."
-    elif not caller.is_admin and rule:
-        refusal = _refused_content(rule)
+    elif asked and not caller.is_admin:
+        refusal = _refused_content(asked, access)
     if request.method not in ("GET", "HEAD", "OPTIONS") or refusal:
         _log.warning(
             json.dumps({"who": caller.name, "method": request.method, "path": request.path, "refused": refusal})
         )
     if refusal:
         return Response(refusal, 403, mimetype="text/plain")
-    if (
-        not caller.is_admin
-        and rule
-        and request.method == "GET"
-        and (missing := _missing_model(rule, request.args.get("name")))
-    ):
+    if asked and not caller.is_admin and request.method == "GET" and (missing := _missing_model(asked)):
         return missing
     return Authorization("basic", {"username": _mlflow_user(caller, creates=rule or ""), "password": ""})
 
 
-def _refused_content(rule: str) -> str | None:
-    """Check what MLflow does not: paths that the server would access with its own permissions instead of the team's."""
-    from mlflow.protos.model_registry_pb2 import CreateModelVersion
-    from mlflow.protos.service_pb2 import CreateExperiment
-    from mlflow.server.handlers import _get_request_message
-
-    if rule.endswith("/mlflow/experiments/create") and _get_request_message(CreateExperiment()).artifact_location:
+def _refused_content(asked: mlflow_gate.Asked, access: Access) -> str | None:
+    """Check what MLflow does not: who may take a name, and files that the server would read with its own rights."""
+    rule, values = asked.rule, asked.request.values
+    if rule.endswith("/mlflow/experiments/create") and values.get("artifact_location"):
         return "artifact_location is not available to teams: this server chooses where artifacts are stored. Omit it."
     if rule.endswith("/mlflow/model-versions/create"):
-        message = _get_request_message(CreateModelVersion())
-        if not message.source.startswith("models:/") and not _lies_in_run(message.source, message.run_id):
+        source = str(values.get("source", ""))
+        if not source.startswith("models:/") and not _lies_in_run(source, str(values.get("run_id", ""))):
             return (
                 "the source of a model version must be a logged model (models:/m-…), a version (models:/name/7), "
                 "or a folder in the artifacts of the run named in run_id."
             )
+    name = _taken_name(rule, values)
+    if name and access.name_patterns is not None:
+        own = [one for team in asked.caller.teams for one in access.name_patterns.get(team, ())]
+        if not mlflow_values.owns_name(name, own):
+            return f"{name!r} is not a name of your team: this platform gives it {', '.join(own) or 'none'}."
+    if name and (other := _lookalike(rule, name)):
+        return f"{name!r} looks like {other!r}, which exists: choose a name that nobody can mistake for it."
     return None
 
 
-def _missing_model(rule: str, name: str | None) -> Any:
+def _taken_name(rule: str, values: Mapping[str, Any]) -> str:
+    """Name of the model or experiment that a request would create; empty if it creates none."""
+    kind, _, action = rule.removeprefix("/api/2.0/mlflow/").partition("/")
+    if kind not in ("registered-models", "experiments"):
+        return ""
+    new = {"create": "name", "rename": "new_name", "update": "new_name"}.get(action)
+    return str(values.get(new, "")) if new else ""
+
+
+def _lookalike(rule: str, name: str) -> str | None:
+    """Name of a model or experiment that looks like this one but is another."""
+    from mlflow.entities import ViewType
+    from mlflow.server.handlers import _get_model_registry_store, _get_tracking_store
+
+    skeleton, pattern = mlflow_values.resembles(name)
+    wanted = f"name ILIKE '{pattern}'"
+    if "/registered-models/" in rule:
+        found = _get_model_registry_store().search_registered_models(wanted, max_results=100)
+    else:
+        found = _get_tracking_store().search_experiments(ViewType.ALL, max_results=100, filter_string=wanted)
+    names = [one.name for one in found]
+    return next((one for one in names if one != name and mlflow_values.resembles(one)[0] == skeleton), None)
+
+
+def _missing_model(asked: mlflow_gate.Asked) -> Any:
     """Return MLflow's 404 for a model that does not exist yet.
 
     MLflow's authorization would deny the request, and a team's first training run would fail. The response reveals
@@ -110,7 +133,8 @@ def _missing_model(rule: str, name: str | None) -> Any:
     from mlflow.exceptions import MlflowException
     from mlflow.server.handlers import _get_model_registry_store
 
-    if name and ("/mlflow/registered-models/" in rule or "/mlflow/model-versions/" in rule):
+    name = asked.request.values.get("name")
+    if name and ("/mlflow/registered-models/" in asked.rule or "/mlflow/model-versions/" in asked.rule):
         try:
             _get_model_registry_store().get_registered_model(name)
         except MlflowException as err:
@@ -128,7 +152,7 @@ def _lies_in_run(source: str, run_id: str) -> bool:
         root = _get_tracking_store().get_run(run_id).info.artifact_uri.rstrip("/")
     except MlflowException:
         return False
-    return source.startswith(f"{root}/") and not any(part in source for part in ("..", "%", "\\", "?", "#"))
+    return source.startswith(f"{root}/")  # the gate has refused `..` and encoded letters
 
 
 def _mlflow_user(caller: Caller, *, creates: str) -> str:
@@ -176,40 +200,17 @@ def _access_file() -> AccessFile:
     return AccessFile(Path(os.environ[ACCESS_FILE_VARIABLE]))
 
 
-class PlainHeaders:
-    """Reject ambiguous headers: WSGI does not distinguish `X_A` from `X-A`, and joins repeated headers."""
-
-    def __init__(self, app: _Asgi) -> None:
-        self._app = app
-
-    async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
-        """Pass a request on, or respond with 400."""
-        if scope["type"] == "http":
-            names = [name.lower() for name, _ in scope["headers"]]
-            once = (b"authorization", GROUPS_HEADER.lower().encode())
-            if any(b"_" in name for name in names) or any(names.count(name) > 1 for name in once):
-                await send(
-                    {"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/plain")]}
-                )
-                await send(
-                    {
-                        "type": "http.response.body",
-                        "body": b"a header has an underscore in its name, or occurs twice.",
-                    }
-                )
-                return
-        await self._app(scope, receive, send)
-
-
-def create_app() -> _Asgi:
-    """Return MLflow's application with its authorization enabled, behind `PlainHeaders`."""
+def create_app() -> mlflow_gate.Gate:
+    """Return MLflow's application with its authorization enabled, behind the gate."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     _access_file().read()  # an invalid file stops the start
     _configure_mlflow_auth()
-    from mlflow.server import auth
+    from mlflow.server import app, auth
 
     _share_grants(auth.store)
-    return PlainHeaders(auth.create_app())
+    application = auth.create_app()
+    mlflow_champion.install(app, _access_file().read)
+    return mlflow_gate.Gate(application, _access_file().read)
 
 
 def _configure_mlflow_auth() -> None:

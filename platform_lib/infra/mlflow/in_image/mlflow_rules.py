@@ -8,13 +8,14 @@ import hmac
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-ROUTES_FILE = Path(__file__).with_name("mlflow_routes.txt")
 _METRICS_USER, _METRICS_RULE = "metrics", "/metrics"
+CI, MACHINES, MEMBERS = "ci", "machines", "members"
+ROLES = frozenset({CI, MACHINES, MEMBERS})
+"""How a caller of a team is identified: its CI's password, its password, or the login."""
 _log = logging.getLogger("mlp.access")
 
 
@@ -28,6 +29,12 @@ class Access:
     group_teams: Mapping[str, str]
     """Group of the login provider → team."""
     admin_groups: frozenset[str]
+    ci: Mapping[str, tuple[str, ...]]
+    """Team → hashes of the password for its CI, whose user name is the team's as well."""
+    champion_roles: frozenset[str]
+    """Roles and groups that may move the aliases `champion` and `previous`."""
+    name_patterns: Mapping[str, tuple[str, ...]] | None
+    """Team → `NAME` or `PREFIX*` of what it may create; None if a name belongs to the first team that takes it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,10 +42,12 @@ class Caller:
     """The caller of a request."""
 
     name: str
-    """Name in the log: a person, or `machine of <team>`."""
+    """Name in the log: a person, `machine of <team>` or `CI of <team>`."""
     teams: tuple[str, ...] = ()
     is_admin: bool = False
     is_metrics: bool = False
+    roles: frozenset[str] = frozenset()
+    """`ci`, `machines` or `members`, and a person's groups."""
 
 
 def parse_access(text: str) -> Access:
@@ -47,10 +56,17 @@ def parse_access(text: str) -> Access:
     return Access(
         edge=tuple(data["edge"]),
         metrics=tuple(data["metrics"]),
-        teams={str(team): tuple(hashes) for team, hashes in data["teams"].items()},
+        teams=_texts(data["teams"]),
         group_teams={str(group): str(team) for group, team in data["group_teams"].items()},
         admin_groups=frozenset(data["admin_groups"]),
+        ci=_texts(data["ci"]),
+        champion_roles=frozenset(data["champion_roles"]),
+        name_patterns=None if data["name_patterns"] is None else _texts(data["name_patterns"]),
     )
+
+
+def _texts(data: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {str(name): tuple(values) for name, values in data.items()}
 
 
 class AccessFile:
@@ -91,24 +107,32 @@ def identify(
     if known(access.edge):
         named = {group.strip() for group in groups.split(",")} - {""}
         teams = tuple(sorted({access.group_teams[group] for group in named if group in access.group_teams}))
-        return Caller(name=person or user, teams=teams, is_admin=bool(named & access.admin_groups))
+        is_admin = bool(named & access.admin_groups)
+        return Caller(name=person or user, teams=teams, is_admin=is_admin, roles=frozenset({MEMBERS, *named - ROLES}))
     if user == _METRICS_USER:
         return Caller(name=user, is_metrics=True) if known(access.metrics) else None
-    return Caller(name=f"machine of {user}", teams=(user,)) if known(access.teams.get(user, ())) else None
+    for role, name, hashes in ((CI, "CI", access.ci), (MACHINES, "machine", access.teams)):
+        if known(hashes.get(user, ())):
+            return Caller(name=f"{name} of {user}", teams=(user,), roles=frozenset({role}))
+    return None
 
 
-@lru_cache(maxsize=1)
-def allowed_routes() -> frozenset[tuple[str, str]]:
-    """Return the (method, rule) pairs that teams may use."""
-    lines = ROUTES_FILE.read_text(encoding="utf-8").splitlines()
-    pairs = [line.split(" ", 1) for line in lines if line and not line.startswith("#")]
-    return frozenset((method, rule) for method, rule in pairs)
+def may_use_route(caller: Caller, method: str, rule: str | None, listed: Container[tuple[str, str]]) -> bool:
+    """Whether the caller may use a route.
 
-
-def may_use_route(caller: Caller, method: str, rule: str | None) -> bool:
-    """Whether the caller may use a route; `rule` is None if MLflow's route table has no match."""
+    Args:
+        caller: Who asks.
+        method: The request's method.
+        rule: Of MLflow's route table; None if it has no match.
+        listed: (method, rule) of the routes that teams may use.
+    """
     if caller.is_metrics:
         return (method, rule) == ("GET", _METRICS_RULE)
     if caller.is_admin:
         return True
-    return bool(caller.teams) and (method, (rule or "").replace("/ajax-api/", "/api/", 1)) in allowed_routes()
+    return bool(caller.teams) and (method, (rule or "").replace("/ajax-api/", "/api/", 1)) in listed
+
+
+def may_move_champion(caller: Caller, access: Access) -> bool:
+    """Whether the caller may decide which version is served."""
+    return caller.is_admin or bool(caller.roles & access.champion_roles)

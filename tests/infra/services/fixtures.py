@@ -1,4 +1,4 @@
-"""One Postgres and one MLflow for all tests of this folder; mark them `slow` and `xdist_group("platform-services")`."""
+"""One Postgres and one MLflow for all tests that need them; mark them `slow` and `xdist_group("platform-services")`."""
 
 import json
 from collections.abc import Iterator
