@@ -38,7 +38,7 @@ Address = tuple[str, int]
 
 
 def _head(start: bytes, headers: bytes = b"") -> bytes:
-    return start + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + headers + b"\r\n"
+    return start + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + headers + b"\r\n"
 
 
 _CHUNKED = _head(b"POST /predict", b"Transfer-Encoding: chunked\r\n")

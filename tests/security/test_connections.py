@@ -1,5 +1,6 @@
 """Who can open a connection to the model server, with or without a key, cannot slow, fill, confuse or outlast it."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -7,14 +8,19 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 
+from benchmarks.serving.pauses import after_pauses, traefik, wait_for
 from platform_lib.serving.auth.api_keys import new_key
+from platform_lib.serving.settings import KEEP_ALIVE_S
 from platform_lib.serving.transport.bounded_parser import MAX_HEAD_BYTES
+from tests.conftest import free_port
+from tests.engines import need_engine
 from tests.serving.people_server import PeopleServer, people_server
 from tests.serving.sample_models import rows
 from tests.serving.transport.wire import statuses
@@ -23,6 +29,8 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")]
 
 FILES = 300
+TRAEFIK_IDLE_S = 90
+"""Its default for idle connections to servers (`forwardingTimeouts.idleConnTimeout`)."""
 MIB = 2**20
 SHORT_TIMES = f"""
 import resource
@@ -70,7 +78,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
 
 
 def head(start: bytes, headers: bytes = b"") -> bytes:
-    return start + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + headers + b"\r\n"
+    return start + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + headers + b"\r\n"
 
 
 def received(connection: socket.socket) -> bytes:
@@ -243,3 +251,17 @@ def test_more_idle_connections_than_files_keep_nobody_out(victim: Victim) -> Non
             elif number % 3 == 1:
                 connection.sendall(head(b"GET /healthz"))
         assert all(victim.serves() for _ in range(5))
+
+
+def test_a_pause_of_any_length_behind_traefik_breaks_no_request(victim: Victim, tmp_path: Path) -> None:
+    """The server outlives Traefik's idle connections; their real limits are 120 and 90 s, here 3 and 2 s."""
+    assert KEEP_ALIVE_S > TRAEFIK_IDLE_S + 2
+    idle = "--serverstransport.forwardingtimeouts.idleconntimeout=2s"
+    headers = {"Authorization": f"Bearer {victim.key}"}
+    with traefik(need_engine("traefik"), tmp_path, free_port(), victim.server.url, idle) as url:
+
+        async def ask() -> list[int]:
+            await wait_for(url)
+            return await after_pauses(url, BODY, headers, [1.95, 2, 2.05, 2.95, 3.05, 3.2], requests=8)
+
+        assert set(asyncio.run(ask())) == {200}

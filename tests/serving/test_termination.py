@@ -111,7 +111,7 @@ def half_sent(server: PeopleServer) -> socket.socket:
     """A connection whose request is accepted, but whose body has not arrived."""
     address = urlsplit(server.url)
     connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=60)
-    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
     connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(BODY))
     assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
     return connection

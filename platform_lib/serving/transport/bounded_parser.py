@@ -5,7 +5,6 @@ for another protocol.
 """
 
 from abc import ABC, abstractmethod
-from enum import Enum, auto
 from http import HTTPStatus
 
 import httptools
@@ -38,14 +37,6 @@ TOO_LARGE = _refusal(
 TOO_BUSY = _refusal(503, "the server has no room for another connection. Retry in a second.")
 
 
-class Stage(Enum):
-    """What the parser expects."""
-
-    BETWEEN = auto()
-    HEAD = auto()
-    BODY = auto()
-
-
 class BoundedParser(HttpToolsProtocol, ABC):
     """The parsing half of a connection."""
 
@@ -53,7 +44,8 @@ class BoundedParser(HttpToolsProtocol, ABC):
     """Requests that began on this connection."""
     held = 0
     """Bytes of an incomplete head, of trailers, or of a chunk's header: the parser reports each only once complete."""
-    stage = Stage.BETWEEN
+    in_head = False
+    in_body = False
     is_ending = False
     """Whether the connection closes after the next response."""
     is_stopped = False
@@ -61,6 +53,8 @@ class BoundedParser(HttpToolsProtocol, ABC):
 
     _has_progress = False
     """Whether the latest data completed more than a part of a head, of trailers, or of a chunk's header."""
+    _size = 0
+    """Of the latest data."""
     _trailers = 0
     _trailer_bytes = 0
     _is_too_large = False
@@ -78,6 +72,7 @@ class BoundedParser(HttpToolsProtocol, ABC):
     def parse(self, data: bytes | memoryview) -> None:
         """Parse data; fail if they are not HTTP or exceed the limits."""
         self._has_progress = False
+        self._size = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -91,7 +86,7 @@ class BoundedParser(HttpToolsProtocol, ABC):
         except httptools.HttpParserError:
             self.fail(TOO_LARGE if self._is_too_large else MALFORMED)
         else:
-            if self.stage is Stage.HEAD or not self._has_progress:
+            if self.in_head or not self._has_progress:
                 self.hold(min(len(data), MAX_HEAD_BYTES) if self._has_progress else self.held + len(data))
                 if self.held > 2 * MAX_HEAD_BYTES:
                     self.fail(TOO_LARGE)
@@ -100,13 +95,13 @@ class BoundedParser(HttpToolsProtocol, ABC):
 
     def on_message_begin(self) -> None:
         """Begin a head."""
-        self.stage, self._has_progress = Stage.HEAD, True
+        self.in_head = self._has_progress = True
         self.messages += 1
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, within the limit on their number. A trailer is counted and ignored, as RFC 9110 allows."""
-        if self.stage is Stage.BODY:
+        if self.in_body:
             self._trailers += 1
             self._trailer_bytes += len(name) + len(value)
             if self._trailers > MAX_HEADERS or self._trailer_bytes > MAX_HEAD_BYTES:
@@ -119,13 +114,14 @@ class BoundedParser(HttpToolsProtocol, ABC):
     def on_headers_complete(self) -> None:
         """Check the size of the head, and offer the direct response."""
         self._has_progress = True
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+        # The sum takes a microsecond, and the bytes received so far are at least as many.
+        if self.held + self._size > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
             self._refuse_as_too_large()
         if self.parser.should_upgrade():
             self._plain_head = self._without_upgrade()
             return
         super().on_headers_complete()
-        self.stage = Stage.BODY
+        self.in_head, self.in_body = False, True
         if self.is_ending:
             self.cycle.keep_alive = False
         self.scope["extensions"] = {EXTENSION: UvicornDirectResponse(self.cycle)}  # type: ignore[dict-item]
@@ -139,10 +135,13 @@ class BoundedParser(HttpToolsProtocol, ABC):
         """End a request, unless only its head with `Upgrade` has been parsed."""
         if self.parser.should_upgrade():
             return
-        self.stage, self._has_progress = Stage.BETWEEN, True
+        self.in_body, self._has_progress = False, True
         if self._trailers:
             self._trailers = self._trailer_bytes = 0
         super().on_message_complete()
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _refuse_as_too_large(self) -> None:
         self._is_too_large = True

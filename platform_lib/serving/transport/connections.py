@@ -11,7 +11,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from platform_lib.serving.transport.bounded_parser import TOO_BUSY, TOO_LATE, BoundedParser, Stage
+from platform_lib.serving.transport.bounded_parser import TOO_BUSY, TOO_LATE, BoundedParser
 from platform_lib.serving.transport.connection_watch import ConnectionLimits, ConnectionWatch, Phase
 
 _HEAD_END = b"\r\n\r\n"
@@ -77,7 +77,7 @@ class BoundedProtocol(BoundedParser):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep a connection whose client only ended its own direction until its complete requests are answered."""
-        if not self._is_answering() or self.stage is Stage.BODY:
+        if not self._is_answering() or self.in_body:
             return False
         self._end_after_responses()
         return True
@@ -116,7 +116,7 @@ class BoundedProtocol(BoundedParser):
         if self.pipeline:
             super().on_response_complete()
         else:
-            if self.stage is Stage.BETWEEN:
+            if not (self.in_head or self.in_body):
                 self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
             else:
                 self.cycle.body.clear()
@@ -133,7 +133,7 @@ class BoundedProtocol(BoundedParser):
     def fail(self, response: bytes) -> None:
         """Read nothing more; send this response after those of the requests before, then close."""
         is_waiting = self._is_answering()
-        if self.stage is Stage.BODY:
+        if self.in_body:
             # It responds to the request whose body is broken, unless that has a response.
             broken, is_waiting = self.cycle, False
             if broken.response_started:
@@ -181,8 +181,8 @@ class BoundedProtocol(BoundedParser):
             return Phase.WRITING
         if self._is_answering():
             return Phase.BUSY
-        if self.stage is not Stage.BETWEEN:
-            return Phase.HEAD if self.stage is Stage.HEAD else Phase.REST
+        if self.in_head or self.in_body:
+            return Phase.HEAD if self.in_head else Phase.REST
         return Phase.IDLE if self.messages else Phase.NEW
 
     def expire(self, phase: Phase) -> None:
@@ -196,7 +196,7 @@ class BoundedProtocol(BoundedParser):
 
     def shed(self) -> None:
         """Drop what is pending: respond to the requests that have begun, then close."""
-        if self._is_answering() and self.stage is not Stage.BODY:
+        if self._is_answering() and not self.in_body:
             self._end_after_responses()
         else:
             self.fail(TOO_BUSY)
