@@ -148,6 +148,8 @@ def _prepare(uri: str, reference: Reference) -> None:
 
 def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> int:
     """Serve `/metrics` of all workers from a thread of this process; return the port."""
+    from platform_lib.serving.http.host_check import HostCheck, names_on
+    from platform_lib.serving.http.metrics_host import check_hosts_of
     from platform_lib.serving.telemetry.scrape import shared_registry
 
     registry = shared_registry(model)
@@ -162,6 +164,8 @@ def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> i
         raise ServiceError(
             f"port {options.metrics_port} for the metrics is taken by {holder}: choose another with --metrics-port."
         ) from err
+    if (hosts := names_on(options.host, options.allowed_hosts)) is not None:
+        check_hosts_of(server, HostCheck(hosts))
     return int(server.server_address[1])
 
 

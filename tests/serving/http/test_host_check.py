@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, start_http_server
 
 from platform_lib.errors import UsageError
 from platform_lib.serving.http.app import create_app
 from platform_lib.serving.http.host_check import HostCheck, names_on
+from platform_lib.serving.http.metrics_host import check_hosts_of
 from tests.serving.live import live
 from tests.serving.sample_models import FixedSource, fitted, loaded
 
@@ -80,6 +82,18 @@ def test_pages_of_other_origins_send_nothing(url: str, origin: str, *, is_accept
 
 def test_its_own_documentation_may_send(url: str) -> None:
     assert httpx.post(f"{url}/predict", headers={"Origin": url}, json=ROW).status_code == 422
+
+
+def test_metrics_are_checked_too() -> None:
+    server, _ = start_http_server(0, "127.0.0.1", CollectorRegistry())
+    try:
+        check_hosts_of(server, HostCheck(names_on("127.0.0.1", []) or ()))
+        url = f"http://127.0.0.1:{server.server_address[1]}/metrics"
+        assert httpx.get(url).status_code == 200
+        assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 421
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_server_for_other_machines_accepts_every_host() -> None:
