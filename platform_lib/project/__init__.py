@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from platform_lib.errors import NotFound as NotFound
     from platform_lib.errors import PlatformError as PlatformError
     from platform_lib.errors import UsageError as UsageError
+    from platform_lib.metrics.own import metric as metric
     from platform_lib.model.artifact import LoadedModel as LoadedModel
     from platform_lib.model.artifact import Predictions as Predictions
     from platform_lib.model.artifact import predict as predict
@@ -47,6 +48,7 @@ _MODULES = {
     "training.config.compose": ("compose",),
     "training.features": ("standard_features", "compose_pipeline"),
     "project.transformers": ("DateParts",),
+    "metrics.own": ("metric",),
     "training.steps": ("Steps", "Rows", "Split", "TrainingResult"),
     "training.evaluation": ("Evaluation",),
     "training.gates": ("Verdict",),
@@ -70,6 +72,7 @@ __all__ = [  # noqa: RUF022  in the order of docs/reference.md
     "standard_features",
     "compose_pipeline",
     "DateParts",
+    "metric",
     "Steps",
     "Rows",
     "Split",

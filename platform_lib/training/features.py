@@ -1,5 +1,6 @@
 """Standard feature engineering by contract type, and the pipeline of features and model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sklearn.base import BaseEstimator, is_regressor
@@ -25,6 +26,9 @@ def standard_features(
     min_frequency: int | float | None = 5,
     max_categories: int | None = 50,
     date_parts: list[str] | tuple[str, ...] = PARTS,
+    new_numbers: Sequence[str] = (),
+    new_categories: Sequence[str] = (),
+    new_times: Sequence[str] = (),
     **unknown: Any,
 ) -> ColumnTransformer:
     """Convert every feature of the contract to numbers, by its type.
@@ -42,6 +46,9 @@ def standard_features(
         min_frequency: Categories in fewer training rows (or a smaller share, if below 1) are rare; None keeps all.
         max_categories: Largest number of columns per text; None is no limit.
         date_parts: Some of year, month, day, weekday, hour.
+        new_numbers: Numbers that a step before this one adds to the frame.
+        new_categories: Texts that a step before this one adds.
+        new_times: Times that a step before this one adds.
         **unknown: Settings that do not exist, for the error.
     Returns:
         An unfitted transformer from shape (n, features) to (n, columns), float64.
@@ -88,11 +95,16 @@ def standard_features(
         max_categories=max_categories,
         sparse_output=False,
     )
+    always = [name for name in numbers if not contract.columns[name].nullable]
     groups = [
-        ("number", numeric(indicate=False), [name for name in numbers if not contract.columns[name].nullable]),
+        ("number", numeric(indicate=False), [*always, *new_numbers]),
         ("nullable", numeric(indicate=True), [name for name in numbers if contract.columns[name].nullable]),
-        ("category", encoder, contract.features_of("string")),
-        ("time", numeric(("parts", DateParts(tuple(date_parts))), indicate=False), contract.features_of("datetime")),
+        ("category", encoder, [*contract.features_of("string"), *new_categories]),
+        (
+            "time",
+            numeric(("parts", DateParts(tuple(date_parts))), indicate=False),
+            [*contract.features_of("datetime"), *new_times],
+        ),
     ]
     return ColumnTransformer([group for group in groups if group[2]])
 

@@ -154,6 +154,7 @@ def _register(
     from platform_lib.model.artifact import predict
     from platform_lib.model.profile import build_profile
     from platform_lib.registry.model_files import ModelContent
+    from platform_lib.training.notices import training_notices
 
     name = plan.project.name
     champion = plan.registry.champion(name)
@@ -186,6 +187,7 @@ def _register(
         champion_before=None if champion is None else champion.version,
         evaluation=evaluation,
         verdict=verdict,
+        notices=training_notices(pipeline, parts.test, evaluation, config),
     )
 
 

@@ -67,6 +67,8 @@ class TrainingResult:
     """The previous champion's version, or None."""
     evaluation: "Evaluation"
     verdict: "Verdict"
+    notices: tuple[str, ...] = ()
+    """What people should know about the model, one sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

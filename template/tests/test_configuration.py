@@ -1,5 +1,7 @@
 """Every choice in conf/ composes. Yours to change."""
 
+import json
+
 import pytest
 from platform_lib.project import Project, compose, find_project
 
@@ -14,5 +16,6 @@ def test_every_choice_composes(project: Project, selected: str, choice: str) -> 
     plain = compose(project, [])
     if choice == "split=time" and "datetime" not in {column.type for column in plain.config.data.columns.values()}:
         pytest.skip("the table has no datetime column to split by")
-    settings = OPEN.get(choice, "").format(column=plain.config.data.features[0]).split()
+    column = json.dumps(plain.config.data.features[0], ensure_ascii=False)  # quoted, since it may have spaces or signs
+    settings = [OPEN[choice].format(column=column)] if choice in OPEN else []
     assert compose(project, [choice, *settings]).choices[group] == name

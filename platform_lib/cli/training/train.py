@@ -64,7 +64,7 @@ def _show_page(project: "Project", result: "TrainingResult") -> None:
 def _show(result: "TrainingResult") -> None:
     import msgspec
 
-    from platform_lib.cli.console import stdout
+    from platform_lib.cli.console import stderr, stdout
     from platform_lib.cli.rendering import metrics_table, show, verdict_lines
 
     console = stdout()
@@ -75,6 +75,8 @@ def _show(result: "TrainingResult") -> None:
     for line in verdict_lines(verdict):
         console.print(line)
     console.print()
+    for notice in result.notices:
+        stderr().print(f"warning: {notice}", style="yellow")
     console.print(_outcome(result))
     for step in _next_steps(result):
         console.print(f"  {step}")
@@ -126,5 +128,6 @@ def _as_dict(result: "TrainingResult") -> dict[str, Any]:
         "promoted": result.promoted,
         "champion_before": result.champion_before,
         "metrics": result.evaluation.metrics,
+        "notices": result.notices,
         "verdict": msgspec.to_builtins(result.verdict),
     }

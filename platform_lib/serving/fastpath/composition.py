@@ -71,7 +71,10 @@ class Composer:
         self.by_scikit_learn.append(name)
 
     def _chain(self, steps: Sequence[tuple[str, Any]], name: str) -> Step:
-        step = self.first(steps[0][1], f"{name}/{steps[0][0]}")
+        first = f"{name}/{steps[0][0]}"
+        step = self.first(steps[0][1], first)
+        if first in self.by_scikit_learn and len(steps) > 1 and hasattr(steps[1][1], "feature_names_in_"):
+            raise NotCovered("its first step returns a data frame")
         for part, fitted in steps[1:]:
             step = _after(step.transform, self.step(fitted, step.kind, f"{name}/{part}"))
         return step

@@ -17,6 +17,7 @@ import yaml
 from platform_lib.data.contract import parse_contract
 from platform_lib.data.dataset import NOTHING_SELECTED
 from platform_lib.errors import NotFound, UsageError
+from platform_lib.metrics.own import load_own_metrics
 from platform_lib.settings import Project
 from platform_lib.training.config import error_messages
 from platform_lib.training.config.checks import check_config
@@ -58,6 +59,7 @@ def compose(project: Project, overrides: Sequence[str] = ()) -> Composed:
     values = error_messages.resolve(composed, conf, contract)
     values["data"] = contract
     config = _typed(values, source=f"conf/data/{choices['data']}.yaml")
+    load_own_metrics(project)
     check_config(config)
     return Composed(config=config, resolved_yaml=dump_config(config), choices=choices)
 

@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from platform_lib.errors import PlatformError
-from platform_lib.metrics import score
+from platform_lib.metrics import METRICS, score
+from platform_lib.metrics.own import load_own_metrics
 from platform_lib.metrics.weighting import MetricUndefined
 from platform_lib.model.artifact import predict
 from platform_lib.settings import Project
@@ -137,6 +138,8 @@ def _score_fold(project: Project, rows: Path, task: int, config: TrainConfig, fo
                 # A hundred fits would repeat the same warning; `mlp train` shows it once.
                 warnings.simplefilter("ignore")
             pipeline = build_pipeline(project, config).fit(frame.iloc[fit], truth[fit])
+            if config.gate.metric not in METRICS:  # one of the project's own, in a worker process
+                load_own_metrics(project)
             value = score(config.gate.metric, truth[held], predict(pipeline, frame.iloc[held]))
     except MetricUndefined:
         pass

@@ -7,10 +7,12 @@ import pytest
 from sklearn.ensemble import (
     AdaBoostClassifier,
 )
-from sklearn.pipeline import Pipeline
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from platform_lib.serving.fastpath.selection import select_fast_path
-from tests.serving.fastpath.pipelines import Own, example, fit
+from tests.serving.fastpath.pipelines import Own, example, fit, on_numbers, proven
 from tests.serving.sample_models import CLASSIFICATION, FixedSource, fitted, loaded, rows
 
 
@@ -19,6 +21,20 @@ def test_a_pipeline_without_covered_steps_has_no_fast_path() -> None:
         loaded(fit(Pipeline([("own", Own()), ("model", AdaBoostClassifier(n_estimators=2))]), "two")), example(), None
     )
     assert (selection.fast, selection.reason) == (None, "no family covers any of its steps.")
+
+
+def add_ratio(frame: Any) -> Any:
+    """A column more, as people add them."""
+    return frame.assign(ratio=frame["age"] / (frame["income"].abs() + 1))
+
+
+def test_a_first_step_that_returns_a_frame_leaves_the_model_fast() -> None:
+    features = make_pipeline(FunctionTransformer(add_ratio), on_numbers(StandardScaler()))
+    pipeline = fit(Pipeline([("features", features), ("model", LogisticRegression())]), "two")
+
+    fast = proven(pipeline)
+
+    assert fast.by_scikit_learn == ("features",)
 
 
 def test_a_mismatch_disables_the_fast_path_and_says_where(
