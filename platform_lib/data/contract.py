@@ -38,9 +38,17 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allowed: list[str | int | bool] | None = None
     """Known categories; None where there are too many to list."""
     log: bool = True
-    """False keeps the column out of the request log."""
+    """False keeps the column's values out of the request log, metrics, examples, slices and messages."""
+    sensitive: bool = False
+    """True does the same, and keeps the values out of this contract, of what callers with a key see, and of the model
+    as far as the library's own features decide."""
     csv: CsvFormat | None = None
     """How cells of CSV write the column's values, where that is not the plain way."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether no value of the column may be written or shown."""
+        return self.sensitive or not self.log
 
 
 class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -76,6 +84,11 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             name: Reading(column_type=column.type, csv=column.csv or PLAIN) for name, column in self.columns.items()
         }
 
+    @property
+    def has_private_columns(self) -> bool:
+        """Whether messages of libraries, which quote values, must not be kept."""
+        return any(column.is_private for column in self.columns.values())
+
     def features_of(self, *types: ColumnType) -> list[str]:
         """Feature names of the given types, in the table's order."""
         return [name for name in self.features if self.columns[name].type in types]
@@ -108,6 +121,11 @@ def parse_contract(values: Mapping[str, Any], source: str) -> DataContract:
             raise UsageError(
                 f"{source}: {role} names the column {column!r}, but the columns are {', '.join(contract.columns)}."
             )
+    if contract.columns[contract.target].sensitive:
+        raise UsageError(
+            f"{source}: the target {contract.target!r} is marked sensitive, but every prediction is one of its values. "
+            "Remove `sensitive: true` from it; keys decide who sees predictions."
+        )
     return contract
 
 
@@ -220,12 +238,27 @@ def _checked(value: Any, name: str, column: Column, row: int) -> Any:
             largest = LARGEST_NUMBER if column.type == "number" else LARGEST_INTEGER
             if fits and abs(value) > largest:
                 raise UsageError(
-                    f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]} of at most "
-                    f"{largest:.2g} either way."
+                    f"row {row}: column {name!r} is {shown(value, column)}, expected {_EXPECTED[column.type]} of at "
+                    f"most {largest:.2g} either way."
                 )
     if not fits:
-        raise UsageError(f"row {row}: column {name!r} is {value!r:.80}, expected {_EXPECTED[column.type]}.")
+        raise UsageError(f"row {row}: column {name!r} is {shown(value, column)}, expected {_EXPECTED[column.type]}.")
     return float(value) if column.type == "number" else value  # whole numbers have more digits than the frame's floats
+
+
+def shown(value: Any, column: Column) -> str:
+    """A value as messages show it: shortened, and for a private column only its type, because messages are logged."""
+    return f"a hidden {type(value).__name__}" if column.is_private else f"{value!r:.80}"
+
+
+def library_message(err: BaseException, contract: DataContract, most: int = 400) -> str:
+    """What a library or the user's code said, on one line, for messages that are logged or stored.
+
+    Libraries quote values, so nothing is left of it if the contract has private columns.
+    """
+    if contract.has_private_columns:
+        return "the message may quote values of private columns; run again with MLP_DEBUG=1 to see it"
+    return " ".join(str(err).split())[:most]
 
 
 def _is_time(value: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from platform_lib.data.contract import Column, DataContract
+from platform_lib.data.contract import Column, DataContract, shown
 from platform_lib.data.times import utc
 from platform_lib.errors import CheckFailed, UsageError
 
@@ -84,7 +84,9 @@ def typed_values(values: Sequence[Any] | pd.Series, name: str, column: Column) -
     typed, bad = convert(series, column)
     if bad.size:
         row = int(bad[0])
-        raise UsageError(f"row {row}: column {name!r} is {series.iloc[row]!r:.80}, expected {EXPECTED[column.type]}.")
+        raise UsageError(
+            f"row {row}: column {name!r} is {shown(series.iloc[row], column)}, expected {EXPECTED[column.type]}."
+        )
     return typed
 
 

@@ -79,7 +79,7 @@ def violations(table: pd.DataFrame, contract: DataContract) -> tuple[pd.DataFram
                     column=name,
                     rows=bad.size,
                     problem=f"not {EXPECTED[column.type]}",
-                    examples=_examples(table[name], bad),
+                    examples=_examples(table[name], bad, column),
                 )
             )
     frame = pd.DataFrame(typed, index=table.index)
@@ -133,15 +133,21 @@ def _pandera_violations(frame: pd.DataFrame, contract: DataContract) -> list[Vio
         missing = problem == "not_nullable"
         problem = "no value, though not nullable," if missing else problem
         examples = (
-            tuple(f"row {row}" for row in rows[:_EXAMPLES].tolist())
+            _places(rows)
             if missing
-            else _examples(frame[name].reset_index(drop=True), rows)
+            else _examples(frame[name].reset_index(drop=True), rows, contract.columns[str(name)])
         )
         found.append(Violation(column=str(name), rows=max(int(rows.size), 1), problem=problem, examples=examples))
     return found
 
 
-def _examples(values: pd.Series, rows: NDArray[np.intp]) -> tuple[str, ...]:
+def _places(rows: NDArray[np.intp]) -> tuple[str, ...]:
+    return tuple(f"row {row}" for row in rows[:_EXAMPLES].tolist())
+
+
+def _examples(values: pd.Series, rows: NDArray[np.intp], column: Column) -> tuple[str, ...]:
+    if column.is_private:
+        return _places(rows)
     return tuple(f"{_shown(values.iloc[row])} in row {row}" for row in rows[:_EXAMPLES].tolist())
 
 

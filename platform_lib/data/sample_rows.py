@@ -1,4 +1,4 @@
-"""Choose representative rows of a frame, as a caller would send them, without values that must not be logged."""
+"""Choose representative rows of a frame, as a caller would send them, without values of private columns."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,14 +7,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.data.contract import Column, DataContract
+from platform_lib.data.contract import Column, ColumnType, DataContract
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+_MADE_UP: dict[ColumnType, Any] = {
+    "integer": 1,
+    "number": 1.5,
+    "boolean": True,
+    "string": "text",
+    "datetime": "2026-01-31T12:00:00",
+}
+
+
+def made_up_value(column: Column) -> Any:
+    """A JSON-able value that only the column's type decides, so that it tells nothing about the data."""
+    return _MADE_UP[column.type]
+
+
+def made_up_row(contract: DataContract) -> dict[str, Any]:
+    """A valid row, as a caller would send it, that tells nothing about the data."""
+    return {name: made_up_value(contract.columns[name]) for name in contract.features}
+
+
 def typical_value(column: Column) -> Any:
-    """A JSON-able value that fits the contract, for use where no real value exists or may be shown."""
+    """A JSON-able value that fits the contract, for use where no real value exists; made up for a private column."""
+    if column.is_private:
+        return made_up_value(column)
     if column.allowed:
         return column.allowed[0]
     low = column.min if column.min is not None else 0.0
@@ -24,12 +45,8 @@ def typical_value(column: Column) -> Any:
             return round(middle)
         case "number":
             return round(middle, 3)
-        case "boolean":
-            return True
-        case "datetime":
-            return datetime(2026, 1, 31, 12).isoformat()
         case _:
-            return "text"
+            return made_up_value(column)
 
 
 def sample_rows(
@@ -43,10 +60,9 @@ def sample_rows(
         contract: Of the frame.
         most: Largest number of rows.
     Returns:
-        JSON-able mappings in the contract's order, valid as a request. Columns marked `log: false` have a typical value
-        instead of the real one.
+        JSON-able mappings in the contract's order, valid as a request. Private columns have made-up values.
     """
-    shown = [name for name in contract.features if contract.columns[name].log]
+    shown = [name for name in contract.features if not contract.columns[name].is_private]
     never_missing = [name for name in shown if not contract.columns[name].nullable]
     usable = (
         np.flatnonzero(~frame[never_missing].isna().any(axis=1).to_numpy()) if never_missing else np.arange(len(frame))
@@ -67,15 +83,15 @@ def sample_rows(
 def rows_as_sent(frame: "pd.DataFrame", contract: DataContract) -> list[dict[str, Any]]:
     """A feature frame's n rows as JSON-able mappings.
 
-    `feature_frame` converts them back to the same frame, except for columns marked `log: false`.
+    `feature_frame` converts them back to the same frame, except for private columns, whose values are made up.
     """
     columns = {name: _as_sent(frame[name], contract.columns[name]) for name in contract.features}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _as_sent(series: "pd.Series", column: Column) -> Sequence[Any]:
-    if not column.log:
-        return [typical_value(column)] * len(series)
+    if column.is_private:
+        return [made_up_value(column)] * len(series)
     missing = series.isna().tolist()
     values = series.dt.to_pydatetime().tolist() if column.type == "datetime" else series.tolist()
     plain = _PLAIN[column.type]

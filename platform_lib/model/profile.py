@@ -54,7 +54,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: int
     features: dict[str, Bins]
-    """In the contract's order."""
+    """In the contract's order; private columns have none, because bins are values."""
     prediction: Bins
 
 
@@ -93,6 +93,7 @@ def build_profile(frame: "pd.DataFrame", predictions: Predictions, contract: Dat
         features={
             name: column_bins(frame[name], is_boolean=contract.columns[name].type == "boolean")
             for name in contract.features
+            if not contract.columns[name].is_private
         },
         prediction=prediction_bins(predictions),
     )

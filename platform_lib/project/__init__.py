@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from platform_lib.model.artifact import Predictions as Predictions
     from platform_lib.model.artifact import predict as predict
     from platform_lib.project.transformers import DateParts as DateParts
+    from platform_lib.project.transformers import HashedTexts as HashedTexts
     from platform_lib.registry.loading import load_model as load_model
     from platform_lib.settings import Project as Project
     from platform_lib.settings import find_project as find_project
@@ -47,7 +48,7 @@ _MODULES = {
     "training.config.schema": ("TrainConfig", "ModelConfig", "SplitConfig", "GateConfig", "SearchConfig"),
     "training.config.compose": ("compose",),
     "training.features": ("standard_features", "compose_pipeline"),
-    "project.transformers": ("DateParts",),
+    "project.transformers": ("DateParts", "HashedTexts"),
     "metrics.own": ("metric",),
     "training.steps": ("Steps", "Rows", "Split", "TrainingResult"),
     "training.evaluation": ("Evaluation",),
@@ -72,6 +73,7 @@ __all__ = [  # noqa: RUF022  in the order of docs/reference.md
     "standard_features",
     "compose_pipeline",
     "DateParts",
+    "HashedTexts",
     "metric",
     "Steps",
     "Rows",

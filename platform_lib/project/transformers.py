@@ -1,5 +1,6 @@
 """Transformers that can be part of a model file. Their names and fitted attributes never change."""
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,3 +50,43 @@ class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return `<column>_<part>` for each output column."""
         names = self.feature_names_in_ if input_features is None else input_features
         return np.array([f"{name}_{part}" for name in names for part in self.parts], dtype=object)
+
+
+class HashedTexts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Replace each text by a hash, so that an encoder after it learns categories without storing them.
+
+    Equal texts have equal hashes, and a missing text stays missing. Whoever has the model file can still hash a guess
+    and compare: this hides texts from readers, not from somebody who tries all phone numbers.
+
+    Args:
+        salt: Part of every hash, so that tables of hashes do not fit two models.
+    """
+
+    def __init__(self, salt: str = "") -> None:
+        self.salt = salt
+
+    def fit(self, X: "pd.DataFrame", y: Any = None) -> "HashedTexts":
+        """Record the names of the columns; nothing else is learned."""
+        del y
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: "pd.DataFrame") -> NDArray[Any]:
+        """Turn text columns, shape (n, k), into hashes, shape (n, k), as objects; NaN stays."""
+        check_is_fitted(self, "n_features_in_")
+        out = np.empty(X.shape, dtype=object)
+        for column in range(X.shape[1]):
+            out[:, column] = [
+                hashed_text(value, self.salt) if isinstance(value, str) else np.nan for value in X.iloc[:, column]
+            ]
+        return out
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the columns."""
+        return np.asarray(self.feature_names_in_ if input_features is None else input_features, dtype=object)
+
+
+def hashed_text(text: str, salt: str) -> str:
+    """The first 64 bits of a text's SHA-256 with a salt, as 16 hexadecimal digits."""
+    return hashlib.sha256(f"{salt}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from platform_lib.data.contract import DataContract, dump_contract
+from platform_lib.data.frame import typed_values
+from platform_lib.data.sample_rows import made_up_value
 from platform_lib.model.artifact import Predictions, file_sha256, files_sha256
 from platform_lib.model.profile import parse_profile
 from platform_lib.model.reference_answers import build_reference_answers, write_reference_answers
@@ -33,7 +35,8 @@ class ModelContent:
     """Fitted."""
     contract: DataContract
     example: pd.DataFrame
-    """Rows of the feature frame, shape (n, features), n ≥ 1; the first three are stored as the input example."""
+    """Rows of the feature frame, shape (n, features), n ≥ 1; the first three are stored as the input example,
+    with made-up values in private columns."""
     predictions: Predictions
     """For the n rows of `example`."""
     profile: dict[str, Any]
@@ -71,7 +74,7 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
         serialization_format="skops",
         skops_trusted_types=trusted,
         signature=signature(content.contract, content.predictions),
-        input_example=content.example.head(EXAMPLE_ROWS),
+        input_example=_shown(content.example.head(EXAMPLE_ROWS), content.contract),
         pip_requirements=requirements(trusted),
     )
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(content.contract), encoding="utf-8")
@@ -85,6 +88,16 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
         VersionTag.MODEL_SHA256: file_sha256(folder / ArtifactFile.MODEL),
         VersionTag.FILES_SHA256: files_sha256(folder),
     }
+
+
+def _shown(frame: pd.DataFrame, contract: DataContract) -> pd.DataFrame:
+    """The rows with made-up values in private columns, in the dtypes of `feature_frame`."""
+    made_up = {
+        name: typed_values([made_up_value(contract.columns[name])] * len(frame), name, contract.columns[name])
+        for name in contract.features
+        if contract.columns[name].is_private
+    }
+    return frame.assign(**{name: pd.Series(values, frame.index, values.dtype) for name, values in made_up.items()})
 
 
 def signature(contract: DataContract, predictions: Predictions) -> "ModelSignature":

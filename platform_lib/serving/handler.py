@@ -28,6 +28,7 @@ from platform_lib.serving.request_log.recorder import LoggedModel, RequestLog
 from platform_lib.serving.rollout.canary import Canary
 from platform_lib.serving.rollout.controller import RolloutController
 from platform_lib.serving.rollout.no_rollout import NoRollout
+from platform_lib.serving.telemetry.logs import loggable
 from platform_lib.serving.telemetry.metrics import ServerMetrics
 from platform_lib.serving.telemetry.no_metrics import NoMetrics
 from platform_lib.serving.telemetry.tracing import describe_request
@@ -148,7 +149,9 @@ class RequestHandler:
         except UsageError as err:
             raise Problem(422, str(err)) from err
         except ModelFailed as err:
-            log.error("%s", err, exc_info=err.__cause__, extra={"request_id": info.request_id})
+            log.error(
+                "%s", err, exc_info=loggable(err.__cause__, lambda: served), extra={"request_id": info.request_id}
+            )
             raise Problem(500, str(err)) from err
 
     async def _predict_with_canary(
@@ -216,7 +219,9 @@ class RequestHandler:
         version = served.model.version
         if version not in self._logged_models:
             contract = served.model.contract
-            columns = {name: contract.columns[name].type for name in contract.features if contract.columns[name].log}
+            columns = {
+                name: contract.columns[name].type for name in contract.features if not contract.columns[name].is_private
+            }
             self._logged_models[version] = LoggedModel(
                 served.model.name, version, contract.task, columns, predictions.classes
             )

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from platform_lib.data.contract import shown
 from platform_lib.data.files.batches import BatchFile, TableBatch, open_batches
 from platform_lib.data.files.reading import CSV_SUFFIXES, PARQUET_SUFFIXES
 from platform_lib.data.frame import EXPECTED, convert, feature_frame
@@ -135,11 +136,11 @@ def _answer(model: LoadedModel, batch: TableBatch, file: Path) -> Predictions:
             bad |= values.notna() & (values % 1 != 0)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            shown = "missing" if pd.isna(values.iloc[row]) else repr(table[name].iloc[row])
-            never = "; the contract says it is never missing" if shown == "missing" else ""
+            given = "missing" if pd.isna(values.iloc[row]) else shown(table[name].iloc[row], column)
+            never = "; the contract says it is never missing" if given == "missing" else ""
             raise UsageError(
                 f"{file}: row {batch.first_row + row}, counted from 0: "
-                f"column {name!r} is {shown}, expected {EXPECTED[column.type]}{never}."
+                f"column {name!r} is {given}, expected {EXPECTED[column.type]}{never}."
             )
     return predict_table(model, table)
 
@@ -152,10 +153,10 @@ def _first_bad_value(model: LoadedModel, batch: TableBatch, table: pd.DataFrame,
         if bad.size:
             found.append((int(bad[0]), name))
     row, name = min(found)
-    expected = EXPECTED[model.contract.columns[name].type]
+    column = model.contract.columns[name]
     return UsageError(
         f"{file}: row {batch.first_row + row}, counted from 0: "
-        f"column {name!r} is {table[name].iloc[row]!r:.80}, expected {expected}."
+        f"column {name!r} is {shown(table[name].iloc[row], column)}, expected {EXPECTED[column.type]}."
     )
 
 

@@ -2,13 +2,10 @@
 
 import errno
 import ipaddress
-import json
 import math
 import os
-import shlex
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -70,7 +67,7 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
         first_poll_s=FIRST_POLL_S if options.workers > 1 else 0.0,
         **options.settings,
     )
-    open_access(worker)
+    needs_key = not open_access(worker).is_open
     signatures_from(worker, project)
     wants_tracing()  # reports errors of the environment here, once, instead of in every worker
     limits = connection_limits(worker, max_files=_allow_many_files())
@@ -89,7 +86,9 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
             log_to(note, as_json=os.environ.get(Env.LOG_FORMAT) == "json")
 
             def on_ready(served: "ServedModel") -> None:
-                say(f"Version {served.model.version} is ready. Try:\n{curl_example(url, served)}")
+                from platform_lib.serving.models.described_model import curl_example
+
+                say(f"Version {served.model.version} is ready. {curl_example(url, served, needs_key=needs_key)}")
 
             _run(listener, build_app(worker, on_ready), uvicorn_options(worker, limits))
     finally:
@@ -270,15 +269,6 @@ def port_holder(port: int) -> str:
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     return "another program"
-
-
-def curl_example(url: str, served: "ServedModel") -> str:
-    """Return an example request for the shell of this system."""
-    body = json.dumps({"rows": [served.example]}, ensure_ascii=False)
-    if sys.platform == "win32":
-        quoted = '"' + body.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return f'curl -s {url}/predict -H "Content-Type: application/json" -d {quoted}'
-    return f"curl -s {url}/predict -H 'Content-Type: application/json' -d {shlex.quote(body)}"
 
 
 def _resolve(text: str | None, settings: Settings) -> tuple[Project | None, Reference, str]:

@@ -28,7 +28,8 @@ class SliceResult(msgspec.Struct, frozen=True, kw_only=True):
 
     column: str
     value: str
-    """The value as text, `missing`, an interval of numbers or times, or `other` for the rarest of many texts."""
+    """The value as text, `missing`, an interval of numbers or times, or `other` for the rarest of many texts; for a
+    private column only `group 1`, `group 2`, … in the order of its values."""
     rows: int
     metrics: dict[str, float]
     """Only those that can be computed on these rows."""
@@ -126,14 +127,15 @@ def _slices(
         series = series.map({0.0: "false", 1.0: "true"}).astype(object)
     values = slice_values(series)
     found = []
-    for value in dict.fromkeys(values.cat.categories):
+    hidden = config.data.columns[column].is_private
+    for number, value in enumerate(dict.fromkeys(values.cat.categories), start=1):
         rows = np.flatnonzero(values == value)
         if rows.size:
             metrics, _ = _scores(config.data.task, truth[rows], take(predictions, rows))
             found.append(
                 SliceResult(
                     column=column,
-                    value=str(value),
+                    value=f"group {number}" if hidden and value not in ("other", "missing") else str(value),
                     rows=int(rows.size),
                     metrics=metrics,
                     small=rows.size < SMALL_SLICE_ROWS,

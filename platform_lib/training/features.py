@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import FixedThresholdClassifier
@@ -12,7 +12,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from platform_lib.data.contract import DataContract
 from platform_lib.errors import UsageError
-from platform_lib.project.transformers import PARTS, DateParts
+from platform_lib.project.transformers import PARTS, DateParts, HashedTexts
 from platform_lib.training.config.schema import TrainConfig
 
 _IMPUTATIONS = ("median", "mean", "most_frequent")
@@ -36,7 +36,8 @@ def standard_features(
     - Numbers and booleans: missing values are imputed, with an indicator column for nullable features; then scaled to
     mean 0 and standard
       deviation 1.
-    - Texts: one column per category, missing being one of them; rare and unknown categories share one.
+    - Texts: one column per category, missing being one of them; rare and unknown categories share one. Categories of
+    sensitive columns are hashed, so that the model file does not hold them.
     - Times: `DateParts`.
 
     Args:
@@ -96,10 +97,14 @@ def standard_features(
         sparse_output=False,
     )
     always = [name for name in numbers if not contract.columns[name].nullable]
+    texts = contract.features_of("string")
+    sensitive = [name for name in texts if contract.columns[name].sensitive]
+    hashed = Pipeline([("hash", HashedTexts(contract.name)), ("encode", clone(encoder))])
     groups = [
         ("number", numeric(indicate=False), [*always, *new_numbers]),
         ("nullable", numeric(indicate=True), [name for name in numbers if contract.columns[name].nullable]),
-        ("category", encoder, [*contract.features_of("string"), *new_categories]),
+        ("category", encoder, [*(name for name in texts if name not in sensitive), *new_categories]),
+        ("sensitive", hashed, sensitive),
         (
             "time",
             numeric(("parts", DateParts(tuple(date_parts))), indicate=False),

@@ -100,6 +100,8 @@ def describe_column(contract: DataContract, name: str) -> str:
     words: list[str] = [column.type]
     if column.nullable:
         words.append("may be missing")
+    if column.sensitive:
+        return "; ".join([*words, "sensitive"])
     if column.min is not None or column.max is not None:
         words.append(f"{_bound(column.min)} to {_bound(column.max)}")
     if column.allowed:

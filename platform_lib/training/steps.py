@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from platform_lib.data.contract import library_message
 from platform_lib.data.frame import feature_frame, target_values
 from platform_lib.data.splits import holdout_mask
 from platform_lib.errors import CheckFailed, PlatformError, UsageError
@@ -128,7 +129,7 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
         raise
     except (TypeError, ValueError) as err:
         raise UsageError(
-            f"fitting {type(model).__name__} failed: {' '.join(str(err).split()):.400}. Look at conf/model, "
+            f"fitting {type(model).__name__} failed: {library_message(err, config.data)}. Look at conf/model, "
             "features.py and model.py."
         ) from err
 
@@ -198,7 +199,7 @@ def _champion_answers(champion: LoadedModel, split: Split, config: TrainConfig) 
     try:
         return champion.predict(split.table[split.held_out])
     except (TypeError, ValueError) as err:
-        raise UsageError(" ".join(str(err).split())) from err
+        raise UsageError(library_message(err, config.data)) from err
 
 
 def _rows(table: pd.DataFrame, config: TrainConfig) -> Rows:

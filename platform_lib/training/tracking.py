@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from platform_lib.data.contract import DataContract, library_message
 from platform_lib.errors import PlatformError, ServiceError
 from platform_lib.lineage import DIRTY_FILES_TAG
 from platform_lib.names import ArtifactFile, VersionTag
@@ -54,15 +55,17 @@ def open_run(plan: TrainingPlan) -> Iterator[str]:
             raise
         except BaseException as err:
             known = isinstance(err, PlatformError)
-            _end(
-                plan,
-                run_id,
-                "FAILED",
-                str(err) if known else f"{type(err).__name__}: {err}",
-                None if known else traceback.format_exc(),
-            )
+            message = str(err) if known else f"{type(err).__name__}: {library_message(err, plan.config.data, 5000)}"
+            _end(plan, run_id, "FAILED", message, None if known else _trace(err, plan.config.data))
             raise
         _end(plan, run_id, "FINISHED", None)
+
+
+def _trace(err: BaseException, contract: DataContract) -> str:
+    """The traceback; without messages, which may quote values, if the contract has private columns."""
+    if contract.has_private_columns:
+        return "".join([*traceback.format_tb(err.__traceback__), library_message(err, contract)])
+    return "".join(traceback.format_exception(err))
 
 
 def experiment_id(registry: "Registry", name: str, *, is_local: bool) -> str:

@@ -20,9 +20,19 @@ from tests.infra.harness.graph import Graph
 from tests.infra.harness.objects import Objects, Refused
 from tests.k8slab.lab import Lab
 from tests.k8slab.network import Network
-from tests.security import claims
-from tests.security.every_field import is_listed, leaves, with_field
-from tests.security.team_lab import CI, MODELS, SPACE, Caller, model_program, real_traefik, schema_of, two_teams, why
+from tests.security.team import claims
+from tests.security.team.every_field import is_listed, leaves, with_field
+from tests.security.team.team_lab import (
+    CI,
+    MODELS,
+    SPACE,
+    Caller,
+    model_program,
+    real_traefik,
+    schema_of,
+    two_teams,
+    why,
+)
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 

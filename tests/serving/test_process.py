@@ -117,7 +117,7 @@ def test_it_prints_a_working_request_and_shuts_down_gracefully(signum: int, proj
         assert f"on {url}, described at {url}/docs" in printed
         words = shlex.split(re.search(r"^curl .*$", printed, re.MULTILINE).group())  # type: ignore[union-attr]
         answer = httpx.post(words[2], content=words[-1], headers={"Content-Type": "application/json"})
-        assert answer.json()["predictions"] == ["Adelie"]
+        assert len(answer.json()["predictions"]) == 1, answer.text
         process.send_signal(signum)
         assert process.wait(30) == 0
     assert log.read_text(encoding="utf-8").endswith("The model server has ended.\n")

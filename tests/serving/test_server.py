@@ -4,18 +4,21 @@ import json
 import shlex
 import socket
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from platform_lib.data.sample_rows import made_up_row
 from platform_lib.errors import NotFound, ServiceError, UsageError
 from platform_lib.model.artifact import Predictions
+from platform_lib.serving.models.described_model import curl_example
 from platform_lib.serving.models.served_model import ServedModel
-from platform_lib.serving.server import _resolve, check_host, curl_example, open_listener
+from platform_lib.serving.server import _resolve, check_host, open_listener
 from platform_lib.settings import Project, Settings
-from tests.serving.sample_models import loaded
+from tests.serving.sample_models import CLASSIFICATION, loaded
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -52,7 +55,7 @@ def test_port_0_chooses_a_free_port() -> None:
 
 def test_the_printed_request_works_in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    example = {"town": 'L\'Abbaye "x" $HOME', "score": 0.5, "age": None}
+    example = {"town": "L'Abbaye", "score": 0.5, "age": None}
     served = ServedModel(
         model=loaded(None),
         tags={},
@@ -61,10 +64,13 @@ def test_the_printed_request_works_in_a_shell(monkeypatch: pytest.MonkeyPatch) -
         profile=None,
         since=datetime.now(UTC),
     )
-    words = shlex.split(curl_example("http://127.0.0.1:8000", served))
+    words = shlex.split(curl_example("http://127.0.0.1:8000", served, needs_key=False).removeprefix("Try:\n"))
     assert words[:3] == ["curl", "-s", "http://127.0.0.1:8000/predict"]
     assert words[3:5] == ["-H", "Content-Type: application/json"]
-    assert json.loads(words[-1]) == {"rows": [example]}
+    assert json.loads(words[-1]) == {"rows": [made_up_row(CLASSIFICATION)]}
+    assert ' -H "Authorization: Bearer $KEY"' in curl_example("http://127.0.0.1:8000", served, needs_key=True)
+    strict = replace(served, predicts_made_up_row=False)
+    assert "GET /model" in curl_example("http://127.0.0.1:8000", strict, needs_key=False)
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from platform_lib.cli.project.import_page import print_next, print_report
 from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.settings import Project, find_project, load_settings, tracking_uri
 
 if TYPE_CHECKING:
-    from platform_lib.data.contract import DataContract
     from platform_lib.data.files.formats import DateOrder, DecimalSign
-    from platform_lib.data.imports.plan import ImportPlan, Mode
+    from platform_lib.data.imports.options import Mode
 
 
 @click.group(epilog="Example: mlp data import churn.csv --target churned && mlp data check && mlp data push")
@@ -31,6 +31,15 @@ def command() -> None:
     "time_column",
     metavar="COL",
     help="Column with the time of each row. Not a feature; used for time-based splits.",
+)
+@click.option(
+    "--sensitive",
+    multiple=True,
+    metavar="COL",
+    help="Mark a column as sensitive: its values are never logged or shown.",
+)
+@click.option(
+    "--not-sensitive", multiple=True, metavar="COL", help="Do not mark a column that looks like personal data."
 )
 @click.option("--name", metavar="NAME", help="Name of the table.  [default: derived from the file name]")
 @click.option(
@@ -69,6 +78,8 @@ def import_command(
     target: str | None,
     id_column: str | None,
     time_column: str | None,
+    sensitive: tuple[str, ...],
+    not_sensitive: tuple[str, ...],
     name: str | None,
     columns: tuple[str, ...],
     missing: tuple[str, ...],
@@ -82,15 +93,17 @@ def import_command(
     """Import a CSV or Parquet FILE as a table of this project.
 
     Writes data/NAME.parquet (tracked by DVC) and its data contract conf/data/NAME.yaml, selects the table in
-    conf/train.yaml, and prints what was inferred and why. An existing table is changed only with --replace or --append.
+    conf/train.yaml, and prints what was inferred and why. Columns that look like personal data are marked as sensitive.
+    An existing table is changed only with --replace or --append.
     """
     from platform_lib.cli.console import stdout, working
 
     project = _project()
     with working(f"reading {file.name}"):
         from platform_lib.data.imports import staging
-        from platform_lib.data.imports.options import ReadingOptions, parse_types
-        from platform_lib.data.imports.plan import ImportRequest, plan_import, table_name
+        from platform_lib.data.imports.options import ImportRequest, ReadingOptions, parse_types, table_name
+        from platform_lib.data.imports.plan import plan_import
+        from platform_lib.data.sensitive import SensitiveOptions
         from platform_lib.registry.trained_on import trained_on
 
         request = ImportRequest(
@@ -103,6 +116,7 @@ def import_command(
             options=ReadingOptions(
                 types=parse_types(columns), missing=missing, not_missing=not_missing, decimal=decimal, dates=dates
             ),
+            privacy=SensitiveOptions(sensitive=sensitive, not_sensitive=not_sensitive),
             new_key=new_key,
         )
         registry = tracking_uri(project, load_settings())
@@ -110,7 +124,7 @@ def import_command(
         staging.check_destination(project, table_name(request))
         plan = plan_import(project, request)
     if dry_run:
-        _print_report(plan, file)
+        print_report(plan, file)
         stdout().print("\nNothing was written, because of --dry-run.")
         return
     if plan.existing is not None and mode is None:
@@ -123,8 +137,8 @@ def import_command(
         )
     with working(f"writing {plan.contract.path}"):
         staging.write_import(project, plan.contract, plan.table)
-    _print_report(plan, file)
-    _print_next(plan.contract)
+    print_report(plan, file)
+    print_next(plan.contract)
 
 
 @command.command("check", epilog="Example: mlp data check churn")
@@ -260,41 +274,3 @@ def _project() -> Project:
         if said := finish_interrupted(project):
             stderr().print(said)
     return project
-
-
-def _print_report(plan: "ImportPlan", file: Path) -> None:
-    from rich.table import Table
-
-    from platform_lib.cli.console import stderr, stdout
-
-    report = plan.report
-    table = Table(
-        "column",
-        "role",
-        "type",
-        "missing",
-        "values",
-        "why",
-        box=None,
-        title_justify="left",
-        title=f"{file.name}: {report.rows} rows",
-    )
-    for column in report.columns:
-        table.add_row(column.name, column.role, column.type, str(column.missing), column.values, column.reason)
-    stdout().print(table)
-    for note in report.notes:
-        stdout().print(f"- {note}")
-    for warning in report.warnings:
-        stderr().print(f"warning: {warning}", style="yellow")
-
-
-def _print_next(contract: "DataContract") -> None:
-    from platform_lib.cli.console import stdout
-
-    stdout().print(
-        f"\nWrote {contract.path} (tracked by DVC) and conf/data/{contract.name}.yaml; selected in conf/train.yaml."
-    )
-    stdout().print(
-        f"Next: review conf/data/{contract.name}.yaml, then run `git add -A`, `git commit` and `mlp train`. "
-        "`mlp data push` shares the table."
-    )

@@ -127,9 +127,12 @@ def _replaced(old: Column, new: Column) -> Column:
 
 
 def _kept(old: Column, new: Column) -> Column:
-    """The new entry with edits of the old one: wider or removed limits, missing values allowed, no logging."""
-    if old.type != new.type:
-        return msgspec.structs.replace(new, log=old.log)
+    """The new entry with edits of the old one: wider or removed limits, missing values allowed, no logging.
+
+    Whether it is sensitive was decided before, and a column that becomes so loses its limits.
+    """
+    if old.type != new.type or old.sensitive != new.sensitive:
+        return msgspec.structs.replace(new, log=old.log if old.sensitive == new.sensitive else new.log)
     allowed = None
     if old.allowed is not None:
         known = [*old.allowed, *(value for value in new.allowed or [] if value not in old.allowed)]
@@ -144,6 +147,7 @@ def _kept(old: Column, new: Column) -> Column:
         allowed=allowed,
         log=old.log,
         csv=old.csv,
+        sensitive=old.sensitive,
     )
 
 

@@ -1,14 +1,22 @@
-"""The options of `mlp data import` that say how columns are read."""
+"""The options of `mlp data import`, and the table's name that follows from them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Literal, get_args
 
 from platform_lib.data.contract import ColumnType
 from platform_lib.data.files.formats import CsvFormat, DateOrder, DecimalSign, Reading
+from platform_lib.data.sensitive import SensitiveOptions
 from platform_lib.errors import UsageError
 
+Mode = Literal["new", "replace", "append"]
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+# Words that YAML does not read as texts, and device names on Windows.
+_RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "con", "prn", "aux", "nul"}
 Choice = ColumnType | Literal["ignore"]
 TYPES: tuple[str, ...] = (*get_args(ColumnType), "ignore")
 
@@ -25,6 +33,49 @@ class ReadingOptions:
     """The same for cells that usually mean a missing value, but do not."""
     decimal: DecimalSign | None = None
     dates: DateOrder | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportRequest:
+    """The options of `mlp data import`."""
+
+    file: Path
+    target: str | None = None
+    """Required for a new table; None keeps the target of an existing one."""
+    id: str | None = None
+    time: str | None = None
+    name: str | None = None
+    """None derives it from the file's name."""
+    mode: Mode = "new"
+    options: ReadingOptions = field(default_factory=ReadingOptions)
+    """How columns are read; not for `append`, where the contract says it."""
+    new_key: bool = False
+    """With `replace`: decide the hold-out anew, although models were trained with the existing key."""
+    trained: str | None = None
+    """The registered versions that were trained on the existing table, as text; None if there are none."""
+    privacy: SensitiveOptions = field(default_factory=SensitiveOptions)
+
+
+def table_name(request: ImportRequest) -> str:
+    """The table's name: as given, or derived from the file's name.
+
+    Raises:
+        UsageError: It is not a valid name.
+    """
+    rule = "1 to 60 lowercase letters, digits, dashes and underscores, starting with a letter, such as churn-2026"
+    name = request.name
+    if name is None:
+        name = re.sub(r"[^a-z0-9_-]+", "-", request.file.stem.lower())
+        name = re.sub(r"[_-]*([_-])[_-]*", r"\1", name).strip("_-")
+        if not _is_name(name):
+            raise UsageError(f"no table name can be derived from {request.file.name!r}; give one with --name: {rule}.")
+    if not _is_name(name):
+        raise UsageError(f"--name is {name!r}, expected {rule}.")
+    return name
+
+
+def _is_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and len(name) <= 60 and name not in _RESERVED
 
 
 def parse_types(given: Iterable[str]) -> dict[str, Choice]:

@@ -1,10 +1,9 @@
 """Plan an import: the table and the contract that a file gives. Writes nothing; `staging` writes to disk."""
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import pyarrow as pa
@@ -18,38 +17,14 @@ from platform_lib.data.files.reading import column_names, read_raw
 from platform_lib.data.imports import contract_diff, key_choice
 from platform_lib.data.imports.column_facts import already_there, rows_text
 from platform_lib.data.imports.columns import import_columns, read_rows, with_target
-from platform_lib.data.imports.options import ReadingOptions
+from platform_lib.data.imports.options import ImportRequest as ImportRequest
+from platform_lib.data.imports.options import ReadingOptions, table_name
 from platform_lib.data.imports.report import ColumnReport, ImportReport, build_report
 from platform_lib.data.imports.target import checked_target
 from platform_lib.data.imports.type_inference import InferredColumn, as_type, limits, type_of_arrow
+from platform_lib.data.sensitive import chosen, hidden_column, marked, proposals, recognized
 from platform_lib.errors import UsageError
 from platform_lib.settings import Project
-
-Mode = Literal["new", "replace", "append"]
-
-_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
-# Words that YAML does not read as texts, and device names on Windows.
-_RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "con", "prn", "aux", "nul"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImportRequest:
-    """The options of `mlp data import`."""
-
-    file: Path
-    target: str | None = None
-    """Required for a new table; None keeps the target of an existing one."""
-    id: str | None = None
-    time: str | None = None
-    name: str | None = None
-    """None derives it from the file's name."""
-    mode: Mode = "new"
-    options: ReadingOptions = field(default_factory=ReadingOptions)
-    """How columns are read; not for `append`, where the contract says it."""
-    new_key: bool = False
-    """With `replace`: decide the hold-out anew, although models were trained with the existing key."""
-    trained: str | None = None
-    """The registered versions that were trained on the existing table, as text; None if there are none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,36 +62,17 @@ def plan_import(project: Project, request: ImportRequest) -> ImportPlan:
     return _plan_whole(project, request, name, existing)
 
 
-def table_name(request: ImportRequest) -> str:
-    """The table's name: as given, or derived from the file's name.
-
-    Raises:
-        UsageError: It is not a valid name.
-    """
-    rule = "1 to 60 lowercase letters, digits, dashes and underscores, starting with a letter, such as churn-2026"
-    name = request.name
-    if name is None:
-        name = re.sub(r"[^a-z0-9_-]+", "-", request.file.stem.lower())
-        name = re.sub(r"[_-]*([_-])[_-]*", r"\1", name).strip("_-")
-        if not _is_name(name):
-            raise UsageError(f"no table name can be derived from {request.file.name!r}; give one with --name: {rule}.")
-    if not _is_name(name):
-        raise UsageError(f"--name is {name!r}, expected {rule}.")
-    return name
-
-
-def _is_name(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and len(name) <= 60 and name not in _RESERVED
-
-
 def _plan_whole(project: Project, request: ImportRequest, name: str, existing: DataContract | None) -> ImportPlan:
     """Plan a first import or `--replace`."""
-    roles = _roles(request, existing, column_names(request.file))
+    names = column_names(request.file)
+    roles = _roles(request, existing, names)
     target = roles["target"]
     assert target is not None
     found = import_columns(request.file, target, request.options, roles={role for role in roles.values() if role})
     inferred = {column: found.inferred[column] for column in found.inferred if column not in found.left_out}
     empty = list(found.empty)
+    signs = recognized({name: (column.column, column.values) for name, column in inferred.items()}, target)
+    inferred = _hidden(inferred, chosen(request.privacy, signs, existing, names, target))
     task: Task = "regression" if project.task == "regression" else "classification"
     inferred[target] = checked_target(inferred[target], target, task, request.file)
     _check_roles(roles, inferred, empty)
@@ -151,7 +107,22 @@ def _plan_whole(project: Project, request: ImportRequest, name: str, existing: D
         kept += [*key_notes, *key_choice.overtaken(old, table, contract)]
     decided = choice.notes if (contract.key, contract.repeats) == (choice.columns, choice.repeats) else []
     report = build_report(contract, inferred, found, decided=decided).extended(kept, warnings)
+    report = report.extended(proposals(contract, signs, request.privacy), [])
     return ImportPlan(contract=contract, table=table, report=report, existing=existing, changes=changes)
+
+
+def _hidden(inferred: Mapping[str, InferredColumn], sensitive: set[str]) -> dict[str, InferredColumn]:
+    """The inferred columns, the sensitive ones without any of their values."""
+    return {
+        name: replace(column, column=hidden_column(column.column), notices=_without_quotes(column.notices))
+        if name in sensitive
+        else column
+        for name, column in inferred.items()
+    }
+
+
+def _without_quotes(notices: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(notice for notice in notices if "'" not in notice and '"' not in notice)
 
 
 def _plan_append(project: Project, request: ImportRequest, existing: DataContract) -> ImportPlan:
@@ -174,6 +145,7 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     typed = {name: Reading(column_type=column.type) for name, column in known.items()}
     raw = read_rows(request.file, {**typed, **existing.readings})
     names = raw.table.column_names
+    existing = marked(existing, request.privacy)
     if lacking := [n for n in existing.columns if n not in names]:
         raise UsageError(
             f"{request.file} lacks the column {lacking[0]!r} of the table {existing.name!r}; add it, or import all "
@@ -198,6 +170,7 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
         n: limits(new[n], column.type, int(pc.count_distinct(new[n]).as_py()), is_label=column.allowed is not None)
         for n, column in existing.columns.items()
     }
+    seen = {n: hidden_column(column) if existing.columns[n].sensitive else column for n, column in seen.items()}
     contract, widened = contract_diff.extended(existing, seen)
     contract = msgspec.structs.replace(contract, path=f"data/{existing.name}.parquet")
     table = pa.concat_tables([old, appended])

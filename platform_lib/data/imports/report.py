@@ -98,6 +98,8 @@ def build_report(
 
 
 def _values_text(column: InferredColumn) -> str:
+    if column.column.sensitive:
+        return f"{column.distinct} different values"
     if column.column.type == "datetime":
         span = pc.min_max(column.values).as_py()
         return f"{span['min']} … {span['max']}"

@@ -35,7 +35,8 @@ HEADER = """\
 #   nullable   true: values may be missing
 #   min, max   smallest and largest value allowed; widen or remove them if values may go further
 #   allowed    the values allowed; add to the list, or remove it to allow any value
-#   log        false keeps the column out of the request log
+#   log        false keeps its values out of the request log, metrics, examples and messages
+#   sensitive  true does the same, and keeps them out of this file, of the server's description, and of the model file
 #   csv        how CSV files write the column: decimal, unit, dates, missing, not_missing
 # Remove a column's entry to keep it out of the model. A second import keeps such edits if they still fit, but not comments.
 # `key` decides on which side of the hold-out split a row falls: changing it moves rows.

@@ -8,7 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from platform_lib.data.contract import MAX_CATEGORIES, Column, ColumnType
+from platform_lib.data.contract import MAX_CATEGORIES, Column, ColumnType, shown
 from platform_lib.data.files.formats import PLAIN, CsvFormat
 from platform_lib.data.frame import EXPECTED, convert
 from platform_lib.data.imports.text_column import TextContext
@@ -140,8 +140,8 @@ def as_type(values: pa.ChunkedArray, column: Column, name: str) -> pa.ChunkedArr
         raise UsageError(
             f"column {name!r} is of type {column.type} in the contract, but {bad.size} {are} not "
             f"{EXPECTED[column.type]}, the first is "
-            f"{series.iloc[row]!r:.60} in row {row} (counted from 0). Fix the file, or import all rows again with "
-            "--replace."
+            f"{shown(series.iloc[row], column)} in row {row} (counted from 0). Fix the file, or import all rows again "
+            "with --replace."
         )
     array = pa.array(typed, from_pandas=True)
     target = ARROW_TYPES[column.type]

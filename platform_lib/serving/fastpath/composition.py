@@ -20,6 +20,7 @@ from platform_lib.serving.fastpath.families import (
     discretisers,
     encoders,
     feature_selection,
+    hashes,
     imputers,
     polynomials,
     scalers,
@@ -27,7 +28,7 @@ from platform_lib.serving.fastpath.families import (
 
 _FAMILIES: TransformerFamily = {
     name: make
-    for family in (scalers, imputers, encoders, discretisers, polynomials, feature_selection, dates)
+    for family in (scalers, imputers, encoders, discretisers, polynomials, feature_selection, dates, hashes)
     for name, make in family.TRANSFORMERS.items()
 }
 _KINDS: Mapping[str, Kind] = {

@@ -34,6 +34,7 @@ from platform_lib.serving.request_log.no_log import NoRequestLog
 from platform_lib.serving.request_log.recorder import RequestLog
 from platform_lib.serving.rollout.controller import RolloutController
 from platform_lib.serving.rollout.no_rollout import NoRollout
+from platform_lib.serving.telemetry.logs import loggable
 from platform_lib.serving.telemetry.metrics import ServerMetrics
 from platform_lib.serving.telemetry.no_metrics import NoMetrics
 
@@ -113,6 +114,7 @@ def create_app(
         lifespan=app_lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # `docs_routes` serves it, because its content depends on the caller's key
         redirect_slashes=False,  # the redirect would use the caller's Host header
     )
     app.direct_endpoints = endpoints = PredictionEndpoints(handler, CODECS, host_check)
@@ -124,18 +126,19 @@ def create_app(
     app.include_router(mlflow_routes(handler))
     app.include_router(open_inference_routes(handler))
     app.include_router(label_routes(handler))
-    app.include_router(docs_routes(lambda: str(app.openapi()["info"]["title"])))
     generic_openapi = app.openapi
 
-    def openapi() -> dict[str, Any]:
-        return describe_model(generic_openapi(), source.current, CODECS, needs_key=not handler.access.is_open)
+    def openapi(*, has_key: bool = False) -> dict[str, Any]:
+        needs_key = not handler.access.is_open
+        return describe_model(generic_openapi(), source.current, CODECS, needs_key=needs_key, has_key=has_key)
 
     app.openapi = openapi  # type: ignore[method-assign]
-    _respond_with_problems(app)
+    app.include_router(docs_routes(openapi, handler.access))
+    _respond_with_problems(app, source)
     return app
 
 
-def _respond_with_problems(app: FastAPI) -> None:
+def _respond_with_problems(app: FastAPI, source: Source) -> None:
     async def on_problem(request: Request, err: Exception) -> Response:
         assert isinstance(err, Problem)
         return problem_response(request, err)
@@ -152,7 +155,8 @@ def _respond_with_problems(app: FastAPI) -> None:
 
     async def on_exception(request: Request, err: Exception) -> Response:
         request_id = request.scope.get("request_id")
-        log.error("request %s failed", request_id, exc_info=err, extra={"request_id": request_id})
+        why = loggable(err, lambda: source.current)
+        log.error("request %s failed", request_id, exc_info=why, extra={"request_id": request_id})
         # Starlette sends this response outside all middleware.
         return problem_response(request, internal_error({HEADER: request.scope.get("request_id", "")}))
 

@@ -1,17 +1,20 @@
-"""`/docs`: Swagger UI, served by this server alone, so that it needs no internet and sends no key elsewhere.
+"""`/openapi.json` and `/docs`: Swagger UI, served by this server alone, so it needs no internet and sends no key away.
 
 The package `fastapi-offline` provides the two files of Swagger UI; nothing else of it is used.
 """
 
 import html
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from platform_lib.serving.auth.access import Access
+from platform_lib.serving.problems import Problem
 
 _FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _DAY = "public, max-age=86400"
@@ -59,13 +62,27 @@ SwaggerUIBundle({
 """
 
 
-def docs_routes(title: Callable[[], str]) -> APIRouter:
-    """The page and its files. They require no key.
+class Describe(Protocol):
+    """Returns the OpenAPI document of the version that is served now."""
+
+    def __call__(self, *, has_key: bool = False) -> dict[str, Any]:
+        """Return it, with values of the training data only if the caller has a key."""
+
+
+def docs_routes(describe: Describe, access: Access) -> APIRouter:
+    """The document, the page and its files. They require no key; with one, the document shows known values.
 
     Args:
-        title: Returns the page's title. Called for each response, because it names the version served then.
+        describe: Called for each response, because it names the version served then.
+        access: Checks the key, if there is one.
     """
     router = APIRouter(include_in_schema=False)
+
+    @router.get("/openapi.json")
+    async def document(request: Request) -> Response:
+        has_key = await _has_key(request, access)
+        headers = {"Vary": "Authorization, X-API-Key", "Cache-Control": "private, no-store" if has_key else "no-cache"}
+        return JSONResponse(describe(has_key=has_key), headers=headers)
 
     @router.get("/")
     async def root(request: Request) -> Response:
@@ -76,7 +93,8 @@ def docs_routes(title: Callable[[], str]) -> APIRouter:
 
     @router.get("/docs")
     async def page() -> Response:
-        return Response(_PAGE.format(title=html.escape(title())), media_type="text/html", headers=_HEADERS)
+        title = html.escape(str(describe()["info"]["title"]))
+        return Response(_PAGE.format(title=title), media_type="text/html", headers=_HEADERS)
 
     @router.get("/docs/start.js")
     async def start() -> Response:
@@ -95,6 +113,17 @@ def docs_routes(title: Callable[[], str]) -> APIRouter:
     for name in _FILES:
         router.add_api_route(f"/docs/{name}", file)
     return router
+
+
+async def _has_key(request: Request, access: Access) -> bool:
+    """Return whether the caller showed a valid key. A server that needs none counts everybody as a stranger."""
+    if access.is_open:
+        return False
+    try:
+        await access.check(request.headers)
+    except Problem:
+        return False
+    return True
 
 
 def _folder() -> Path:

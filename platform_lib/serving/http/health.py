@@ -10,6 +10,7 @@ from platform_lib.names import PERSONAL_TAGS
 from platform_lib.serving.fastpath.selection import Selection
 from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.routes import PROBLEM_RESPONSES
+from platform_lib.serving.models.described_model import open_example
 from platform_lib.serving.models.served_model import LoaderState, public_reason, ready_model
 from platform_lib.serving.transport.responses import json_response
 
@@ -39,7 +40,7 @@ def health_router(handler: RequestHandler, connection_problem: str | None = None
     )
     async def model(request: Request) -> Response:
         caller = await handler.access.check(request.headers)
-        document = describe(source.state)
+        document = describe(source.state, has_key=not handler.access.is_open)
         if "admin" in caller.scopes:
             document |= admin_details(source.state) | {"problems": problems(handler, connection_problem)}
             document |= handler.rollout.describe()
@@ -48,8 +49,8 @@ def health_router(handler: RequestHandler, connection_problem: str | None = None
     return router
 
 
-def describe(state: LoaderState) -> dict[str, Any]:
-    """Return the part of `/model` that every caller sees."""
+def describe(state: LoaderState, *, has_key: bool) -> dict[str, Any]:
+    """Return the part of `/model` that every caller sees; the example is made up for callers without a key."""
     served = state.current
     return {
         "reference": state.reference,
@@ -60,7 +61,7 @@ def describe(state: LoaderState) -> dict[str, Any]:
         "task": served.model.contract.task if served else None,
         "target": served.model.contract.target if served else None,
         "columns": list(served.model.contract.features) if served else [],
-        "example": served.example if served else None,
+        "example": (served.example if has_key else open_example(served)) if served else None,
         "fast_path": describe_selection(served.selection) if served else None,
         "tags": {tag: value for tag, value in _tags(state).items() if tag not in PERSONAL_TAGS},
         "notes": list(served.notes) if served else [],

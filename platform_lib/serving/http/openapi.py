@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+from platform_lib.serving.models.described_model import keyed_view, public_view
 from platform_lib.serving.models.served_model import ServedModel
 from platform_lib.serving.protocols.codec import Codec
 from platform_lib.serving.protocols.schemas import Schema
@@ -23,18 +24,27 @@ _PROBLEM: Schema = {
 
 
 def describe_model(
-    document: dict[str, Any], served: ServedModel | None, codecs: Iterable[Codec], *, needs_key: bool
+    document: dict[str, Any], served: ServedModel | None, codecs: Iterable[Codec], *, needs_key: bool, has_key: bool
 ) -> dict[str, Any]:
-    """Return the generic document with the codecs' schemas, and the served version's columns and examples."""
+    """Return the generic document with the codecs' schemas, and the served version's columns and examples.
+
+    Args:
+        document: Of the application's routes.
+        served: None while no version is loaded.
+        codecs: The protocols.
+        needs_key: Whether predictions need a key.
+        has_key: Whether the caller has one. Only then do known values, ranges, classes and a real example appear.
+    """
+    described = None if served is None else keyed_view(served) if has_key else public_view(served)
     document = copy.deepcopy(document)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = _PROBLEM
     examples: dict[str, dict[str, Any]] = {}
     for codec in codecs:
-        schemas.update(codec.schemas(served))
-        if served is not None:
-            examples[f"#/components/schemas/{codec.operation.request_schema}"] = codec.examples(served)
+        schemas.update(codec.schemas(described))
+        if described is not None and described.example:
+            examples[f"#/components/schemas/{codec.operation.request_schema}"] = codec.examples(described)
     # Relative to the document itself, so that a proxy's prefix is kept.
     document["servers"] = [{"url": "./", "description": "This server."}]
     operations = [operation for path in document["paths"].values() for operation in path.values()]

@@ -17,6 +17,7 @@ from platform_lib.serving.http.host_check import HostCheck
 from platform_lib.serving.http.request_id import HEADER_BYTES, request_id_from
 from platform_lib.serving.problems import Problem, internal_error, problem_response
 from platform_lib.serving.protocols.codec import Codec, RequestHead
+from platform_lib.serving.telemetry.logs import loggable
 from platform_lib.serving.transport.direct_response import direct_response_of
 
 log = logging.getLogger("platform_lib.serving")
@@ -47,7 +48,8 @@ class PredictionEndpoint:
             await _send_problem(problem, scope, receive, send, has_request_id=has_request_id)
             return
         except Exception as err:
-            log.error("request %s failed", request_id, exc_info=err, extra={"request_id": request_id})
+            why = loggable(err, lambda: self._handler.source.current)
+            log.error("request %s failed", request_id, exc_info=why, extra={"request_id": request_id})
             await _send_problem(internal_error(), scope, receive, send, has_request_id=has_request_id)
             return
         response_headers = [

@@ -16,14 +16,14 @@ def example_row(contract: DataContract, folder: Path | None = None) -> dict[str,
 
     Args:
         contract: The model's data contract.
-        folder: The model's artifact. Its input example is real data; columns marked `log: false` get a typical value
-            instead. None builds the whole row from the contract.
+        folder: The model's artifact. Its input example is real data; private columns get a made-up value instead.
+            None builds the whole row from the contract.
     """
     given = _first_row(folder) if folder is not None else {}
     row = {}
     for name in contract.features:
         column = contract.columns[name]
-        value = _as_sent(given.get(name), column) if column.log else None
+        value = None if column.is_private else _as_sent(given.get(name), column)
         row[name] = value if _fits(name, value, contract) else typical_value(column)
     return row
 

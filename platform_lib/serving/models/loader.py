@@ -156,6 +156,7 @@ class Follower:
             tags=resolved.tags,
             example=validated.example,
             example_prediction=validated.example_prediction,
+            predicts_made_up_row=validated.predicts_made_up_row,
             reference_answers=validated.reference_answers,
             profile=validated.profile,
             notes=validated.notes,

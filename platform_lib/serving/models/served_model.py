@@ -26,6 +26,8 @@ class ServedModel:
     """One valid row."""
     example_prediction: Predictions
     """The prediction for `example`, shape (1,)."""
+    predicts_made_up_row: bool = True
+    """Whether it predicts a row that only the columns' types decide; not if it refuses unknown categories."""
     profile: Profile | None
     """Bins of the training rows; None if the artifact has none."""
     since: datetime

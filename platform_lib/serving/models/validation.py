@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platform_lib.data.rows import rows_of
+from platform_lib.data.sample_rows import made_up_row
 from platform_lib.errors import CheckFailed, PlatformError, ServiceError, UntrustedModel
 from platform_lib.model.artifact import LoadedModel, Predictions, load_artifact, read_profile
 from platform_lib.model.probe_rows import Predict
@@ -43,6 +44,8 @@ class ValidatedVersion:
     example: dict[str, Any]
     example_prediction: Predictions
     """The prediction for `example`, shape (1,)."""
+    predicts_made_up_row: bool
+    """Whether it predicts a row that only the columns' types decide."""
     reference_answers: ReferenceAnswers | None
     """Predictions for real rows, made by the training process; None if the artifact has none."""
     profile: Profile | None
@@ -138,6 +141,7 @@ def validate(
         model=model,
         example=example,
         example_prediction=example_prediction,
+        predicts_made_up_row=_predicts(model, made_up_row(model.contract), predict),
         reference_answers=reference,
         profile=profile,
         selection=selection,
@@ -174,6 +178,14 @@ def _predict_example(model: LoadedModel, example: dict[str, Any], predict: Predi
         return predict_rows(model, [example], predict)
     except PlatformError as err:
         raise VersionRejected("example", f"version {model.version} fails on its own example: {err}") from err
+
+
+def _predicts(model: LoadedModel, row: dict[str, Any], predict: Predict) -> bool:
+    try:
+        predict_rows(model, [row], predict)
+    except PlatformError:
+        return False
+    return True
 
 
 def _check_parity(model: LoadedModel, reference: ReferenceAnswers, predict: Predict) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Any, Literal
 
+from platform_lib.data.contract import library_message
+from platform_lib.errors import PlatformError
 from platform_lib.serving.models.served_model import ServedModel
 from platform_lib.serving.predictor import predict_table
 
@@ -144,7 +146,8 @@ class ComparisonThread:
             differing = agreement.add(task.values[: task.rows], predicted)
         except Exception as err:  # a failure here must not reach any caller
             if not agreement.failures:
-                log.warning("version %s cannot predict rows for the comparison: %s", version.model.version, err)
+                why = err if isinstance(err, PlatformError) else library_message(err, version.model.contract)
+                log.warning("version %s cannot predict rows for the comparison: %s", version.model.version, why)
             agreement.failures += task.rows
             self._count(task.candidate, "failed", task.rows)
             return

@@ -5,8 +5,15 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:  # the server's own process needs no model
+    from platform_lib.serving.models.served_model import ServedModel
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 trace_fields: ContextVar[dict[str, str] | None] = ContextVar("trace_fields", default=None)
 """trace_id and span_id of the current request, if tracing is on."""
@@ -29,6 +36,26 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             document["traceback"] = self.formatException(record.exc_info)
         return msgspec.json.encode(document).decode()
+
+
+def loggable(err: BaseException | None, find: Callable[[], "ServedModel | None"]) -> BaseException | ExcInfo | None:
+    """Return what may be logged of an exception: `exc_info` of a log record.
+
+    Its message may quote a value of the request, so only the traceback is left if the contract has private columns.
+
+    Args:
+        err: The exception, if there is one.
+        find: Returns the version that served the request. If it fails, the message is not logged either.
+    """
+    try:
+        served = find()
+        may_quote = served is not None and served.model.contract.has_private_columns
+    except Exception:
+        may_quote = True
+    if err is None or not may_quote:
+        return err
+    hidden = RuntimeError(f"{type(err).__name__}; its message may quote values of private columns")
+    return type(hidden), hidden, err.__traceback__
 
 
 def log_to_stderr(*, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from platform_lib.data.contract import library_message
 from platform_lib.errors import PlatformError
 from platform_lib.metrics import METRICS, score
 from platform_lib.metrics.own import load_own_metrics
@@ -146,5 +147,5 @@ def _score_fold(project: Project, rows: Path, task: int, config: TrainConfig, fo
     except PlatformError as err:
         error = str(err)
     except Exception as err:
-        error = f"{type(err).__name__}: {' '.join(str(err).split()):.300}"
+        error = f"{type(err).__name__}: {library_message(err, config.data, 300)}"
     return FoldScore(task=task, fold=fold, score=value, error=error, seconds=time.perf_counter() - started)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from platform_lib.errors import ServiceError
+from platform_lib.data.contract import library_message
+from platform_lib.errors import PlatformError, ServiceError
 from platform_lib.registry.client import mlflow_errors
 from platform_lib.registry.loading import open_registry
 from platform_lib.settings import Project, Settings, is_local_registry
@@ -58,7 +59,8 @@ def run_sweep(
         if result.trials and result.best is None and result.ended != "interrupt":
             raise all_failed(result)
     except BaseException as err:
-        record.end("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", str(err) or type(err).__name__)
+        said = str(err) if isinstance(err, PlatformError) else library_message(err, candidates[0].config.data)
+        record.end("KILLED" if isinstance(err, KeyboardInterrupt) else "FAILED", said or type(err).__name__)
         raise
     record.end(_STATUS[result.ended], None)
     return result, record.run_id

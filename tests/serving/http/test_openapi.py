@@ -28,13 +28,25 @@ def server(source: FixedSource) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def keyed(source: FixedSource, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client with a key, of a server that needs one."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.yaml"
+    headers = {"X-API-Key": new_key(keys, "checkout", ["predict"])}
+    with (
+        live(create_app(source, access=Access(KeyRing(keys)))) as url,
+        httpx.Client(base_url=url, timeout=60, headers=headers) as client,
+    ):
+        yield client
+
+
 def schemas(server: httpx.Client) -> dict[str, Any]:
     found: dict[str, Any] = server.get("/openapi.json").json()["components"]["schemas"]
     return found
 
 
-def test_a_row_is_described_with_its_columns_types_nullability_and_known_values(server: httpx.Client) -> None:
-    row = schemas(server)["Row"]
+def test_a_row_is_described_with_its_columns_types_nullability_and_known_values(keyed: httpx.Client) -> None:
+    row = schemas(keyed)["Row"]
     assert row["required"] == list(CLASSIFICATION.features)
     assert row["additionalProperties"] is False
     assert row["properties"]["age"] == {
@@ -53,20 +65,34 @@ def test_a_row_is_described_with_its_columns_types_nullability_and_known_values(
     assert row["properties"]["churned"] == {"description": "Not a feature; accepted and ignored."}
 
 
+def test_without_a_key_only_names_and_types_are_described(server: httpx.Client, keyed: httpx.Client) -> None:
+    stranger = httpx.get(f"{keyed.base_url}/openapi.json", headers={"X-API-Key": "unknown"})
+    # A server without keys is not its user's alone: any page in a browser may ask it.
+    for text in (server.get("/openapi.json").text, server.get("/model").text, stranger.text):
+        assert not [word for word in ("Bern", "Genf", "maybe", "known-values", "Seen in training") if word in text]
+    row = stranger.json()["components"]["schemas"]["Row"]
+    assert row["properties"]["town"] == {"type": ["string", "null"], "description": "May be null."}
+    assert row["required"] == list(CLASSIFICATION.features)
+    assert stranger.headers["Vary"] == "Authorization, X-API-Key"
+    assert keyed.get("/openapi.json").headers["Cache-Control"] == "private, no-store"
+
+
 def test_many_known_values_are_shortened_only_in_the_text_for_people() -> None:
     schema = column_schema(Column(type="string", allowed=[f"v{number}" for number in range(40)]))
     assert schema["description"].endswith("v29….")
     assert len(schema["x-known-values"]) == 40
 
 
-def test_responses_are_described_with_the_classes(server: httpx.Client) -> None:
-    answer = schemas(server)["Answer"]["properties"]
+def test_responses_are_described_with_the_classes(keyed: httpx.Client) -> None:
+    answer = schemas(keyed)["Answer"]["properties"]
     assert answer["predictions"]["items"] == {"enum": ["maybe", "no", "yes"]}
     assert answer["probabilities"]["items"]["required"] == ["maybe", "no", "yes"]
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", "/v2/models/{name}/infer"])
-def test_every_documented_example_gets_a_prediction(server: httpx.Client, path: str) -> None:
+@pytest.mark.parametrize("client", ["server", "keyed"])
+def test_every_documented_example_gets_a_prediction(client: str, path: str, request: pytest.FixtureRequest) -> None:
+    server: httpx.Client = request.getfixturevalue(client)
     media = server.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     assert len(media["examples"]) == (4 if path == "/invocations" else 1)
     for example in media["examples"].values():

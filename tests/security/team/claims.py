@@ -3,7 +3,7 @@
 from typing import Any
 
 from platform_lib.infra.team.service_rules import PROMETHEUS_URL
-from tests.security.team_lab import MODELS, TEAM
+from tests.security.team.team_lab import MODELS, TEAM
 
 TRAEFIK = "traefik.io/v1alpha1"
 MONITORING = "monitoring.coreos.com/v1"

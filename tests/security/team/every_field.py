@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from platform_lib.infra.team.allow_list import Shape, Value
-from tests.security.team_lab import copied
+from tests.security.team.team_lab import copied
 
 Path = tuple[str, ...]
 ITEM = "[]"
