@@ -29,14 +29,18 @@ def password(project: Project) -> str | None:
         return None
 
 
-def ensure_password(project: Project) -> str:
+def ensure_password(project: Project, *, renew: bool = False) -> str:
     """Return the password of the project's services. Create it if needed, in a file that only its owner can read.
 
+    Args:
+        project: The project.
+        renew: Create a new one: what browsers keep of the old one is then worth nothing, even to another user who
+            serves pages at the address of a stopped service.
     Raises:
         ServiceError: The file cannot be written.
     """
     file = project.state_dir / _FILE
-    found = password(project)
+    found = None if renew else password(project)
     try:
         if found is None or (os.name == "posix" and file.stat().st_mode & 0o077):
             # Others may have read it.

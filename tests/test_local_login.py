@@ -20,6 +20,7 @@ def test_a_project_keeps_its_password_and_another_has_another(project: Project, 
     assert local_login.password(project) is None
     first = local_login.ensure_password(project)
     assert local_login.ensure_password(project) == local_login.password(project) == first
+    assert local_login.ensure_password(project, renew=True) == local_login.password(project) != first
     other = Project(root=tmp_path / "other", name="sample-model", package="sample_model")
     assert len({first, local_login.ensure_password(other)}) == 2
     assert len(first) >= 43  # 256 bits

@@ -32,7 +32,8 @@ def up(
         kept = {name: record.port for name, record in records.items()}
         running = {name: record.port for name, record in records.items() if processes.find(record)}
         chosen = ports.choose(requested_ports, kept=kept, running=running, auto=auto_ports)
-        return bring_up(state, define(project, chosen, ensure_password(project)), progress=progress)
+        password = ensure_password(project, renew=not running)
+        return bring_up(state, define(project, chosen, password), progress=progress)
 
 
 def down(project: Project) -> list[str]:
