@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sqlite3
 import sys
 from typing import NamedTuple
 
@@ -103,7 +104,7 @@ class _LazyGroup(click.Group):
         except Exception as err:
             if isinstance(err, click.ClickException | PlatformError) and not isinstance(err, StorageError):
                 raise  # its message says what happened
-            if isinstance(err, OSError) and user_frame(err) is not None:
+            if isinstance(err, OSError | sqlite3.Error) and user_frame(err) is not None:
                 raise
             if (failed := storage_error(err)) is None:
                 raise

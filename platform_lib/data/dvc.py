@@ -1,8 +1,6 @@
 """Version tables with DVC: hash, track, push and pull, in this process. Remotes are configured with plain `dvc`."""
 
 import hashlib
-import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +11,9 @@ import yaml
 from platform_lib import git
 from platform_lib.data.contract import DataContract
 from platform_lib.data.dataset import dataset_path
-from platform_lib.errors import NotFound, ServiceError, StorageError, UsageError
+from platform_lib.data.dvc_errors import dvc_errors
+from platform_lib.errors import UsageError
 from platform_lib.settings import Project
-from platform_lib.storage_errors import storage_error
 
 
 def data_hash(project: Project, contract: DataContract) -> str:
@@ -90,11 +88,21 @@ def tracked_files(project: Project) -> list[Path]:
 
 def tracked_md5(path: Path) -> str | None:
     """The hash under which DVC stores a tracked file, from its .dvc file; None without one."""
+    md5 = _tracked(path).get("md5")
+    return None if md5 is None else str(md5)
+
+
+def _tracked_size(path: Path) -> int:
+    """Bytes of a tracked file on this disk or not; 0 if that is unknown."""
+    size = _tracked(path).get("size")
+    return size if isinstance(size, int) else 0
+
+
+def _tracked(path: Path) -> dict[str, Any]:
     try:
-        md5 = yaml.safe_load(path.with_name(f"{path.name}.dvc").read_text(encoding="utf-8"))["outs"][0]["md5"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):
-        return None
-    return str(md5)
+        return dict(yaml.safe_load(path.with_name(f"{path.name}.dvc").read_text(encoding="utf-8"))["outs"][0])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
+        return {}
 
 
 def track(project: Project, path: Path) -> None:
@@ -102,7 +110,7 @@ def track(project: Project, path: Path) -> None:
 
     Initialises DVC in the project if necessary.
     """
-    with _dvc_errors(f"track {path.name}"):
+    with dvc_errors(f"track {path.name}"):
         if not (project.root / ".dvc").is_dir():
             _initialise(project)
         with _repository(project) as repo:
@@ -132,7 +140,7 @@ def push(project: Project, remote: str | None = None) -> int:
                 f"data/{path.name} was changed after it was imported, so a push would copy the old content. "
                 f"Import the change with `mlp data import`, or restore the old content with `mlp data pull --force`."
             )
-    with _dvc_errors("push", remote), _repository(project) as repo:
+    with dvc_errors("push", remote), _repository(project) as repo:
         _resolve_remote(repo, remote)
         for path in files:
             if not _in_cache(repo, str(tracked_md5(path))):
@@ -167,7 +175,9 @@ def pull(project: Project, remote: str | None = None, *, force: bool = False) ->
                     f"data/{path.name} was changed here and would be overwritten; import the change, or discard it "
                     "with `mlp data pull --force`."
                 )
-    with _dvc_errors("pull", remote), _repository(project) as repo:
+    # A table is in the cache and, unless that is a link, in data/.
+    needs = (project.data_dir, 2 * sum(_tracked_size(path) for path in files))
+    with dvc_errors("pull", remote, needs=needs), _repository(project) as repo:
         if all(_in_cache(repo, str(tracked_md5(path))) for path in files):
             repo.checkout(targets=[f"{path}.dvc" for path in files], force=True)
             return 0
@@ -215,81 +225,10 @@ def _repository(project: Project) -> Iterator[Any]:
     # An image has the project without its git history: DVC then reads what is tracked from the .dvc files alone.
     has_git = any((folder / ".git").exists() for folder in (project.root, *project.root.parents))
     with Repo(str(project.root), config=None if has_git else {"core": {"no_scm": True}}) as repo:
-        yield repo
-
-
-@contextmanager
-def _dvc_errors(action: str, remote: str | None = None) -> Iterator[None]:
-    """Convert errors of DVC and its storage to this library's, and silence DVC's log."""
-    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-    from dvc.config import ConfigError, NoRemoteError, RemoteNotFoundError
-    from dvc.exceptions import CheckoutError, DvcException, FileMissingError, FileTransferError, NotDvcRepoError
-    from dvc.lock import LockError
-    from dvc_objects.fs.errors import AuthError
-    from dvc_objects.fs.errors import ConfigError as StorageConfigError
-
-    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    where = f"the DVC remote{f' {remote!r}' if remote else ''}"
-    try:
-        yield
-    except (NoRemoteError, RemoteNotFoundError) as err:
-        raise UsageError(
-            f"DVC could not {action}: {err}. Add a remote with `dvc remote add --default storage URL`."
-        ) from err
-    except NotDvcRepoError as err:
-        raise UsageError(
-            f"DVC could not {action}: the project has no .dvc folder; restore it with `git checkout -- .dvc`, or run "
-            "`dvc init`."
-        ) from err
-    except LockError as err:
-        raise UsageError(
-            f"DVC could not {action}: another DVC process is running in this project; wait until it ends and try again."
-        ) from err
-    except (CheckoutError, FileMissingError) as err:
-        raise NotFound(
-            f"DVC could not {action}: {where} does not hold the tracked content. Push it with `mlp data push` where it "
-            "was imported."
-        ) from err
-    except (FileTransferError, AuthError, OSError) as err:
-        raise _failed(err, action, where) from err
-    except (ConfigError, StorageConfigError) as err:
-        raise UsageError(f"DVC could not {action}: {_cause(err)}. See .dvc/config, or `dvc remote list`.") from err
-    except DvcException as err:
-        raise _full_disk(err) or ServiceError(f"DVC could not {action}: {_cause(err)}.") from err
-    except Exception as err:
-        # Storage libraries raise their own errors. Python's built-in ones are bugs, and this library's are fine as they
-        # are.
-        if type(err).__module__.partition(".")[0] in ("builtins", "platform_lib"):
+        try:
+            yield repo
+        except Exception:
+            # What DVC had begun to copy keeps a full disk full.
+            for part in Path(repo.cache.local.path).glob("*/.*.tmp"):
+                part.unlink(missing_ok=True)
             raise
-        raise _failed(err, action, where) from err
-
-
-def _failed(err: Exception, action: str, where: str) -> ServiceError:
-    if (known := _full_disk(err)) is not None:
-        return known
-    if action.startswith("track"):  # without a remote
-        return ServiceError(f"DVC could not {action}: {_cause(err)}.")
-    return ServiceError(
-        f"DVC could not {action}: {where} cannot be reached or refused ({_cause(err)}). See `dvc remote list`."
-    )
-
-
-def _full_disk(err: BaseException) -> StorageError | None:
-    """The disk's error among those that DVC wraps, most of them implicitly."""
-    return next((known for each in _chain(err) if (known := storage_error(each)) is not None), None)
-
-
-def _cause(err: BaseException) -> str:
-    """The outermost and the innermost reason, in one line: DVC tells the remedy in one, and its cause in the other."""
-    reasons = [" ".join((str(each) or type(each).__name__).split()).rstrip(".") for each in _chain(err)]
-    outer, inner = reasons[0], reasons[-1].splitlines()[0]
-    return f"{outer:.300}" if inner in outer else f"{outer:.300}: {inner:.200}"
-
-
-def _chain(err: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = err
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__

@@ -14,11 +14,12 @@ _LATEST = 100
 
 def discard(client: "MlflowClient", model: "LoggedModel") -> None:
     """Delete a logged model that no version names, and its files if they are on this machine."""
-    client.delete_logged_model(model.model_id)
     folder = local_path(model.artifact_location)
     # MLflow keeps the files of a deleted model until `mlflow gc`; its folder is …/models/<id>/artifacts.
+    # They go first: on a full disk they may be what leaves the database no room.
     if folder is not None and folder.parent.name == model.model_id:
         shutil.rmtree(folder.parent, ignore_errors=True)
+    client.delete_logged_model(model.model_id)
 
 
 def remove_unfinished(client: "MlflowClient", experiment_id: str, name: str) -> int:

@@ -37,8 +37,8 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 
 @contextmanager
-def filled(disk: Path) -> Iterator[None]:
-    """The disk without a free byte until the block ends."""
+def filled(disk: Path, *, leaving: int = 0) -> Iterator[None]:
+    """The disk without a free byte, or with so many, until the block ends."""
     ballast = disk / BALLAST
     handle = os.open(ballast, os.O_WRONLY | os.O_CREAT)
     try:
@@ -48,6 +48,7 @@ def filled(disk: Path) -> Iterator[None]:
                     os.write(handle, b"\0" * size)
                 except OSError:
                     break
+        os.truncate(handle, os.fstat(handle).st_size - leaving)
         yield
     finally:
         os.close(handle)

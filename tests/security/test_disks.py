@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from platform_lib.data.dvc import push
 from platform_lib.errors import StorageError
 from platform_lib.local_platform.machine import check_registry
 from platform_lib.names import Alias
@@ -37,6 +38,7 @@ COMMANDS: dict[str, list[str]] = {
     "data import": ["data", "import", "{out}/new.csv", "--target", "y"],
     "data import --replace": ["data", "import", "{out}/kept.csv", "--replace"],
     "data import --append": ["data", "import", "{out}/more.csv", "--append", "--name", "kept"],
+    "data pull": ["data", "pull"],
     "train": ["train"],
     "sweep": ["sweep", "search.trials=1"],
     "promote": ["promote", "tiny/2"],
@@ -132,8 +134,15 @@ def tables(disk_project: tuple[Project, Path], tmp_path_factory: pytest.TempPath
     project = disk_project[0]
     import_file(project, folder / "kept.csv", target="y")
     (folder / "kept.csv").write_text(TABLE.replace("blue", "grey"), encoding="utf-8")
+    storage = tmp_path_factory.mktemp("storage").as_posix()
+    config = f"[core]\n    remote = storage\n['remote \"storage\"']\n    url = {storage}\n"
+    (project.root / ".dvc" / "config").write_text(config, encoding="utf-8")
+    import_file(project, folder / "new.csv", target="y", name="pulled")
+    push(project)
+    (project.data_dir / "pulled.parquet").unlink()
+    shutil.rmtree(project.root / ".dvc" / "cache")
     (project.conf_dir / "train.yaml").write_text(
-        (project.conf_dir / "train.yaml").read_text(encoding="utf-8").replace("data: kept", "data: sample"), "utf-8"
+        (project.conf_dir / "train.yaml").read_text(encoding="utf-8").replace("data: pulled", "data: sample"), "utf-8"
     )
     commit_all(project.root)
     return folder
@@ -167,6 +176,23 @@ def test_a_command_on_a_bad_disk_says_so_and_leaves_everything_as_it_was(
     assert registered(project) == versions
     with closing(sqlite3.connect(project.database)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_training_whose_model_does_not_fit_on_the_disk_leaves_no_part_of_it_and_a_failed_run(
+    disk_project: tuple[Project, Path], tables: Path, call_mlp: Callable[..., Called]
+) -> None:
+    project, disk = disk_project
+    before, versions = files(project), registered(project)
+    [model] = (project.state_dir / "artifacts").rglob("model.skops")
+    with filled(disk, leaving=model.stat().st_size // 2):
+        called = call_mlp(project, "train")
+    assert called.code == 3
+    assert "is full. " + UNCHANGED["train"] in called.err
+    left = {name for name in files(project).keys() - before.keys() if "/models/" in name}
+    assert (left, registered(project)) == (set(), versions)
+    with closing(sqlite3.connect(project.database)) as database:
+        [(status,)] = database.execute("SELECT status FROM runs ORDER BY start_time DESC LIMIT 1").fetchall()
+    assert status == "FAILED"
 
 
 def test_the_request_log_keeps_rows_in_memory_while_its_disk_is_full(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ class TestLog:
             while True:
                 filler.write(b"x" * 4096)
         request_id = server.post().json()["request_id"]
-        wait_until(lambda: any("No space left" in problem for problem in server.model()["problems"]))
+        wait_until(lambda: any("is full" in problem for problem in server.model()["problems"]))
         assert server.post().status_code == 200
         (small_disk / "filler").unlink()
         wait_until(lambda: is_logged(small_disk / "log", request_id))

@@ -1,6 +1,7 @@
 """API keys: generate them, store their hashes in a file that may be in git, and reload the file when it changes."""
 
 import base64
+import errno
 import hashlib
 import hmac
 import logging
@@ -126,6 +127,8 @@ def _read(path: Path) -> list[KeyEntry]:
         OSError: The file cannot be read; FileNotFoundError if there is none.
         UsageError: It is not a complete list of keys.
     """
+    if not path.is_file() and path.exists():  # opening a pipe would wait for a writer
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     with path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
