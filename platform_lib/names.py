@@ -31,12 +31,14 @@ class Env:
     SIGNERS: Final = "MLP_SIGNERS"  # file of the trusted public keys; also of `mlp predict` and `load_model`
     POLL_S: Final = "MLP_POLL_S"
     MAX_BODY_MIB: Final = "MLP_MAX_BODY_MIB"
+    BODY_MEMORY_MIB: Final = "MLP_BODY_MEMORY_MIB"
     MAX_ROWS: Final = "MLP_MAX_ROWS"
     CONCURRENCY: Final = "MLP_CONCURRENCY"
     QUEUE: Final = "MLP_QUEUE"
     REQUEST_TIMEOUT_S: Final = "MLP_REQUEST_TIMEOUT_S"
     BODY_TIMEOUT_S: Final = "MLP_BODY_TIMEOUT_S"
     KEEP_ALIVE_S: Final = "MLP_KEEP_ALIVE_S"
+    CORS_ALLOWED_ORIGINS: Final = "MLP_CORS_ALLOWED_ORIGINS"  # separated by spaces
     CANARY_MAX_FAILURES: Final = "MLP_CANARY_MAX_FAILURES"
     OIDC_ISSUER: Final = "MLP_OIDC_ISSUER"
     OIDC_AUDIENCE: Final = "MLP_OIDC_AUDIENCE"

@@ -18,6 +18,7 @@ from platform_lib.data.rows import Rows, columns_of, joined
 from platform_lib.serving.limits import BoundedExecutor, Limits
 from platform_lib.serving.models.served_model import ServedModel
 from platform_lib.serving.predictor import BatchPredictions, ModelFailed, predict_table
+from platform_lib.serving.problems import without_frames
 
 _ON_LOOP_S = 0.002
 """Predictions that are expected to take longer run in a thread. The switch to a thread costs about 0.15 ms."""
@@ -42,11 +43,25 @@ class PendingRequest(msgspec.Struct, eq=False):
     rows: Rows
     encode: Encode
     """Called in the thread that computes the predictions."""
-    future: "asyncio.Future[Any]"
-    """Its result is what `encode` returned."""
+    future: "asyncio.Future[Any] | None"
+    """Its result is what `encode` returned; None once the request has failed."""
     info: Any = None
     """Whatever `on_batch` needs to know of the request."""
     timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nobody waits for the predictions any more."""
+        return self.future is None or self.future.done()
+
+    def fail(self, error: BaseException) -> None:
+        """Raise the error where the request waits.
+
+        The future is let go of: with it, this request would hold the error, whose traceback may hold this request.
+        """
+        future, self.future = self.future, None
+        if future is not None and not future.done():
+            future.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,8 @@ class Batcher:
             Problem: 503, the queue is full or the prediction takes too long.
         """
         loop = asyncio.get_running_loop()
-        pending = PendingRequest(served, rows, encode, loop.create_future(), info)
+        future = loop.create_future()
+        pending = PendingRequest(served, rows, encode, future, info)
         service_time = served.service_time
         if service_time is not None and service_time.seconds(len(rows)) <= _ON_LOOP_S:
             if not self._quick:
@@ -110,7 +126,11 @@ class Batcher:
             pending.timer = loop.call_later(self._limits.request_timeout_s, self._expire, pending)
             self._slow.append(pending)
             loop.call_soon(self._start_slow)
-        return await pending.future
+        try:
+            return await future
+        finally:
+            # An error's traceback holds this frame: with the future that holds the error, it would be a cycle.
+            del future
 
     def _run_quick(self) -> None:
         requests, self._quick = self._quick, []
@@ -128,12 +148,12 @@ class Batcher:
 
     def _next_slow(self) -> list[PendingRequest]:
         """Take the request that waits longest and those that fit into its batch; the others keep their places."""
-        while self._slow and self._slow[0].future.done():
+        while self._slow and self._slow[0].is_done:
             self._leave(self._slow.popleft())
         if not self._slow:
             return []
         served = self._slow[0].served
-        same = [pending for pending in self._slow if pending.served is served and not pending.future.done()]
+        same = [pending for pending in self._slow if pending.served is served and not pending.is_done]
         batch = next(_batches(same, _BATCH_S))
         taken = set(map(id, batch))
         self._slow = deque(pending for pending in self._slow if id(pending) not in taken)
@@ -147,9 +167,9 @@ class Batcher:
             self._leave(pending)
         if done.cancelled():
             for pending in requests:
-                pending.future.cancel()
+                pending.fail(asyncio.CancelledError())
         elif (err := done.exception()) is not None:
-            self._finish(requests, [_Failure(requests, err)])
+            self._finish(requests, [_Failure(requests, without_frames(err))])
         else:
             self._finish(requests, done.result())
         self._start_slow()
@@ -160,26 +180,26 @@ class Batcher:
             pending.timer.cancel()
 
     def _expire(self, pending: PendingRequest) -> None:
-        if not pending.future.done():
-            pending.future.set_exception(self._executor.timeout_problem())
+        pending.fail(self._executor.timeout_problem())
+        if pending in self._slow:  # no thread will need them
+            pending.rows = ()
 
     def _finish(self, requests: Sequence[PendingRequest], outcomes: "Iterable[CompletedBatch | _Failure]") -> None:
         for outcome in outcomes:
             if isinstance(outcome, _Failure):
                 for pending in outcome.requests:
-                    if not pending.future.done():
-                        pending.future.set_exception(outcome.error)
+                    pending.fail(outcome.error)
                 continue
             if (service_time := outcome.served.service_time) is not None:
                 service_time.record(outcome.predictions.stop, outcome.seconds)
             try:
                 self._on_batch(outcome)
             except Exception as err:  # a bug here must not leave the requests without a response
+                error = without_frames(err)
                 for pending in requests:
-                    if not pending.future.done():
-                        pending.future.set_exception(err)
+                    pending.fail(error)
             for pending, response in zip(outcome.requests, outcome.responses, strict=True):
-                if not pending.future.done():
+                if pending.future is not None and not pending.future.done():
                     pending.future.set_result(response)
 
 
@@ -214,7 +234,7 @@ def _compute_each(requests: Sequence[PendingRequest], summarize: Summarize) -> l
         return [_compute(requests, summarize)]
     except Exception as err:
         if len(requests) == 1:
-            return [_Failure(requests, err)]
+            return [_Failure(requests, without_frames(err))]
     return [outcome for pending in requests for outcome in _compute_each([pending], summarize)]
 
 

@@ -6,9 +6,9 @@ A codec of `protocols` decodes the body and encodes the response, `batching` com
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.types import Receive
@@ -23,6 +23,7 @@ from platform_lib.serving.predictor import BatchPredictions, ModelFailed
 from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols.codec import Codec, DecodedRequest, EncodedResponse, RequestHead
 from platform_lib.serving.protocols.json_body import BodyError
+from platform_lib.serving.protocols.json_structure import too_many_rows
 from platform_lib.serving.request_log.no_log import NoRequestLog
 from platform_lib.serving.request_log.recorder import LoggedModel, RequestLog
 from platform_lib.serving.rollout.canary import Canary
@@ -38,6 +39,7 @@ log = logging.getLogger("platform_lib.serving")
 
 _LARGE_BODY_BYTES = 64 * 2**10
 """Larger bodies are decoded in a thread, because that takes about a millisecond."""
+Decoded = TypeVar("Decoded")
 
 
 class RequestInfo(msgspec.Struct, frozen=True, gc=False):
@@ -66,8 +68,8 @@ class RequestHandler:
     ) -> None:
         self.source, self.access, self.metrics = source, access, metrics
         self.request_log, self.rollout = request_log, rollout
-        self.bodies = BodyReader(limits)
-        self._limits, self._executor = limits, executor
+        self.bodies, self.limits = BodyReader(limits), limits
+        self._executor = executor
         self._batcher = Batcher(limits, executor, self._on_batch, self._count_bins)
         self._logged_models: dict[str, LoggedModel] = {}
 
@@ -84,6 +86,7 @@ class RequestHandler:
         start = time.perf_counter()
         served: ServedModel | None = None
         status = 500  # until it is known; successful requests are counted with their batch
+        body = b""
         self.metrics.request_started()
         try:
             caller = await self.access.check(head.headers, "predict")
@@ -103,6 +106,7 @@ class RequestHandler:
             status = problem.status
             raise
         finally:
+            self.bodies.release(body)
             model, version = (served.model.name, served.model.version) if served else ("", "")
             self.metrics.request_finished()
             if status != 200:
@@ -112,10 +116,7 @@ class RequestHandler:
     async def _predict(
         self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes, info: RequestInfo
     ) -> EncodedResponse:
-        if len(body) > _LARGE_BODY_BYTES:
-            request, rows = await self._executor.run(partial(self._decode, served, codec, head, body))
-        else:
-            request, rows = self._decode(served, codec, head, body)
+        request, rows = await self.decode(body, partial(self._decode, served, codec, head, body))
         describe_request(rows=len(rows))
 
         def encode(served: ServedModel, predictions: BatchPredictions) -> EncodedResponse:
@@ -124,19 +125,25 @@ class RequestHandler:
         response: EncodedResponse = await self._batcher.submit(served, rows, encode, info)
         return response
 
+    async def decode(self, body: bytes, decoder: Callable[[], Decoded]) -> Decoded:
+        """Decode a body, in a thread if it is large or not JSON. The first CSV imports pandas."""
+        if len(body) > _LARGE_BODY_BYTES or body[:1] != b"{":
+            return await self._executor.run(decoder)
+        return decoder()
+
     def _decode(self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes) -> tuple[DecodedRequest, Rows]:
-        request = codec.decode(body, head, served)
+        request = codec.decode(body, head, served, self.limits.max_rows)
         count = len(request.rows)
         if count == 0:
-            raise UsageError("rows is empty, expected at least one row.")
-        if count > self._limits.max_rows:
-            raise UsageError(
-                f"rows holds {count} rows, but the maximum per request is {self._limits.max_rows}. "
-                "Split them into several requests, or use `mlp predict` for files."
-            )
+            raise UsageError("the body holds no rows, expected at least one row.")
+        if count > self.limits.max_rows:
+            raise UsageError(too_many_rows(f"{count} rows", self.limits.max_rows))
         if request.is_checked:
             return request, request.rows  # type: ignore[return-value]
-        return request, rows_of(request.rows, served.model.contract)  # type: ignore[arg-type]
+        rows = rows_of(request.rows, served.model.contract)  # type: ignore[arg-type]
+        if request.objection is not None:
+            raise UsageError(request.objection)
+        return request, rows
 
     async def _predict_or_explain(
         self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes, info: RequestInfo

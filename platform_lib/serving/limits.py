@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from platform_lib.serving import settings
@@ -17,6 +18,8 @@ class Limits:
     """Limits per request and for all requests together."""
 
     max_body_bytes: int = int(settings.MAX_BODY_MIB * 2**20)
+    body_memory_bytes: int = int(settings.BODY_MEMORY_MIB * 2**20)
+    """Bodies in memory at the same time, without those of up to 64 KiB. One body of the maximum size always fits."""
     max_rows: int = settings.MAX_ROWS
     concurrency: int = settings.CONCURRENCY
     """Long predictions that run concurrently, each in a thread."""
@@ -26,6 +29,17 @@ class Limits:
     """From the time a request is queued to its response."""
     body_timeout_s: float = settings.BODY_TIMEOUT_S
     """For the whole body of a request, so that a client that sends one byte per second is cut off."""
+
+
+def byte_count(header: str) -> int | None:
+    """Return the number of bytes that a header gives; None if it gives no number.
+
+    Python converts no more than 4,300 digits, so a number that no body reaches becomes 10^18.
+    """
+    if not (header.isascii() and header.isdigit()):
+        return None
+    digits = header.lstrip("0")
+    return int(digits or "0") if len(digits) <= 18 else 10**18
 
 
 class PredictionTimeout(Problem):
@@ -82,18 +96,34 @@ class BoundedExecutor:
             Problem: 503 at once if the queue is full, or after the time limit.
         """
         self.acquire()
-        future = self.start(work)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[Result] = loop.create_future()
         # A thread cannot be stopped: it occupies its place until the work is done, even if the request timed out.
-        future.add_done_callback(self._finished)
+        self.start(work).add_done_callback(partial(self._finished, result))
+        timer = loop.call_later(self._limits.request_timeout_s, self._expire, result)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), self._limits.request_timeout_s)
-        except TimeoutError as err:
-            raise self.timeout_problem() from err
+            return await result
+        finally:
+            timer.cancel()
+            # The error's traceback holds this frame: with the future that holds the error, it would be a cycle.
+            del result
 
-    def _finished(self, future: "asyncio.Future[Result]") -> None:
+    def _finished(self, result: "asyncio.Future[Result]", work: "asyncio.Future[Result]") -> None:
         self.release()
-        if not future.cancelled():
-            future.exception()  # marks it as retrieved; the request may be gone
+        if work.cancelled():
+            result.cancel()
+            return
+        error = work.exception()  # marks it as retrieved; the request may be gone
+        if result.done():
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(work.result())
+
+    def _expire(self, result: "asyncio.Future[Result]") -> None:
+        if not result.done():
+            result.set_exception(self.timeout_problem())
 
     def close(self) -> None:
         """Accept no more work. Running work completes."""

@@ -26,7 +26,6 @@ from platform_lib.serving.settings import (
     WorkerOptions,
 )
 from platform_lib.serving.telemetry.logs import log_to
-from platform_lib.serving.telemetry.tracing import wants_tracing
 from platform_lib.serving.transport.connection_check import FALLBACK, connection_problem
 from platform_lib.serving.worker import build_app, export_options, has_issuer, open_access, signatures_from
 from platform_lib.settings import Project, Settings, find_project, local_service_url, tracking_uri
@@ -69,7 +68,6 @@ def run_server(options: ServerOptions, settings: Settings, *, say: Say, note: Sa
     )
     needs_key = not open_access(worker).is_open
     signatures_from(worker, project)
-    wants_tracing()  # reports errors of the environment here, once, instead of in every worker
     limits = connection_limits(worker, max_files=_allow_many_files())
     listener = open_listener(options.host, options.port)
     watch = ChampionWatch(open_registry_client(uri), reference.name) if worker.metrics else None

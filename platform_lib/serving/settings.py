@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
+from platform_lib.errors import UsageError
 from platform_lib.names import Port
 
 HOST = "127.0.0.1"
@@ -12,6 +14,8 @@ WORKERS = 1
 POLL_S = 2.0
 """Between two polls of the registry's alias."""
 MAX_BODY_MIB = 16.0
+BODY_MEMORY_MIB = 64.0
+"""Bodies that a worker holds at the same time; further ones get 503."""
 MAX_ROWS = 10_000
 """Per request."""
 CONCURRENCY = 4
@@ -91,11 +95,33 @@ class WorkerOptions:
     first_poll_s: float = 0.0
     """How long the worker waits for its model before it accepts requests, so that no request reaches it too early."""
     max_body_mib: float = MAX_BODY_MIB
+    body_memory_mib: float = BODY_MEMORY_MIB
     max_rows: int = MAX_ROWS
     concurrency: int = CONCURRENCY
     queue: int = QUEUE
     request_timeout_s: float = REQUEST_TIMEOUT_S
     body_timeout_s: float = BODY_TIMEOUT_S
     keep_alive_s: float = KEEP_ALIVE_S
+    cors_allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the server from a browser."""
     canary_max_failures: float = CANARY_MAX_FAILURES_PERCENT
     """Percent of its requests that a canary may fail before it is switched off."""
+
+    def __post_init__(self) -> None:
+        check_origins(self.cors_allowed_origins)
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Check origins as browsers send them.
+
+    Raises:
+        UsageError: One is not `scheme://host` or `scheme://host:port`, or `*`, which allows every origin.
+    """
+    for origin in origins:
+        parts = urlsplit(origin)
+        exact = f"{parts.scheme}://{parts.netloc}"
+        if origin != "*" and not (parts.scheme in ("http", "https") and parts.hostname and origin == exact.lower()):
+            raise UsageError(
+                f"the CORS origin is {origin!r}, expected the form https://app.example.com or "
+                "http://localhost:3000, in lower case and without a path; or * for every origin."
+            )

@@ -43,6 +43,7 @@ def limits_from(options: WorkerOptions) -> "Limits":
 
     return Limits(
         max_body_bytes=int(options.max_body_mib * 2**20),
+        body_memory_bytes=int(options.body_memory_mib * 2**20),
         max_rows=options.max_rows,
         concurrency=options.concurrency,
         queue=options.queue,
@@ -107,7 +108,7 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         options: Of this worker.
         on_ready: Called when the first version is about to be served.
     Raises:
-        UsageError: As `open_access`, or tracing is requested but not possible.
+        UsageError: As `open_access`.
     """
     from platform_lib.serving.http.app import create_app
     from platform_lib.serving.http.host_check import HostCheck
@@ -200,7 +201,8 @@ def build_app(options: WorkerOptions, on_ready: Callable[["ServedModel"], None] 
         request_log=request_log,
         rollout=rollout,
         connection_problem=options.connection_problem,
-        host_check=HostCheck(options.hosts) if options.hosts is not None else None,
+        host_check=HostCheck(options.hosts, options.cors_allowed_origins) if options.hosts is not None else None,
+        cors_allowed_origins=options.cors_allowed_origins,
         lifespan=lifespan,
     )
     return respond_if_cancelled(tracing.wrap(app))

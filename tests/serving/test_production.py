@@ -5,7 +5,6 @@ Two workers, keys, three protocols, metrics, the request log and MLflow's own cl
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ import pytest
 
 from platform_lib.serving.auth.api_keys import new_key
 from platform_lib.serving.request_log.files import LABELS, PREDICTIONS, LogFolder
-from platform_lib.serving.telemetry.metrics import FOLDER_VARIABLE
 from platform_lib.settings import Project
 from tests.conftest import copy_of, free_port
 from tests.waiting import wait_until
@@ -50,7 +48,6 @@ class Server:
     log: Path
     name: str
     pid: int
-    metrics_folder: Path
 
     def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
@@ -105,16 +102,13 @@ def server(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             cwd=project.root,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, FOLDER_VARIABLE: str(folder / "metrics")},
         ) as process,
     ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_ready(url))
             metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
-            yield Server(
-                url, metrics_url, key, labels_key, folder / "log", project.name, process.pid, folder / "metrics"
-            )
+            yield Server(url, metrics_url, key, labels_key, folder / "log", project.name, process.pid)
         finally:
             process.terminate()
             process.wait(60)
@@ -232,22 +226,6 @@ def test_metrics_are_summed_over_the_workers(server: Server) -> None:
     assert 'mlp_model_info{alias="champion",model="sample-model",version="1"} 1.0' in text
     assert 'mlp_feature_bin_total{bin="Dream",feature="island",model="sample-model",version="1"} 0.0' in text
     assert "mlp_feature_reference_share" in text
-
-
-def workers_with_gauges(server: Server) -> set[int]:
-    httpx.get(server.metrics_url)  # a scrape drops the gauges of workers that died
-    return {int(file.stem.rpartition("_")[2]) for file in server.metrics_folder.glob("gauge_livesum_*.db")}
-
-
-def test_a_dead_workers_gauges_are_dropped_and_its_counters_kept(server: Server) -> None:
-    requests = 'mlp_requests_total{code="200",model="sample-model",protocol="rows"'
-    assert ask(server, "rows", ROW).status_code == 200
-    counted, workers = metric(server, requests), workers_with_gauges(server)
-    victim = max(workers)
-    os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: victim not in workers_with_gauges(server))
-    wait_until(lambda: is_ready(server.url))
-    assert metric(server, requests) == counted
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")

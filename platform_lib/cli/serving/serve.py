@@ -103,6 +103,13 @@ _EXAMPLES = (
     defaults.MAX_BODY_MIB,
     "Maximum size of a request's body.",
 )
+@_setting(
+    "--body-memory-mib",
+    Env.BODY_MEMORY_MIB,
+    click.FloatRange(0.001),
+    defaults.BODY_MEMORY_MIB,
+    "Request bodies that a worker holds in memory; beyond that, callers get 503 with Retry-After.",
+)
 @_setting("--max-rows", Env.MAX_ROWS, click.IntRange(1), defaults.MAX_ROWS, "Maximum rows per request.")
 @_setting(
     "--concurrency", Env.CONCURRENCY, click.IntRange(1), defaults.CONCURRENCY, "Concurrent predictions per worker."
@@ -127,6 +134,14 @@ _EXAMPLES = (
     click.FloatRange(0.01),
     defaults.BODY_TIMEOUT_S,
     "Seconds for a request body to arrive.",
+)
+@click.option(
+    "--cors-origin",
+    "cors_allowed_origins",
+    multiple=True,
+    envvar=Env.CORS_ALLOWED_ORIGINS,
+    metavar="ORIGIN",
+    help="Let pages of this origin call the server from a browser, such as https://app.example.com. May be repeated.",
 )
 @_setting(
     "--keep-alive-s",

@@ -2,10 +2,12 @@
 
 import csv
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 
@@ -51,17 +53,21 @@ class CsvLayout:
         return [str(number) for number in range(len(self.header))]
 
 
-def csv_layout(path: Path) -> CsvLayout:
+def csv_layout(path: Path, open_text: Callable[[], TextIO] | None = None) -> CsvLayout:
     """Find the lines above the header, and the separator for which the first rows agree on the most columns.
 
+    Args:
+        path: Of the file; of a text that is not in a file, its name for errors.
+        open_text: Opens that text.
     Raises:
         UsageError: The file is not CSV in UTF-8, or has only blank lines.
     """
+    open_text = open_text or partial(path.open, encoding="utf-8-sig", newline="")
     best: tuple[int, str, list[str]] | None = None
     try:
-        skipped, given = _above_header(path)
+        skipped, given = _above_header(open_text)
         for separator in given or SEPARATORS:
-            with path.open(encoding="utf-8-sig", newline="") as file:
+            with open_text() as file:
                 lines = islice(file, skipped, None)
                 rows = [row for row in islice(csv.reader(lines, delimiter=separator), 20) if row]
             if not rows:
@@ -78,9 +84,9 @@ def csv_layout(path: Path) -> CsvLayout:
     return CsvLayout(separator=best[1], header=best[2], skipped=skipped)
 
 
-def _above_header(path: Path) -> tuple[int, str]:
+def _above_header(open_text: Callable[[], TextIO]) -> tuple[int, str]:
     """The number of lines above the header, and the separator that one of them names, if any."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with open_text() as file:
         count = 0
         for line in islice(file, 100):
             if named := re.fullmatch(r"""["']?sep=([,;\t|])["']?\s*""", line, re.IGNORECASE):

@@ -124,6 +124,10 @@ HTTPS_URL: Final = Rule(lambda value: is_url(value, "https"), "give an https:// 
 HTTP_URL: Final = Rule(
     lambda value: is_url(value, "http", "https"), "give an address with its scheme, such as https://s3.example.com"
 )
+ORIGIN: Final = matching(
+    r"https?://[a-z0-9.-]+(:[0-9]+)?",
+    "give an origin as browsers send it, such as https://app.example.com, in lower case and without a path",
+)
 PROXY_URL: Final = Rule(
     lambda value: is_url(value, "http", "https"), "give an address such as http://proxy.example.com:3128"
 )

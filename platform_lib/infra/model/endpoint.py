@@ -19,7 +19,7 @@ from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.model.dashboard import model_dashboard
 from platform_lib.infra.model.network import limit_spec, network_policy_spec, route_spec, strip_spec
 from platform_lib.infra.model.pod import pod_template, server_command, server_environment
-from platform_lib.infra.model.scaling import cpu_scaling, request_rate_scaling
+from platform_lib.infra.model.scaling import check_replicas, cpu_scaling, request_rate_scaling
 from platform_lib.names import Alias, Port, SharedOutputs
 
 MODEL_NAME = rules.matching(
@@ -76,6 +76,8 @@ class ModelEndpointArgs:
     """Secret with the bucket's credentials as environment variables; None if pods have their own identity."""
     oidc_issuer: str = ""
     oidc_audience: str = ""
+    cors_allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the model from a browser, such as https://app.example.com."""
     outside_ports: tuple[int, ...] = (443,)
     """TCP ports outside the cluster for the bucket and the issuer; closed if neither is used."""
     thresholds: AlertThresholds = field(default_factory=AlertThresholds)
@@ -93,18 +95,15 @@ class ModelEndpointArgs:
                 f"signatures is {self.signatures!r}, but deploy/signing.pub holds no public key: write yours with "
                 "`mlp models trust`."
             )
-        rules.COUNT.check("min_replicas", self.min_replicas)
-        if self.max_replicas < self.min_replicas:
-            raise SettingError(
-                f"max_replicas is {self.max_replicas} and min_replicas {self.min_replicas}: "
-                "give max_replicas that or more."
-            )
+        check_replicas(self.min_replicas, self.max_replicas)
         if (rules.quantity(self.cpu_limit) or 0) < (rules.quantity(self.cpu_request) or 0):
             raise SettingError(
                 f"cpu_limit is {self.cpu_limit!r} and cpu_request {self.cpu_request!r}: give cpu_limit that or more."
             )
         if self.version:
             rules.VERSION.check("version", self.version)
+        for index, origin in enumerate(self.cors_allowed_origins):
+            rules.ORIGIN.check(f"cors_allowed_origins[{index}]", origin)
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise SettingError(
                 "oidc_issuer and oidc_audience belong together: without the audience, tokens that the issuer made "
@@ -186,6 +185,7 @@ class ModelEndpoint(pulumi.ComponentResource):
                 oidc_audience=args.oidc_audience,
                 has_signers=bool(args.signers),
                 signatures=args.signatures,
+                cors_allowed_origins=args.cors_allowed_origins,
             )
         )
         template = pod_template(

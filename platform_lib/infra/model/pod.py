@@ -42,6 +42,7 @@ def server_environment(
     oidc_audience: str = "",
     has_signers: bool = False,
     signatures: str = "",
+    cors_allowed_origins: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
     """Build the environment of the server. Secrets are referenced, never written.
 
@@ -54,6 +55,7 @@ def server_environment(
         oidc_audience: Audience of accepted tokens.
         has_signers: Whether the keys' ConfigMap also holds `signing.pub`.
         signatures: `off`, `warn` or `require`; empty is the server's default.
+        cors_allowed_origins: Origins whose pages may call the server from a browser.
     """
     place = (
         _LOG_MOUNT
@@ -72,6 +74,7 @@ def server_environment(
         Env.LOG_FORMAT: "json",
         Env.OIDC_ISSUER: oidc_issuer,
         Env.OIDC_AUDIENCE: oidc_audience,
+        Env.CORS_ALLOWED_ORIGINS: " ".join(cors_allowed_origins),
         "PYTHONUNBUFFERED": "1",
     }
     return [*({"name": name, "value": value} for name, value in values.items() if value), *mlflow_credentials()]

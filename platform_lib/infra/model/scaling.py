@@ -2,10 +2,24 @@
 
 from typing import Any
 
+from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.naming import PROMETHEUS_SERVICE
 from platform_lib.names import MetricName
 
 _SLOWLY_DOWN = {"scaleDown": {"stabilizationWindowSeconds": 300}}
+
+
+def check_replicas(min_replicas: int, max_replicas: int) -> None:
+    """Check the autoscaler's bounds.
+
+    Raises:
+        SettingError: They are below 1, or in the wrong order.
+    """
+    rules.COUNT.check("min_replicas", min_replicas)
+    if max_replicas < min_replicas:
+        raise rules.SettingError(
+            f"max_replicas is {max_replicas} and min_replicas {min_replicas}: give max_replicas that or more."
+        )
 
 
 def cpu_scaling(model: str, *, min_replicas: int, max_replicas: int, cpu_target_percent: int) -> dict[str, Any]:

@@ -40,6 +40,7 @@ ENDPOINT_SETTINGS: Mapping[str, Setting] = {
     "request_log_secret": Setting(kind=str, rule=rules.KUBERNETES_NAME),
     "oidc_issuer": Setting(kind=str, rule=rules.HTTPS_URL),
     "oidc_audience": Setting(kind=str, rule=rules.TEXT),
+    "cors_allowed_origins": Setting(kind=tuple, rule=rules.ORIGIN),
 }
 # Keys that are named like a threshold, with the prefix `alert_`.
 ALERT_SETTINGS: Mapping[str, Setting] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.serving.auth.api_keys import SCOPES, KeyRing, Scope
-from platform_lib.serving.problems import Problem
+from platform_lib.serving.problems import Problem, as_text
 
 if TYPE_CHECKING:
     from platform_lib.serving.auth.oidc import TokenVerifier
@@ -100,4 +100,5 @@ def _from_claims(claims: Mapping[str, Any]) -> Caller:
         if isinstance(given, list)
         else []
     )
-    return Caller(str(claims.get("sub", ""))[:_NAME_CHARACTERS], frozenset(named) & frozenset(SCOPES))
+    name = as_text(str(claims.get("sub", "")))[:_NAME_CHARACTERS]
+    return Caller(name, frozenset(named) & frozenset(SCOPES))

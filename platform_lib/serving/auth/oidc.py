@@ -42,7 +42,9 @@ class OidcSettings:
     stale_s: float = 86_400.0
     """Maximum age of cached signing keys while the issuer is unreachable."""
     retry_s: float = 10.0
-    """Minimum time between two fetches, so that tokens with unknown key ids cannot flood the issuer."""
+    """Minimum time between the starts of two fetches, so that tokens with unknown key ids cannot flood the issuer."""
+    fetch_s: float = 5.0
+    """Maximum time for a whole fetch, so that an issuer that sends a byte per second is given up."""
 
     def __post_init__(self) -> None:
         if not (self.issuer.startswith("https://") or _is_on_this_machine(self.issuer)):
@@ -64,7 +66,10 @@ def _is_on_this_machine(url: str) -> bool:
 
 
 class TokenVerifier:
-    """Verifies bearer tokens of one issuer."""
+    """Verifies bearer tokens of one issuer.
+
+    Signing keys are fetched in the background. A token waits for a fetch only if its key is unknown.
+    """
 
     def __init__(
         self, settings: OidcSettings, client: httpx.AsyncClient, now: Callable[[], float] = time.monotonic
@@ -74,7 +79,8 @@ class TokenVerifier:
         self._built: dict[tuple[int, str], jwt.PyJWK] = {}
         """By the entry's identity. Building a key costs as much as verifying a token."""
         self._fetched_at = self._tried_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._fetch_task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.problem: str | None = None
         """Why the last fetch of the signing keys failed; None if it succeeded."""
 
@@ -131,36 +137,57 @@ class TokenVerifier:
 
     async def _entry(self, key_id: str) -> dict[str, Any]:
         age = self._now() - self._fetched_at
-        if key_id not in self._keys or age > self._settings.refresh_s:
-            await self._refresh(key_id)
-            age = self._now() - self._fetched_at
+        if age > self._settings.refresh_s or key_id not in self._keys:
+            fetch = self._fetch_soon()
+            if fetch is not None and (age > self._settings.stale_s or key_id not in self._keys):
+                await asyncio.wait([fetch])  # it ends in time, and unlike the task itself, waiting can be cancelled
+                age = self._now() - self._fetched_at
         if age > self._settings.stale_s:
             raise IssuerUnavailable(f"the issuer {self._settings.issuer} cannot be reached for its signing keys.")
-        if key_id not in self._keys:
+        entry = self._keys.get(key_id)
+        if entry is None and self.problem is not None:
+            raise IssuerUnavailable(
+                f"the token is signed with a new key, and the issuer {self._settings.issuer} cannot be reached for it."
+            )
+        if entry is None:
             raise TokenRejected("the token is signed with a key that the issuer does not publish.")
-        return self._keys[key_id]
+        return entry
 
-    async def _refresh(self, key_id: str) -> None:
-        async with self._lock:
-            fresh = self._now() - self._fetched_at <= self._settings.refresh_s and key_id in self._keys
-            if fresh or self._now() - self._tried_at < self._settings.retry_s:
-                return
-            self._tried_at = self._now()
-            try:
+    def _fetch_soon(self) -> "asyncio.Task[None] | None":
+        """Return the fetch that runs, or a new one; None if the last one began too recently."""
+        if self._fetch_task is not None and not self._fetch_task.done():
+            return self._fetch_task
+        if self._now() - self._tried_at < self._settings.retry_s:
+            return None
+        self._tried_at = self._now()
+        self._fetch_task = asyncio.create_task(self._refresh())
+        return self._fetch_task
+
+    async def _refresh(self) -> None:
+        """Fetch the keys, and come back when they are old: a withdrawn key is then unknown even without requests."""
+        try:
+            async with asyncio.timeout(self._settings.fetch_s):
                 self._keys, self._built = await self._fetch(), {}
-                self._fetched_at = self._now()
-                self.problem = None
-            except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as err:
-                self.problem = f"signing keys of {self._settings.issuer}: {type(err).__name__}: {err}"
+            self._fetched_at = self._now()
+            self.problem = None
+        except TimeoutError:
+            self.problem = f"signing keys of {self._settings.issuer}: no answer within {self._settings.fetch_s:g} s"
+        except Exception as err:  # whatever the issuer sends must not end the refreshes
+            self.problem = f"signing keys of {self._settings.issuer}: {type(err).__name__}: {err!s:.200}"
+        if self._timer is not None:
+            self._timer.cancel()
+        again_s = self._settings.refresh_s if self.problem is None else self._settings.retry_s
+        self._timer = asyncio.get_running_loop().call_later(again_s, self._fetch_soon)
 
     async def _fetch(self) -> dict[str, dict[str, Any]]:
         issuer = self._settings.issuer
-        answer = await self._client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=5)
+        timeout = self._settings.fetch_s
+        answer = await self._client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=timeout)
         answer.raise_for_status()
         document = answer.json()
         if document["issuer"] != issuer:
             raise ValueError(f"the discovery document names the issuer {document['issuer']!r}")
-        answer = await self._client.get(document["jwks_uri"], timeout=5)
+        answer = await self._client.get(document["jwks_uri"], timeout=timeout)
         answer.raise_for_status()
         # The set may contain encryption keys and unknown key types. One that cannot be read must not affect the others.
         return {str(entry.get("kid", "")): entry for entry in answer.json()["keys"] if _is_for_signing(entry)}

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from platform_lib.serving.auth.access import Access
 from platform_lib.serving.handler import RequestHandler
+from platform_lib.serving.http.cors import cors_middleware, is_cross_origin
 from platform_lib.serving.http.docs_page import docs_routes
+from platform_lib.serving.http.head import as_get
 from platform_lib.serving.http.health import health_router
 from platform_lib.serving.http.host_check import HostCheck, HostCheckMiddleware
 from platform_lib.serving.http.label_routes import label_routes
@@ -37,6 +39,7 @@ from platform_lib.serving.rollout.no_rollout import NoRollout
 from platform_lib.serving.telemetry.logs import loggable
 from platform_lib.serving.telemetry.metrics import ServerMetrics
 from platform_lib.serving.telemetry.no_metrics import NoMetrics
+from platform_lib.serving.transport.direct_response import without_direct_response
 
 log = logging.getLogger("platform_lib.serving")
 
@@ -46,12 +49,24 @@ class ModelServer(FastAPI):
 
     direct_endpoints: PredictionEndpoints | None = None
     """The application's routes give the same responses; set it to None where middleware must see every request."""
+    cors: ASGIApp | None = None
+    """Responds to requests of other origins' pages; None if no origin is allowed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
+        if self.cors is not None and scope["type"] == "http" and is_cross_origin(scope):
+            await self.cors(without_direct_response(scope), receive, send)
+        else:
+            await self.respond(scope, receive, send)
+
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request, whatever its origin."""
         endpoint = None
-        if scope["type"] == "http" and scope["method"] == "POST" and self.direct_endpoints is not None:
-            endpoint = self.direct_endpoints.find(scope)
+        if scope["type"] == "http":
+            if scope["method"] == "POST" and self.direct_endpoints is not None:
+                endpoint = self.direct_endpoints.find(scope)
+            elif scope["method"] == "HEAD":
+                scope, send = as_get(scope, send)
         if endpoint is not None:
             await endpoint(scope, receive, send)
         else:
@@ -74,6 +89,7 @@ def create_app(
     rollout: RolloutController | NoRollout | None = None,
     connection_problem: str | None = None,
     host_check: HostCheck | None = None,
+    cors_allowed_origins: Sequence[str] = (),
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = no_lifespan,
 ) -> ModelServer:
     """Create the application around a source of models.
@@ -87,6 +103,7 @@ def create_app(
         rollout: Canary and shadow; by default neither.
         connection_problem: Why the fast connections are not used, for `/model`.
         host_check: Of Host and Origin; by default none.
+        cors_allowed_origins: Origins whose pages may call this server from a browser, such as https://app.example.
         lifespan: Entered when the application starts, left when it ends.
     """
     bounds = limits or Limits()
@@ -120,6 +137,8 @@ def create_app(
     app.direct_endpoints = endpoints = PredictionEndpoints(handler, CODECS, host_check)
     if host_check is not None:
         app.add_middleware(HostCheckMiddleware, check=host_check)
+    if cors_allowed_origins:
+        app.cors = cors_middleware(app.respond, cors_allowed_origins)
     app.add_middleware(RequestIdMiddleware)  # outermost, so that refusals have an id
     app.include_router(health_router(handler, connection_problem))
     app.include_router(prediction_routes(endpoints))

@@ -177,7 +177,16 @@ def _predict_example(model: LoadedModel, example: dict[str, Any], predict: Predi
     try:
         return predict_rows(model, [example], predict)
     except PlatformError as err:
-        raise VersionRejected("example", f"version {model.version} fails on its own example: {err}") from err
+        raise VersionRejected(
+            "example", f"version {model.version} fails on its own example: {_with_cause(err)}"
+        ) from err
+
+
+def _with_cause(err: PlatformError) -> str:
+    """Return the message with that of the exception behind it, in one line. Admins read it, callers do not."""
+    if err.__cause__ is None:
+        return str(err)
+    return f"{err} {' '.join(f'{type(err.__cause__).__name__}: {err.__cause__}'.split()):.500}"
 
 
 def _predicts(model: LoadedModel, row: dict[str, Any], predict: Predict) -> bool:
@@ -193,7 +202,7 @@ def _check_parity(model: LoadedModel, reference: ReferenceAnswers, predict: Pred
     try:
         difference = first_difference(reference, predict_rows(model, reference.rows, predict))
     except PlatformError as err:
-        difference = str(err)
+        difference = _with_cause(err)
     if difference is not None:
         raise VersionRejected(
             "parity",

@@ -35,6 +35,8 @@ class DecodedRequest(msgspec.Struct, frozen=True, kw_only=True):
     rows: Sequence[Mapping[str, Any]] | Rows
     is_checked: bool = False
     """Whether the rows already have the contract's types. Otherwise they are names and values to be validated."""
+    objection: str | None = None
+    """What is wrong with the body even if its rows fit the contract."""
     options: Any = None
     """Whatever the codec itself needs to encode the response."""
 
@@ -51,6 +53,7 @@ class ContractDecoders:
     """Decoders compiled for one data contract. A version that is loaded compiles them once."""
 
     def __init__(self, contract: DataContract) -> None:
+        self.columns = len(contract.columns)
         self.rows = RowDecoder(contract, "rows")
         self.dataframe_records = RowDecoder(contract, "dataframe_records")
         self.tensors = TensorDecoder(contract)
@@ -103,12 +106,15 @@ class Codec(Protocol):
     """Accepted values of Content-Type; the empty string accepts a request without one."""
     operation: Operation
 
-    def decode(self, body: bytes, head: RequestHead, served: CodecModel) -> DecodedRequest:
+    def decode(self, body: bytes, head: RequestHead, served: CodecModel, max_rows: int) -> DecodedRequest:
         """Decode a body into rows for this version.
+
+        The handler counts the rows. A codec only sees to it that a body with far more rows is refused before it is
+        decoded, with `json_structure.check_size`.
 
         Raises:
             BodyError: The body does not have the protocol's form.
-            UsageError: A value does not fit the contract.
+            UsageError: A value does not fit the contract, or there are far more than `max_rows` rows.
             Problem: Any other status, such as 404 for a version that is not served.
         """
 

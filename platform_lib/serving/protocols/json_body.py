@@ -7,6 +7,9 @@ import msgspec
 
 from platform_lib.errors import UsageError
 
+_INDENT = 1_000
+"""Leading white space beyond this is not looked through."""
+
 
 class BodyError(UsageError):
     """The body does not have the protocol's form. A row that does not fit the contract is another error."""
@@ -44,8 +47,13 @@ def decode_json(decoder: "msgspec.json.Decoder[Any]", body: bytes, form: str) ->
     raise BodyError(f"the body is not JSON: {strict}") from strict
 
 
+def may_be_object(body: bytes) -> bool:
+    """Return whether the body begins as every request does. Decoders refuse any other at its first byte."""
+    return body[:1] == b"{" or body[:_INDENT].lstrip()[:1] == b"{" or not body[:_INDENT].strip()
+
+
 def _may_hold_constants(body: bytes, strict: Exception) -> bool:
-    return b"NaN" in body or b"Infinity" in body or "out of range" in str(strict)
+    return may_be_object(body) and (b"NaN" in body or b"Infinity" in body or "out of range" in str(strict))
 
 
 def _with_constants(body: bytes) -> Any:

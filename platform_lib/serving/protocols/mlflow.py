@@ -4,11 +4,13 @@ Source: MLflow's documentation of its inference server (dataframe_split, datafra
 """
 
 from collections.abc import Sequence
+from email.message import Message
 from typing import Any
 
 import msgspec
 
 from platform_lib.serving.predictor import BatchPredictions
+from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols import schemas
 from platform_lib.serving.protocols.codec import (
     JSON_TYPES,
@@ -19,7 +21,9 @@ from platform_lib.serving.protocols.codec import (
     Operation,
     RequestHead,
 )
+from platform_lib.serving.protocols.csv_rows import decode_csv
 from platform_lib.serving.protocols.json_body import BodyError, decode_json
+from platform_lib.serving.protocols.json_structure import check_names_differ, check_size
 from platform_lib.serving.protocols.schemas import Schema
 
 _FORM = (
@@ -43,6 +47,7 @@ class _Invocation(msgspec.Struct, forbid_unknown_fields=True):
     """MLflow clients may send it empty; a scikit-learn model takes no parameters."""
 
 
+_CSV = "text/csv"
 _decoder = msgspec.json.Decoder(_Invocation)
 _encoder = msgspec.json.Encoder()
 
@@ -54,7 +59,8 @@ def decode_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, An
         body: The bytes of the request.
         features: Names for values without names (lists of lists), in this order.
     Raises:
-        BodyError: The body is not JSON, has none or several of the four forms, or has lists of unequal length.
+        BodyError: The body is not JSON, has none or several of the four forms, has lists of unequal length, or has a
+            name twice.
     """
     request: _Invocation = decode_json(_decoder, body, _FORM)
     if request.params:
@@ -66,6 +72,15 @@ def decode_invocation(body: bytes, features: Sequence[str]) -> list[dict[str, An
     ]
     if len(forms) != 1:
         raise BodyError(f"the body has {' and '.join(forms) or 'none'} of the four forms, expected one: {_FORM}.")
+    rows = _rows(request, features)
+    commas = sum(map(len, rows)) - 1
+    if (split := request.dataframe_split) is not None:
+        commas += len(split.columns) + (0 if split.index is None else len(split.index))
+    check_names_differ(body, commas)
+    return rows
+
+
+def _rows(request: _Invocation, features: Sequence[str]) -> list[dict[str, Any]]:
     if request.dataframe_split is not None:
         return _from_split(request.dataframe_split)
     if request.dataframe_records is not None:
@@ -118,12 +133,20 @@ def _from_columns(columns: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
+def _check_charset(content_type: str) -> None:
+    message = Message()
+    message["Content-Type"] = content_type
+    charset = message.get_content_charset("utf-8")
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise Problem(415, f"the body is declared as CSV in {charset!r:.40}, expected utf-8.")
+
+
 class MlflowCodec(Codec):
     """`POST /invocations`."""
 
     name = "mlflow"
     paths = ("/invocations",)
-    media_types = JSON_TYPES
+    media_types = (*JSON_TYPES, _CSV)
     operation = Operation(
         tag="mlflow",
         summary="Predict rows as `mlflow models serve` does: dataframe_split, dataframe_records, instances or inputs.",
@@ -131,8 +154,13 @@ class MlflowCodec(Codec):
         response_schema="InvocationAnswer",
     )
 
-    def decode(self, body: bytes, head: RequestHead, served: CodecModel) -> DecodedRequest:
-        """Decode one of the four forms, dataframe_records with the contract's own decoder where it accepts them."""
+    def decode(self, body: bytes, head: RequestHead, served: CodecModel, max_rows: int) -> DecodedRequest:
+        """Decode one of the four forms, dataframe_records with the contract's own decoder where it accepts them; or
+        CSV."""
+        if head.headers.get("content-type", "")[: len(_CSV)].lower() == _CSV:
+            _check_charset(head.headers["content-type"])
+            return DecodedRequest(rows=decode_csv(body, served.model.contract, max_rows))
+        check_size(body, max_rows=max_rows, columns=served.decoders.columns)
         rows = served.decoders.dataframe_records.decode(body)
         if rows is not None:
             return DecodedRequest(rows=rows, is_checked=True)

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from platform_lib.errors import UsageError
+from platform_lib.serving import settings
+from platform_lib.serving.limits import byte_count
 from platform_lib.serving.predictor import BatchPredictions
 from platform_lib.serving.problems import Problem
 from platform_lib.serving.protocols import schemas
@@ -22,10 +25,13 @@ from platform_lib.serving.protocols.codec import (
 )
 from platform_lib.serving.protocols.inference_response import PREDICTION, PROBABILITIES, InferOptions, encode_infer
 from platform_lib.serving.protocols.json_body import BodyError, decode_json
+from platform_lib.serving.protocols.json_structure import check_size, too_many_rows
 from platform_lib.serving.protocols.schemas import Schema
 from platform_lib.serving.protocols.tensor_decoder import RawTensor, TensorDecoder
 from platform_lib.serving.protocols.tensors import (
+    check_content_type,
     column_datatype,
+    first_misfit,
     values_from_bytes,
     values_from_json,
 )
@@ -72,6 +78,7 @@ def decode_infer(
     *,
     has_probabilities: bool,
     decoder: TensorDecoder | None = None,
+    max_rows: int = settings.MAX_ROWS,
 ) -> DecodedRequest:
     """Decode a body into rows and options.
 
@@ -81,8 +88,10 @@ def decode_infer(
         features: Names for the columns of a single two-dimensional input, in this order.
         has_probabilities: Whether the model has the output `probabilities`.
         decoder: Decodes well-formed tensors straight into the contract's types; None validates all of them here.
+        max_rows: Maximum per request.
     Raises:
         BodyError: The body does not have the protocol's form, or a tensor does not fit its shape.
+        UsageError: The shapes give more than `max_rows` rows.
     """
     if decoder is not None and json_length is None:
         direct = _decode_directly(body, decoder, has_probabilities=has_probabilities)
@@ -95,9 +104,11 @@ def decode_infer(
         body if json_length is None else body[:json_length],
         '{"inputs": [{"name", "shape", "datatype", "data"}, …]}',
     )
+    options = _options(request, has_probabilities=has_probabilities)
+    _check_shapes(request.inputs, features, max_rows)
     values = _tensor_values(request.inputs, b"" if json_length is None else body[json_length:])
-    options = InferOptions(request.id, _requested_outputs(request, has_probabilities=has_probabilities))
-    return DecodedRequest(rows=_rows(request.inputs, values, features), options=options)
+    rows = _rows(request.inputs, values, features)
+    return DecodedRequest(rows=rows, objection=_misfit(request.inputs, values), options=options)
 
 
 def _decode_directly(body: bytes, decoder: TensorDecoder, *, has_probabilities: bool) -> DecodedRequest | None:
@@ -108,15 +119,52 @@ def _decode_directly(body: bytes, decoder: TensorDecoder, *, has_probabilities: 
     rows = decoder.decode(request.inputs)
     if rows is None:
         return None
-    options = InferOptions(request.id, _requested_outputs(request, has_probabilities=has_probabilities))
+    options = _options(request, has_probabilities=has_probabilities)
     return DecodedRequest(rows=rows, is_checked=True, options=options)
+
+
+def _check_shapes(tensors: list[_Tensor], features: Sequence[str], max_rows: int) -> None:
+    """Check names and shapes, before any value is converted."""
+    if not tensors:
+        raise BodyError("inputs is empty, expected one tensor per column.")
+    for tensor in tensors:
+        check_content_type(tensor.parameters, f"input {tensor.name!r:.80}")
+        if any(length < 0 for length in tensor.shape):
+            raise BodyError(f"input {tensor.name!r:.80}: the shape {tensor.shape!r:.80} has a negative length.")
+    if _is_matrix(tensors, features):
+        if tensors[0].shape[1] != len(features):
+            raise BodyError(
+                f"input {tensors[0].name!r:.80}: the shape is {tensors[0].shape!r:.80}, "
+                f"expected [n, {len(features)}] for the columns {', '.join(features)}."
+            )
+    else:
+        _check_columns(tensors)
+    if (count := tensors[0].shape[0]) > max_rows:
+        raise UsageError(too_many_rows(f"{count!r:.20} rows", max_rows))
+
+
+def _is_matrix(tensors: list[_Tensor], features: Sequence[str]) -> bool:
+    return len(tensors) == 1 and len(tensors[0].shape) == 2 and tensors[0].name not in features
+
+
+def _check_columns(tensors: list[_Tensor]) -> None:
+    if len({tensor.name for tensor in tensors}) != len(tensors):
+        raise BodyError("inputs names a column twice.")
+    for tensor in tensors:
+        if not tensor.shape or any(length != 1 for length in tensor.shape[1:]):
+            raise BodyError(
+                f"input {tensor.name!r:.80}: the shape is {tensor.shape!r:.80}, "
+                "expected [n] or [n, 1] for a column of n rows."
+            )
+    if len(lengths := sorted({tensor.shape[0] for tensor in tensors})) > 1:
+        raise BodyError(
+            f"inputs has columns of {lengths[0]!r:.20} and {lengths[1]!r:.20} rows, expected as many in each."
+        )
 
 
 def _tensor_values(tensors: list[_Tensor], raw: bytes) -> list[list[Any]]:
     values, position = [], 0
     for tensor in tensors:
-        if any(length < 0 for length in tensor.shape):
-            raise BodyError(f"input {tensor.name!r}: the shape {tensor.shape} has a negative length.")
         size = tensor.parameters.get("binary_data_size")
         if size is None:
             values.append(values_from_json(tensor.name, tensor.datatype, tensor.shape, tensor.data))
@@ -134,34 +182,28 @@ def _tensor_values(tensors: list[_Tensor], raw: bytes) -> list[list[Any]]:
 
 
 def _rows(tensors: list[_Tensor], values: list[list[Any]], features: Sequence[str]) -> list[dict[str, Any]]:
-    if not tensors:
-        raise BodyError("inputs is empty, expected one tensor per column.")
-    if len(tensors) == 1 and len(tensors[0].shape) == 2 and tensors[0].name not in features:
-        return _rows_of_matrix(tensors[0], values[0], features)
+    if _is_matrix(tensors, features):
+        count, width = tensors[0].shape
+        return [dict(zip(features, values[0][row * width : (row + 1) * width], strict=True)) for row in range(count)]
     names = [tensor.name for tensor in tensors]
-    if len(set(names)) != len(names):
-        raise BodyError("inputs names a column twice.")
-    for tensor in tensors:
-        if not tensor.shape or any(length != 1 for length in tensor.shape[1:]):
-            raise BodyError(
-                f"input {tensor.name!r}: the shape is {tensor.shape}, expected [n] or [n, 1] for a column of n rows."
-            )
-    lengths = {tensor.shape[0] for tensor in tensors}
-    if len(lengths) > 1:
-        raise BodyError(
-            f"inputs has columns of {' and '.join(map(str, sorted(lengths)))} rows, expected as many in each."
-        )
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _rows_of_matrix(tensor: _Tensor, values: list[Any], features: Sequence[str]) -> list[dict[str, Any]]:
-    count, width = tensor.shape
-    if width != len(features):
-        raise BodyError(
-            f"input {tensor.name!r}: the shape is {tensor.shape}, "
-            f"expected [n, {len(features)}] for the columns {', '.join(features)}."
-        )
-    return [dict(zip(features, values[row * width : (row + 1) * width], strict=True)) for row in range(count)]
+def _misfit(tensors: list[_Tensor], values: list[list[Any]]) -> str | None:
+    """Describe the first value that its tensor's declared datatype cannot hold."""
+    for tensor, given in zip(tensors, values, strict=True):
+        if (index := first_misfit(tensor.datatype, given)) is not None:
+            return (
+                f"input {tensor.name!r:.80}: the value {given[index]!r:.80} at index {index} is not of the declared "
+                f"datatype {tensor.datatype}. Declare the datatype of the values, or send other values."
+            )
+    return None
+
+
+def _options(request: _RequestOptions, *, has_probabilities: bool) -> InferOptions:
+    if request.parameters:
+        check_content_type(request.parameters, "the request")
+    return InferOptions(request.id, _requested_outputs(request, has_probabilities=has_probabilities))
 
 
 def _requested_outputs(request: _RequestOptions, *, has_probabilities: bool) -> dict[str, bool]:
@@ -202,18 +244,22 @@ class OpenInferenceCodec(Codec):
         not_found=True,
     )
 
-    def decode(self, body: bytes, head: RequestHead, served: CodecModel) -> DecodedRequest:
+    def decode(self, body: bytes, head: RequestHead, served: CodecModel, max_rows: int) -> DecodedRequest:
         """Decode tensors, after a check that the path names the served version."""
         check_model_named(served, head.path_params["name"], head.path_params.get("version"))
-        length = head.headers.get(_LENGTH_HEADER_LOWER)
-        if length is not None and not (length.isascii() and length.isdigit()):
-            raise Problem(400, f"{LENGTH_HEADER} is {length!r:.40}, expected a number of bytes.")
+        length: int | None = None
+        if (given := head.headers.get(_LENGTH_HEADER_LOWER)) is not None:
+            length = byte_count(given)
+            if length is None:
+                raise BodyError(f"{LENGTH_HEADER} is {given!r:.40}, expected a number of bytes.")
+        check_size(body[:length], max_rows=max_rows, columns=served.decoders.columns, nested_values=True)
         return decode_infer(
             body,
-            None if length is None else int(length),
+            length,
             served.features,
             has_probabilities=served.example_prediction.probabilities is not None,
             decoder=served.decoders.tensors,
+            max_rows=max_rows,
         )
 
     def encode(

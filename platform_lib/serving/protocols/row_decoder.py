@@ -12,6 +12,7 @@ import msgspec
 
 from platform_lib.data.contract import LARGEST_NUMBER, Column, ColumnType, DataContract
 from platform_lib.data.rows import Row
+from platform_lib.serving.protocols.json_structure import has_more_commas
 
 _EXACT = 2**53
 """Floats represent all smaller integers exactly; 2**53 + 1 rounds to this one."""
@@ -43,7 +44,7 @@ class RowDecoder:
         self._times = [place for place, name in enumerate(features) if contract.columns[name].type == "datetime"]
         names = [*features, *ignored]
         fields: list[Any] = [(f"c{place}", _type_of(contract.columns[name])) for place, name in enumerate(features)]
-        fields += [(f"c{place}", Any, None) for place in range(self._width, len(names))]
+        fields += [(f"c{place}", Any, msgspec.UNSET) for place in range(self._width, len(names))]
         rename = {f"c{place}": name for place, name in enumerate(names)}
         row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
         body = msgspec.defstruct("Body", [("rows", list[row])], rename={"rows": key}, forbid_unknown_fields=True)  # type: ignore[valid-type]
@@ -55,11 +56,21 @@ class RowDecoder:
             rows = [msgspec.structs.astuple(row) for row in self._decoder.decode(body).rows]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
+        if self._is_repeated(body, rows):
+            return None
         if self._is_wider:
             rows = [row[: self._width] for row in rows]
         if (self._fractions or self._times) and not all(map(self._is_right, rows)):
             return None
         return rows
+
+    def _is_repeated(self, body: bytes, rows: list[Row]) -> bool:
+        """Return whether a name may occur twice in a row."""
+        expected = len(rows) * self._width - 1
+        if not has_more_commas(body, expected):
+            return False
+        ignored = sum(value is not msgspec.UNSET for row in rows for value in row[self._width :])
+        return ignored == 0 or has_more_commas(body, expected + ignored)
 
     def _is_right(self, row: Row) -> bool:
         for place in self._fractions:

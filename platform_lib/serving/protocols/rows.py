@@ -16,6 +16,7 @@ from platform_lib.serving.protocols.codec import (
     RequestHead,
 )
 from platform_lib.serving.protocols.json_body import decode_json
+from platform_lib.serving.protocols.json_structure import check_names_differ, check_size
 from platform_lib.serving.protocols.schemas import Schema
 
 
@@ -33,9 +34,10 @@ def decode_rows(body: bytes) -> list[dict[str, Any]]:
     """Return the rows of a body.
 
     Raises:
-        BodyError: The body is not JSON, or does not have the protocol's form.
+        BodyError: The body is not JSON, does not have the protocol's form, or has a name twice.
     """
     request: RowsRequest = decode_json(_decoder, body, '{"rows": [{column: value, …}, …]}')
+    check_names_differ(body, sum(map(len, request.rows)) - 1)
     return request.rows
 
 
@@ -47,8 +49,9 @@ class RowsCodec(Codec):
     media_types = JSON_TYPES
     operation = Operation(tag="predict", summary="Predict rows.", request_schema="Rows", response_schema="Answer")
 
-    def decode(self, body: bytes, head: RequestHead, served: CodecModel) -> DecodedRequest:
+    def decode(self, body: bytes, head: RequestHead, served: CodecModel, max_rows: int) -> DecodedRequest:
         """Decode the rows, with the contract's own decoder where it accepts them."""
+        check_size(body, max_rows=max_rows, columns=served.decoders.columns)
         rows = served.decoders.rows.decode(body)
         return DecodedRequest(rows=decode_rows(body)) if rows is None else DecodedRequest(rows=rows, is_checked=True)
 

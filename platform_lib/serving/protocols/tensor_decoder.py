@@ -5,16 +5,24 @@ accepts must give the same rows.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import msgspec
 
-from platform_lib.data.contract import Column, DataContract
+from platform_lib.data.contract import Column, ColumnType, DataContract
 from platform_lib.data.rows import ColumnRows
 from platform_lib.serving.protocols.row_decoder import PLAIN
-from platform_lib.serving.protocols.tensors import DTYPES, TEXT
+from platform_lib.serving.protocols.tensors import DTYPES, TEXT, first_misfit
+
+_ALWAYS_FITS: Mapping[ColumnType, tuple[str, ...]] = {
+    "integer": ("INT64", "FP64", "FP32"),
+    "number": ("FP64", "FP32"),
+    "boolean": ("BOOL",),
+    "string": (TEXT,),
+}
+"""Datatypes that can hold every value of a column's type, as the decoders limit it."""
 
 
 class RawTensor(msgspec.Struct):
@@ -34,7 +42,10 @@ class TensorDecoder:
         self._features = contract.features
         self._has_times = bool(contract.features_of("datetime"))
         columns = [contract.columns[name] for name in contract.features]
-        self._columns = {name: _list_decoder(column) for name, column in zip(contract.features, columns, strict=True)}
+        self._columns = {
+            name: (column.type, _list_decoder(column)) for name, column in zip(contract.features, columns, strict=True)
+        }
+        self._type = columns[0].type
         types = {(column.type, column.nullable) for column in columns}
         # A matrix holds values of one type.
         self._matrix = _list_decoder(columns[0]) if len(types) == 1 else None
@@ -67,7 +78,7 @@ class TensorDecoder:
             values = list(chain.from_iterable(parts))
         else:
             values = self._matrix.decode(raw)
-        if len(values) != rows * width:
+        if len(values) != rows * width or not _fits(self._type, tensor.datatype, values):
             return None
         return ColumnRows([values[place::width] for place in range(width)])
 
@@ -76,12 +87,12 @@ class TensorDecoder:
         if given.keys() != self._columns.keys() or len(tensors) != len(given):
             return None
         columns = []
-        for name, decoder in self._columns.items():
+        for name, (column_type, decoder) in self._columns.items():
             tensor = given[name]
             if not _is_plain(tensor) or not tensor.shape or any(length != 1 for length in tensor.shape[1:]):
                 return None
             values = decoder.decode(tensor.data)
-            if len(values) != math.prod(tensor.shape):
+            if len(values) != math.prod(tensor.shape) or not _fits(column_type, tensor.datatype, values):
                 return None
             columns.append(values)
         if len({len(values) for values in columns}) != 1:
@@ -90,7 +101,13 @@ class TensorDecoder:
 
 
 def _is_plain(tensor: RawTensor) -> bool:
-    return (tensor.datatype in DTYPES or tensor.datatype == TEXT) and "binary_data_size" not in tensor.parameters
+    if tensor.parameters and ("binary_data_size" in tensor.parameters or "content_type" in tensor.parameters):
+        return False
+    return tensor.datatype in DTYPES or tensor.datatype == TEXT
+
+
+def _fits(column_type: ColumnType, datatype: str, values: list[Any]) -> bool:
+    return datatype in _ALWAYS_FITS[column_type] or first_misfit(datatype, values) is None
 
 
 def _list_decoder(column: Column, *, nested: bool = False) -> msgspec.json.Decoder[Any]:

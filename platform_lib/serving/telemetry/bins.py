@@ -78,8 +78,11 @@ class BinCounter:
             if bins.kind == "time":
                 found += [start + bin_of(bins, value) for value in values[name]]
             else:
-                other = start + len(bins.values)
-                found += [start + places[value] if value in places else other for value in values[name]]
+                other = len(bins.values)
+                found += [
+                    start + (places[value] if value in places else _trimmed_place(places, value, other))
+                    for value in values[name]
+                ]
         indices = np.concatenate((np.array(found, dtype=np.intp), self._numbers.indices(values)))
         return np.bincount(indices, minlength=len(self._counts)).astype(np.int64, copy=False)
 
@@ -124,6 +127,11 @@ def _places(bins: Bins) -> dict[Any, int]:
         places |= {is_true: places[text] for is_true, text in ((False, "false"), (True, "true")) if text in places}
     places[None] = len(bins.shares) - 1
     return places
+
+
+def _trimmed_place(places: Mapping[Any, int], value: Any, other: int) -> int:
+    """Return the bin of a text as the model sees it: `data.frame` removes white space, and a blank text is missing."""
+    return places.get(value.strip() or None, other) if isinstance(value, str) else other
 
 
 def _is_whole(text: str) -> bool:

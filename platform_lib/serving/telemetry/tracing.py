@@ -3,6 +3,7 @@
 Without those variables nothing of OpenTelemetry is imported. Its sampler decides which spans are kept.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from platform_lib.serving.transport.direct_response import without_direct_respon
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+
+log = logging.getLogger("platform_lib.serving")
 
 _PROBES = ("/healthz", "/readyz", "/ping", "/v2/health/")
 """Health checks call these every few seconds; they are not traced."""
@@ -46,8 +49,8 @@ def wants_tracing(environ: Mapping[str, str] | None = None) -> bool:
     )
     if protocol != "http/protobuf":
         raise UsageError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, "
-            "expected http/protobuf, which collectors accept on port 4318."
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}, expected http/protobuf, which collectors accept on port "
+            "4318. Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT."
         )
     try:
         import opentelemetry.exporter.otlp.proto.http
@@ -63,12 +66,17 @@ def wants_tracing(environ: Mapping[str, str] | None = None) -> bool:
 def open_tracing(service: str) -> "Tracing | NoTracing":
     """Return what traces requests, as far as the environment asks for it.
 
+    Variables that ask for something else, which an operator may set in every pod, are reported in the log. A server
+    that predicts without traces is better than none.
+
     Args:
         service: Default for the name of this service.
-    Raises:
-        UsageError: As `wants_tracing` and `Tracing`.
     """
-    return Tracing(service) if wants_tracing() else NoTracing()
+    try:
+        return Tracing(service) if wants_tracing() else NoTracing()
+    except UsageError as err:
+        log.warning("the server runs without traces: %s", err)
+        return NoTracing()
 
 
 class NoTracing:

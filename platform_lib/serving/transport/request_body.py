@@ -6,31 +6,34 @@ from typing import Any
 
 from starlette.types import Receive
 
-from platform_lib.serving.limits import Limits
+from platform_lib.serving.limits import Limits, byte_count
 from platform_lib.serving.problems import Problem
 
-_MAX_LENGTH_DIGITS = 20
-"""As many as 64 bits need. Python refuses to convert thousands of them."""
+_UNCOUNTED_BYTES = 64 * 2**10
+"""Smaller bodies are not counted, so that large ones never keep them out. A connection may hold as much anyway."""
 
 
 class BodyReader:
-    """Reads bodies for one event loop."""
+    """Reads bodies for one event loop, and bounds the memory of all bodies that its requests hold."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._most_bytes = max(limits.body_memory_bytes, limits.max_body_bytes)
+        self._held_bytes = 0
         self._deadlines = Deadlines()
 
     async def read(
         self, headers: Mapping[str, str], source: Receive | bytes, media_types: Sequence[str] = ("application/json",)
     ) -> bytes:
-        """Return the body.
+        """Return the body. The caller calls `release` once its request is answered.
 
         Args:
             headers: Of the request, names in lower case.
             source: The body, or the ASGI callable that receives it.
             media_types: Accepted content types.
         Raises:
-            Problem: 413 too large, 415 not declared as one of `media_types`, 408 too slow, 400 interrupted.
+            Problem: 413 too large, 415 not declared as one of `media_types`, 408 too slow, 400 interrupted, 503 the
+                bodies of other requests need the memory.
         """
         limits = self._limits
         kind = headers.get("content-type", "")
@@ -42,19 +45,18 @@ class BodyReader:
                     f"the body is declared as {kind or 'nothing'!r:.80}, "
                     f"expected the header Content-Type: {media_types[0]}.",
                 )
-        if (coding := headers.get("content-encoding", "identity")) != "identity":
+        coding = headers.get("content-encoding")
+        if coding is not None and coding.strip().lower() not in ("", "identity"):
             # A small compressed body could expand to a huge one. Without this check the error would be "not JSON".
             detail = f"the body is compressed with {coding!r:.40}; send it uncompressed, without Content-Encoding."
             raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
-        declared = headers.get("content-length", "")
-        if len(declared) > _MAX_LENGTH_DIGITS:
-            detail = f"Content-Length has {len(declared)} digits. Send the number of bytes without leading zeros."
-            raise Problem(400, detail, headers={"Connection": "close"})
-        if declared.isdecimal() and int(declared) > limits.max_body_bytes:
+        declared = headers.get("content-length")
+        if declared is not None and (byte_count(declared) or 0) > limits.max_body_bytes:
             raise self._too_large()
         if isinstance(source, bytes):
             if len(source) > limits.max_body_bytes:
                 raise self._too_large()
+            self._hold(0, len(source))
             return source
         task = self._deadlines.begin(limits.body_timeout_s)
         try:
@@ -63,34 +65,55 @@ class BodyReader:
             if not self._deadlines.is_over(task):
                 raise
             task.uncancel()
-            late = Problem(
-                408,
-                f"the body did not arrive within {limits.body_timeout_s:g} seconds.",
-                headers={"Connection": "close"},
-            )
         finally:
             self._deadlines.end(task)
-        raise late
+        raise Problem(
+            408, f"the body did not arrive within {limits.body_timeout_s:g} seconds.", headers={"Connection": "close"}
+        )
+
+    def release(self, body: bytes) -> None:
+        """Take a body that `read` returned out of the account."""
+        if len(body) > _UNCOUNTED_BYTES:
+            self._held_bytes -= len(body)
+
+    def _hold(self, held: int, size: int) -> int:
+        """Count a body that has grown from `held` counted bytes to `size` bytes; return how many are counted now."""
+        if size <= _UNCOUNTED_BYTES:
+            return 0
+        if self._held_bytes + size - held > self._most_bytes:
+            raise Problem(
+                503,
+                f"the server holds {self._held_bytes} bytes of other requests' bodies, and has room for "
+                f"{self._most_bytes}. Retry in a second.",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+        self._held_bytes += size - held
+        return size
 
     async def _read(self, receive: Receive) -> bytes:
-        limit = self._limits.max_body_bytes
-        message = await receive()
-        if (
-            message["type"] == "http.request"
-            and not message.get("more_body", False)
-            and len(message.get("body", b"")) <= limit
-        ):
-            return bytes(message.get("body", b""))
-        body = bytearray()
-        while True:
-            if message["type"] != "http.request":
-                raise Problem(400, "the connection closed before the body was complete.")
-            body += message.get("body", b"")
-            if len(body) > limit:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return bytes(body)
-            message = await receive()
+        limit, held = self._limits.max_body_bytes, 0
+        body: bytes | bytearray = b""
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise Problem(400, "the connection closed before the body was complete.")
+                part = message.get("body", b"")
+                is_complete = not message.get("more_body", False)
+                if not body and is_complete:
+                    body = part
+                else:
+                    if isinstance(body, bytes):
+                        body = bytearray(body)
+                    body += part
+                if len(body) > limit:
+                    raise self._too_large()
+                held = self._hold(held, len(body))
+                if is_complete:
+                    return bytes(body)
+        except BaseException:
+            self._held_bytes -= held
+            raise
 
     def _too_large(self) -> Problem:
         return Problem(

@@ -273,6 +273,13 @@ def test_the_request_log_goes_to_the_platforms_bucket_if_it_has_one() -> None:
     assert pod(with_secret)["containers"][0]["envFrom"] == [{"secretRef": {"name": "bucket"}}]
 
 
+def test_pages_of_other_origins_may_call_only_if_the_endpoint_says_so() -> None:
+    assert "MLP_CORS_ALLOWED_ORIGINS" not in environment(graph())
+    origins = ("https://app.example.com", "http://localhost:3000")
+    allowed = environment(graph(cors_allowed_origins=origins))["MLP_CORS_ALLOWED_ORIGINS"]
+    assert allowed == "https://app.example.com http://localhost:3000"  # as click splits the option's variable
+
+
 def test_a_log_on_a_volume_outlives_the_endpoint() -> None:
     kept = graph(request_log="volume", request_log_storage_class="shared-files")
     claim = kept.kubernetes("PersistentVolumeClaim")[0]

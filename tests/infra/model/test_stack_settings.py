@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[Any, ...]] = {
     "str": ({"a": "map"}, ["a", "list"]),
     "int": ("three", "", "1.5", True),
     "float": ("three", "0,02", [1]),
+    "tuple": ("https://app.example.com", 3, [1], {"a": 1}),
 }
 # Key, an invalid value for it, and the sentence.
 WRONG: list[tuple[str, Any, str]] = [
@@ -40,6 +41,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("request_log_secret", "my_secret", "request_log_secret is 'my_secret': give the name of a Kubernetes object"),
     ("oidc_issuer", "http://issuer.example", "oidc_issuer is 'http://issuer.example': give an https:// address."),
     ("oidc_audience", "two words", "oidc_audience is 'two words': give text without spaces."),
+    (
+        "cors_allowed_origins",
+        ["https://app.example.com", "https://app.example.com/"],
+        "cors_allowed_origins[1] is 'https://app.example.com/': give an origin as browsers send it",
+    ),
     ("alert_error_share", "2", "alert_error_share is 2.0: give a share between 0 and 1, such as 0.02."),
     ("alert_latency_p99_s", "-1", "alert_latency_p99_s is -1.0: give a number above 0."),
     ("alert_in_flight", 0, "alert_in_flight is 0: give 1 or more."),

@@ -6,81 +6,30 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.testclient import TestClient
 
 from platform_lib.errors import UsageError
 from platform_lib.serving.auth.access import Access
 from platform_lib.serving.auth.oidc import IssuerUnavailable, OidcSettings, TokenRejected, TokenVerifier
 from platform_lib.serving.http.app import create_app
+from tests.serving.auth.issuer import Issuer, issuer_server, make_key, public
 from tests.serving.sample_models import FixedSource, fitted, loaded
-
-
-def make_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def public(key: rsa.RSAPrivateKey) -> dict[str, Any]:
-    """The public form of a key, as an issuer publishes it."""
-    return {**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "use": "sig"}
-
-
-@dataclass
-class Issuer:
-    """An OpenID Connect issuer: discovery document and signing keys."""
-
-    keys: dict[str, rsa.RSAPrivateKey]
-    url: str = ""
-    down: bool = False
-    fetches: int = 0
-    strange: list[Any] = field(default_factory=list)
-    """What stands in the key set besides."""
-    server: ThreadingHTTPServer | None = field(default=None, repr=False)
-
-    def token(self, key_id: str = "one", algorithm: str = "RS256", key: Any = None, **claims: Any) -> str:
-        now = int(time.time())
-        payload = {"iss": self.url, "aud": "models", "sub": "checkout", "exp": now + 300, "iat": now} | claims
-        payload = {name: value for name, value in payload.items() if value is not None}
-        return jwt.encode(payload, key or self.keys[key_id], algorithm=algorithm, headers={"kid": key_id})
 
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    state = Issuer({"one": make_key()})
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if state.down:
-                self.send_error(503)
-                return
-            if self.path == "/.well-known/openid-configuration":
-                body: Any = {"issuer": state.url, "jwks_uri": f"{state.url}/keys"}
-            else:
-                state.fetches += 1
-                body = {"keys": [*state.strange, *(public(key) | {"kid": name} for name, key in state.keys.items())]}
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
-
-        def log_message(self, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield state
-    server.shutdown()
-    server.server_close()
+    with issuer_server() as issuer:
+        del issuer.keys["two"]
+        yield issuer
 
 
 class Clock:
@@ -94,7 +43,16 @@ class Clock:
 
 
 def verify(verifier: TokenVerifier, token: str) -> dict[str, Any]:
-    return asyncio.run(verifier.verify(token))
+    """Verify a token, and wait until keys that are fetched in the background have arrived."""
+
+    async def scenario() -> dict[str, Any]:
+        try:
+            return await verifier.verify(token)
+        finally:
+            if (fetch := verifier._fetch_task) is not None and not fetch.done():  # noqa: SLF001  the server's loop goes on, this one ends
+                await asyncio.wait([fetch])
+
+    return asyncio.run(scenario())
 
 
 @pytest.fixture
@@ -187,6 +145,7 @@ def test_a_withdrawn_signing_key_is_refused_after_the_refresh(
     verify(verifier, token)
     issuer.keys = {"two": make_key()}
     clock.seconds += 301
+    verify(verifier, token)
     with pytest.raises(TokenRejected, match="does not publish"):
         verify(verifier, token)
 

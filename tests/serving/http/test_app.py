@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[bytes, int, str]] = {
     "huge integer": (with_row(income=10**400), 422, "row 1: column 'income' is 1000"),
     "NaN": (with_row(score=float("nan")), 422, "row 1: column 'score' is null, expected a finite number;"),
     "Infinity": (with_row(score=float("inf")), 422, "row 1: column 'score' is inf, expected a finite number."),
-    "no rows": (b'{"rows": []}', 422, "rows is empty, expected at least one row."),
+    "no rows": (b'{"rows": []}', 422, "the body holds no rows, expected at least one row."),
     "rows of another type": (b'{"rows": {"age": 1}}', 400, "the body does not have the form"),
     "a row of another type": (b'{"rows": [1]}', 400, "the body does not have the form"),
     "another key": (b'{"row": []}', 400, "the body does not have the form"),
@@ -121,7 +121,7 @@ WRONG: dict[str, tuple[bytes, int, str]] = {
     "too many rows": (
         json.dumps({"rows": [{}] * 21}).encode(),
         422,
-        "rows holds 21 rows, but the maximum per request is 20.",
+        "the body holds 21 rows, but the maximum per request is 20 rows.",
     ),
     "too large": (b'{"rows": [' + b" " * 20_000 + b"]}", 413, "the body is larger than 20000 bytes."),
 }

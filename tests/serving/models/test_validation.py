@@ -40,8 +40,8 @@ from tests.serving.sample_models import FolderRegistry, fitted, version_of, writ
         (foreign_type, "files", "holds the type builtins.eval, which is not on a list"),
         (no_contract, "files", "has no contract.yaml"),
         (no_model, "files", "has no model.skops"),
-        (unfitted, "example", "version 3 fails on its own example"),
-        (other_columns, "example", "version 3 fails on its own example"),
+        (unfitted, "example", "(NotFittedError). NotFittedError: "),
+        (other_columns, "example", "version 3 fails on its own example: "),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -3,6 +3,8 @@
 Tested over real HTTP.
 """
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -193,9 +195,9 @@ def test_no_rows_or_too_many_get_the_same_error_in_every_format(server: httpx.Cl
         server.post(path, content=json.dumps(EMPTY[form])),
         server.post(path, content=json.dumps(make([ROW] * 11))),
     )
-    assert (none.status_code, none.json()["detail"]) == (422, "rows is empty, expected at least one row.")
+    assert (none.status_code, none.json()["detail"]) == (422, "the body holds no rows, expected at least one row.")
     assert many.status_code == 422
-    assert many.json()["detail"].startswith("rows holds 11 rows, but the maximum per request is 10.")
+    assert many.json()["detail"].startswith("the body holds 11 rows, but the maximum per request is 10 rows.")
 
 
 BROKEN: dict[str, tuple[bytes, int]] = {
@@ -255,3 +257,112 @@ def _packed(value: Any, datatype: str) -> bytes:
     if datatype == "BYTES":
         return len(value).to_bytes(4, "little") + str(value).encode()
     return np.array([value], dtype={"INT64": "<i8", "FP64": "<f8", "BOOL": "?"}[datatype]).tobytes()
+
+
+def as_csv(some: list[Row], separator: str = ",") -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator)
+    writer.writerow(_columns(some))
+    writer.writerows(row.values() for row in some)
+    return text.getvalue().encode()
+
+
+def post_csv(server: httpx.Client, body: bytes, kind: str = "text/csv") -> httpx.Response:
+    return server.post("/invocations", content=body, headers={"Content-Type": kind})
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_gets_the_predictions_of_the_same_rows(server: httpx.Client, separator: str) -> None:
+    some = [ROW, {**ROW, **FINE["null where nullable"]}, {**ROW, "town": "  Bern ", "vip": False}]
+    there = server.post("/invocations", content=json.dumps({"dataframe_records": some}))
+    for kind in ("text/csv", "text/CSV; charset=UTF-8", "text/csv;header=present"):
+        answer = post_csv(server, as_csv(some, separator), kind)
+        assert (answer.status_code, answer.json()) == (200, there.json())
+
+
+def test_csv_is_read_as_batch_prediction_reads_files(server: httpx.Client) -> None:
+    row = {"": 7, **ROW, "income": "1200,5", "age": " 41 ", "vip": "TRUE", "town": "NA"}  # with pandas' index
+    given = as_csv([row], ";")
+    meant = {"rows": [{**ROW, "income": 1200.5, "age": 41, "vip": True, "town": None}]}
+    assert labels_of(post_csv(server, b"\xef\xbb\xbfsep=;\n" + given)) == labels_of(
+        server.post("/predict", content=json.dumps(meant))
+    )
+
+
+BAD_CSV: dict[str, tuple[bytes, int, str]] = {
+    "a text in a number": (as_csv([{**ROW, "income": "much"}]), 422, "row 0: column 'income' is 'much', expected"),
+    "a fraction in an integer": (as_csv([ROW, {**ROW, "age": 1.5}]), 422, "row 1: column 'age' is 1.5, expected"),
+    "a gap": (as_csv([{**ROW, "score": None}]), 422, "row 0: column 'score' is null, expected"),
+    "another column": (as_csv([{**ROW, "wings": 2}]), 422, "row 0: unknown column 'wings'"),
+    "too many rows": (as_csv([ROW] * 11), 422, "the body holds more than 10 rows, but the maximum per request is 10"),
+    "no rows": (as_csv([ROW]).splitlines()[0], 422, "the body holds no rows"),
+    "nothing": (b"", 400, "the body is empty, expected CSV with a header row."),
+    "a blank name": (b"age,,income\n0,1,2\n", 400, "the header's column 2 has no name."),
+    "a short line": (b"age,income\n1,2\n3,4\n1\n", 400, "line 4 has 1 values, expected 2 as in the header."),
+    "not UTF-8": (b"town\n\xff\n", 400, "the body is not CSV in UTF-8."),
+    "an endless cell": (b'town\n"' + b"a" * 200_000, 400, "the body is not CSV: field larger than field limit"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "detail"), BAD_CSV.values(), ids=BAD_CSV)
+def test_csv_that_does_not_fit_gets_one_sentence(server: httpx.Client, body: bytes, status: int, detail: str) -> None:
+    answer = post_csv(server, body)
+    assert answer.status_code == status
+    assert answer.json()["detail"].startswith(detail)
+
+
+def test_csv_in_another_encoding_is_refused(server: httpx.Client) -> None:
+    answer = post_csv(server, as_csv([ROW]), "text/csv; charset=latin-1")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        415,
+        "the body is declared as CSV in 'latin-1', expected utf-8.",
+    )
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_an_uncompressed_body_may_say_so(server: httpx.Client, coding: str) -> None:
+    answer = server.post("/predict", content=json.dumps({"rows": [ROW]}), headers={"Content-Encoding": coding})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("column", "datatype", "value", "status"),
+    [
+        ("age", "INT8", 300, 422),
+        ("age", "UINT8", -1, 422),
+        ("age", "INT8", -128, 200),
+        ("age", "INT64", 41.0, 200),
+        ("age", "FP64", 41, 200),
+        ("age", "BOOL", 41, 422),
+        ("score", "INT64", 0.5, 422),
+        ("score", "FP32", 0.5, 200),
+        ("score", "FP16", 1e5, 422),
+        ("score", "BYTES", 0.5, 422),
+        ("vip", "INT8", True, 422),
+        ("town", "FP32", "Bern", 422),
+    ],
+)
+def test_a_value_must_fit_the_declared_datatype(
+    server: httpx.Client, column: str, datatype: str, value: Any, status: int
+) -> None:
+    # A time sends the whole body the general way, its absence the fast way.
+    for base in (ROW, {**ROW, "joined": None}):
+        body = _tensors([base, {**base, column: value}])
+        next(tensor for tensor in body["inputs"] if tensor["name"] == column)["datatype"] = datatype
+        answer = server.post(INFER, content=json.dumps(body))
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert f"input {column!r}: the value" in answer.json()["detail"]
+            assert f"is not of the declared datatype {datatype}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("content_type", ["base64", "hg_jsonlist", ["np"], 1])
+def test_an_encoding_inside_of_tensors_is_refused(server: httpx.Client, content_type: Any) -> None:
+    inside, outside = _tensors([ROW]), _tensors([ROW])
+    inside["inputs"][3]["parameters"] = outside["parameters"] = {"content_type": content_type}
+    for body in (inside, outside):
+        answer = server.post(INFER, content=json.dumps(body))
+        assert answer.status_code == 400
+        assert "parameters.content_type is" in answer.json()["detail"]
+    outside["parameters"] = {"content_type": "pd"}
+    assert server.post(INFER, content=json.dumps(outside)).status_code == 200

@@ -32,16 +32,16 @@ def test_all_bins_start_at_zero_with_their_reference_shares(tmp_path: Path) -> N
 
 def test_rows_are_counted_in_the_right_bins(tmp_path: Path) -> None:
     counter = BinCounter(tmp_path, "1", make_profile())
-    counter.count({"x": [-5, None, 1e9], "c": ["a", "new", None]}, ["p", "p", "n"])
+    counter.count({"x": [-5, None, 1e9, 1e9], "c": ["a", "new", " ", " a\t"]}, ["p", "p", "n", "n"])
     assert totals(tmp_path) == {
         ("x", "< 0"): 1,
         ("x", "missing"): 1,
-        ("x", ">= 99"): 1,
-        ("c", "a"): 1,
+        ("x", ">= 99"): 2,
+        ("c", "a"): 2,
         ("c", "other"): 1,
         ("c", "missing"): 1,
         ("prediction", "p"): 2,
-        ("prediction", "n"): 1,
+        ("prediction", "n"): 2,
     }
 
 

@@ -26,7 +26,7 @@ from starlette.testclient import TestClient
 from platform_lib.errors import UsageError
 from platform_lib.serving.http.app import create_app
 from platform_lib.serving.telemetry.logs import log_to
-from platform_lib.serving.telemetry.tracing import Tracing, wants_tracing
+from platform_lib.serving.telemetry.tracing import NoTracing, Tracing, open_tracing, wants_tracing
 from platform_lib.settings import Project
 from tests.conftest import REPOSITORY, free_port
 from tests.serving.callers import ROWS, answers
@@ -222,14 +222,18 @@ def test_the_standard_variables_decide(environment: dict[str, str], *, wanted: b
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin', expected otlp or none."),
         (
             {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', expected http/protobuf, which collectors accept on port 4318.",
+            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', expected http/protobuf, which collectors accept on port 4318. "
+            "Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT.",
         ),
     ],
 )
-def test_an_unsupported_setting_is_refused_with_a_sentence(environment: dict[str, str], sentence: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        wants_tracing(environment)
-    assert str(refused.value) == sentence
+def test_an_unsupported_setting_costs_the_traces_and_says_so(
+    environment: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(open_tracing("people"), NoTracing)
+    assert caplog.messages == [f"the server runs without traces: {sentence}"]
 
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from platform_lib.data.contract import columns_from_rows
 from platform_lib.serving.http.app import create_app
 from platform_lib.serving.limits import Limits
 from platform_lib.serving.problems import Problem
+from platform_lib.serving.protocols.tensors import column_datatype
 from platform_lib.serving.transport.request_body import BodyReader
 from tests.serving.sample_models import CLASSIFICATION, REGRESSION, FixedSource, fitted, loaded, rows
 
@@ -114,7 +115,10 @@ def test_an_open_inference_path_means_the_same_with_and_without_the_router(path:
     app = create_app(FixedSource(loaded(fitted())))
     some = columns_from_rows(rows(2), CLASSIFICATION)
     body = {
-        "inputs": [{"name": name, "shape": [2], "datatype": "BYTES", "data": values} for name, values in some.items()],
+        "inputs": [
+            {"name": name, "shape": [2], "datatype": column_datatype(CLASSIFICATION.columns[name]), "data": values}
+            for name, values in some.items()
+        ],
         "id": "mine",
     }
     with TestClient(app) as http:
