@@ -17,6 +17,7 @@ from platform_lib.registry.loading import load_record
 from platform_lib.settings import Project, Settings
 from platform_lib.training import tracking
 from platform_lib.training.plan import Progress, TrainingPlan, TrainingRequest, prepare, silent
+from platform_lib.training.servable import check_servable
 from platform_lib.training.steps import (
     Split,
     Steps,
@@ -98,7 +99,10 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
 
     def fit(features: Any, model: Any, parts: Split, config: "TrainConfig") -> "Pipeline":
         with progress(f"Fitting {type(model).__name__} on {len(parts.train)} rows"):
-            return fit_pipeline(features, model, parts, config)
+            pipeline = fit_pipeline(features, model, parts, config)
+        project = plan.project
+        check_servable(pipeline, parts.test.frame, package=project.package, trusted_types=project.trusted_types)
+        return pipeline
 
     def evaluate(pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Evaluation":
         with progress(f"Evaluating on {len(parts.test)} held-out rows"):

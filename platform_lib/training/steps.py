@@ -18,6 +18,7 @@ from platform_lib.data.splits import holdout_mask
 from platform_lib.errors import CheckFailed, PlatformError, UsageError
 from platform_lib.model.artifact import LoadedModel, predict
 from platform_lib.training.config.schema import TrainConfig
+from platform_lib.user_code import user_frame
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -125,9 +126,11 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
     pipeline = compose_pipeline(features, model, config)
     try:
         return pipeline.fit(split.train.frame, split.train.truth)
-    except PlatformError:
+    except (PlatformError, OSError, MemoryError):
         raise
-    except (TypeError, ValueError) as err:
+    except Exception as err:
+        if user_frame(err) is not None:
+            raise
         raise UsageError(
             f"fitting {type(model).__name__} failed: {library_message(err, config.data)}. Look at conf/model, "
             "features.py and model.py."
