@@ -20,7 +20,8 @@ import yaml
 from packaging.requirements import Requirement
 from pytest_copie.plugin import Copie
 
-from tests.conftest import REPOSITORY
+from platform_lib.settings import Project
+from tests.conftest import REPOSITORY, git
 
 TARGETS = [
     "help",
@@ -125,6 +126,13 @@ def test_every_file_name_is_valid_on_windows(rendered: dict[str, Path]) -> None:
     for folder in rendered.values():
         lower = [path.relative_to(folder).as_posix().lower() for path in folder.rglob("*")]
         assert len(lower) == len(set(lower))
+
+
+def test_git_ignores_predictions_and_tables_before_their_import(project: Project) -> None:
+    for name in ("predictions.csv", "mine.tsv", "predictions.parquet"):
+        (project.root / name).touch()
+    (project.root / "tests" / "rows.csv").touch()
+    assert git(project.root, "status", "--porcelain").split() == ["??", "tests/rows.csv"]
 
 
 def test_no_lock_file_is_rendered(rendered: dict[str, Path]) -> None:
