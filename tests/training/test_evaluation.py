@@ -91,6 +91,20 @@ def test_a_slice_is_evaluated_on_its_own_rows() -> None:
     assert parts["Pisa"].metrics["balanced_accuracy"] == 0.5
 
 
+@pytest.mark.parametrize("mark", [{"log": False}, {"sensitive": True}], ids=str)
+def test_slices_of_a_private_column_are_numbered_instead_of_named(mark: dict[str, bool]) -> None:
+    config = _config(slices=["city", "size"])
+    columns = {
+        name: msgspec.structs.replace(column, **mark) for name, column in config.data.columns.items() if name != "y"
+    }
+    data = msgspec.structs.replace(config.data, columns={**columns, "y": config.data.columns["y"]})
+    config = msgspec.structs.replace(config, data=data)
+    evaluation = measure(_answers(), _frame(config), TRUTH, config)
+    assert [part.value for part in evaluation.slices if part.column == "city"] == ["group 1", "group 2", "missing"]
+    assert [part.value for part in evaluation.slices if part.column == "size"][:2] == ["group 1", "group 2"]
+    assert not [name for name in ("Rome", "Pisa") if name in msgspec.json.encode(evaluation).decode()]
+
+
 def test_a_metric_that_is_undefined_on_a_slice_is_omitted_there() -> None:
     one_class = np.where(np.arange(ROWS) < 40, "no", TRUTH).astype(object)
     config = _config(slices=["city"])

@@ -250,6 +250,23 @@ class TestFailures:
         assert "'C' parameter" in run.data.tags[REASON_TAG]
         assert [record.version for record in registry.versions("sample-model")] == ["1"]
 
+    def test_a_message_that_may_quote_private_values_is_not_kept(self, project: Project, registry: Registry) -> None:
+        import mlflow.artifacts
+
+        contract = project.conf_dir / "data" / "sample.yaml"
+        text = contract.read_text(encoding="utf-8")
+        contract.write_text(text.replace("  island:\n", "  island:\n    log: false\n"), encoding="utf-8")
+        features = project.root / "src" / "sample_model" / "features.py"
+        features.write_text("def build_features(config):\n    raise KeyError('Biscoe'.upper())\n", encoding="utf-8")
+        with pytest.raises(KeyError, match="BISCOE"):
+            _train(project)
+
+        (run,) = _runs(registry, "FAILED")
+        trace = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/error.txt")
+        assert "features.py" in trace
+        for kept in (run.data.tags[REASON_TAG], trace):
+            assert "BISCOE" not in kept and "MLP_DEBUG=1" in kept
+
     def test_ctrl_c_marks_the_run_as_killed(
         self, project: Project, registry: Registry, monkeypatch: pytest.MonkeyPatch
     ) -> None:

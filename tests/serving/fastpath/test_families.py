@@ -46,7 +46,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from platform_lib.project.transformers import DateParts
+from platform_lib.project.transformers import DateParts, HashedTexts
 from platform_lib.serving.fastpath.plan import plan
 from platform_lib.training.features import standard_features
 from tests.serving.fastpath.pipelines import NUMBERS, TEXTS, fit, on_numbers, proven, regression
@@ -105,6 +105,9 @@ TRANSFORMERS: dict[str, Callable[[], Any]] = {
                 TEXTS,
             )
         ]
+    ),
+    "hashed one-hot": lambda: ColumnTransformer(
+        [("t", Pipeline([("hash", HashedTexts("salt")), ("encode", OneHotEncoder(handle_unknown="ignore"))]), TEXTS)]
     ),
     "dates": lambda: ColumnTransformer(
         [("d", Pipeline([("parts", DateParts()), ("fill", SimpleImputer())]), ["joined"])]
@@ -196,6 +199,7 @@ def test_many_rows_get_the_same_predictions_as_few() -> None:
                 "polynomial",
                 "indicator",
                 "one-hot rare",
+                "hashed one-hot",
                 "target",
                 "ordinal",
                 "dates",
