@@ -9,7 +9,8 @@ from pathlib import Path
 
 from platform_lib.errors import StorageError
 from platform_lib.findings import Finding, ok, problem
-from platform_lib.names import ArtifactFile, VersionTag
+from platform_lib.names import Alias, ArtifactFile, VersionTag
+from platform_lib.registry.approval import refusal
 from platform_lib.registry.files import local_path
 from platform_lib.registry.store import ARTIFACTS
 from platform_lib.storage_errors import damaged, foreign, storage_error
@@ -18,6 +19,7 @@ AREA = "registry"
 BUSY_TIMEOUT_S = 5.0
 _ROOT = f"/.mlp/{ARTIFACTS}/"
 _REVISION = re.compile(r"""^(down_)?revision\s*(?::[^=]+)?=\s*["'](\w+)["']""", re.MULTILINE)
+_SERVING = (Alias.CHAMPION, Alias.CANARY, Alias.SHADOW)
 _ALIASES = """
 SELECT a.name, a.alias, a.version, v.source, v.current_stage
 FROM registered_model_aliases a LEFT JOIN model_versions v ON v.name = a.name AND v.version = a.version
@@ -60,7 +62,10 @@ def _examine(store: sqlite3.Connection, database: Path) -> Iterator[Finding]:
             found.append(problem(AREA, f"the alias {alias} of {name} names version {version}, which is gone.", remedy))
             continue
         versions += 1
-        if (reason := _wrong_files(store, database, name, version, source)) is not None:
+        tags = _tags(store, name, version)
+        if alias in _SERVING and (reason := refusal(name, str(version), tags, alias)) is not None:
+            found.append(problem(AREA, f"the {alias} does not serve: {reason}", f"`mlp models show {name}/{version}`"))
+        if (reason := _wrong_files(store, database, tags, source)) is not None:
             found.append(
                 problem(
                     AREA,
@@ -112,12 +117,14 @@ def _mlflow_revisions() -> tuple[set[str], str | None]:
     return revisions, heads.pop() if len(heads) == 1 else None
 
 
-def _wrong_files(store: sqlite3.Connection, database: Path, name: str, version: int, source: str) -> str | None:
+def _tags(store: sqlite3.Connection, name: str, version: int) -> dict[str, str]:
+    query = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
+    return {str(key): str(value or "") for key, value in store.execute(query, (name, version))}
+
+
+def _wrong_files(store: sqlite3.Connection, database: Path, tags: dict[str, str], source: str) -> str | None:
     """What is wrong with a version's files; None if nothing is, or if they are not on this machine."""
     folder = _folder(store, database, source)
-    tags = dict(
-        store.execute("SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?", (name, version))
-    )
     registered = tags.get(VersionTag.MODEL_SHA256)
     if folder is None or registered is None:
         return None

@@ -11,6 +11,7 @@ import pytest
 
 from platform_lib.data.contract import dump_contract, read_contract
 from platform_lib.data.dataset import load_table
+from platform_lib.model.signing.verification import verify_signature
 from platform_lib.names import VersionTag
 from platform_lib.registry import Registry, load_model, open_registry
 from platform_lib.registry.loading import load_record
@@ -18,6 +19,7 @@ from platform_lib.registry.model_files import ModelContent
 from platform_lib.registry.store import ensure_database
 from platform_lib.settings import Project, Settings
 from tests.conftest import copy_of, free_port, run_mlp, server
+from tests.registry.signing_policy import own_signature_policy
 
 
 @pytest.mark.slow
@@ -41,6 +43,7 @@ class TestServer:
         model = load_record(registry, record, project)
         assert list(model.predict(load_table(project=project).head(2)).values) == ["Adelie"] * 2
         assert registry.folder(record).is_relative_to(tmp_path / "cache")
+        assert verify_signature(registry.folder(record), "sample-model", own_signature_policy())
 
     def test_versions_with_equal_model_files_keep_their_own_contracts(
         self, content: ModelContent, shared: str, tmp_path: Path

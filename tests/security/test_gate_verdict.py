@@ -17,6 +17,7 @@ from platform_lib.registry import Registry
 from platform_lib.registry.approval import override_tags, refusal
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.reference import Reference
+from platform_lib.registry.store_check import examine_store
 from platform_lib.serving.models.loader import Follower
 from platform_lib.serving.models.local_registry import LocalRegistryClient
 from platform_lib.settings import Project, Settings
@@ -144,12 +145,14 @@ def test_mlp_predict_refuses_it_and_writes_nothing(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_mlp_models_says_in_words_that_the_champion_does_not_serve(
+def test_mlp_models_and_mlp_check_say_in_words_that_the_champion_does_not_serve(
     refused: Project, registry: Registry, call_mlp: Mlp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = call_mlp(refused, "models").out
     assert "The champion does not serve: sample-model version 2 is not used: the gate refused it (" in listed
     assert "Servers refuse it: sample-model version 2 is not used" in call_mlp(refused, "models", "show", "2").out
+    found = "\n".join(finding.text for finding in examine_store(refused.database) if finding.level == "problem")
+    assert "the champion does not serve: sample-model version 2 is not used: the gate refused it (" in found
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[1;31mrefused" in call_mlp(refused, "models").out
     registry.promote(registry.resolve("sample-model/2"), override="the board accepts the risk")

@@ -28,7 +28,7 @@ from platform_lib.names import VersionTag
 from platform_lib.project import load_model
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.reference import Reference
-from platform_lib.registry.signing import signature_policy
+from platform_lib.registry.signing import signature_policy, signing_key
 from platform_lib.serving.models.loader import Follower
 from platform_lib.serving.models.local_registry import LocalRegistryClient
 from platform_lib.settings import Project, Settings, find_project
@@ -220,6 +220,22 @@ class TestKeys:
         path.chmod(0o644)
         with pytest.raises(UsageError, match=r"other users may read the signing key .*: run `chmod 600"):
             open_key(path)
+
+    def test_a_machine_that_cannot_keep_a_key_trains_unsigned_unless_a_key_was_asked_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        blocked = tmp_path / "file"
+        blocked.touch()
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(blocked))
+        assert signing_key(Settings(sign="off")) is None
+        assert caplog.text == ""
+        assert signing_key(Settings()) is None
+        assert "the version will not be signed" in caplog.text
+        for asked in (Settings(sign="key"), Settings(signing_key=str(blocked / "signing.key"))):
+            with pytest.raises(UsageError, match=r"cannot be read or made: .*Name another file with"):
+                signing_key(asked)
+        with pytest.raises(UsageError, match="MLP_SIGN is 'keyless', expected key or off"):
+            signing_key(Settings(sign="keyless"))
 
     @pytest.mark.parametrize("content", [b"", b"no key", "rsa", "encrypted"], ids=repr)
     def test_a_file_that_is_no_key_is_named(self, tmp_path: Path, content: bytes | str) -> None:

@@ -13,12 +13,14 @@ import pytest
 
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.model.artifact import load_artifact
+from platform_lib.model.signing.verification import verify_signature
 from platform_lib.registry import load_model
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.local_registry import LocalRegistryClient
 from platform_lib.serving.models.rest_registry import RestRegistryClient
 from platform_lib.settings import Project
 from tests.conftest import copy_of, free_port
+from tests.registry.signing_policy import own_signature_policy
 
 NAME = "served-over-rest"
 
@@ -56,6 +58,7 @@ def test_a_server_gives_version_tags_and_files(
     assert found is not None
     assert (found.name, found.version) == (NAME, "1")
     folder = found.fetch(tmp_path / "files")
+    assert verify_signature(folder, trained.name, own_signature_policy())  # nothing was added or left out
     model = load_artifact(folder, name=NAME, version="1", sha256=found.sha256, package=trained.package)
     assert model.contract.target == "species"
     assert client.find(reference, known_version="1") is None
