@@ -50,7 +50,11 @@ class HostCheck:
             )
         origin = headers.get(b"origin")
         if origin is not None and method not in _READING and not self._may_send(origin, host or b""):
-            return Problem(403, f"pages of {origin.decode('latin-1')!r:.100} must not send requests here.")
+            return Problem(
+                403,
+                f"pages of {origin.decode('latin-1')!r:.100} may not send requests here; "
+                "start `mlp serve` with --cors-origin to allow them.",
+            )
         return None
 
     def _accepts(self, host: bytes) -> bool:
