@@ -109,9 +109,9 @@ def signature(contract: DataContract, predictions: Predictions) -> "ModelSignatu
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType
 
-    # Whole numbers are integers in a file and floats in a column with missing values; MLflow accepts neither for the
-    # other.
-    types = {"string": DataType.string, "datetime": DataType.datetime, "integer": AnyType()}
+    # Whole numbers are integers in a file and floats in a column with missing values, and booleans are objects there;
+    # MLflow accepts none for another.
+    types = {"string": DataType.string, "datetime": DataType.datetime, "integer": AnyType(), "boolean": AnyType()}
     columns = {name: contract.columns[name] for name in contract.features}
     inputs = [
         ColSpec(types.get(column.type, DataType.double), name, required=not column.nullable)

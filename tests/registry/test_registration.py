@@ -3,12 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from platform_lib.data.contract import Column, DataContract
 from platform_lib.errors import ServiceError
+from platform_lib.model.artifact import Predictions
 from platform_lib.names import VersionTag
 from platform_lib.registry import Registry
-from platform_lib.registry.model_files import ModelContent, requirements
+from platform_lib.registry.model_files import ModelContent, requirements, signature
 from tests.registry.conftest import gate, new_run
 
 
@@ -105,3 +109,34 @@ class TestRegister:
             "skops",
         ]
         assert not any("file:" in pin for pin in pins)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("boolean", pd.Series([True, False])),
+        ("boolean", pd.Series([True, None], dtype=object)),
+        ("boolean", pd.Series([True, None], dtype="boolean")),
+        ("boolean", pd.Series([1.0, 0.0])),
+        ("integer", pd.Series([1, 2])),
+        ("integer", pd.Series([1.0, np.nan])),
+        ("integer", pd.Series([1, None], dtype="Int64")),
+        ("number", pd.Series([1.5, np.nan])),
+        ("string", pd.Series(["a", None], dtype=object)),
+        ("datetime", pd.Series([pd.Timestamp("2026-01-31"), pd.NaT])),
+    ],
+    ids=lambda value: f"{value.dtype}-{value.isna().any()}" if isinstance(value, pd.Series) else str(value),
+)
+def test_mlflows_schema_accepts_a_column_as_pandas_may_hold_it(kind: Any, values: pd.Series) -> None:
+    from mlflow.models import validate_schema
+
+    contract = DataContract(
+        name="t",
+        path="t.csv",
+        task="classification",
+        target="y",
+        columns={"a": Column(type=kind, nullable=True), "y": Column(type="string", allowed=["n", "y"])},
+    )
+    answers = Predictions(np.array(["n"], dtype=object), None, ("n", "y"))
+
+    validate_schema(pd.DataFrame({"a": values}), signature(contract, answers).inputs)
