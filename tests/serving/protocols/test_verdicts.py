@@ -297,7 +297,7 @@ BAD_CSV: dict[str, tuple[bytes, int, str]] = {
     "too many rows": (as_csv([ROW] * 11), 422, "the body holds more than 10 rows, but the maximum per request is 10"),
     "no rows": (as_csv([ROW]).splitlines()[0], 422, "the body holds no rows"),
     "nothing": (b"", 400, "the body is empty, expected CSV with a header row."),
-    "a blank name": (b"age,,income\n0,1,2\n", 400, "the header's column 2 has no name."),
+    "a blank name": (b"age,,income\n0,1,2\n", 400, "the header's column 2 has no name, expected"),
     "a short line": (b"age,income\n1,2\n3,4\n1\n", 400, "line 4 has 1 values, expected 2 as in the header."),
     "not UTF-8": (b"town\n\xff\n", 400, "the body is not CSV in UTF-8."),
     "an endless cell": (b'town\n"' + b"a" * 200_000, 400, "the body is not CSV: field larger than field limit"),
