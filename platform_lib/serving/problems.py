@@ -11,6 +11,10 @@ from starlette.responses import Response
 MEDIA_TYPE = "application/problem+json"
 
 
+FRAMES = "Traceback (most recent call last):\n"
+"""Begins the note that `without_frames` adds to an error."""
+
+
 class Problem(Exception):
     """An error whose response is a problem document."""
 
@@ -27,14 +31,14 @@ class Problem(Exception):
 
 
 def without_frames(error: BaseException) -> BaseException:
-    """Drop the tracebacks of an error and its causes. For the log, the traceback of its first cause becomes a note.
+    """Drop the tracebacks of an error and its causes. For the log, that of its first cause becomes a note of its lines.
 
     A traceback holds the variables of all functions that it has passed and that called them: the rows of a whole batch,
     and the futures that hold the error itself, so that only a garbage collection would free them.
     """
     cause = error.__cause__ or error
     if not isinstance(cause, Problem):
-        cause.add_note("".join(traceback.format_exception(cause)).rstrip())
+        cause.add_note(FRAMES + "".join(traceback.format_tb(cause.__traceback__)).rstrip())
     chain = [error]
     while chain:
         current = chain.pop()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from platform_lib.data.contract import library_message
 from platform_lib.data.rows import rows_of
 from platform_lib.data.sample_rows import made_up_row
 from platform_lib.errors import CheckFailed, PlatformError, ServiceError, UntrustedModel
@@ -178,15 +179,15 @@ def _predict_example(model: LoadedModel, example: dict[str, Any], predict: Predi
         return predict_rows(model, [example], predict)
     except PlatformError as err:
         raise VersionRejected(
-            "example", f"version {model.version} fails on its own example: {_with_cause(err)}"
+            "example", f"version {model.version} fails on its own example: {_with_cause(err, model)}"
         ) from err
 
 
-def _with_cause(err: PlatformError) -> str:
+def _with_cause(err: PlatformError, model: LoadedModel) -> str:
     """Return the message with that of the exception behind it, in one line. Admins read it, callers do not."""
     if err.__cause__ is None:
         return str(err)
-    return f"{err} {' '.join(f'{type(err.__cause__).__name__}: {err.__cause__}'.split()):.500}"
+    return f"{err} {type(err.__cause__).__name__}: {library_message(err.__cause__, model.contract)}"
 
 
 def _predicts(model: LoadedModel, row: dict[str, Any], predict: Predict) -> bool:
@@ -202,7 +203,7 @@ def _check_parity(model: LoadedModel, reference: ReferenceAnswers, predict: Pred
     try:
         difference = first_difference(reference, predict_rows(model, reference.rows, predict))
     except PlatformError as err:
-        difference = _with_cause(err)
+        difference = _with_cause(err, model)
     if difference is not None:
         raise VersionRejected(
             "parity",

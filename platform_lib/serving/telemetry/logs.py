@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from platform_lib.serving.problems import FRAMES
+
 if TYPE_CHECKING:  # the server's own process needs no model
     from platform_lib.serving.models.served_model import ServedModel
 
@@ -55,6 +57,9 @@ def loggable(err: BaseException | None, find: Callable[[], "ServedModel | None"]
     if err is None or not may_quote:
         return err
     hidden = RuntimeError(f"{type(err).__name__}; its message may quote values of private columns")
+    for note in getattr(err, "__notes__", ()):
+        if note.startswith(FRAMES):
+            hidden.add_note(note)
     return type(hidden), hidden, err.__traceback__
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
 
 from platform_lib.model.artifact import files_sha256
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.loader import ModelLoader
+from platform_lib.training.features import standard_features
 from tests.serving.models.broken_artifacts import (
     broken_answers,
     broken_contract,
@@ -23,7 +27,7 @@ from tests.serving.models.broken_artifacts import (
     truncated,
     unfitted,
 )
-from tests.serving.sample_models import FolderRegistry, fitted, version_of, write_answers, write_artifact
+from tests.serving.sample_models import REGRESSION, FolderRegistry, fitted, version_of, write_answers, write_artifact
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,7 @@ from tests.serving.sample_models import FolderRegistry, fitted, version_of, writ
         (foreign_type, "files", "holds the type builtins.eval, which is not on a list"),
         (no_contract, "files", "has no contract.yaml"),
         (no_model, "files", "has no model.skops"),
-        (unfitted, "example", "(NotFittedError). NotFittedError: "),
+        (unfitted, "example", "(NotFittedError). NotFittedError: the message may quote values of private columns"),
         (other_columns, "example", "version 3 fails on its own example: "),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -67,6 +71,17 @@ def test_a_version_that_cannot_serve_is_rejected_and_the_old_one_stays(
         f"version 3 of people is refused: {loader.state.rejected['3'].reason}"
     ]
     assert registry.fetched == ["1", "3"]
+
+
+def test_a_rejection_says_what_the_model_said_if_no_column_is_private(
+    loader: ModelLoader, registry: FolderRegistry, tmp_path: Path
+) -> None:
+    columns = {name: column for name, column in REGRESSION.columns.items() if name != "secret"}
+    contract = msgspec.structs.replace(REGRESSION, columns=columns)
+    model = Pipeline([("features", standard_features(contract)), ("model", Ridge())])
+    registry.add("3", tmp_path, write_artifact(tmp_path, model, contract))
+    loader.poll()
+    assert "(NotFittedError). NotFittedError: This " in loader.state.rejected["3"].reason
 
 
 def test_files_that_differ_from_the_registered_ones_are_rejected(

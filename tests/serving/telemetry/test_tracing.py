@@ -186,7 +186,9 @@ def test_a_failure_marks_the_span_and_its_log_record_names_the_trace(
     assert answer.status_code == 500
     (span,) = collector.spans
     assert span.status.code == span.status.STATUS_CODE_ERROR
-    (record,) = [json.loads(line) for line in lines if "a column of lead" in line]
+    (record,) = [record for record in map(json.loads, lines) if record["level"] == "error"]
+    assert "in broken" in record["traceback"]
+    assert "may quote values of private columns" in record["traceback"]
     assert (record["trace_id"], record["span_id"]) == (TRACE, span.span_id.hex())
     assert record["request_id"] == answer.headers["X-Request-ID"]
 
