@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from platform_lib.training.wording import gain_text
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -80,11 +82,14 @@ def short(hashed: str) -> str:
 
 
 def metrics_table(evaluation: Mapping[str, Any]) -> "Table":
-    """Create a table of an evaluation's metrics and standard errors."""
+    """Create a table of an evaluation's metrics, standard errors, and the scores of constant predictions."""
     errors: Mapping[str, Any] = evaluation.get("standard_errors", {})
-    made = table("metric", "value", "±", numeric=("value", "±"))
+    constants: Mapping[str, Any] = evaluation.get("baseline", {})
+    headers = ("metric", "value", "±", *(["constant"] if constants else []))
+    made = table(*headers, numeric=headers[1:])
     for name, value in evaluation.get("metrics", {}).items():
-        made.add_row(name, number(value), number(errors[name]) if name in errors else "")
+        cells = [number(value), number(errors[name]) if name in errors else ""]
+        made.add_row(name, *cells, *([number(constants.get(name))] if constants else []))
     return made
 
 
@@ -96,7 +101,8 @@ def verdict_text(tags: Mapping[str, str]) -> "Text":
 
     if why_not(tags) is None:
         return Text("passed")
-    word = "refused" if verdict_of(tags) else "not run"
+    verdict = verdict_of(tags)
+    word = "not run" if not verdict else "refused" if verdict.get("passed") else decision_of(verdict)
     override = override_of(tags)
     forced = "" if override is None else f", forced{f' as {override.role}' if override.role else ''}"
     return Text(f"{word}{forced}", style="bold red")
@@ -120,16 +126,10 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
     if verdict is None:
         return ["Gate: not run"]
     if not verdict.get("passed"):
-        return ["Gate: refused", *(f"  - {reason}" for reason in verdict.get("reasons", []))]
-    metric, champion = verdict.get("metric"), verdict.get("champion_score")
+        return [f"Gate: {decision_of(verdict)}", *(f"  - {reason}" for reason in verdict.get("reasons", []))]
+    champion = verdict.get("champion_score")
     if champion is not None:
-        interval: Sequence[float] | None = verdict.get("interval")
-        lines = [
-            f"{metric} {number(verdict.get('score'))}; champion, version {verdict.get('champion_version')}, "
-            f"{number(champion)} on the same rows"
-        ]
-        lines += [f"better by {interval[0]:+.4f} to {interval[1]:+.4f} (95 %)"] if interval else []
-        return ["Gate: passed", *(f"  {line}" for line in lines)]
+        return ["Gate: passed", *(f"  {line}" for line in _comparison_lines(verdict))]
     limits = ", ".join(f"{name} {number(value)}" for name, value in verdict.get("thresholds", {}).items())
     return [
         "Gate: passed",
@@ -137,3 +137,26 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
         if limits
         else "  there is no champion to compare with, and conf/gate sets no threshold",
     ]
+
+
+def decision_of(verdict: Mapping[str, Any]) -> str:
+    """`passed`, `refused` or `cannot tell`; verdicts of earlier versions have no decision of their own."""
+    return "passed" if verdict.get("passed") else str(verdict.get("decision") or "refused")
+
+
+def _comparison_lines(verdict: Mapping[str, Any]) -> list[str]:
+    interval: Sequence[float] | None = verdict.get("interval")
+    rows, compared = verdict.get("rows"), verdict.get("compared_rows")
+    lines = [
+        f"{verdict.get('metric')} {number(verdict.get('score'))}; champion, version {verdict.get('champion_version')}, "
+        f"{number(verdict.get('champion_score'))} on the same rows"
+    ]
+    if interval:
+        words = gain_text(interval[0], interval[1])
+        said = f"{words} as the champion" if words == "the same" else f"{words} than the champion (95 % interval)"
+        margin = verdict.get("margin")
+        allowed = f"; {number(margin)} worse is allowed" if interval[0] < 0 and isinstance(margin, float) else ""
+        lines.append(f"{said}{allowed}")
+    if isinstance(rows, int) and isinstance(compared, int) and compared < rows:
+        lines.append(f"compared on {compared} of the {rows} held-out rows: the champion was fitted on the others")
+    return lines

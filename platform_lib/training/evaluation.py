@@ -72,6 +72,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     standard_errors: dict[str, float] = {}
     """Per metric, its standard error over hold-outs of this size."""
+    baseline: dict[str, float] = {}
+    """Per metric, the best score of a constant prediction: the most frequent class with each class's share as
+    probability, or the mean or median."""
     not_computed: dict[str, str] = {}
     """Per metric that cannot be computed, the reason."""
     slices: list[SliceResult] = []

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from platform_lib.errors import CheckFailed, UntrustedModel
-from platform_lib.names import VersionTag
+from platform_lib.errors import CheckFailed, UntrustedModel, UsageError
+from platform_lib.names import ArtifactFile, VersionTag
 from platform_lib.registry.loading import load_record
 from platform_lib.settings import Project, Settings
 from platform_lib.training import tracking
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
+    from platform_lib.registry.reference import VersionRecord
+    from platform_lib.training.advice import Step
     from platform_lib.training.config.schema import TrainConfig
     from platform_lib.training.evaluation import Evaluation
     from platform_lib.training.gates import Verdict
@@ -141,7 +143,24 @@ def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "Train
     except UntrustedModel as err:
         verdict = judge_candidate(pipeline, parts, config, champion=None, best_promoted=best)
         return refused(verdict, unscorable(champion_record.version, str(err)))
-    return judge_candidate(pipeline, parts, config, champion=champion, best_promoted=best)
+    return judge_candidate(
+        pipeline,
+        parts,
+        config,
+        champion=champion,
+        best_promoted=best,
+        champion_config=_champion_config(plan, champion_record),
+    )
+
+
+def _champion_config(plan: TrainingPlan, record: "VersionRecord") -> "TrainConfig | None":
+    """The configuration that the champion was trained with; None if it cannot be read."""
+    from platform_lib.training.config.compose import read_config
+
+    try:
+        return read_config((plan.registry.folder(record) / ArtifactFile.CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UsageError):
+        return None
 
 
 def _register(
@@ -192,7 +211,17 @@ def _register(
         evaluation=evaluation,
         verdict=verdict,
         notices=training_notices(pipeline, parts.test, evaluation, config),
+        next_steps=tuple(_advice(plan, f"{name}/{record.version}", evaluation, verdict, config)),
     )
+
+
+def _advice(
+    plan: TrainingPlan, version: str, evaluation: "Evaluation", verdict: "Verdict", config: "TrainConfig"
+) -> "list[Step]":
+    from platform_lib.training.advice import next_steps
+
+    models = sorted(path.stem for path in (plan.project.conf_dir / "model").glob("*.yaml"))
+    return next_steps(version, config, evaluation, verdict, overrides=plan.request.overrides, models=models)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
     from sklearn.pipeline import Pipeline
 
+    from platform_lib.training.advice import Step
     from platform_lib.training.evaluation import Evaluation
     from platform_lib.training.gates import Verdict
 
@@ -71,6 +72,8 @@ class TrainingResult:
     verdict: "Verdict"
     notices: tuple[str, ...] = ()
     """What people should know about the model, one sentence each."""
+    next_steps: "tuple[Step, ...]" = ()
+    """Commands that can help a version that did not pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,10 +141,15 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
 
 
 def evaluate_held_out(pipeline: "Pipeline", split: Split, config: TrainConfig) -> "Evaluation":
-    """Evaluate the pipeline on the held-out rows, overall and per slice."""
+    """Evaluate the pipeline and constant predictions on the held-out rows, overall and per slice."""
+    import msgspec
+
+    from platform_lib.training.baselines import constant_scores
     from platform_lib.training.evaluation import evaluate
 
-    return evaluate(pipeline, split.test.frame, split.test.truth, config)
+    evaluation = evaluate(pipeline, split.test.frame, split.test.truth, config)
+    constants = constant_scores(split.train.truth, split.test.truth, config.data.task)
+    return msgspec.structs.replace(evaluation, baseline=constants)
 
 
 def judge_candidate(
@@ -151,12 +159,16 @@ def judge_candidate(
     *,
     champion: LoadedModel | None,
     best_promoted: float | None,
+    champion_config: TrainConfig | None = None,
 ) -> "Verdict":
-    """Apply the gate: thresholds, the champion on the same held-out rows, and the best score ever promoted.
+    """Apply the gate: thresholds, constants, the champion on the same rows, and the best score ever promoted.
 
-    If the champion cannot be scored on these rows, the candidate is refused.
+    Rows that the champion was fitted on, by its configuration, are not compared. If the champion cannot be scored, the
+    candidate is refused.
     """
+    from platform_lib.training.baselines import constant_predictions
     from platform_lib.training.gates import judge
+    from platform_lib.training.unseen_rows import unseen_rows
 
     candidate = predict(pipeline, split.test.frame)
     reason = None
@@ -173,6 +185,8 @@ def judge_candidate(
         champion=answers,
         champion_version=None if champion is None else champion.version,
         best_promoted=best_promoted,
+        unseen=unseen_rows(split.table, split.held_out, config, champion_config),
+        constants=constant_predictions(split.train.truth, len(split.test), config.data.task),
     )
     return verdict if reason is None else refused(verdict, unscorable(champion.version if champion else "", reason))
 
@@ -181,14 +195,16 @@ def refused(verdict: "Verdict", reason: str) -> "Verdict":
     """The verdict as a refusal, with one more reason."""
     import msgspec
 
-    return msgspec.structs.replace(verdict, passed=False, reasons=[*verdict.reasons, reason])
+    return msgspec.structs.replace(verdict, passed=False, decision="refused", reasons=[*verdict.reasons, reason])
 
 
 def unscorable(version: str, reason: str) -> str:
     """The reason for refusing a candidate because the champion cannot be scored, and the remedy."""
+    from platform_lib.training.gates import REBASE
+
     return (
         f"the champion, version {version}, cannot be scored on these rows: {reason.rstrip('.')}. "
-        "If the table changed on purpose, `mlp train --new-baseline` lets the thresholds alone decide"
+        f"If the table changed on purpose, {REBASE}"
     )
 
 

@@ -1,6 +1,8 @@
 """The gate: thresholds, the champion on the same rows, the best promoted score, and its reasons."""
 
 import io
+import re
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -36,13 +38,22 @@ def _judge(
     *,
     best: float | None = None,
     truth: Any = TRUTH,
+    unseen: NDArray[np.bool_] | None = None,
+    constants: Sequence[Predictions] = (),
     **gate: Any,
 ) -> Verdict:
     values: dict[str, Any] = {"metric": "accuracy", "delta": 0.01} | gate
     settings = GateConfig(**values)
     version = None if champion is None else "7"
     return judge(
-        settings, truth=truth, candidate=candidate, champion=champion, champion_version=version, best_promoted=best
+        settings,
+        truth=truth,
+        candidate=candidate,
+        champion=champion,
+        champion_version=version,
+        best_promoted=best,
+        unseen=unseen,
+        constants=constants,
     )
 
 
@@ -129,6 +140,75 @@ def test_a_better_model_on_too_few_rows_is_refused_with_a_remedy() -> None:
     assert verdict.reasons[0].endswith(
         "These rows are too few to show that it is not worse: hold out more rows, or use a larger gate.delta"
     )
+
+
+def test_too_few_rows_to_tell_are_another_decision_than_a_worse_model() -> None:
+    few = TRUTH[:60]
+    unlike = _judge(_wrong_on(range(8), truth=few), _wrong_on(range(20, 30), truth=few), truth=few)
+    worse = _judge(_wrong_on(range(150)), _wrong_on(range(50)))
+    below = _judge(_wrong_on(range(8), truth=few), _wrong_on(range(20, 30), truth=few), truth=few, best=1.0)
+
+    assert (unlike.decision, unlike.passed) == ("cannot tell", False)
+    assert (worse.decision, below.decision) == ("refused", "refused")
+    assert _judge(_wrong_on(range(50)), _wrong_on(range(50))).decision == "passed"
+
+
+def test_on_a_small_hold_out_delta_grows_as_far_as_equals_need_and_the_rows_can_tell() -> None:
+    few, many = TRUTH[:200], np.tile(TRUTH, 20)
+    error = np.sqrt(0.2 * 0.8 / 200)
+    champion, candidate = _wrong_on(range(40), truth=few), _wrong_on(range(2, 45), truth=few)
+
+    assert _judge(candidate, champion, truth=few).margin == pytest.approx(3.5 * np.sqrt(0.035 / 200), rel=0.1)
+    assert _judge(candidate, champion, truth=few, standard_errors=1.0).margin == pytest.approx(error, rel=0.15)
+    assert not _judge(candidate, champion, truth=few, standard_errors=0.0).passed
+    alike = _judge(_wrong_on(range(41), truth=few), champion, truth=few)
+    assert alike.margin == pytest.approx(3.5 * np.sqrt(0.005 * 0.995 / 200), rel=0.1)
+    unlike = _judge(_wrong_on(range(100, 4100), truth=many), _wrong_on(range(4000), truth=many), truth=many)
+    assert unlike.margin == unlike.delta == 0.01
+
+
+def test_the_interval_is_told_in_words() -> None:
+    said = _judge(_wrong_on(range(150)), _wrong_on(range(50))).reasons[0]
+    open_question = _judge(_wrong_on(range(500, 600)), _wrong_on(range(100))).reasons[0]
+
+    assert re.search(
+        r"on the same 1000 rows: worse by 0\.08\d\d to 0\.1[12]\d\d \(95 % interval\); 0\.01\d* worse is allowed on these rows",
+        said,
+    )
+    assert re.search(
+        r"between 0\.0\d\d\d worse and 0\.0\d\d\d better \(95 % interval\); 0\.01\d* worse is allowed on these rows",
+        open_question,
+    )
+
+
+def test_rows_that_the_champion_was_fitted_on_are_not_compared() -> None:
+    """The champion is right on the 800 rows that it was fitted on, and worse than the candidate on the others."""
+    unseen = np.arange(ROWS) >= 800
+    champion, candidate = _wrong_on(range(800, 900)), _wrong_on(range(0, 120), range(800, 820))
+
+    assert not _judge(candidate, champion).passed
+    verdict = _judge(candidate, champion, unseen=unseen)
+    assert (verdict.passed, verdict.rows, verdict.compared_rows) == (True, 1000, 200)
+    assert (verdict.score, verdict.champion_score) == (0.86, 0.5)
+
+
+def test_a_champion_that_was_fitted_on_every_row_leaves_the_question_open() -> None:
+    verdict = _judge(_wrong_on(range(9)), _wrong_on(), unseen=np.zeros(ROWS, dtype=bool))
+
+    assert verdict.decision == "cannot tell"
+    assert "was fitted on all of the held-out rows. `mlp train --new-baseline`" in verdict.reasons[0]
+
+
+def test_a_model_that_does_not_beat_a_constant_prediction_is_refused_although_it_meets_its_threshold() -> None:
+    truth = np.array(["no"] * 970 + ["yes"] * 30, dtype=object)
+    constant = Predictions(np.full(ROWS, "no", dtype=object), np.tile([0.97, 0.03], (ROWS, 1)), ("no", "yes"))
+
+    def verdict(wrong: range) -> Verdict:
+        return _judge(_wrong_on(wrong, truth=truth), truth=truth, thresholds={"accuracy": 0.9}, constants=[constant])
+
+    assert verdict(range(50)).reasons == ["accuracy is 0.9500, not better than the 0.9700 of a constant prediction"]
+    assert not verdict(range(30)).passed
+    assert (verdict(range(20)).passed, verdict(range(20)).baseline) == (True, 0.97)
 
 
 def test_a_clearly_worse_model_gets_no_advice_to_collect_more_rows() -> None:
@@ -289,6 +369,22 @@ MUTANTS: dict[str, Mutant] = {
     "forget the best ever promoted": (
         [("if best_promoted is not None and", "if False and")],
         [test_a_gradual_decline_below_the_best_promoted_score_is_refused],
+    ),
+    "let a constant pass": (
+        [("if own is not None and baseline is not None and", "if False and")],
+        [test_a_model_that_does_not_beat_a_constant_prediction_is_refused_although_it_meets_its_threshold],
+    ),
+    "compare on rows that the champion has seen": (
+        [("if unseen is not None:", "if False:")],
+        [test_rows_that_the_champion_was_fitted_on_are_not_compared],
+    ),
+    "grow delta on any hold-out": (
+        [("min(gate.standard_errors * error,", "max(gate.standard_errors * error,")],
+        [test_on_a_small_hold_out_delta_grows_as_far_as_equals_need_and_the_rows_can_tell],
+    ),
+    "call a worse model an open question": (
+        [("return [facts], False", "return [facts], True")],
+        [test_too_few_rows_to_tell_are_another_decision_than_a_worse_model],
     ),
     "let what cannot be computed pass": (
         [('return None, [str(err).rstrip(".")]', "return None, []")],

@@ -33,7 +33,8 @@ def command(
     """Train a model, evaluate it on held-out rows, and register it.
 
     OVERRIDES change conf/ for this run, in Hydra's syntax: model=forest, seed=1, gate.delta=0.02.
-    Exit code 1 means that the gate refused the model: it is registered without an alias, and serving does not change.
+    Exit code 1 means that the gate refused the model or could not tell whether it is worse than the champion: it is
+    registered without an alias, and serving does not change.
     """
     from platform_lib.cli.console import stderr, working
 
@@ -104,11 +105,7 @@ def _next_steps(result: "TrainingResult") -> list[str]:
     this = f"{result.name}/{result.version}"
     shown = ("mlp models show " + this, "its errors, by class and slice")
     if not result.passed:
-        steps = [
-            shown,
-            ("mlp train model=forest", "try another choice of conf/model"),
-            ("mlp sweep", "search for better parameters"),
-        ]
+        steps = [*((step.command, step.reason) for step in result.next_steps), shown]
     elif not result.promoted:
         steps = [("mlp promote " + this, "make it the champion"), shown]
     else:
@@ -130,4 +127,5 @@ def _as_dict(result: "TrainingResult") -> dict[str, Any]:
         "metrics": result.evaluation.metrics,
         "notices": result.notices,
         "verdict": msgspec.to_builtins(result.verdict),
+        "next": [{"command": step.command, "reason": step.reason} for step in result.next_steps],
     }

@@ -210,8 +210,8 @@ def _places(table: pa.Table, contract: DataContract, names: list[str]) -> tuple[
 
 def _cost(trained: str) -> str:
     return (
-        f"rows change sides, so {trained} was fitted on some of the rows that are held out then and scores too well on "
-        "them. Train once with --new-baseline."
+        f"rows change sides, so {trained} was fitted on some of the rows that are held out then. The gate compares the "
+        "next model with it on the rows that both hold out, so on fewer."
     )
 
 

@@ -35,6 +35,8 @@ def _check_gate(config: TrainConfig) -> None:
             raise UsageError(f"gate.thresholds.{name} is {threshold}, expected a finite number.")
     if not (math.isfinite(gate.delta) and gate.delta >= 0):
         raise UsageError(f"gate.delta is {gate.delta}, expected a finite number of 0 or more.")
+    if not (math.isfinite(gate.standard_errors) and gate.standard_errors >= 0):
+        raise UsageError(f"gate.standard_errors is {gate.standard_errors}, expected a finite number of 0 or more.")
     if not 100 <= gate.bootstrap_samples <= 100_000:
         raise UsageError(
             f"gate.bootstrap_samples is {gate.bootstrap_samples}, expected 100 to 100000: with fewer, the interval is "

@@ -44,6 +44,9 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Per metric, the value to reach: a minimum, or a maximum if lower is better."""
     delta: float = 0.01
     """How much worse than the champion a candidate may be, in the metric's unit, ≥ 0."""
+    standard_errors: float = 2.0
+    """How far delta may grow on a small hold-out, in standard errors of the champion's score, ≥ 0. It grows just enough
+    that most candidates pass that are as good as the champion."""
     bootstrap_samples: int = 1000
 
 

@@ -169,16 +169,18 @@ def _as_task(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def final_state(result: TrainingResult) -> Any:
-    """The final state of a flow run: completed, with the name Refused if the gate refused the version."""
+    """The final state of a flow run: completed, with the name Refused or Cannot tell if the version did not pass."""
     from prefect.logging import get_run_logger
     from prefect.states import Completed
 
-    said = "; ".join(result.verdict.reasons)
+    said, decision = "; ".join(result.verdict.reasons), result.verdict.decision
     if result.passed:
         message = f"{result.name} version {result.version} passed the gate" + (
             " and is the champion" if result.promoted else ""
         )
+    elif decision == "cannot tell":
+        message = f"the gate cannot tell whether {result.name} version {result.version} is worse: {said}"
     else:
         message = f"the gate refused {result.name} version {result.version}: {said}"
     get_run_logger().info(message)
-    return Completed(name="Completed" if result.passed else "Refused", message=message)
+    return Completed(name="Completed" if result.passed else decision.capitalize(), message=message)

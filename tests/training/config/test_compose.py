@@ -90,7 +90,7 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
     [
         (["modle=forest"], "no key 'modle': the keys are data, features, model, split, gate, search, slices, seed. Did you mean 'model'?"),
         (["seeed=1"], "Did you mean 'seed'?"),
-        (["gate.detla=1"], "gate has metric, thresholds, delta, bootstrap_samples. Did you mean 'delta'?"),
+        (["gate.detla=1"], "gate has metric, thresholds, delta, standard_errors, bootstrap_samples. Did you mean 'delta'?"),
         (["model.params.D=1"], "model.params has C, max_iter. A new one is added with a plus: +model.params.D=1"),
         (["data.pth=1"], "data has name, path, task, target, key, columns. Did you mean 'path'?"),
         (["data.columns.bill.type=number"], "the configuration has no key 'data.columns.bill.type': data.columns has island"),
