@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from platform_lib.errors import ServiceError
 from platform_lib.files import write_atomically
 from platform_lib.settings import Project, Settings, local_service_url, prefect_api_url
+from platform_lib.storage_errors import storage_error
 
 USER = "mlp"
 TICKET = "ticket"
@@ -48,7 +49,7 @@ def ensure_password(project: Project, *, renew: bool = False) -> str:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, f"{found}\n", mode=0o600)
     except OSError as err:
-        raise ServiceError(
+        raise storage_error(err, file=file) or ServiceError(
             f"cannot write the password of the local platform to {file}: {err.strerror or err}."
         ) from err
     return found

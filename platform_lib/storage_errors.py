@@ -196,7 +196,8 @@ def damaged(name: str, reason: str, file: Path | None) -> StorageError:
     return StorageError(
         f"{name} is damaged ({' '.join(reason.split())}). {_intact(file)}",
         "Make a copy of it first. Then restore it from a backup, or recover what can be read with "
-        f"`sqlite3 {shown} .recover | sqlite3 recovered.db`, and put recovered.db in its place.",
+        f"`sqlite3 {shown} .recover | sqlite3 recovered.db` (docs/registry.md has another way where that fails), and "
+        "put recovered.db in its place.",
         is_damage=True,
     )
 

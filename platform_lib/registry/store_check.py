@@ -87,8 +87,15 @@ def _finding(err: StorageError) -> Finding:
 def _check_schema(store: sqlite3.Connection, database: Path) -> Finding | None:
     row = store.execute("SELECT version_num FROM alembic_version").fetchone()
     known, head = _mlflow_revisions()
-    if row is None or head is None or row[0] == head:
+    if head is None or (row is not None and row[0] == head):
         return None
+    if row is None:
+        return problem(
+            AREA,
+            f"{database} lacks the version of its schema, so MLflow refuses it.",
+            "If it was recovered from a damaged file of the installed MLflow, run "
+            f"`sqlite3 {database} \"INSERT INTO alembic_version VALUES ('{head}')\"`.",
+        )
     if row[0] in known:
         return problem(
             AREA,

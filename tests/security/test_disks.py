@@ -332,8 +332,9 @@ class TestDamaged:
             ),
             ("UPDATE alembic_version SET version_num = 'ffffffffffff'", "newer version of MLflow"),
             ("UPDATE alembic_version SET version_num = '451aebb31d03'", "older version of MLflow"),
+            ("DELETE FROM alembic_version", "lacks the version of its schema"),
         ],
-        ids=["alias", "newer", "older"],
+        ids=["alias", "newer", "older", "recovered"],
     )
     def test_what_is_wrong_inside_the_registry_is_found(self, own: Project, spoil: str, text: str) -> None:
         with closing(sqlite3.connect(own.database)) as database, database:
