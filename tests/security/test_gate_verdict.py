@@ -18,11 +18,13 @@ from platform_lib.registry.approval import override_tags, refusal
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.reference import Reference
 from platform_lib.registry.store_check import examine_store
+from platform_lib.serving.http.health import admin_details, describe
 from platform_lib.serving.models.loader import Follower
 from platform_lib.serving.models.local_registry import LocalRegistryClient
 from platform_lib.settings import Project, Settings
 from platform_lib.training.run import train
 from tests.conftest import Called, copy_of, free_port
+from tests.serving.sample_models import FixedSource, fitted, loaded
 from tests.waiting import wait_until
 
 Mlp = Callable[..., Called]
@@ -188,3 +190,13 @@ def test_mlp_serve_never_swaps_it_in_until_it_is_promoted_by_force(
             process.terminate()
             process.wait(30)
     assert os.name == "nt" or process.returncode == 0
+
+
+def test_who_overrode_the_gate_and_why_is_shown_to_admins_only() -> None:
+    source = FixedSource(loaded(fitted()))
+    assert source.current is not None
+    personal = {"mlp.forced_by": "Ada <ada@example.com>", "mlp.forced_reason": "agreed", "mlp.signed_by": "Ada (key 0)"}
+    source.current.tags.update(personal)
+    for has_key in (False, True):
+        assert not personal.keys() & describe(source.state, has_key=has_key)["tags"].keys()
+    assert personal.items() <= admin_details(source.state)["tags"].items()

@@ -115,7 +115,8 @@ class TestWhatASignatureCovers:
         other = ec.generate_private_key(ec.SECP256R1())
         sentence = refusal(folder, trusting(other))
         assert f"it is signed with the key {fingerprint(key.public_key())[:8]}, which is not one of the" in sentence
-        assert "(signer 0 (key " in sentence
+        assert f"({fingerprint(other.public_key())[:8]})" in sentence
+        assert "signer 0" not in sentence, "a server shows this to every caller"
 
     def test_no_signature_is_said_to_be_missing(self, folder: Path, key: ec.EllipticCurvePrivateKey) -> None:
         (folder / "model.sig").unlink()
@@ -399,10 +400,9 @@ def test_mlp_serve_does_not_start_without_the_keys_that_it_requires(trained: Pro
     )
 
 
-@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()], ids=lambda curve: curve.name)
-def test_openssf_model_signing_verifies_ours_and_we_verify_its(curve: ec.EllipticCurve, folder: Path) -> None:
+def test_openssf_model_signing_verifies_ours_and_we_verify_its(folder: Path) -> None:
     """The independent implementation of the format, as a process: `python -m model_signing`."""
-    key = ec.generate_private_key(curve)
+    key = ec.generate_private_key(ec.SECP256R1())
     private, public = folder.parent / "key", folder.parent / "key.pub"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
