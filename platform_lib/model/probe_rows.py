@@ -19,6 +19,7 @@ from platform_lib.model.artifact import Predictions
 from platform_lib.model.profile import Bins, Profile
 
 _TYPICAL_ROWS = 64
+_MOST_EDGE_ROWS = 600
 
 Predict = Callable[[Mapping[str, Sequence[Any]]], Predictions]
 """From n checked values per column to n predictions."""
@@ -40,11 +41,17 @@ def probe_rows(contract: DataContract, example: Row, profile: Profile | None) ->
     ]
     choices = [_edges(contract.columns[name], example[place]) for place, name in enumerate(features)]
     longest = max(len(values) for values in choices)
-    # All columns at an edge together, and each column at each of its edges alone.
+    # All columns at an edge together, and each column at each of its edges alone; in a wide table together with the
+    # few others of its group, so that the number of rows stays bounded.
     edges = [tuple(values[min(step, len(values) - 1)] for values in choices) for step in range(longest)]
-    edges += [
-        (*example[:place], value, *example[place + 1 :]) for place, values in enumerate(choices) for value in values
-    ]
+    groups = max(1, min(len(features), _MOST_EDGE_ROWS // longest))
+    for group in range(groups):
+        for step in range(max(len(values) for values in choices[group::groups])):
+            row = list(example)
+            for place in range(group, len(features), groups):
+                if step < len(choices[place]):
+                    row[place] = choices[place][step]
+            edges.append(tuple(row))
     return [example, *typical, *edges]
 
 
