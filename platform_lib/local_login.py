@@ -55,14 +55,22 @@ def ensure_password(project: Project, *, renew: bool = False) -> str:
     return found
 
 
+def service_password(project_password: str, service: str) -> str:
+    """Return what one service accepts: its own password, derived from the project's, which no service accepts."""
+    return hmac.new(project_password.encode(), service.encode(), hashlib.sha256).hexdigest()
+
+
 def mlflow_variables(project_password: str) -> dict[str, str]:
     """Return the environment variables from which MLflow's clients take their login."""
-    return {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": project_password}
+    return {
+        "MLFLOW_TRACKING_USERNAME": USER,
+        "MLFLOW_TRACKING_PASSWORD": service_password(project_password, "mlflow"),
+    }
 
 
 def auth_string(project_password: str) -> str:
     """Return the login as Prefect's settings take it."""
-    return f"{USER}:{project_password}"
+    return f"{USER}:{service_password(project_password, 'prefect')}"
 
 
 def log_in_to_mlflow(project: Project, uri: str) -> None:
@@ -106,10 +114,9 @@ def login_link(project: Project, url: str, service: str) -> str:
     found, local = password(project), local_service_url(project, service)
     if not found or not local or urlsplit(url)[:2] != urlsplit(local)[:2]:
         return url
+    ticket = sign(service_password(found, service), service, TICKET)
     page, _, fragment = url.partition("#")
-    return (
-        f"{page}{'&' if '?' in page else '?'}{TICKET}={sign(found, service, TICKET)}{'#' if fragment else ''}{fragment}"
-    )
+    return f"{page}{'&' if '?' in page else '?'}{TICKET}={ticket}{'#' if fragment else ''}{fragment}"
 
 
 def sign(key: str, *purpose: str) -> str:

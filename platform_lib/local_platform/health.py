@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from platform_lib.local_login import USER, password
+from platform_lib.local_login import USER, password, service_password
 from platform_lib.settings import Project
 
 
@@ -36,7 +36,7 @@ def get_json(client: httpx.Client, url: str, login: tuple[str, str] | None = Non
         return None
 
 
-def login_of(project: Project) -> tuple[str, str] | None:
-    """Return the user and password of the project's services; None if they never ran."""
+def mlflow_login(project: Project) -> tuple[str, str] | None:
+    """Return the user and password of the project's MLflow; None if it never ran."""
     found = password(project)
-    return (USER, found) if found else None
+    return (USER, service_password(found, "mlflow")) if found else None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from platform_lib.local_login import login_link
-from platform_lib.local_platform.health import get_json, login_of, loopback_client
+from platform_lib.local_platform.health import get_json, loopback_client, mlflow_login
 from platform_lib.settings import Project, local_service_url
 
 _API = "/api/2.0/mlflow"
@@ -48,5 +48,5 @@ def _runs(project: Project, url: str) -> str:
 
 def _ask(project: Project, url: str, **parameters: str) -> dict[str, Any]:
     with loopback_client() as client:
-        said = get_json(client, url, login_of(project), **parameters)
+        said = get_json(client, url, mlflow_login(project), **parameters)
     return said if isinstance(said, dict) else {}

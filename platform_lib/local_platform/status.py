@@ -11,7 +11,7 @@ import msgspec
 import psutil
 
 from platform_lib.local_platform import processes
-from platform_lib.local_platform.health import answers, get_json, login_of, loopback_client
+from platform_lib.local_platform.health import answers, get_json, loopback_client, mlflow_login
 from platform_lib.local_platform.ports import USUAL
 from platform_lib.local_platform.state import PlatformState, Record
 from platform_lib.names import MODEL_LOOKUP, Alias
@@ -122,6 +122,6 @@ def _champion(project: Project, records: Mapping[str, Record], client: httpx.Cli
     if "mlflow" not in records or processes.find(records["mlflow"]) is None:
         return None
     url = f"{records['mlflow'].url}/api/2.0/mlflow/registered-models/alias"
-    said = get_json(client, url, login_of(project), name=project.name, alias=Alias.CHAMPION)
+    said = get_json(client, url, mlflow_login(project), name=project.name, alias=Alias.CHAMPION)
     version = said.get("model_version") if isinstance(said, dict) else None
     return str(version["version"]) if isinstance(version, dict) and "version" in version else None

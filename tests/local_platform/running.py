@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from platform_lib.local_login import USER, password
+from platform_lib.local_login import USER, password, service_password
 from platform_lib.local_platform import processes
 from platform_lib.settings import Project, local_service_url
 from tests.conftest import copy_of, run_mlp
@@ -33,13 +33,13 @@ def address(project: Project, service: str) -> str:
     return found
 
 
-def login(project: Project) -> tuple[str, str]:
-    """User and password of MLflow and Prefect."""
+def login(project: Project, service: str) -> tuple[str, str]:
+    """User and password of MLflow or Prefect."""
     found = password(project)
     assert found is not None
-    return USER, found
+    return USER, service_password(found, service)
 
 
 def client(project: Project, service: str) -> httpx.Client:
     """A client that has logged in."""
-    return httpx.Client(base_url=address(project, service), auth=login(project), timeout=30)
+    return httpx.Client(base_url=address(project, service), auth=login(project, service), timeout=30)

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from platform_lib.local_login import password
 from platform_lib.local_platform import processes
 from platform_lib.local_platform.ports import is_free
 from platform_lib.local_platform.state import PlatformState
 from platform_lib.registry.loading import open_registry
 from platform_lib.settings import Project, Settings, prefect_api_url, tracking_uri
 from tests.conftest import run_mlp
-from tests.local_platform.running import SHARES_THE_PLATFORM, address, client, login
+from tests.local_platform.running import SHARES_THE_PLATFORM, address, client
 from tests.waiting import wait_until
 
 pytestmark = SHARES_THE_PLATFORM
@@ -174,9 +175,9 @@ def test_down_leaves_nothing_running_and_keeps_the_data(platform: Project) -> No
     assert local.uri.startswith("sqlite:")
     assert {record.version for record in local.versions(platform.name)} == through_server
 
-    before = login(platform)
+    before = password(platform)
     run_mlp(platform, "up", "--auto-ports", timeout_s=400)
-    assert login(platform) != before, "what a browser kept is worth nothing at an address that others could take"
+    assert password(platform) != before, "what a browser kept is worth nothing at an address that others could take"
     assert json.loads(run_mlp(platform, "schedule", "--json").stdout)["cron"] == "0 4 * * *"
     assert runs_before <= flow_runs(platform)
 

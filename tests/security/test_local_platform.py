@@ -17,6 +17,7 @@ import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from platform_lib.local_login import password
 from platform_lib.local_platform import processes
 from platform_lib.local_platform.state import PlatformState
 from platform_lib.settings import Project
@@ -98,7 +99,7 @@ def test_prefects_websockets_ask_for_the_password_and_refuse_pages_of_others(pla
         except WebSocketException:
             return False
 
-    right = ":".join(login(platform))
+    right = ":".join(login(platform, "prefect"))
     assert is_open(right)
     assert not is_open(None)
     assert not is_open("mlp:wrong")
@@ -160,14 +161,14 @@ def test_nobody_can_stop_the_runner(platform: Project) -> None:
 
 
 def test_the_password_is_in_one_file_that_only_its_owner_reads(platform: Project, links: dict[str, str]) -> None:
-    secret = login(platform)[1]
+    secrets = [password(platform) or "", login(platform, "mlflow")[1], login(platform, "prefect")[1]]
     run_mlp(platform, "status")
+    suffixes = ("", ".json", ".log", ".1", ".toml", ".db")
     holders = [
         file
         for file in platform.state_dir.rglob("*")
-        if file.is_file()
-        and file.suffix in ("", ".json", ".log", ".1", ".toml", ".db")
-        and secret.encode() in file.read_bytes()
+        if file.is_file() and file.suffix in suffixes
+        if any(secret.encode() in file.read_bytes() for secret in secrets)
     ]
     assert [file.name for file in holders] == ["platform-password"]
     assert stat.S_IMODE(holders[0].stat().st_mode) == 0o600
@@ -177,7 +178,17 @@ def test_the_password_is_in_one_file_that_only_its_owner_reads(platform: Project
         for member in processes.tree(psutil.Process(record.pid))
     ]
     said = [*(" ".join(member.cmdline()) for member in family), *links.values(), run_mlp(platform, "status").stdout]
-    assert [text for text in said if secret in text] == []
+    assert [text for text in said if any(secret in text for secret in secrets)] == []
+
+
+def test_each_password_opens_one_service_and_the_projects_none(platform: Project) -> None:
+    paths = {"mlflow": "/api/2.0/mlflow/experiments/search?max_results=1", "prefect": "/api/admin/version"}
+    given = {"mlflow": login(platform, "mlflow"), "prefect": login(platform, "prefect")}
+    given["project"] = ("mlp", password(platform) or "")
+    for service, path in paths.items():
+        url = f"{address(platform, service)}{path}"
+        found = {name: httpx.get(url, auth=auth).status_code for name, auth in given.items()}
+        assert found == dict.fromkeys(given, 401) | {service: 200}
 
 
 def test_only_its_owner_gets_the_login_for_other_programs(platform: Project) -> None:
@@ -187,9 +198,9 @@ def test_only_its_owner_gets_the_login_for_other_programs(platform: Project) -> 
     assert shown == {
         "MLFLOW_TRACKING_URI": address(platform, "mlflow"),
         "MLFLOW_TRACKING_USERNAME": "mlp",
-        "MLFLOW_TRACKING_PASSWORD": login(platform)[1],
+        "MLFLOW_TRACKING_PASSWORD": login(platform, "mlflow")[1],
         "PREFECT_API_URL": f"{address(platform, 'prefect')}/api",
-        "PREFECT_API_AUTH_STRING": ":".join(login(platform)),
+        "PREFECT_API_AUTH_STRING": ":".join(login(platform, "prefect")),
     }
 
 
@@ -229,7 +240,7 @@ def test_prefects_link_opens_its_runs_logged_in_once(
     assert urlsplit(links["Prefect"]).path == "/runs"
     welcome = browser.get(links["Prefect"]).text
     entries = json.loads(re.search(r"const \[entries, page\] = (.*);", welcome)[1])[0]  # type: ignore[index]
-    assert base64.b64decode(entries["prefect-password"]).decode() == ":".join(login(platform))
+    assert base64.b64decode(entries["prefect-password"]).decode() == ":".join(login(platform, "prefect"))
     url = address(platform, "prefect")
     scripts = re.findall(r'(?:src|href)="(/assets/[^"]+\.js)"', browser.get(f"{url}/runs").text)
     assert scripts
