@@ -55,7 +55,8 @@ class MlflowServerArgs:
     ci_password_hashes: Mapping[str, Sequence[pulumi.Input[str]]] = field(default_factory=dict)
     """Team → hashes of the password for its CI, whose user name is the team's name as well."""
     champion_roles: Sequence[str] = ("ci", "machines", "members")
-    """Who may move the aliases `champion` and `previous`: these roles, or groups of people; administrators always."""
+    """Who may move the aliases `champion`, `previous` and `canary`: these roles, or groups of people; administrators
+    always."""
     name_patterns: Mapping[str, Sequence[str]] | None = None
     """Team → names (`NAME` or `PREFIX*`) of models and experiments that it may create; None gives a name to the first
     team that takes it."""

@@ -50,7 +50,7 @@ def disguises(theirs: Target, mine: Target) -> Iterator[Disguise]:
 
 
 def _of(attempt: Attempt, theirs: Target, mine: Target) -> Iterator[Disguise]:
-    path, wanted, cover = attempt.url(theirs), _parameters(attempt, theirs), _parameters(attempt, mine)
+    path, wanted, cover = attempt.url(theirs), parameters(attempt, theirs), parameters(attempt, mine)
     body, cover_body = json.dumps(wanted).encode(), json.dumps(cover).encode()
 
     def made(name: str, **values: Any) -> Disguise:
@@ -62,35 +62,35 @@ def _of(attempt: Attempt, theirs: Target, mine: Target) -> Iterator[Disguise]:
     if attempt.content is not None:
         return  # the body is a file
     for url, target in ((path, mine), (attempt.url(mine), theirs)) if attempt.path else ():
-        named = json.dumps({**_parameters(attempt, target), **filled(attempt.path, target)}).encode()
+        named = json.dumps({**parameters(attempt, target), **filled(attempt.path, target)}).encode()
         yield made("one in the path, another in the body", url=url, content=named, content_type=JSON_TYPES[0])
     if attempt.json is None:
         types: tuple[str | None, ...] = (*JSON_TYPES, *OTHER_TYPES)
         for content_type in types if wanted else ():
             plain = {"content": body, "content_type": content_type}
-            yield made(f"own query, body {content_type}", url=f"{path}?{_query(cover)}", **plain)
+            yield made(f"own query, body {content_type}", url=f"{path}?{as_query(cover)}", **plain)
             yield made(f"no query, body {content_type}", **plain)
         for one, other in ((cover, wanted), (wanted, cover)):
             if wanted:
-                yield made("query twice", url=f"{path}?{_query(one)}&{_query(other)}")
+                yield made("query twice", url=f"{path}?{as_query(one)}&{as_query(other)}")
         return
     for content_type in JSON_TYPES:
         yield made(f"as {content_type}", content=body, content_type=content_type, is_plain=True)
     for content_type in OTHER_TYPES:
         plain = {"content": body, "content_type": content_type}
         yield made(f"body {content_type}", **plain)
-        yield made(f"own query, body {content_type}", url=f"{path}?{_query(cover)}", **plain)
+        yield made(f"own query, body {content_type}", url=f"{path}?{as_query(cover)}", **plain)
         yield made(
             f"query, own body {content_type}",
-            url=f"{path}?{_query(wanted)}",
+            url=f"{path}?{as_query(wanted)}",
             content=cover_body,
             content_type=content_type,
         )
     json_type = {"content_type": JSON_TYPES[0]}
-    yield made("own query, body", url=f"{path}?{_query(cover)}", content=body, **json_type)
-    yield made("query, own body", url=f"{path}?{_query(wanted)}", content=cover_body, **json_type)
-    yield made("query only", url=f"{path}?{_query(wanted)}")
-    yield made("as a form", content=_query(wanted).encode(), content_type=OTHER_TYPES[2])
+    yield made("own query, body", url=f"{path}?{as_query(cover)}", content=body, **json_type)
+    yield made("query, own body", url=f"{path}?{as_query(wanted)}", content=cover_body, **json_type)
+    yield made("query only", url=f"{path}?{as_query(wanted)}")
+    yield made("as a form", content=as_query(wanted).encode(), content_type=OTHER_TYPES[2])
     for one, other in ((cover, wanted), (wanted, cover)):
         yield made("keys twice", content=_twice(one, other), **json_type)
         yield made("two spellings", content=json.dumps({**one, **_camel(other)}).encode(), **json_type)
@@ -102,18 +102,19 @@ def _of(attempt: Attempt, theirs: Target, mine: Target) -> Iterator[Disguise]:
     yield made("as UTF-16", content=body.decode().encode("utf-16"), **json_type)
 
 
-def _parameters(attempt: Attempt, target: Target) -> dict[str, Any]:
+def parameters(attempt: Attempt, target: Target) -> dict[str, Any]:
+    """What an attempt says about a target, in its body or else its query."""
     found: dict[str, Any] = filled(attempt.json if attempt.json is not None else attempt.query, target)
     return found
 
 
 def _with(path: str, attempt: Attempt, target: Target) -> str:
-    parameters = filled(attempt.query, target)
-    return f"{path}?{_query(parameters)}" if parameters else path
+    query = filled(attempt.query, target)
+    return f"{path}?{as_query(query)}" if query else path
 
 
-def _query(parameters: Mapping[str, Any]) -> str:
-    pairs = {key: value if isinstance(value, str) else json.dumps(value) for key, value in parameters.items()}
+def as_query(values: Mapping[str, Any]) -> str:
+    pairs = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     return urlencode(pairs)
 
 

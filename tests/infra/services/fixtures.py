@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -9,7 +10,14 @@ import pytest
 from platform_lib.settings import Project
 from tests.conftest import copy_of, run_mlp
 from tests.infra.services.containers import Pod, place
-from tests.infra.services.platform import PREFECT_AUTH, Mlflow, client_environment, mlflow_graph, prefect_graph
+from tests.infra.services.platform import (
+    PREFECT_AUTH,
+    WORKSPACES,
+    Mlflow,
+    client_environment,
+    mlflow_graph,
+    prefect_graph,
+)
 from tests.infra.services.postgres import Postgres, running_postgres
 from tests.infra.services.surface import Target
 
@@ -28,6 +36,7 @@ def mlflow_pod(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> 
     deployment = graph.one("kubernetes:apps/v1:Deployment", "mlflow")
     secrets = {("mlflow-database", "uri"): postgres.address("mlflow")}
     pod = place(graph, deployment, tmp_path_factory.mktemp("pods") / "mlflow", secrets=secrets, ports=[5000])
+    pod = replace(pod, more=WORKSPACES)
     pod.run("migrate")
     return pod
 
@@ -35,7 +44,10 @@ def mlflow_pod(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def mlflow(mlflow_pod: Pod) -> Iterator[Mlflow]:
     with mlflow_pod.running("mlflow"):
-        yield Mlflow(f"http://127.0.0.1:{mlflow_pod.ports[5000]}")
+        server = Mlflow(f"http://127.0.0.1:{mlflow_pod.ports[5000]}")
+        if WORKSPACES:
+            server.give_workspaces()
+        yield server
 
 
 @pytest.fixture(scope="session")

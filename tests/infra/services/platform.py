@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pulumi
+import pytest
 
 from platform_lib.infra.base.access import DatabaseAccess
 from platform_lib.infra.mlflow.server import MlflowServer, MlflowServerArgs
@@ -22,6 +24,11 @@ PREFECT_PASSWORD = "prefect-password"
 PREFECT_AUTH = f"edge:{PREFECT_PASSWORD}"
 UI_HOST = "mlflow.example.com"
 ADMINS = "platform-admins"
+WORKSPACES = {name: "true" for name in ("MLFLOW_ENABLE_WORKSPACES",) if os.environ.get(name) == "true"}
+"""Environment of the server if the tests run with MLflow's own workspaces, each team in one of its own."""
+without_workspaces = pytest.mark.skipif(
+    bool(WORKSPACES), reason="with workspaces, names are each team's own, and people choose a workspace in the page"
+)
 
 
 def sha256(text: str) -> str:
@@ -73,11 +80,31 @@ class Mlflow:
 
     url: str
 
-    def machine(self, team: str, password: str | None = None) -> httpx.Client:
-        """A client with a team's credentials."""
+    def machine(self, team: str, password: str | None = None, workspace: str | None = None) -> httpx.Client:
+        """A client with a team's credentials; with MLflow's workspaces, in the team's own unless it says another."""
         return httpx.Client(
-            base_url=self.url, auth=(team, PASSWORDS[team] if password is None else password), timeout=60
+            base_url=self.url,
+            auth=(team, PASSWORDS[team] if password is None else password),
+            timeout=60,
+            headers={"X-MLFLOW-WORKSPACE": workspace or team} if WORKSPACES else {},
         )
+
+    def give_workspaces(self) -> None:
+        """Make a workspace for each team, where it may create things."""
+        with self.person(ADMINS) as admin:
+            for team in PASSWORDS:
+                assert self.machine(team).get("/version", headers={"X-MLFLOW-WORKSPACE": ""}).status_code == 200
+                role = {"name": team, "workspace": team}
+                steps: list[tuple[str, dict[str, Any]]] = [("workspaces", {"name": team}), ("roles/create", role)]
+                made = [admin.post(f"/api/3.0/mlflow/{path}", json=body) for path, body in steps]
+                role_id = made[1].json()["role"]["id"]
+                use = {"resource_type": "workspace", "resource_pattern": "*", "permission": "USE"}
+                steps = [
+                    ("roles/permissions/add", {"role_id": role_id, **use}),
+                    ("roles/assign", {"username": team, "role_id": role_id}),
+                ]
+                made += [admin.post(f"/api/3.0/mlflow/{path}", json=body) for path, body in steps]
+                assert all(answer.is_success for answer in made), [answer.text for answer in made]
 
     def ci(self, team: str) -> httpx.Client:
         """A client with the credentials of a team's CI."""
@@ -110,6 +137,7 @@ def client_environment(mlflow: Mlflow, team: str) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": mlflow.url,
         "MLFLOW_TRACKING_USERNAME": team,
         "MLFLOW_TRACKING_PASSWORD": PASSWORDS[team],
+        **({"MLFLOW_WORKSPACE": team} if WORKSPACES else {}),
     }
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import mlflow_gate
 from mlflow_rules import Access, may_move_champion
 
-GUARDED = frozenset({"champion", "previous"})
+GUARDED = frozenset({"champion", "previous", "canary"})
+"""Aliases whose version answers requests now or after a rollback."""
 _STAMPED = "champion"
 _PATH = "/api/2.0/mlflow"
 _OF_MODEL = {("DELETE", f"{_PATH}/registered-models/delete"), ("POST", f"{_PATH}/registered-models/rename")}
@@ -63,7 +64,7 @@ def _moves(asked: mlflow_gate.Asked, method: str, *aliases: str) -> bool:
 def _changes(asked: mlflow_gate.Asked) -> str:
     """What a request would change in what is served, as the end of a sentence; empty if nothing."""
     values, route = asked.request.values, (asked.request.route.method, asked.rule)
-    if _moves(asked, "POST", *GUARDED) or _moves(asked, "DELETE", *GUARDED):
+    if _moves(asked, "POST", *GUARDED) or _moves(asked, "DELETE", *GUARDED - {"canary"}):  # everybody may end a canary
         return f"move the alias {values['alias']} of {values.get('name')}"
     if route in _OF_MODEL or route in _OF_VERSION:
         held = {alias: version for alias, version in _aliases(values.get("name")).items() if alias in GUARDED}

@@ -78,6 +78,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        _ASKED.set(None)  # a pipelined request inherits the context of the one before it
         # WSGI does not distinguish `X_A` from `X-A`, and joins repeated headers.
         names = [name.lower() for name, _ in scope["headers"]]
         if any(b"_" in name for name in names) or any(names.count(name) > 1 for name in _ONCE):

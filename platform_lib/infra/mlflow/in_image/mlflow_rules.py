@@ -32,7 +32,7 @@ class Access:
     ci: Mapping[str, tuple[str, ...]]
     """Team → hashes of the password for its CI, whose user name is the team's as well."""
     champion_roles: frozenset[str]
-    """Roles and groups that may move the aliases `champion` and `previous`."""
+    """Roles and groups that may move the aliases `champion`, `previous` and `canary`."""
     name_patterns: Mapping[str, tuple[str, ...]] | None
     """Team → `NAME` or `PREFIX*` of what it may create; None if a name belongs to the first team that takes it."""
 

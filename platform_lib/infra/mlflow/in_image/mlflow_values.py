@@ -4,6 +4,8 @@ A value with two spellings, or one that looks like another, is refused before ML
 `platform_lib`.
 """
 
+import base64
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +17,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 _LOGGED_MODEL_SOURCE: Final = re.compile(r"models:/m-[A-Za-z0-9]{1,64}")
 _VERSION_SOURCE: Final = re.compile(rf"models:/{MODEL_NAME.pattern}/[1-9][0-9]{{0,8}}")
 _GRAPHQL_TEXT: Final = re.compile(r'"""(?:\\"""|.)*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*', re.DOTALL)
+_MAX_PATH, _MAX_PART = 900, 255  # what a bucket and a file system can hold
 _MAX_GRAPHQL_LENGTH, _MAX_GRAPHQL_DEPTH, _MAX_GRAPHQL_FRAGMENTS = 20_000, 20, 50
 
 STAMPS: Final = frozenset({"mlp.promoted_by", "mlp.promoted_at"})
@@ -58,6 +61,8 @@ def _check_of(rule: str, name: str) -> Callable[[str], str | None] | None:
         return _experiment_name if "/mlflow/experiments/" in rule else _label
     if name == "path" and "/mpu/" in rule:
         return _file
+    if name == "page_token" and rule.endswith("/artifacts/list"):
+        return None  # of the bucket
     if name == "source" and not rule.endswith("/model-versions/create"):
         return None  # of a dataset: any text
     return _CHECKS.get(name)
@@ -99,6 +104,8 @@ def _path(value: str) -> str | None:
         return "a path has no invisible characters and none of % # ? \\"
     if value and any(part.strip() in ("", ".", "..") for part in value.removesuffix("/").split("/")):
         return "give a relative path without empty parts, '.' and '..'"
+    if len(value.encode()) > _MAX_PATH or any(len(part.encode()) > _MAX_PART for part in value.split("/")):
+        return f"a path has at most {_MAX_PATH} bytes, and each part {_MAX_PART}"
     return None
 
 
@@ -113,6 +120,22 @@ def _source(value: str) -> str | None:
     if any(is_invisible(letter) for letter in value) or re.search(r"[%#?\\\s]|(^|/)\.{1,2}(/|$)", value):
         return "a source has no spaces, no '.' or '..' as part of its path, and none of % # ? \\"
     return None
+
+
+def _page_token(value: str) -> str | None:
+    try:
+        wrong = value != "" and not isinstance(json.loads(base64.b64decode(value.encode("ascii"))), dict)
+    except (ValueError, RecursionError):
+        wrong = True
+    return "give the next_page_token of the page before, as it is" if wrong else None
+
+
+def _model_json(value: str) -> str | None:
+    try:
+        wrong = not isinstance(json.loads(value), dict)
+    except (ValueError, RecursionError):
+        wrong = True
+    return "give the MLmodel as a JSON object" if wrong else None
 
 
 def _whole_number(value: str) -> str | None:
@@ -134,6 +157,8 @@ _CHECKS: Final[Mapping[str, Callable[[str], str | None]]] = {
     **dict.fromkeys(("path", "artifact_path", "artifact_file_path", "artifact_directory_path"), _path),
     **dict.fromkeys(("max_results", "start_step", "end_step"), _whole_number),
     "source": _source,
+    "page_token": _page_token,
+    "model_json": _model_json,
 }
 
 
@@ -148,6 +173,16 @@ def _graphql_problem(query: Any) -> str | None:
         depth += (letter in "{[(") - (letter in "}])")
         if depth > _MAX_GRAPHQL_DEPTH:
             return f"query is nested more than {_MAX_GRAPHQL_DEPTH} levels deep."
+    return _graphql_error(query)
+
+
+def _graphql_error(query: str) -> str | None:
+    from graphql import GraphQLError, parse  # MLflow's own parser
+
+    try:
+        parse(query)
+    except (GraphQLError, RecursionError) as err:
+        return f"query is not GraphQL: {str(err).splitlines()[0][:100]}."
     return None
 
 
