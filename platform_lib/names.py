@@ -158,6 +158,11 @@ class ExitCode(IntEnum):
     BUG = 70
 
 
+KEY_FILE_END: Final = "# end of the keys"
+"""The last line of a key file that `mlp keys` writes."""
+KEY_FILE_MARK: Final = f"# The last line is {KEY_FILE_END!r}: without it, the file is incomplete and not used."
+"""A line at the start of such a file; files written by hand have neither."""
+
 CONTRACT_VERSION: Final = 1
 """Version of `SharedOutputs`; raised only by a change that breaks existing readers."""
 

@@ -1,12 +1,14 @@
 """Pulumi program of a generated `deploy/`: settings, outputs of the shared stack, and one model endpoint."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
+import yaml
 
 from platform_lib.errors import UsageError
 from platform_lib.infra.base import setting_rules as rules
@@ -15,7 +17,7 @@ from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.model.alerts import AlertThresholds
 from platform_lib.infra.model.endpoint import EXPOSURE, REQUEST_LOG, SIGNATURES, ModelEndpoint, ModelEndpointArgs
-from platform_lib.names import OUTPUTS_CONFIG_MAP, Env, SharedOutputs
+from platform_lib.names import KEY_FILE_END, KEY_FILE_MARK, OUTPUTS_CONFIG_MAP, Env, SharedOutputs
 
 _NO_KEYS = "keys: []\n"
 
@@ -126,8 +128,23 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
 
 
 def _keys(file: Path) -> str:
-    text = file.read_text(encoding="utf-8") if file.is_file() else _NO_KEYS
-    return text if "sha256:" in text else _NO_KEYS
+    """The text of the key file. A broken one would revoke keys, or keep a restarted server from starting."""
+    if not file.is_file():
+        return _NO_KEYS
+    try:
+        text = file.read_text(encoding="utf-8")
+        entries = yaml.safe_load(text)["keys"]
+        is_whole = all(re.fullmatch(r"[0-9a-f]{64}", entry["sha256"]) for entry in entries) and (
+            KEY_FILE_MARK not in text or text.rstrip().endswith(KEY_FILE_END)
+        )
+    except Exception:  # whatever YAML's constructors raise
+        is_whole = False
+    if not is_whole:
+        raise UsageError(
+            "deploy/keys.yaml is empty, broken or incomplete, so nothing was deployed: restore it with "
+            "`git checkout -- deploy/keys.yaml`; `mlp check` says what is wrong. To revoke every key, write `keys: []`."
+        )
+    return text if entries else _NO_KEYS
 
 
 def _signers(file: Path) -> str:

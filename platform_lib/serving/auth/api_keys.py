@@ -20,18 +20,17 @@ import yaml
 
 from platform_lib.errors import NotFound, ServiceError, UsageError
 from platform_lib.files import write_atomically
+from platform_lib.names import KEY_FILE_END, KEY_FILE_MARK
 
 log = logging.getLogger("platform_lib.serving")
 
 Scope = Literal["predict", "labels", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-_LAST_LINE = "# end of the keys"
 _HEADER = (
     "# API keys of the model server: names, scopes and SHA-256 hashes, from which no key can be recovered. "
-    f"Written by `mlp keys`.\n# The last line is {_LAST_LINE!r}: without it, the file is incomplete and not used.\n"
+    f"Written by `mlp keys`.\n{KEY_FILE_MARK}\n"
 )
-_MARK = _HEADER.splitlines()[1]
 _MAX_BYTES = 2**18
 """A thousand keys. The server parses the file between two requests."""
 _LOCK_TIMEOUT_S = 60.0
@@ -135,8 +134,8 @@ def _read(path: Path) -> list[KeyEntry]:
         raise _broken(path, f"it is larger than {_MAX_BYTES // 2**10} KiB")
     try:
         text = content.decode("utf-8")
-        if _MARK in text and text.rstrip().rpartition("\n")[2] != _LAST_LINE:
-            raise _broken(path, f"it is incomplete, its last line is not {_LAST_LINE!r}")
+        if KEY_FILE_MARK in text and text.rstrip().rpartition("\n")[2] != KEY_FILE_END:
+            raise _broken(path, f"it is incomplete, its last line is not {KEY_FILE_END!r}")
         value = yaml.safe_load(text)
         if value is None:
             raise _broken(path, "it is empty; a file without keys holds `keys: []`")
@@ -193,7 +192,7 @@ def _locked(path: Path) -> Iterator[Path]:
 def _write(file: Path, entries: list[KeyEntry]) -> None:
     listed = yaml.safe_dump({"keys": [msgspec.to_builtins(entry) for entry in entries]}, sort_keys=False)
     # Hashes are no secret, and the server often runs as another user.
-    write_atomically(file, f"{_HEADER}{listed}{_LAST_LINE}\n", mode=None if file.exists() else 0o644)
+    write_atomically(file, f"{_HEADER}{listed}{KEY_FILE_END}\n", mode=None if file.exists() else 0o644)
 
 
 class KeyRing:

@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from platform_lib.infra.base.outputs import outputs_data
-from platform_lib.names import Env
+from platform_lib.names import KEY_FILE_MARK, Env
 from tests.infra.harness.graph import Call, Graph, run_program
 from tests.infra.shared import SHARED
 
@@ -158,6 +158,18 @@ def test_a_public_model_without_a_key_is_refused(run: Run, folder: Path, tmp_pat
     )
     assert run(where=bare, exposure="cluster").kubernetes("IngressRoute") == []
     assert run(where=bare, oidc_issuer="https://issuer", oidc_audience="models").kubernetes("IngressRoute")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", KEYS[:40], f"{KEY_FILE_MARK}\n{KEYS}"], ids=["empty", "none", "half", "cut"]
+)
+def test_a_broken_key_file_is_never_deployed(run: Run, folder: Path, tmp_path: Path, text: str) -> None:
+    import shutil
+
+    bare = Path(shutil.copytree(folder.parent, tmp_path / "project")) / "deploy"
+    (bare / "keys.yaml").write_text(text, encoding="utf-8")
+    said = refusal(run, where=bare)
+    assert said.startswith("deploy/keys.yaml is empty, broken or incomplete, so nothing was deployed")
 
 
 def test_a_namespace_without_a_platform_is_reported_in_one_sentence(run: Run) -> None:
