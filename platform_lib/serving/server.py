@@ -147,15 +147,16 @@ def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> i
     """Serve `/metrics` of all workers from a thread of this process; return the port."""
     from platform_lib.serving.http.host_check import HostCheck, names_on
     from platform_lib.serving.http.metrics_host import check_hosts_of
+    from platform_lib.serving.telemetry.metrics_server import MetricsServer
     from platform_lib.serving.telemetry.scrape import shared_registry
 
     registry = shared_registry(model)
     registry.register(watch)
     watch.start()
-    from prometheus_client import start_http_server
+    from prometheus_client import make_wsgi_app
 
     try:
-        server, _ = start_http_server(options.metrics_port or 0, options.host, registry)
+        server = MetricsServer(options.host, options.metrics_port or 0, make_wsgi_app(registry))
     except OSError as err:
         holder = port_holder(options.metrics_port or 0)
         raise ServiceError(
@@ -163,6 +164,7 @@ def _show_metrics(options: ServerOptions, model: str, watch: ChampionWatch) -> i
         ) from err
     if (hosts := names_on(options.host, options.allowed_hosts)) is not None:
         check_hosts_of(server, HostCheck(hosts))
+    server.start()
     return int(server.server_address[1])
 
 

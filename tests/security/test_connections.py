@@ -18,6 +18,7 @@ import pytest
 from benchmarks.serving.pauses import after_pauses, traefik, wait_for
 from platform_lib.serving.auth.api_keys import new_key
 from platform_lib.serving.settings import KEEP_ALIVE_S
+from platform_lib.serving.telemetry.metrics_server import MOST_CONNECTIONS
 from platform_lib.serving.transport.bounded_parser import MAX_HEAD_BYTES
 from tests.conftest import free_port
 from tests.engines import need_engine
@@ -138,7 +139,9 @@ def test_a_key_in_a_trailer_opens_nothing(victim: Victim) -> None:
         assert statuses(received(connection)) == [401, 200]
 
 
-@pytest.mark.parametrize("length", [b"0" * 5000 + b"%d" % len(BODY), b"9" * 19, b"1" * 400])
+@pytest.mark.parametrize(
+    "length", [b"0" * 5000 + b"%d" % len(BODY), b"9" * 19, b"1" * 400], ids=["zeros", "large", "long"]
+)
 def test_a_strange_content_length_is_the_clients_error(victim: Victim, length: bytes) -> None:
     request = victim.post().replace(b"Content-Length: %d" % len(BODY), b"Content-Length: " + length)
     with closing(victim.connect()) as connection:
@@ -251,6 +254,19 @@ def test_more_idle_connections_than_files_keep_nobody_out(victim: Victim) -> Non
             elif number % 3 == 1:
                 connection.sendall(head(b"GET /healthz"))
         assert all(victim.serves() for _ in range(5))
+
+
+def test_connections_to_the_metrics_port_keep_nobody_out(victim: Victim) -> None:
+    address = urlsplit(victim.server.metrics_url)
+    with ExitStack() as stack:
+        for number in range(FILES):
+            connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
+            stack.enter_context(closing(connection))
+            if number % 2:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert victim.server.metric("mlp_requests_total") > 0
+        assert victim.serves()
+        assert psutil.Process(victim.server.process.pid).num_threads() < 3 * MOST_CONNECTIONS
 
 
 def test_a_pause_of_any_length_behind_traefik_breaks_no_request(victim: Victim, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from platform_lib.serving.problems import Problem
 _UNCOUNTED_BYTES = 64 * 2**10
 """Smaller bodies are not counted, so that large ones never keep them out. A connection may hold as much anyway."""
 
+_MAX_LENGTH_DIGITS = 20
+"""As many as 64 bits need."""
+
 
 class BodyReader:
     """Reads bodies for one event loop, and bounds the memory of all bodies that its requests hold."""
@@ -51,6 +54,9 @@ class BodyReader:
             detail = f"the body is compressed with {coding!r:.40}; send it uncompressed, without Content-Encoding."
             raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
         declared = headers.get("content-length")
+        if declared is not None and len(declared) > _MAX_LENGTH_DIGITS:
+            detail = f"Content-Length has {len(declared)} digits. Send the number of bytes without leading zeros."
+            raise Problem(400, detail, headers={"Connection": "close"})
         if declared is not None and (byte_count(declared) or 0) > limits.max_body_bytes:
             raise self._too_large()
         if isinstance(source, bytes):
