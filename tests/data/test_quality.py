@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -86,6 +87,19 @@ def test_a_violation_is_named_with_rows_and_examples(column: str, values: list[A
     _, found = violations(table.set_axis([7, 8, 9]), CONTRACT)
 
     assert [str(each) for each in found] == finding
+
+
+@pytest.mark.parametrize("mark", [{"log": False}, {"sensitive": True}], ids=str)
+def test_a_violation_of_a_private_column_names_rows_only(mark: dict[str, bool]) -> None:
+    columns = {name: msgspec.structs.replace(column, **mark) for name, column in CONTRACT.columns.items()}
+    table = pd.DataFrame(GOOD | {"kind": ["tent"] * 3, "rooms": ["one", "two", "3"]})
+
+    _, found = violations(table, msgspec.structs.replace(CONTRACT, columns=columns))
+
+    assert [str(each) for each in found] == [
+        "column 'rooms': not a whole number in 2 rows, such as row 0, row 1",
+        "column 'kind': not among the allowed values in 3 rows, such as row 0, row 1, row 2",
+    ]
 
 
 def test_a_missing_column_is_named() -> None:
