@@ -147,16 +147,21 @@ def decision_of(verdict: Mapping[str, Any]) -> str:
 def _comparison_lines(verdict: Mapping[str, Any]) -> list[str]:
     interval: Sequence[float] | None = verdict.get("interval")
     rows, compared = verdict.get("rows"), verdict.get("compared_rows")
+    own = verdict.get("compared_score", verdict.get("score"))  # verdicts of earlier versions compare on all rows
+    some = isinstance(rows, int) and isinstance(compared, int) and compared < rows
+    where = f"the {compared} of {rows} held-out rows that it was not fitted on" if some else "the same rows"
     lines = [
-        f"{verdict.get('metric')} {number(verdict.get('score'))}; champion, version {verdict.get('champion_version')}, "
-        f"{number(verdict.get('champion_score'))} on the same rows"
+        f"{verdict.get('metric')} {number(own)}; champion, version {verdict.get('champion_version')}, "
+        f"{number(verdict.get('champion_score'))} on {where}"
     ]
     if interval:
         words = gain_text(interval[0], interval[1])
-        said = f"{words} as the champion" if words == "the same" else f"{words} than the champion (95 % interval)"
+        said = (
+            f"{words} as the champion on these rows"
+            if words == "the same"
+            else f"{words} than the champion (95 % interval)"
+        )
         margin = verdict.get("margin")
         allowed = f"; {number(margin)} worse is allowed" if interval[0] < 0 and isinstance(margin, float) else ""
         lines.append(f"{said}{allowed}")
-    if isinstance(rows, int) and isinstance(compared, int) and compared < rows:
-        lines.append(f"compared on {compared} of the {rows} held-out rows: the champion was fitted on the others")
     return lines

@@ -53,6 +53,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """On the same rows, in the same run."""
     compared_rows: int | None = None
     """Number of held-out rows on which champion and candidate were compared: those that neither was fitted on."""
+    compared_score: float | None = None
+    """The candidate's score on these rows."""
     interval: tuple[float, float] | None = None
     """95 % paired-bootstrap interval of the candidate's gain over the champion; above 0 is better, for every metric."""
     best_promoted: float | None = None
@@ -127,6 +129,7 @@ def judge(
         champion_version=champion_version,
         champion_score=against.score,
         compared_rows=None if champion is None else len(truth_of),
+        compared_score=against.own,
         interval=against.interval,
         best_promoted=best_promoted,
     )
@@ -140,6 +143,8 @@ class _Comparison:
     """How much worse it may be on these rows."""
     error: float = 0.0
     """Standard error of the champion's score."""
+    own: float | None = None
+    """The candidate's score."""
     score: float | None = None
     """The champion's."""
     interval: tuple[float, float] | None = None
@@ -174,7 +179,13 @@ def _compare(
     interval = _interval(gains)
     reasons, is_open = _against_champion(gate, name, own, champion_score, interval, sign, len(truth), configured)
     return _Comparison(
-        delta=gate.delta, error=error, score=champion_score, interval=interval, reasons=reasons, is_open=is_open
+        delta=gate.delta,
+        error=error,
+        own=own,
+        score=champion_score,
+        interval=interval,
+        reasons=reasons,
+        is_open=is_open,
     )
 
 

@@ -1,15 +1,17 @@
 """What people should know about a model that was just trained: columns it ignores, and a score that is too good."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from platform_lib.data.splits import key_columns, row_hashes
 from platform_lib.metrics import METRICS, score
 from platform_lib.metrics.weighting import MetricUndefined
 from platform_lib.model.artifact import predict
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sklearn.pipeline import Pipeline
 
     from platform_lib.training.config.schema import TrainConfig
@@ -48,6 +50,31 @@ def training_notices(
             f"before the target {config.data.target!r} is, and leave out what is not."
         )
     return tuple(found)
+
+
+def key_notices(table: "pd.DataFrame", config: "TrainConfig") -> tuple[str, ...]:
+    """Warn about a key of an earlier version that contains the target, if that makes the held-out score wrong.
+
+    Args:
+        table: All rows.
+        config: The run's configuration.
+    """
+    contract = config.data
+    if config.split.method != "hash" or contract.target not in key_columns(contract):
+        return ()
+
+    def distinct(names: Iterable[str]) -> int:
+        columns = ((table[name], contract.columns[name]) for name in names)
+        return len(np.unique(row_hashes(columns, len(table), "")))
+
+    mixed = distinct([*contract.features, contract.target]) - distinct(contract.features)
+    if not mixed:
+        return ()
+    return (
+        f"The held-out score is wrong: the key of conf/data/{contract.name}.yaml contains the target "
+        f"{contract.target!r}, and rows with equal features have different targets, so they are separated by their "
+        "target. Import the table again with --replace --new-key.",
+    )
 
 
 def _unused_columns(fitted: Any, known: set[str]) -> Iterator[str]:

@@ -177,7 +177,7 @@ def _register(
     from platform_lib.model.artifact import predict
     from platform_lib.model.profile import build_profile
     from platform_lib.registry.model_files import ModelContent
-    from platform_lib.training.notices import training_notices
+    from platform_lib.training.notices import key_notices, training_notices
 
     name = plan.project.name
     champion = plan.registry.champion(name)
@@ -210,7 +210,10 @@ def _register(
         champion_before=None if champion is None else champion.version,
         evaluation=evaluation,
         verdict=verdict,
-        notices=training_notices(pipeline, parts.test, evaluation, config),
+        notices=(
+            *key_notices(parts.table, config),
+            *training_notices(pipeline, parts.test, evaluation, config),
+        ),
         next_steps=tuple(_advice(plan, f"{name}/{record.version}", evaluation, verdict, config)),
     )
 

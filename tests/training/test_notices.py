@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,10 +12,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from platform_lib.data.contract import Column, DataContract
-from platform_lib.training.config.schema import GateConfig, ModelConfig, TrainConfig
+from platform_lib.training.config.schema import GateConfig, ModelConfig, SplitConfig, TrainConfig
 from platform_lib.training.evaluation import evaluate
 from platform_lib.training.features import standard_features
-from platform_lib.training.notices import training_notices
+from platform_lib.training.notices import key_notices, training_notices
 from platform_lib.training.steps import Rows
 
 ROWS = 200
@@ -84,3 +85,15 @@ def test_a_score_that_is_too_good_names_the_column_it_comes_from() -> None:
     (notice,) = notices(standard_features(CONTRACT), rows(is_leaking=True))
 
     assert "balanced_accuracy of 1 is seldom honest, and most of it comes from 'b'" in notice
+
+
+def test_an_old_key_that_makes_the_score_wrong_is_named() -> None:
+    table = pd.DataFrame({"a": [1.0, 1.0, 2.0], "b": 0.0, "city": "Rome", "y": ["no", "yes", "no"]})
+
+    def said(table: pd.DataFrame, *key: str, **split: Any) -> tuple[str, ...]:
+        data = msgspec.structs.replace(CONTRACT, key=list(key))
+        return key_notices(table, msgspec.structs.replace(CONFIG, data=data, split=SplitConfig(**split)))
+
+    assert said(table, "a", "b", "city", "y")[0].startswith("The held-out score is wrong: the key of conf/data/t.yaml")
+    assert said(table, "a", "b", "city") == said(table[1:], "a", "b", "city", "y") == ()
+    assert said(table, "y", method="group", column="city") == ()
