@@ -304,9 +304,9 @@ def test_a_real_browser_opens_every_link_and_sends_nothing_outside(
     own = {urlsplit(address(platform, name)).netloc for name in ("mlflow", "prefect", "models")}
     assert {urlsplit(url).netloc for url in requests} <= own
     assert len(requests) > 1
-    expected = {"MLflow": "logistic", "Prefect": "Completed", "model server": "/predict"}
+    expected = {"MLflow": "logistic", "Prefect": "Runs • Prefect Server", "model server": "/predict"}
     assert expected[title] in shown
-    assert not [word for word in ("Ask a question", "collects usage data", "Unauthorized") if word in shown]
+    assert not [word for word in ("Ask a question", "collects usage data", "Authentication failed") if word in shown]
 
 
 def visit(program: str, url: str, folder: Path) -> tuple[str, list[str]]:
