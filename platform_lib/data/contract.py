@@ -89,6 +89,15 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Whether messages of libraries, which quote values, must not be kept."""
         return any(column.is_private for column in self.columns.values())
 
+    def with_private(self, other: "DataContract") -> "DataContract":
+        """This contract, with the other's private columns private too."""
+        private = {name for name, column in other.columns.items() if column.is_private}
+        columns = {
+            name: msgspec.structs.replace(column, log=False) if name in private else column
+            for name, column in self.columns.items()
+        }
+        return msgspec.structs.replace(self, columns=columns)
+
     def features_of(self, *types: ColumnType) -> list[str]:
         """Feature names of the given types, in the table's order."""
         return [name for name in self.features if self.columns[name].type in types]

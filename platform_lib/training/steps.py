@@ -5,7 +5,7 @@ A project's `pipeline.py` is generated once and never updated: what it uses (`St
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,7 +216,9 @@ def _champion_answers(champion: LoadedModel, split: Split, config: TrainConfig) 
         if theirs != ours:
             raise UsageError(f"its {what} is {theirs!r}, and this training's is {ours!r}")
     try:
-        return champion.predict(split.table[split.held_out])
+        # The reason why a row does not fit becomes a tag: an older contract may not know yet what is private.
+        contract = champion.contract.with_private(config.data)
+        return replace(champion, contract=contract).predict(split.table[split.held_out])
     except (TypeError, ValueError) as err:
         raise UsageError(library_message(err, config.data)) from err
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -236,6 +237,16 @@ class TestGate:
         assert not verdict.passed
         assert reason in verdict.reasons[-1]
         assert "--new-baseline" in verdict.reasons[-1]
+
+    def test_the_reason_quotes_no_value_that_is_private_by_now(self) -> None:
+        def contract(name: Column) -> DataContract:
+            return msgspec.structs.replace(CONTRACT, columns={**CONTRACT.columns, "name": name})
+
+        config = _config(data=contract(Column(type="string", sensitive=True)))
+        parts = split_rows(_table().assign(name="Anna"), config)
+        before = _champion(4, contract(Column(type="number")))
+        verdict = judge_candidate(_pipeline(5), parts, config, champion=before, best_promoted=None)
+        assert "column 'name' is a hidden str, expected a number" in verdict.reasons[-1]
 
 
 def test_the_generated_pipeline_runs_the_six_steps_in_order(tmp_path: Path, generate: Callable[..., Project]) -> None:
