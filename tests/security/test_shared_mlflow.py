@@ -430,13 +430,23 @@ class TestWhoDecidesWhatIsServed:
                 client.post(f"{API}/model-versions/set-tag", json={**version, **tag}),
                 client.post(f"{API}/registered-models/set-tag", json={"name": alpha.name, **tag}),
                 _delete(client, "model-versions/delete-tag", **version, key=key),
-                client.post(
-                    f"{API}/model-versions/create",
-                    json={"name": alpha.name, "source": f"models:/{alpha.logged_model}", "tags": [tag]},
-                ),
+                client.post(f"{API}/registered-models/create", json={"name": "new", "tags": [tag]}),
             ]
             assert [answer.status_code for answer in answers] == [400] * 4
         assert self._tags(alpha, mlflow) == before
+
+    def test_a_copy_of_the_champion_was_promoted_by_nobody(self, alpha: Target, mlflow: Mlflow) -> None:
+        stamps = [{"key": key, "value": "x"} for key in ("mlp.promoted_by", "mlp.promoted_at")]
+        with mlflow.machine("alpha") as client:
+            _post(client, "registered-models/create", name="copied")
+            made = _post(
+                client,
+                "model-versions/create",
+                name="copied",
+                source=f"models:/{alpha.name}/1",
+                tags=[*stamps, {"key": "kept", "value": "yes"}],
+            )
+        assert made["model_version"]["tags"] == [{"key": "kept", "value": "yes"}]
 
     def _tags(self, alpha: Target, mlflow: Mlflow) -> dict[str, str]:
         found = mlflow.machine("alpha").get(

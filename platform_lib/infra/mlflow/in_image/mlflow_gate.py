@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mlflow_requests
@@ -124,11 +124,23 @@ async def _canonical(route: Route, scope: _Scope, body: bytes, caller: Caller) -
         )
 
     request = parse() if len(body) < 2**16 else await asyncio.to_thread(parse)
+    if route.rule.endswith("/model-versions/create"):
+        request = _without_stamps(request)
     if mlflow_values.is_forged(route.rule, request.values):
         raise UnusualRequest(f"the tags {' and '.join(sorted(mlflow_values.STAMPS))} are written by this server only.")
     if not caller.is_admin and (problem := mlflow_values.problem(route.rule, request.values)):
         raise UnusualRequest(problem)
     return request
+
+
+def _without_stamps(request: Canonical) -> Canonical:
+    """Leave out who promoted another version: MLflow's `copy_model_version` sends all tags of the one it copies."""
+    tags = request.values.get("tags", [])
+    kept = [tag for tag in tags if tag.get("key") not in mlflow_values.STAMPS]
+    if len(kept) == len(tags):
+        return request
+    values = {**request.values, "tags": kept}
+    return replace(request, values=values, body=json.dumps(values).encode())
 
 
 async def _read(receive: Any) -> bytes:
