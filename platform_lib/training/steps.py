@@ -217,8 +217,8 @@ def _champion_answers(champion: LoadedModel, split: Split, config: TrainConfig) 
             raise UsageError(f"its {what} is {theirs!r}, and this training's is {ours!r}")
     try:
         # The reason why a row does not fit becomes a tag: an older contract may not know yet what is private.
-        contract = champion.contract.with_private(config.data)
-        return replace(champion, contract=contract).predict(split.table[split.held_out])
+        champion = replace(champion, contract=champion.contract.with_private(config.data))
+        return champion.predict(split.table[split.held_out])
     except (TypeError, ValueError) as err:
         raise UsageError(library_message(err, config.data)) from err
 

@@ -239,11 +239,11 @@ class TestGate:
         assert "--new-baseline" in verdict.reasons[-1]
 
     def test_the_reason_quotes_no_value_that_is_private_by_now(self) -> None:
-        def contract(name: Column) -> DataContract:
-            return msgspec.structs.replace(CONTRACT, columns={**CONTRACT.columns, "name": name})
+        def contract(name: Column, **changes: str) -> DataContract:
+            return msgspec.structs.replace(CONTRACT, columns={**CONTRACT.columns, "name": name}, **changes)
 
-        config = _config(data=contract(Column(type="string", sensitive=True)))
-        parts = split_rows(_table().assign(name="Anna"), config)
+        config = _config(data=contract(Column(type="string", sensitive=True), id="name"))
+        parts = split_rows(_table().assign(name=[f"Anna {row}" for row in range(400)]), config)
         before = _champion(4, contract(Column(type="number")))
         verdict = judge_candidate(_pipeline(5), parts, config, champion=before, best_promoted=None)
         assert "column 'name' is a hidden str, expected a number" in verdict.reasons[-1]
