@@ -35,13 +35,31 @@ def test_a_refusal_exits_1_with_the_reasons_and_names_the_serving_version(
 
     assert done.code == 1
     assert "  - balanced_accuracy is 0.3333, 0.2667 below its threshold 0.6" in done.out
+    assert "  - balanced_accuracy is 0.3333, not better than the 0.3333 of a constant prediction" in done.out
     assert "sample-model version 2 is registered without an alias; version 1 stays the champion. Next:" in done.out
+    assert "  mlp train model.params.C=0.00001 model.class_weight=balanced  " in done.out
 
 
 def test_with_no_promote_the_next_step_is_the_promotion(project: Project, call_mlp: Callable[..., Called]) -> None:
     done = call_mlp(project, "train", "--no-promote")
 
     assert (done.code, "mlp promote sample-model/2" in done.out) == (0, True)
+
+
+def test_an_id_for_a_table_that_a_model_was_trained_on_keeps_the_key_unless_asked(
+    project: Project, tmp_path: Path, call_mlp: Callable[..., Called]
+) -> None:
+    header, *rows = (project.data_dir / "sample.csv").read_text(encoding="utf-8").splitlines()
+    numbered = [f"id,{header}", *(f"b{number},{row}" for number, row in enumerate(rows))]
+    (tmp_path / "birds.csv").write_text("\n".join(numbered), encoding="utf-8")
+    again = ("data", "import", str(tmp_path / "birds.csv"), "--name", "sample", "--id", "id", "--replace")
+
+    kept, taken = call_mlp(project, *again), call_mlp(project, *again, "--new-key")
+
+    assert (kept.code, taken.code) == (0, 0)
+    assert "because sample-model version 1 was trained with that key. To decide it by id, import again" in kept.err
+    assert "The hold-out is decided by id from now on: rows change sides" in taken.err
+    assert "key:\n- id\n" in (project.conf_dir / "data" / "sample.yaml").read_text(encoding="utf-8")
 
 
 def test_with_json_stdout_contains_only_json(project: Project, call_mlp: Callable[..., Called]) -> None:
