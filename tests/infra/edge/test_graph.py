@@ -184,6 +184,7 @@ def test_a_team_gets_every_resource_that_it_may_not_create(team: Graph) -> None:
             "NetworkPolicy",
             "ResourceQuota",
             "Secret",
+            "Secret",
             "ServiceAccount",
         ]
         + ["Role", "RoleBinding"] * 3
