@@ -14,6 +14,7 @@ from platform_lib.data.imports.groups import group_warnings
 from platform_lib.data.imports.leaks import leaks
 from platform_lib.data.imports.notices import is_free_text, looks_like_dates
 from platform_lib.data.imports.type_inference import InferredColumn
+from platform_lib.names import PREDICTION_COLUMN, PROBABILITY_PREFIX
 
 _MIN_ROWS_FOR_ID = 20
 _NEARLY_ALL = 0.99
@@ -88,7 +89,12 @@ def build_report(
             f"{rows_text(repeated)} with an id in {contract.id!r} that an earlier row has; rows with the same id fall "
             "on the same side of the split."
         )
+    taken = [name for name in contract.columns if name == PREDICTION_COLUMN or name.startswith(PROBABILITY_PREFIX)]
     warnings = [
+        *(
+            f"{name!r} is the name of a column that `mlp predict` writes, so it refuses files with this one; rename it."
+            for name in taken
+        ),
         *found.warnings,
         *_identifiers(contract, inferred, rows),
         *leaks(contract, inferred),

@@ -46,12 +46,17 @@ class RowDecoder:
         fields: list[Any] = [(f"c{place}", _type_of(contract.columns[name])) for place, name in enumerate(features)]
         fields += [(f"c{place}", Any, msgspec.UNSET) for place in range(self._width, len(names))]
         rename = {f"c{place}": name for place, name in enumerate(names)}
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        if any(sign in name for name in names for sign in '"\\'):
+            return  # msgspec refuses such names
         row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
         body = msgspec.defstruct("Body", [("rows", list[row])], rename={"rows": key}, forbid_unknown_fields=True)  # type: ignore[valid-type]
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+        self._decoder = msgspec.json.Decoder(body)
 
     def decode(self, body: bytes) -> list[Row] | None:
         """Return the rows, or None if the body needs the general path."""
+        if self._decoder is None:
+            return None
         try:
             rows = [msgspec.structs.astuple(row) for row in self._decoder.decode(body).rows]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -182,3 +182,9 @@ def test_a_wrong_option_is_refused(planned: Callable[..., ImportPlan], columns: 
         planned(table(a=lambda row: "XL" if row == 70 else row), columns=columns)
 
     assert sentence in str(refused.value)
+
+
+def test_a_name_that_mlp_predict_writes_is_named(planned: Callable[..., ImportPlan]) -> None:
+    done = planned(table(prediction=lambda row: row % 3, probability_p=lambda row: row % 5))
+
+    assert [text.split(" is ")[0] for text in done.report.warnings] == ["'prediction'", "'probability_p'"]

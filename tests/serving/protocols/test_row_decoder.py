@@ -105,3 +105,15 @@ def test_names_that_are_not_python_identifiers_can_be_columns() -> None:
     body = json.dumps({"rows": [dict.fromkeys(names, 1)]}).encode()
     assert RowDecoder(contract, "rows").decode(body) == [(1.0,) * 6]
     assert columns_of([(1.0,) * 6], contract.features) == dict.fromkeys(names, (1.0,))
+
+
+@pytest.mark.parametrize("name", ['dia "mm"', "back\\slash", '"', "\\"])
+def test_a_name_that_the_compiled_decoder_refuses_leaves_the_body_to_the_general_path(name: str) -> None:
+    contract = DataContract(
+        name="t",
+        path="t.csv",
+        task="classification",
+        target="y",
+        columns={name: Column(type="number"), "y": Column(type="string", allowed=["a", "b"])},
+    )
+    assert RowDecoder(contract, "rows").decode(json.dumps({"rows": [{name: 1.0}]}).encode()) is None
