@@ -42,6 +42,10 @@ _LARGE_BODY_BYTES = 64 * 2**10
 Decoded = TypeVar("Decoded")
 
 
+def _is_quick_to_decode(body: bytes) -> bool:
+    return len(body) <= _LARGE_BODY_BYTES and body[:1] == b"{"  # the first CSV imports pandas
+
+
 class RequestInfo(msgspec.Struct, frozen=True, gc=False):
     """What metrics and the request log record of a request besides its rows."""
 
@@ -116,7 +120,10 @@ class RequestHandler:
     async def _predict(
         self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes, info: RequestInfo
     ) -> EncodedResponse:
-        request, rows = await self.decode(body, partial(self._decode, served, codec, head, body))
+        if _is_quick_to_decode(body):
+            request, rows = self._decode(served, codec, head, body)
+        else:
+            request, rows = await self._executor.run(partial(self._decode, served, codec, head, body))
         describe_request(rows=len(rows))
 
         def encode(served: ServedModel, predictions: BatchPredictions) -> EncodedResponse:
@@ -126,10 +133,8 @@ class RequestHandler:
         return response
 
     async def decode(self, body: bytes, decoder: Callable[[], Decoded]) -> Decoded:
-        """Decode a body, in a thread if it is large or not JSON. The first CSV imports pandas."""
-        if len(body) > _LARGE_BODY_BYTES or body[:1] != b"{":
-            return await self._executor.run(decoder)
-        return decoder()
+        """Decode a body, in a thread if that may take long."""
+        return decoder() if _is_quick_to_decode(body) else await self._executor.run(decoder)
 
     def _decode(self, served: ServedModel, codec: Codec, head: RequestHead, body: bytes) -> tuple[DecodedRequest, Rows]:
         request = codec.decode(body, head, served, self.limits.max_rows)

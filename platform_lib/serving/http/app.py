@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from platform_lib.serving.auth.access import Access
 from platform_lib.serving.handler import RequestHandler
-from platform_lib.serving.http.cors import cors_middleware, is_cross_origin
+from platform_lib.serving.http.cors import checked, cors_middleware, is_cross_origin
 from platform_lib.serving.http.docs_page import docs_routes
 from platform_lib.serving.http.head import as_get
 from platform_lib.serving.http.health import health_router
@@ -55,12 +55,8 @@ class ModelServer(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
         if self.cors is not None and scope["type"] == "http" and is_cross_origin(scope):
-            await self.cors(without_direct_response(scope), receive, send)
-        else:
-            await self.respond(scope, receive, send)
-
-    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to one request, whatever its origin."""
+            await self.cors(checked(without_direct_response(scope)), receive, send)
+            return
         endpoint = None
         if scope["type"] == "http":
             if scope["method"] == "POST" and self.direct_endpoints is not None:
@@ -138,7 +134,7 @@ def create_app(
     if host_check is not None:
         app.add_middleware(HostCheckMiddleware, check=host_check)
     if cors_allowed_origins:
-        app.cors = cors_middleware(app.respond, cors_allowed_origins)
+        app.cors = cors_middleware(app, cors_allowed_origins)
     app.add_middleware(RequestIdMiddleware)  # outermost, so that refusals have an id
     app.include_router(health_router(handler, connection_problem))
     app.include_router(prediction_routes(endpoints))

@@ -17,6 +17,7 @@ _REQUEST_HEADERS = (
 )
 _RESPONSE_HEADERS = ("Inference-Header-Content-Length", "Retry-After", "X-Request-ID")
 _MAX_AGE_S = 600
+_CHECKED = "mlp.cors_checked"
 
 
 def cors_middleware(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
@@ -35,5 +36,10 @@ def cors_middleware(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 def is_cross_origin(scope: Scope) -> bool:
-    """Return whether a page sent the request: browsers then name its origin."""
-    return any(name == b"origin" for name, _ in scope["headers"])
+    """Return whether a page sent the request, and `checked` has not marked it: browsers then name its origin."""
+    return _CHECKED not in scope and any(name == b"origin" for name, _ in scope["headers"])
+
+
+def checked(scope: Scope) -> Scope:
+    """Return the scope of a request that passes the middleware now."""
+    return {**scope, _CHECKED: True}

@@ -23,7 +23,7 @@ from platform_lib.serving.protocols.codec import (
 )
 from platform_lib.serving.protocols.csv_rows import decode_csv
 from platform_lib.serving.protocols.json_body import BodyError, decode_json
-from platform_lib.serving.protocols.json_structure import check_names_differ, check_size
+from platform_lib.serving.protocols.json_structure import SMALL_BYTES, check_names_differ, check_size
 from platform_lib.serving.protocols.schemas import Schema
 
 _FORM = (
@@ -157,12 +157,15 @@ class MlflowCodec(Codec):
     def decode(self, body: bytes, head: RequestHead, served: CodecModel, max_rows: int) -> DecodedRequest:
         """Decode one of the four forms, dataframe_records with the contract's own decoder where it accepts them; or
         CSV."""
+        decoder = served.decoders.dataframe_records
+        is_quick = len(body) <= SMALL_BYTES and body[:1] == b"{"
+        if is_quick and (rows := decoder.decode(body)) is not None:
+            return DecodedRequest(rows=rows, is_checked=True)
         if head.headers.get("content-type", "")[: len(_CSV)].lower() == _CSV:
             _check_charset(head.headers["content-type"])
             return DecodedRequest(rows=decode_csv(body, served.model.contract, max_rows))
         check_size(body, max_rows=max_rows, columns=served.decoders.columns)
-        rows = served.decoders.dataframe_records.decode(body)
-        if rows is not None:
+        if not is_quick and (rows := decoder.decode(body)) is not None:
             return DecodedRequest(rows=rows, is_checked=True)
         return DecodedRequest(rows=decode_invocation(body, served.features))
 

@@ -25,7 +25,7 @@ from platform_lib.serving.protocols.codec import (
 )
 from platform_lib.serving.protocols.inference_response import PREDICTION, PROBABILITIES, InferOptions, encode_infer
 from platform_lib.serving.protocols.json_body import BodyError, decode_json
-from platform_lib.serving.protocols.json_structure import check_size, too_many_rows
+from platform_lib.serving.protocols.json_structure import SMALL_BYTES, check_size, too_many_rows
 from platform_lib.serving.protocols.schemas import Schema
 from platform_lib.serving.protocols.tensor_decoder import RawTensor, TensorDecoder
 from platform_lib.serving.protocols.tensors import (
@@ -128,7 +128,8 @@ def _check_shapes(tensors: list[_Tensor], features: Sequence[str], max_rows: int
     if not tensors:
         raise BodyError("inputs is empty, expected one tensor per column.")
     for tensor in tensors:
-        check_content_type(tensor.parameters, f"input {tensor.name!r:.80}")
+        if tensor.parameters:
+            check_content_type(tensor.parameters, f"input {tensor.name!r:.80}")
         if any(length < 0 for length in tensor.shape):
             raise BodyError(f"input {tensor.name!r:.80}: the shape {tensor.shape!r:.80} has a negative length.")
     if _is_matrix(tensors, features):
@@ -252,7 +253,8 @@ class OpenInferenceCodec(Codec):
             length = byte_count(given)
             if length is None:
                 raise BodyError(f"{LENGTH_HEADER} is {given!r:.40}, expected a number of bytes.")
-        check_size(body[:length], max_rows=max_rows, columns=served.decoders.columns, nested_values=True)
+        if len(body) > SMALL_BYTES:
+            check_size(body[:length], max_rows=max_rows, columns=served.decoders.columns, nested_values=True)
         return decode_infer(
             body,
             length,

@@ -12,7 +12,7 @@ import msgspec
 
 from platform_lib.data.contract import LARGEST_NUMBER, Column, ColumnType, DataContract
 from platform_lib.data.rows import Row
-from platform_lib.serving.protocols.json_structure import has_more_commas
+from platform_lib.serving.protocols.json_structure import count_of, has_more_commas
 
 _EXACT = 2**53
 """Floats represent all smaller integers exactly; 2**53 + 1 rounds to this one."""
@@ -61,7 +61,7 @@ class RowDecoder:
             rows = [msgspec.structs.astuple(row) for row in self._decoder.decode(body).rows]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        if self._is_repeated(body, rows):
+        if count_of(b",", body) >= len(rows) * self._width and self._is_repeated(body, rows):
             return None
         if self._is_wider:
             rows = [row[: self._width] for row in rows]

@@ -16,7 +16,7 @@ from platform_lib.serving.protocols.codec import (
     RequestHead,
 )
 from platform_lib.serving.protocols.json_body import decode_json
-from platform_lib.serving.protocols.json_structure import check_names_differ, check_size
+from platform_lib.serving.protocols.json_structure import SMALL_BYTES, check_names_differ, check_size
 from platform_lib.serving.protocols.schemas import Schema
 
 
@@ -51,7 +51,8 @@ class RowsCodec(Codec):
 
     def decode(self, body: bytes, head: RequestHead, served: CodecModel, max_rows: int) -> DecodedRequest:
         """Decode the rows, with the contract's own decoder where it accepts them."""
-        check_size(body, max_rows=max_rows, columns=served.decoders.columns)
+        if len(body) > SMALL_BYTES:
+            check_size(body, max_rows=max_rows, columns=served.decoders.columns)
         rows = served.decoders.rows.decode(body)
         return DecodedRequest(rows=decode_rows(body)) if rows is None else DecodedRequest(rows=rows, is_checked=True)
 

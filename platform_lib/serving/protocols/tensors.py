@@ -28,6 +28,13 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "FP64": np.dtype("<f8"),
 }
 TEXT = "BYTES"
+_NONE: type = type(None)
+_ALL_FIT: dict[str, set[type]] = {
+    TEXT: {str, _NONE},
+    "BOOL": {bool, _NONE},
+    "FP64": {float, _NONE},
+} | {name: {_NONE} for name in DTYPES if name not in ("BOOL", "FP64")}
+"""Types of which every value fits."""
 _RANGES: dict[str, tuple[float, float]] = {
     name: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     if dtype.kind in "iu"
@@ -71,11 +78,16 @@ def check_content_type(parameters: Mapping[str, Any], where: str) -> None:
 
 def first_misfit(datatype: str, values: Sequence[Any]) -> int | None:
     """Return the index of the first value that a known datatype cannot hold. Missing values fit every datatype."""
+    kinds = set(map(type, values))
+    if kinds <= _ALL_FIT[datatype]:
+        return None
     if datatype in (TEXT, "BOOL"):
         kind = str if datatype == TEXT else bool
         return next((index for index, it in enumerate(values) if not (isinstance(it, kind) or _is_gap(it))), None)
     is_float = DTYPES[datatype].kind == "f"
     lowest, highest = _RANGES[datatype]
+    if kinds == {int} and lowest <= min(values) and max(values) <= highest:
+        return None
 
     def fits(value: Any) -> bool:
         if _is_gap(value):

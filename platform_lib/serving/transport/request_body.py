@@ -62,7 +62,8 @@ class BodyReader:
         if isinstance(source, bytes):
             if len(source) > limits.max_body_bytes:
                 raise self._too_large()
-            self._hold(0, len(source))
+            if len(source) > _UNCOUNTED_BYTES:
+                self._hold(0, len(source))
             return source
         task = self._deadlines.begin(limits.body_timeout_s)
         try:
@@ -84,8 +85,6 @@ class BodyReader:
 
     def _hold(self, held: int, size: int) -> int:
         """Count a body that has grown from `held` counted bytes to `size` bytes; return how many are counted now."""
-        if size <= _UNCOUNTED_BYTES:
-            return 0
         if self._held_bytes + size - held > self._most_bytes:
             raise Problem(
                 503,
@@ -114,7 +113,8 @@ class BodyReader:
                     body += part
                 if len(body) > limit:
                     raise self._too_large()
-                held = self._hold(held, len(body))
+                if len(body) > _UNCOUNTED_BYTES:
+                    held = self._hold(held, len(body))
                 if is_complete:
                     return bytes(body)
         except BaseException:
