@@ -145,8 +145,11 @@ def test_a_value_that_cannot_be_converted_is_named(kind: ColumnType, values: lis
     assert str(caught.value) == sentence
 
 
-def test_surrounding_white_space_is_stripped() -> None:
-    assert typed_values([" a", "a\t", "a b", " "], "a", Column(type="string")).tolist() == ["a", "a", "a b", ""]
+def test_surrounding_white_space_is_stripped_and_a_blank_text_is_missing() -> None:
+    read = typed_values([" a", "a\t", "a b", " ", ""], "a", Column(type="string")).tolist()
+
+    assert read[:3] == ["a", "a", "a b"]
+    assert all(value != value for value in read[3:])
 
 
 def test_the_typed_table_has_all_columns_and_the_index_of_the_table() -> None:
