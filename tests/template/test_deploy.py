@@ -40,7 +40,9 @@ def test_the_stack_has_the_given_name(render: Callable[..., Path], tmp_path: Pat
 def test_every_setting_has_a_type_and_a_description_and_is_read_by_the_program(folder: Path) -> None:
     assert settings(folder).keys() == SETTINGS.keys()
     assert [
-        name for name, entry in settings(folder).items() if entry.keys() - {"default", "items"} != {"type", "description"}
+        name
+        for name, entry in settings(folder).items()
+        if entry.keys() - {"default", "items"} != {"type", "description"}
     ] == []
     assert [name for name, entry in settings(folder).items() if "default" not in entry] == ["namespace"]
 
