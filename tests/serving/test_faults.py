@@ -262,7 +262,7 @@ def connect(server: RunningServer) -> socket.socket:
 def head(server: RunningServer, length: int) -> bytes:
     fields = [
         "POST /predict HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         f"Authorization: Bearer {server.key}",
         "Content-Type: application/json",
         f"Content-Length: {length}",
