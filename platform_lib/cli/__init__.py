@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import click
 
+from platform_lib.cli.groups import Group
 from platform_lib.errors import PlatformError, StorageError
 from platform_lib.names import Env, ExitCode
 from platform_lib.storage_errors import storage_error
@@ -88,7 +89,7 @@ FAMILIES: dict[str, dict[str, Entry]] = {
 COMMANDS: dict[str, Entry] = {name: entry for family in FAMILIES.values() for name, entry in family.items()}
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 

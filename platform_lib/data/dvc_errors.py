@@ -1,5 +1,6 @@
 """Convert errors of DVC and its storage to this library's, with the reason that DVC only logs."""
 
+import importlib
 import logging
 import os
 import shutil
@@ -53,6 +54,7 @@ def dvc_errors(action: str, remote: str | None = None, *, needs: tuple[Path, int
 @contextmanager
 def _collected() -> Iterator[list[BaseException]]:
     """Collect what DVC logs in a block, instead of showing it."""
+    importlib.import_module("dvc.repo")  # its first import sets the levels of these loggers
     reasons = _Reasons()
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
     before = [(logger.handlers, logger.propagate) for logger in loggers]

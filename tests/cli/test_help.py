@@ -38,7 +38,16 @@ def test_help_loads_no_heavy_library(args: list[str]) -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_a_misspelt_command_is_a_usage_error() -> None:
-    done = subprocess.run([sys.executable, "-m", "platform_lib.cli", "trian"], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["data", "imprt"], "No such command 'imprt'. Did you mean 'import'?"),
+        (["keys", "zzz"], "No such command 'zzz'."),
+    ],
+    ids=["top", "group", "nothing near"],
+)
+def test_a_misspelt_command_is_a_usage_error_with_the_nearest_one(args: list[str], says: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "platform_lib.cli", *args], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "No such command 'trian'" in done.stderr
+    assert done.stderr.strip().endswith(says)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from platform_lib.cli.groups import Group
 from platform_lib.errors import UsageError
 from platform_lib.settings import find_project, load_settings
 
@@ -19,7 +20,7 @@ model_argument = click.argument("name", required=False, metavar="[NAME]")
 """The optional model's name of a subcommand."""
 
 
-class ModelGroup(click.Group):
+class ModelGroup(Group):
     """Takes a first word that is not a subcommand as a model's name, so that both orders of the two words work."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from platform_lib.cli.groups import Group
 from platform_lib.cli.models.signatures import signed_key, signer_lines, trust, verify
 from platform_lib.names import Alias, VersionTag
 from platform_lib.settings import Project, find_project, load_settings
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from platform_lib.registry.versions import Registry
 
 
-@click.group(invoke_without_command=True, epilog="Example: mlp models diff @champion @candidate")
+@click.group(cls=Group, invoke_without_command=True, epilog="Example: mlp models diff @champion @candidate")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from platform_lib.cli.groups import Group
 from platform_lib.errors import UsageError
 from platform_lib.findings import Finding, problem_count
 from platform_lib.names import ExitCode
@@ -11,7 +12,7 @@ from platform_lib.names import ExitCode
 _CONTEXT = click.option("--context", default="", help="Kubeconfig context.  [default: the current one]")
 
 
-@click.group(epilog="Example: mlp platform check --context production")
+@click.group(cls=Group, epilog="Example: mlp platform check --context production")
 def command() -> None:
     """Check and maintain a running platform, with your own access to its cluster."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from platform_lib.cli.groups import Group
 from platform_lib.cli.project.import_page import print_next, print_report
 from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.settings import Project, find_project, load_settings, tracking_uri
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from platform_lib.data.imports.options import Mode
 
 
-@click.group(epilog="Example: mlp data import churn.csv --target churned && mlp data check && mlp data push")
+@click.group(cls=Group, epilog="Example: mlp data import churn.csv --target churned && mlp data check && mlp data push")
 def command() -> None:
     """Import, check, push and pull tables."""
 

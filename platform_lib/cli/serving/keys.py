@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from platform_lib.cli.groups import Group
 from platform_lib.errors import NotFound
 from platform_lib.settings import find_project
 
@@ -30,7 +31,7 @@ _FILE = click.option(
 )
 
 
-@click.group(epilog="Example: mlp keys new checkout-service --scope predict")
+@click.group(cls=Group, epilog="Example: mlp keys new checkout-service --scope predict")
 def command() -> None:
     """Create, list and revoke API keys of the model server.
 

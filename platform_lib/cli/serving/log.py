@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from platform_lib.cli.groups import Group
+
 _PLACE = click.argument("place", default=".mlp/log")
 
 
-@click.group(epilog="Example: mlp log show s3://bucket/log --last 20")
+@click.group(cls=Group, epilog="Example: mlp log show s3://bucket/log --last 20")
 def command() -> None:
     """Show and compact the request log of the model server.
 
