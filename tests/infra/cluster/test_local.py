@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("clu
 DEFINITION = "CustomResourceDefinition"  # Helm leaves them behind on purpose: with them every object of theirs would go
 TEAM = "team-demo"
 DIGEST = "registry.invalid/churn-model@sha256:" + "0" * 64
-KEYS = "keys:\n- name: shop\n  sha256: " + "1" * 64 + "\n  scopes: [predict]\n"
+KEYS = "keys:\n- name: shop\n  sha256: " + "a1" * 32 + "\n  scopes: [predict]\n"
 
 
 def things(stack: Stack) -> set[Reference]:
