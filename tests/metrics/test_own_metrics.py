@@ -36,14 +36,19 @@ AB = np.array(["a", "b", "a", "b"], dtype=object)
 GIVEN = Predictions(np.array(["a", "a", "b", "b"], dtype=object), None, ("a", "b"))
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+@pytest.fixture(autouse=True)
+def only_built_in_metrics_are_left() -> Iterator[None]:
     built_in = set(METRICS)
+    yield
+    load_own_metrics(Project(root=Path("/nowhere"), name="none", package="none"))
+    assert set(METRICS) == built_in
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
     (tmp_path / "src" / "measured").mkdir(parents=True)
     (tmp_path / "src" / "measured" / "__init__.py").touch()
-    yield Project(root=tmp_path, name="measured", package="measured", task="classification")
-    load_own_metrics(Project(root=tmp_path / "none", name="none", package="none"))
-    assert set(METRICS) == built_in
+    return Project(root=tmp_path, name="measured", package="measured", task="classification")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ from tests.conftest import REPOSITORY
 PAGE = (REPOSITORY / "docs" / "features-model-metrics.md").read_text(encoding="utf-8")
 FEATURES = re.findall(r"```python\n(# features\.py\n.*?)```", PAGE, re.DOTALL)
 METRICS = re.findall(r"```python\n(# metrics\.py\n.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def only_built_in_metrics_are_left() -> Iterator[None]:
+    yield
+    load_own_metrics(Project(root=Path("/nowhere"), name="none", package="none"))
 
 
 @pytest.mark.slow
@@ -33,4 +40,3 @@ def test_a_documented_feature_is_used_and_a_documented_metric_measured(
     assert result.notices == ()
     assert 0 <= result.evaluation.metrics["cost"] < 1
     assert result.evaluation.standard_errors["cost"] > 0
-    load_own_metrics(Project(root=Path("/nowhere"), name="none", package="none"))
