@@ -139,10 +139,10 @@ def held(server: PeopleServer, mib: int) -> socket.socket:
 
 
 def test_bodies_that_wait_are_bounded_together_and_small_ones_pass(server: PeopleServer, client: httpx.Client) -> None:
-    large = json.dumps({"rows": rows(1)}).encode().ljust(8 * MIB)
+    large = json.dumps({"rows": rows(1)}).encode().ljust(6 * MIB)
 
     def is_refused() -> bool:
-        # The server holds an unfinished body for some seconds, and refuses it if others take its place.
+        # The server holds an unfinished body for 20 s, and refuses it if others take its place while it is read.
         with suppress(OSError), closing(held(server, 15)):
             refused = [response for _ in range(10) if (response := client.post("/predict", content=large)).is_error]
             if not refused:
