@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from platform_lib.data.files.formats import DateOrder
 
+_FIRST = 200
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAME = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -58,9 +59,11 @@ def find_date_format(values: pa.ChunkedArray) -> DateFormat | None:
     texts = pc.unique(values.drop_null())
     if pc.any(pc.match_substring_regex(texts, r"^[+-]?\d*\.?\d*$")).as_py():
         return None
+    orders: tuple[DateOrder, ...] = ("day-first", "month-first")
+    if not any(_all_are_dates(iso_dates(texts[:_FIRST], order)) for order in (None, *orders)):
+        return None  # most columns of texts end here
     if _all_are_dates(iso_dates(texts, None)):
         return DateFormat(orders=(None,))
-    orders: tuple[DateOrder, ...] = ("day-first", "month-first")
     fitting = tuple(order for order in orders if _all_are_dates(iso_dates(texts, order)))
     return DateFormat(orders=fitting) if fitting else None
 

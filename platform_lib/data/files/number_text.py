@@ -17,6 +17,7 @@ _WRITTEN = (
     rf"^(?P<open>\(?)(?P<sign>[+-]?) ?(?P<before>{_CURRENCY})? ?(?P<inner>[+-]?)"
     rf"(?P<body>{_NUMBER}) ?(?P<after>{_SUFFIX})?(?P<close>\)?)$"
 )
+_FIRST = 200
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _PLAIN = rf"^(?:\d+\.?\d*|\.\d+){_EXPONENT}$"
 _OTHER_GROUPS = r"(?: \d{3})+|(?:'\d{3})+|(?:_\d{3})+|(?:\x{2019}\d{3})+"
@@ -50,6 +51,9 @@ def find_number_format(values: pa.ChunkedArray, decimal: DecimalSign | None) -> 
         decimal: The decimal sign, if it is known; None lets all values decide, and prefers the point in case of doubt.
     """
     texts = pc.unique(values.drop_null())
+    first = _parts(texts[:_FIRST])
+    if first is None or pc.any(pc.is_null(first["body"])).as_py():
+        return None  # most columns of texts end here
     parts = _parts(texts)
     if parts is None or pc.any(pc.is_null(parts["body"])).as_py():
         return None
