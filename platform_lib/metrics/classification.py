@@ -62,7 +62,12 @@ def _listed(labels: list[Any]) -> str:
     return ", ".join(repr(label) for label in labels[:5]) + (", …" if len(labels) > 5 else "")
 
 
-def _two_truths(codes: Labels) -> None:
+def require_two_truths(codes: Labels) -> None:
+    """Check that the true labels are of more than one class.
+
+    Raises:
+        MetricUndefined: They are not.
+    """
     if len(np.unique(codes.truth)) < 2:
         raise MetricUndefined(f"all {len(codes.truth)} rows are of one class, {codes.labels[codes.truth[0]]!r}.")
 
@@ -100,7 +105,7 @@ def balanced_accuracy(truth: NDArray[Any], predictions: Predictions) -> Weighted
         MetricUndefined: A label is missing, or all rows are of one class.
     """
     codes = encode_labels(truth, predictions)
-    _two_truths(codes)
+    require_two_truths(codes)
 
     def weighted(weights: Weights) -> float:
         counts = confusion_counts(codes, weights)
@@ -124,7 +129,7 @@ def f1_macro(truth: NDArray[Any], predictions: Predictions) -> Weighted:
         MetricUndefined: A label is missing, or all rows are of one class.
     """
     codes = encode_labels(truth, predictions)
-    _two_truths(codes)
+    require_two_truths(codes)
 
     def weighted(weights: Weights) -> float:
         counts = confusion_counts(codes, weights)
@@ -177,7 +182,7 @@ def roc_auc(truth: NDArray[Any], predictions: Predictions) -> Weighted:
         MetricUndefined: There are no probabilities, or no row of some class.
     """
     codes, probabilities = _probabilities(truth, predictions)
-    _two_truths(codes)
+    require_two_truths(codes)
     absent = sorted(set(range(codes.known)) - set(codes.truth.tolist()))
     if absent:
         raise MetricUndefined(f"no row is of class {codes.labels[absent[0]]!r}.")
@@ -221,7 +226,7 @@ def average_precision(truth: NDArray[Any], predictions: Predictions) -> Weighted
     codes, probabilities = _probabilities(truth, predictions)
     if codes.known != 2:
         raise MetricUndefined(f"it is for two classes, and the model has {codes.known}; choose roc_auc or f1_macro.")
-    _two_truths(codes)
+    require_two_truths(codes)
     order, _, ends = _ranked(-probabilities[:, 1])
     hits = codes.truth[order] == 1
     is_positive = hits.astype(np.float64)

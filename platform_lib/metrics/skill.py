@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.metrics.classification import confusion_counts, encode_labels, log_loss
-from platform_lib.metrics.weighting import MetricUndefined, Weighted, Weights
+from platform_lib.metrics.classification import confusion_counts, encode_labels, log_loss, require_two_truths
+from platform_lib.metrics.weighting import Weighted, Weights
 from platform_lib.model.artifact import Predictions
 
 
@@ -28,8 +28,7 @@ def mcc(truth: NDArray[Any], predictions: Predictions) -> Weighted:
         MetricUndefined: A label is missing, or all rows are of one class.
     """
     codes = encode_labels(truth, predictions)
-    if len(np.unique(codes.truth)) < 2:
-        raise MetricUndefined(f"all {len(codes.truth)} rows are of one class, {codes.labels[codes.truth[0]]!r}.")
+    require_two_truths(codes)
 
     def weighted(weights: Weights) -> float:
         counts = confusion_counts(codes, weights)
@@ -58,8 +57,7 @@ def log_loss_skill(truth: NDArray[Any], predictions: Predictions) -> Weighted:
     """
     loss = log_loss(truth, predictions)
     codes = encode_labels(truth, predictions)
-    if len(np.unique(codes.truth)) < 2:
-        raise MetricUndefined(f"all {len(codes.truth)} rows are of one class, {codes.labels[codes.truth[0]]!r}.")
+    require_two_truths(codes)
 
     def weighted(weights: Weights) -> float:
         shares = np.bincount(codes.truth, weights) / weights.sum()

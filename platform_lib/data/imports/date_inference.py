@@ -1,13 +1,14 @@
 """Infer whether a column of a CSV file holds dates, and in which order they are written."""
 
 import re
+import shlex
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from platform_lib.data.files.date_text import DateFormat, find_date_format, is_compact_date, iso_dates
 from platform_lib.data.files.formats import CsvFormat, DateOrder
-from platform_lib.data.imports.text_column import TextColumn, TextContext, cast, quoted
+from platform_lib.data.imports.text_column import TextColumn, TextContext, cast
 from platform_lib.data.times import utc
 
 ISO = r"^\d{4}-\d{2}-\d{2}(?:$|[T ])"
@@ -42,7 +43,7 @@ def number_dates(values: pa.ChunkedArray, name: str, *, is_asked: bool) -> TextC
     if times is None:
         return None
     written = "dates written as YYYYMMDD" if order == "compact" else order.replace("epoch-", "Unix time in ")
-    option = f"--column {quoted(name + ':integer')} keeps the numbers"
+    option = f"--column {shlex.quote(name + ':integer')} keeps the numbers"
     notice = f"{values.drop_null()[0].as_py()!r} is read as {times.drop_null()[0].as_py()} ({option})"
     return TextColumn(
         kind="datetime", values=times, reason=f"all are {written}", csv=CsvFormat(dates=order), notices=(notice,)
@@ -73,9 +74,8 @@ def text_dates(values: pa.ChunkedArray, name: str, context: TextContext) -> Text
     times = _times(iso_dates(values, order))
     if times is None:
         return None
-    notice = (
-        f"{first!r:.40} is read as {times.drop_null()[0].as_py()} (--column {quoted(name + ':string')} keeps the text)"
-    )
+    option = f"--column {shlex.quote(name + ':string')} keeps the text"
+    notice = f"{first!r:.40} is read as {times.drop_null()[0].as_py()} ({option})"
     csv = CsvFormat(dates=order)
     return TextColumn(kind="datetime", values=times, reason="all are dates or times", csv=csv, notices=(notice,))
 

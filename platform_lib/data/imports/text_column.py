@@ -1,6 +1,5 @@
 """A column of texts from a CSV file: what is known about the file, and what the column turned out to hold."""
 
-import shlex
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,8 +37,3 @@ def cast(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
         return values.cast(kind)
     except pa.ArrowInvalid:
         return None
-
-
-def quoted(text: str) -> str:
-    """A text as an argument on a command line."""
-    return shlex.quote(text)

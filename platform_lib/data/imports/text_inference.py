@@ -5,6 +5,7 @@ changes it.
 """
 
 import re
+import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from platform_lib.data.files.formats import PLAIN, CsvFormat, DecimalSign
 from platform_lib.data.files.number_text import find_number_format, plain_numbers
 from platform_lib.data.imports.date_inference import ISO, number_dates, text_dates
 from platform_lib.data.imports.notices import text_notices
-from platform_lib.data.imports.text_column import TextColumn, TextContext, cast, quoted
+from platform_lib.data.imports.text_column import TextColumn, TextContext, cast
 from platform_lib.errors import UsageError
 
 MAX_EXACT_INTEGER = 2**53
@@ -56,7 +57,7 @@ def infer_texts(values: pa.ChunkedArray, name: str, context: TextContext, *, kep
         found = _typed(rest, name, context)
         if found is not None and found.kind not in ("string", "boolean"):
             listed = ", ".join(repr(marker) for marker in markers)
-            options = " ".join(f"--not-missing {quoted(f'{name}={marker}')}" for marker in markers)
+            options = " ".join(f"--not-missing {shlex.quote(f'{name}={marker}')}" for marker in markers)
             count = rest.null_count - values.null_count
             are = f"{listed} {'are' if len(markers) > 1 else 'is'} read as missing"
             notice = f"{are} in {count} row{'' if count == 1 else 's'} ({options} keeps the text)"
@@ -99,7 +100,7 @@ def texts_as(values: pa.ChunkedArray, kind: ColumnType, name: str, context: Text
         example = _misfit(values, kind, context)
         raise UsageError(
             f"--column {name}:{kind}: the value {example!r:.60} cannot be read as {kind}. Choose another type; "
-            f"if it means that the value is missing, add --missing {quoted(f'{name}={example}')}."
+            f"if it means that the value is missing, add --missing {shlex.quote(f'{name}={example}')}."
         )
     return replace(found, reason=reason)
 
@@ -136,9 +137,9 @@ def _numbers(values: pa.ChunkedArray, name: str, context: TextContext, *, as_cod
         row = pc.index(changed, True).as_py()
         before, after = values[row].as_py(), plain[row].as_py()
         other = "." if csv.decimal == "," else ","
-        option = f"--column {quoted(name + ':string')} keeps the text"
+        option = f"--column {shlex.quote(name + ':string')} keeps the text"
         if re.fullmatch(r"[^.,]*\d{1,3}[.,]\d{3}[^.,]*", before):
-            option = f"--decimal {quoted(other)} if {other!r} is the decimal sign; " + option
+            option = f"--decimal {shlex.quote(other)} if {other!r} is the decimal sign; " + option
         unit = f" in {csv.unit}" if csv.unit else ""
         notices.append(f"{before!r:.40} is read as {after}{unit} ({option})")
     elif context.separator != "," and context.decimal is None and _could_be_grouped(values):
@@ -160,7 +161,7 @@ def _code_reason(
     values: pa.ChunkedArray, plain: pa.ChunkedArray, integers: pa.ChunkedArray | None, name: str
 ) -> tuple[str, str] | None:
     """Why numbers are kept as text, in short and with the option; None if they are numbers."""
-    option = f"--column {quoted(name + ':number')} reads numbers"
+    option = f"--column {shlex.quote(name + ':number')} reads numbers"
     if pc.any(pc.match_substring_regex(values, _CODE)).as_py():
         return "numbers with leading zeros", f"numbers with leading zeros are codes ({option})"
     if integers is not None:
