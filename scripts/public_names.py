@@ -1,12 +1,8 @@
-"""Write the public names of `platform_lib.project` into docs/reference.md: `python -m scripts.public_names`."""
+"""The public names of `platform_lib.project` as a table for docs/reference.md."""
 
 import inspect
-from pathlib import Path
 
 from platform_lib import project
-
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
-BEGIN, END = "<!-- written by `python -m scripts.public_names` -->\n", "<!-- end of the public names -->\n"
 
 
 def describe(name: str) -> str:
@@ -22,13 +18,3 @@ def table() -> str:
     """The whole table as Markdown."""
     rows = [describe(name) for name in project.__all__]
     return "\n".join(["| name | kind | what it is |", "|---|---|---|", *rows]) + "\n"
-
-
-def written(page: str) -> str:
-    """The page with the table between its markers as the code has it now."""
-    before, rest = page.split(BEGIN)
-    return before + BEGIN + table() + END + rest.split(END)[1]
-
-
-if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

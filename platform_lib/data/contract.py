@@ -31,10 +31,13 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One column of the table."""
 
     type: ColumnType
+    """What a value is."""
     nullable: bool = False
+    """Whether values may be missing."""
     min: float | None = None
     """Smallest value seen at import; for `datetime` columns None."""
     max: float | None = None
+    """Largest value seen at import."""
     allowed: list[str | int | bool] | None = None
     """Known categories; None where there are too many to list."""
     log: bool = True
@@ -55,17 +58,23 @@ class DataContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A table's columns, and which of them is predicted."""
 
     name: str
+    """Name of the table; the file is `conf/data/<name>.yaml`."""
     path: str
     """File relative to the project's folder, with forward slashes."""
     task: Task
+    """Whether the target is a class or a number."""
     target: str
+    """Column to predict."""
     id: str | None = None
+    """Column that identifies a row; not a feature."""
     time: str | None = None
+    """Column with the time of a row; not a feature."""
     key: list[str] = []
     """Columns that decide on which side of the split a row falls: the id, or the features of the first import."""
     repeats: Repeats = "together"
     """Rows with equal keys: `together` as copies, on one side; or `separate`, by their number in the table's order."""
     columns: dict[str, Column]
+    """The columns by name, in the table's order."""
 
     @property
     def features(self) -> tuple[str, ...]:

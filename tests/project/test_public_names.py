@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from platform_lib import project
-from scripts.public_names import PAGE, written
 from tests.conftest import REPOSITORY
 
 TEMPLATE = REPOSITORY / "template"
@@ -61,11 +60,6 @@ def test_the_template_imports_only_public_names() -> None:
 )
 def test_an_import_of_an_internal_name_is_detected(line: str, module: str) -> None:
     assert [found for found, _ in imports(f"import os\n{line}\n")] == [module]
-
-
-def test_the_reference_lists_the_public_names_from_the_code() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert written(page) == page, "run python -m scripts.public_names"
 
 
 def test_every_public_name_exists_at_runtime_and_for_type_checkers() -> None:

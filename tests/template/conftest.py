@@ -25,7 +25,11 @@ OLD, NEW = "v0.1.0", "v0.2.0"
 # simulated.
 PAST = [
     ("template/README.md.jinja", "Made with [Cloud ML Platform]", "Built with [Cloud ML Platform]"),
-    ("template/README.md.jinja", "| `make docs` | `mlp --help` | list every command |\n", ""),
+    (
+        "template/README.md.jinja",
+        "say where the [documentation](https://github.com/cloud-ml-platform/cloud-ml-platform/blob/main/docs/README.md) is, and list",
+        "list",
+    ),
     ("template/Makefile.jinja", "## Format the code", "## Tidy the code"),
     ("template/pyproject.toml.jinja", '    "ipykernel>=6.29",\n    "mypy>=1.13",\n', '    "mypy>=1.12",\n'),
     (

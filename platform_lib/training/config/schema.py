@@ -11,6 +11,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The estimator and its parameters: `conf/model/<choice>.yaml`."""
 
     name: str
+    """Which estimator `build_model` in `src/<package>/model.py` makes."""
     class_weight: str | dict[Any, float] | None = None
     """None, `balanced`, or one weight per class."""
     threshold: float | None = None
@@ -24,6 +25,7 @@ class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which rows are held out: `conf/split/<choice>.yaml`."""
 
     method: Literal["hash", "group", "time"] = "hash"
+    """By a hash of each row's key, by a hash of a group, or by time."""
     test_share: float = 0.2
     """Share of rows (hash) or groups (group) held out, in (0, 1)."""
     column: str | None = None
@@ -48,24 +50,33 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How far delta may grow on a small hold-out, in standard errors of the champion's score, ≥ 0. It grows just enough
     that most candidates pass that are as good as the champion."""
     bootstrap_samples: int = 1000
+    """Resamples of the held-out rows for intervals, 100 to 100,000."""
 
 
 class SearchDimension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One hyper-parameter's range, or its choices."""
 
     type: Literal["int", "float", "choice"]
+    """Whole numbers, numbers, or a list of values."""
     low: float | None = None
+    """Smallest value, for `int` and `float`."""
     high: float | None = None
+    """Largest value, for `int` and `float`."""
     log: bool = False
+    """Whether to search the range on a logarithmic scale."""
     choices: list[Any] | None = None
+    """The values, for `choice`."""
 
 
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How `mlp sweep` searches: `conf/search/<choice>.yaml`."""
 
     trials: int = 20
+    """Combinations of values to try."""
     folds: int = 5
+    """Folds of the training rows that score each trial."""
     timeout_s: float | None = None
+    """Seconds after which no more trials start."""
     space: dict[str, dict[str, SearchDimension]] = {}
     """Per choice of `model` and parameter in `model.params`, its range."""
 
@@ -83,3 +94,4 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     slices: list[str] = []
     """Columns by whose values the evaluation is broken down."""
     seed: int = 0
+    """Seed of the estimator, of the search and of the bootstrap."""
