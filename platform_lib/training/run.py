@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from platform_lib.registry.reference import VersionRecord
     from platform_lib.training.advice import Step
     from platform_lib.training.config.schema import TrainConfig
+    from platform_lib.training.diagnostics.tables import Diagnostics
     from platform_lib.training.evaluation import Evaluation
     from platform_lib.training.gates import Verdict
 
@@ -110,6 +111,9 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
         with progress(f"Evaluating on {len(parts.test)} held-out rows"):
             evaluation = evaluate_held_out(pipeline, parts, config)
             tracking.log_evaluation(plan, run_id, evaluation)
+        if config.diagnostics:
+            with progress("Looking at its errors"):
+                _diagnose(plan, run_id, pipeline, parts, config)
         return evaluation
 
     def gate(pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
@@ -123,6 +127,30 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
             return _register(plan, run_id, pipeline, evaluation, verdict, parts, config)
 
     return Steps(load=load, split=split, fit=fit, evaluate=evaluate, gate=gate, register=register)
+
+
+def _diagnose(
+    plan: TrainingPlan, run_id: str, pipeline: "Pipeline", parts: Split, config: "TrainConfig"
+) -> "Diagnostics":
+    import numpy as np
+
+    from platform_lib.model.artifact import predict
+    from platform_lib.training.diagnostics.build import diagnose
+    from platform_lib.training.diagnostics.held_out import HeldOut
+    from platform_lib.training.diagnostics.store import log_diagnostics
+
+    contract = config.data
+    rows = HeldOut(
+        frame=parts.test.frame,
+        truth=parts.test.truth,
+        predictions=predict(pipeline, parts.test.frame),
+        contract=contract,
+        table_rows=np.flatnonzero(parts.held_out),
+        ids=None if contract.id is None else parts.table.loc[parts.held_out, contract.id].to_numpy(dtype=object),
+    )
+    diagnostics = diagnose(pipeline, rows, threshold=config.model.threshold)
+    log_diagnostics(plan.registry, run_id, diagnostics)
+    return diagnostics
 
 
 def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":

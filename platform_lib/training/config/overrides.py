@@ -9,6 +9,11 @@ from typing import Any
 from platform_lib.errors import NotFound, UsageError
 from platform_lib.training.config.schema import GateConfig, ModelConfig, SearchConfig, SplitConfig
 
+SWITCHES = ("diagnostics",)
+"""Keys that are on or off."""
+WORDS = {"on": True, "off": False}
+"""Of switches; YAML knows them, but Hydra's overrides do not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -101,7 +106,8 @@ def check_settings(settings: Sequence[Setting], composed: Any) -> list[str]:
     texts = []
     for setting in settings:
         group, _, name = setting.key.rpartition(".")
-        is_default = setting.sign == "" and name in DEFAULTS.get(group, ()) and name not in (plain.get(group) or {})
+        given = (plain.get(group) or {}) if group else plain
+        is_default = setting.sign == "" and name in DEFAULTS.get(group, ()) and name not in given
         texts.append(f"++{setting.text}" if is_default else setting.text)
         if is_default or setting.key.startswith("hydra.") or setting.sign in ("+", "++"):
             added.add(setting.key)
@@ -113,6 +119,7 @@ def check_settings(settings: Sequence[Setting], composed: Any) -> list[str]:
 
 
 DEFAULTS: dict[str, tuple[str, ...]] = {
+    "": SWITCHES,
     "model": ModelConfig.__struct_fields__,
     "split": SplitConfig.__struct_fields__,
     "gate": GateConfig.__struct_fields__,
@@ -169,12 +176,17 @@ def _parse(text: str, conf: Path) -> Setting:
     if parsed.is_sweep_override():
         several = tuple(str(value) for value in parsed.sweep_string_iterator())
     group = parsed.key_or_group
+    sign = signs.get(parsed.type, "") if parsed.type else ""
+    value = None if several or parsed.is_delete() else parsed.value()
+    if group in SWITCHES and isinstance(value, str) and value in WORDS:
+        value = WORDS[value]
+        text = f"{sign}{group}={str(value).lower()}"
     return Setting(
         text=text,
         key=group,
-        value=None if several or parsed.is_delete() else parsed.value(),
+        value=value,
         is_choice="." not in group and (conf / group).is_dir(),
-        sign=signs.get(parsed.type, "") if parsed.type else "",
+        sign=sign,
         values=several,
     )
 

@@ -93,5 +93,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Settings for the user's `build_features`: `conf/features/<choice>.yaml`."""
     slices: list[str] = []
     """Columns by whose values the evaluation is broken down."""
+    diagnostics: bool = True
+    """Whether the run gets curves, importances, slices and rows; `on` or `off` in files and on the command line."""
     seed: int = 0
     """Seed of the estimator, of the search and of the bootstrap."""

@@ -69,6 +69,9 @@ def test_equal_configurations_have_equal_resolved_text_that_can_be_read_back(pro
         ("gate.bootstrap_samples=500", ["gate", "bootstrap_samples"], 500),
         ("+gate.thresholds.accuracy=0.9", ["gate", "thresholds", "accuracy"], 0.9),
         ("slices=[island,sex]", ["slices"], ["island", "sex"]),
+        ("diagnostics=off", ["diagnostics"], False),
+        ("diagnostics=on", ["diagnostics"], True),
+        ("diagnostics=false", ["diagnostics"], False),
         ("+features.mine=[1,2]", ["features", "mine"], [1, 2]),
         ("data.path=data/other.csv", ["data", "path"], "data/other.csv"),
         ("data.path='data/my file, 2.csv'", ["data", "path"], "data/my file, 2.csv"),
@@ -88,7 +91,7 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["modle=forest"], "no key 'modle': the keys are data, features, model, split, gate, search, slices, seed. Did you mean 'model'?"),
+        (["modle=forest"], "no key 'modle': the keys are data, features, model, split, gate, search, slices, diagnostics, seed. Did you mean 'model'?"),
         (["seeed=1"], "Did you mean 'seed'?"),
         (["gate.detla=1"], "gate has metric, thresholds, delta, standard_errors, bootstrap_samples. Did you mean 'delta'?"),
         (["model.params.D=1"], "model.params has C, max_iter. A new one is added with a plus: +model.params.D=1"),
@@ -100,6 +103,7 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
         (["seed=one"], "seed is 'one', expected a number"),
         (["seed=1.5"], "seed is a number, expected a whole number."),
         (["slices=island"], "slices is a text, expected a list."),
+        (["diagnostics=maybe"], "diagnostics is 'maybe', expected true or false"),
         (["model.params=3"], "model.params is a whole number, expected keys with values."),
         (["++colour=red"], "the configuration has a key 'colour' that is not known; the keys are data, model, gate"),
         (["++split.clumn=sex"], "split has a key 'clumn' that is not known; the keys are method, test_share, column, cutoff, salt. Did you"),
