@@ -78,6 +78,8 @@ class VersionTag:
     LIBRARY: Final = "mlp.library"
     PYTHON: Final = "mlp.python"
     FLOW_RUN: Final = "mlp.flow_run"
+    MODEL: Final = "mlp.model"  # the choice in conf/model, such as `logistic`
+    ESTIMATOR: Final = "mlp.estimator"  # class of the pipeline's last step, with the estimators in it
     GATE: Final = "mlp.gate"  # JSON of the gate's verdict
     MODEL_SHA256: Final = "mlp.model_sha256"
     FILES_SHA256: Final = "mlp.files_sha256"  # of the platform's other files in the artifact, together

@@ -68,6 +68,7 @@ FAMILIES: dict[str, dict[str, Entry]] = {
         ),
         "down": Entry("platform_lib.cli.platform.down", "Stop the local platform."),
         "status": Entry("platform_lib.cli.platform.status", "Show the local platform's services and models."),
+        "open": Entry("platform_lib.cli.platform.open", "Open a page of the local platform in a browser."),
     },
     "Cluster": {
         "image": Entry(

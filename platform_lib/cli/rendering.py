@@ -1,10 +1,12 @@
-"""Tables, numbers and gate verdicts as text for 80 columns."""
+"""Tables and lines of text for 80 columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from platform_lib.training.wording import gain_text
+from platform_lib.training.wording import decision_of
+from platform_lib.training.wording import number as number
+from platform_lib.training.wording import verdict_lines as verdict_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,16 +63,6 @@ def heading(text: str) -> str:
     return text.replace("_", " ")
 
 
-def number(value: Any) -> str:
-    """Format a number with four significant decimals, or a dash for None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–" if value is None else str(value)
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1000):
-        return f"{value:,.0f}"
-    magnitude = abs(value)
-    return f"{value:.4f}" if magnitude < 1000 and (magnitude >= 0.001 or magnitude == 0) else f"{value:.4g}"
-
-
 def moment(time: datetime) -> str:
     """Format a time in the local time zone."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M")
@@ -119,49 +111,3 @@ def override_lines(tags: Mapping[str, str]) -> list[str]:
     who = f" by {override.by}" if override.by else ""
     when = f" at {override.at}" if override.at else ""
     return [f"Gate overridden{scope}{who}{when}: {override.reason or 'no reason was recorded'}"]
-
-
-def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
-    """Format the gate's verdict as lines."""
-    if verdict is None:
-        return ["Gate: not run"]
-    if not verdict.get("passed"):
-        return [f"Gate: {decision_of(verdict)}", *(f"  - {reason}" for reason in verdict.get("reasons", []))]
-    champion = verdict.get("champion_score")
-    if champion is not None:
-        return ["Gate: passed", *(f"  {line}" for line in _comparison_lines(verdict))]
-    limits = ", ".join(f"{name} {number(value)}" for name, value in verdict.get("thresholds", {}).items())
-    return [
-        "Gate: passed",
-        f"  by thresholds only: {limits}"
-        if limits
-        else "  there is no champion to compare with, and conf/gate sets no threshold",
-    ]
-
-
-def decision_of(verdict: Mapping[str, Any]) -> str:
-    """`passed`, `refused` or `cannot tell`; verdicts of earlier versions have no decision of their own."""
-    return "passed" if verdict.get("passed") else str(verdict.get("decision") or "refused")
-
-
-def _comparison_lines(verdict: Mapping[str, Any]) -> list[str]:
-    interval: Sequence[float] | None = verdict.get("interval")
-    rows, compared = verdict.get("rows"), verdict.get("compared_rows")
-    own = verdict.get("compared_score", verdict.get("score"))  # verdicts of earlier versions compare on all rows
-    some = isinstance(rows, int) and isinstance(compared, int) and compared < rows
-    where = f"the {compared} of {rows} held-out rows that it was not fitted on" if some else "the same rows"
-    lines = [
-        f"{verdict.get('metric')} {number(own)}; champion, version {verdict.get('champion_version')}, "
-        f"{number(verdict.get('champion_score'))} on {where}"
-    ]
-    if interval:
-        words = gain_text(interval[0], interval[1])
-        said = (
-            f"{words} as the champion on these rows"
-            if words == "the same"
-            else f"{words} than the champion (95 % interval)"
-        )
-        margin = verdict.get("margin")
-        allowed = f"; {number(margin)} worse is allowed" if interval[0] < 0 and isinstance(margin, float) else ""
-        lines.append(f"{said}{allowed}")
-    return lines

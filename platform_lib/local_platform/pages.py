@@ -5,11 +5,10 @@ from typing import Any
 
 from platform_lib.local_login import login_link
 from platform_lib.local_platform.health import get_json, loopback_client, mlflow_login
-from platform_lib.settings import Project, local_service_url
+from platform_lib.registry.client import MODEL_TRAINING
+from platform_lib.settings import Project
 
 _API = "/api/2.0/mlflow"
-_MODEL_TRAINING = "workflowType=machine_learning"
-"""Without it, MLflow shows its pages for language models."""
 
 
 def links(project: Project, addresses: Mapping[str, str]) -> dict[str, str]:
@@ -21,23 +20,12 @@ def links(project: Project, addresses: Mapping[str, str]) -> dict[str, str]:
     """
     found = {}
     if url := addresses.get("mlflow"):
-        found["MLflow"] = login_link(project, f"{url}/#{_runs(project, url)}?{_MODEL_TRAINING}", "mlflow")
+        found["MLflow"] = login_link(project, f"{url}/#{_runs(project, url)}?{MODEL_TRAINING}", "mlflow")
     if url := addresses.get("prefect"):
         found["Prefect"] = login_link(project, f"{url}/runs", "prefect")
     if url := addresses.get("models"):
         found["model server"] = f"{url}/docs"
     return found
-
-
-def run_link(project: Project, run_id: str) -> str | None:
-    """Return the link to a training run's page; None if MLflow is not up."""
-    url = local_service_url(project, "mlflow")
-    said = _ask(project, f"{url}{_API}/runs/get", run_id=run_id) if url else {}
-    experiment = said.get("run", {}).get("info", {}).get("experiment_id")
-    if experiment is None:
-        return None
-    page = f"{url}/#/experiments/{experiment}/runs/{run_id}?{_MODEL_TRAINING}"
-    return login_link(project, page, "mlflow")
 
 
 def _runs(project: Project, url: str) -> str:

@@ -1,4 +1,4 @@
-"""Connect to MLflow quietly, with short timeouts, and convert its errors."""
+"""Connect to MLflow quietly, with short timeouts; convert its errors; name the addresses of its pages."""
 
 import logging
 import os
@@ -13,6 +13,9 @@ from platform_lib.storage_errors import server_storage_error, storage_error
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+MODEL_TRAINING = "workflowType=machine_learning"
+"""Part of the addresses of MLflow's pages; without it, MLflow shows those for language models."""
 
 # Defaults where the environment sets nothing: no telemetry, and a server that does not answer is reported in seconds
 # instead of minutes.
@@ -50,6 +53,15 @@ def connect(uri: str) -> "MlflowClient":
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with mlflow_errors(uri):
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def run_page(client: "MlflowClient", uri: str, run_id: str) -> str | None:
+    """Address of a run in MLflow's pages, without a login; None if the store is a file, which has no pages."""
+    if not run_id or not uri.startswith(("http:", "https:")):
+        return None
+    with mlflow_errors(uri):
+        experiment = client.get_run(run_id).info.experiment_id
+    return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}?{MODEL_TRAINING}"
 
 
 def _probe(uri: str) -> None:

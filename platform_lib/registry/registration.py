@@ -28,6 +28,7 @@ def register(
     tags: dict[str, str],
     passed: bool,
     key: "EllipticCurvePrivateKey | None" = None,
+    description: str = "",
 ) -> str:
     """Register a version; see `versions.Registry.register`. Returns its number."""
     with mlflow_errors(uri):
@@ -36,7 +37,7 @@ def register(
         version = str(made[0].version) if made else None
     if version is None:
         model_id, hashes = _log_model(client, uri, name, content, run_id, key)
-        version = _make_version(client, uri, name, model_id, run_id, tags | hashes)
+        version = _make_version(client, uri, name, model_id, run_id, tags | hashes, description)
     if passed:
         with mlflow_errors(uri):
             client.set_registered_model_alias(name, Alias.CANDIDATE, version)
@@ -84,7 +85,9 @@ def _log_model(
     return str(logged.model_id), hashes
 
 
-def _make_version(client: "MlflowClient", uri: str, name: str, model_id: str, run_id: str, tags: dict[str, str]) -> str:
+def _make_version(
+    client: "MlflowClient", uri: str, name: str, model_id: str, run_id: str, tags: dict[str, str], description: str
+) -> str:
     """Name the logged model as the next version, with all its tags in one step."""
     from mlflow.exceptions import MlflowException
 
@@ -96,6 +99,11 @@ def _make_version(client: "MlflowClient", uri: str, name: str, model_id: str, ru
                 raise
         return str(
             client.create_model_version(
-                name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id
+                name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                tags=tags,
+                model_id=model_id,
+                description=description or None,
             ).version
         )

@@ -123,6 +123,7 @@ class Registry:
         tags: dict[str, str],
         passed: bool,
         key: "EllipticCurvePrivateKey | None" = None,
+        description: str = "",
     ) -> VersionRecord:
         """Store a model and create a version of it, atomically.
 
@@ -137,10 +138,21 @@ class Registry:
             tags: All version tags except the files' SHA-256, which are added.
             passed: It passed the gate, and gets the alias `candidate`.
             key: Signs the files; None leaves them unsigned.
+            description: Of the version, in Markdown.
         """
         from platform_lib.registry.registration import register
 
-        version = register(self.client, self.uri, name, content, run_id=run_id, tags=tags, passed=passed, key=key)
+        version = register(
+            self.client,
+            self.uri,
+            name,
+            content,
+            run_id=run_id,
+            tags=tags,
+            passed=passed,
+            key=key,
+            description=description,
+        )
         return self.resolve(Reference(name, version=version))
 
     def promote(self, record: VersionRecord, *, override: str | None = None) -> Moved:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import CheckFailed, UntrustedModel, UsageError
 from platform_lib.names import ArtifactFile, VersionTag
+from platform_lib.registry.client import run_page
 from platform_lib.registry.loading import load_record
 from platform_lib.settings import Project, Settings
 from platform_lib.training import tracking
+from platform_lib.training.documents.description import describe, show_verdict, version_tags
 from platform_lib.training.plan import Progress, TrainingPlan, TrainingRequest, prepare, silent
 from platform_lib.training.servable import check_servable
 from platform_lib.training.steps import (
@@ -222,10 +224,14 @@ def _register(
         trusted_types=plan.project.trusted_types,
     )
     gate = {**msgspec.to_builtins(verdict), "data": config.data.name, "target": config.data.target}
-    tags = plan.origin.tags() | {VersionTag.GATE: json.dumps(gate)}
+    tags = plan.origin.tags() | version_tags(pipeline, config) | {VersionTag.GATE: json.dumps(gate)}
     if plan.request.new_baseline and champion is not None:
         tags[VersionTag.NEW_BASELINE] = champion.version
-    record = plan.registry.register(name, content, run_id=run_id, tags=tags, passed=verdict.passed, key=plan.key)
+    description = describe(pipeline, config, evaluation, verdict)
+    record = plan.registry.register(
+        name, content, run_id=run_id, tags=tags, passed=verdict.passed, key=plan.key, description=description
+    )
+    show_verdict(plan, run_id, version=record.version, verdict=verdict, description=description)
     promoted = verdict.passed and plan.request.promote and plan.is_local
     if promoted:
         plan.registry.promote(record)
@@ -242,6 +248,8 @@ def _register(
             *key_notices(parts.table, config),
             *training_notices(pipeline, parts.test, evaluation, config),
         ),
+        description=description,
+        page=run_page(plan.registry.client, plan.registry.uri, run_id),
         next_steps=tuple(_advice(plan, f"{name}/{record.version}", evaluation, verdict, config)),
     )
 

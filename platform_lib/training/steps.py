@@ -74,6 +74,10 @@ class TrainingResult:
     """What people should know about the model, one sentence each."""
     next_steps: "tuple[Step, ...]" = ()
     """Commands that can help a version that did not pass."""
+    description: str = ""
+    """Of the version, in Markdown."""
+    page: str | None = None
+    """Address of the run in MLflow's pages, without a login; None if the store is a file, which has no pages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

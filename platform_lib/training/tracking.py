@@ -18,6 +18,7 @@ from platform_lib.process_identity import still_runs
 from platform_lib.registry.client import as_current_store, mlflow_errors
 from platform_lib.registry.store import ARTIFACTS
 from platform_lib.registry.unfinished import remove_unfinished
+from platform_lib.training.documents.description import run_name
 from platform_lib.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def open_run(plan: TrainingPlan) -> Iterator[str]:
     uri, client = plan.registry.uri, plan.registry.client
     with mlflow_errors(uri):
         experiment = experiment_id(plan.registry, plan.project.name, is_local=plan.is_local)
-        run = client.create_run(experiment, run_name=plan.config.model.name, tags=_run_tags(plan))
+        run = client.create_run(experiment, run_name=run_name(plan.config), tags=_run_tags(plan))
     run_id: str = run.info.run_id
     # Only during the run: MLflow sets it for the whole process, and for its children in the environment.
     with as_current_store(uri):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from typing import Any
@@ -14,6 +15,7 @@ from platform_lib.local_login import password
 from platform_lib.local_platform import processes
 from platform_lib.local_platform.ports import is_free
 from platform_lib.local_platform.state import PlatformState
+from platform_lib.registry.client import run_page
 from platform_lib.registry.loading import open_registry
 from platform_lib.settings import Project, Settings, prefect_api_url, tracking_uri
 from tests.conftest import run_mlp
@@ -142,7 +144,17 @@ def test_a_scheduled_training_registers_a_new_version(platform: Project) -> None
     run_id = json.loads(done.stdout)["flow_run_id"]
     assert ended_as(platform, run_id) == "COMPLETED"
     [new] = {record.version for record in registry.versions(platform.name)} - before
-    assert registry.resolve(f"{platform.name}/{new}").tags["mlp.flow_run"] == run_id
+    record = registry.resolve(f"{platform.name}/{new}")
+    assert record.tags["mlp.flow_run"] == run_id
+    with client(platform, "prefect") as prefect:
+        assert prefect.get(f"/api/flow_runs/{run_id}").json()["name"] == "logistic on sample"
+        query = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
+        [artifact] = prefect.post("/api/artifacts/filter", json=query).json()
+    page = run_page(registry.client, registry.uri, record.run_id)
+    assert artifact["data"].startswith(f"# {platform.name} version {new}: ")
+    assert f"[The run in MLflow]({page})" in artifact["data"]
+    shown = run_mlp(platform, "models", "show", new).stdout.splitlines()[-1]
+    assert re.sub(r"\?ticket=[^#]*", "", shown) == f"In MLflow: {page}"
 
 
 def ended_as(project: Project, run_id: str) -> str:

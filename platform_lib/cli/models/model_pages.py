@@ -40,7 +40,9 @@ def page(version: Inspected) -> None:
     """Print everything about one version."""
     console, record, evaluation = stdout(), version.record, version.evaluation
     console.print(f"{record.name} version {record.version}", style="bold")
-    console.print(f"{', '.join(record.aliases) or 'no alias'}; trained {moment(record.created_at)}\n")
+    estimator = record.tags.get(VersionTag.ESTIMATOR)
+    made = f"{estimator} ({record.tags.get(VersionTag.MODEL, 'no choice of conf/model')}); " if estimator else ""
+    console.print(f"{made}{', '.join(record.aliases) or 'no alias'}; trained {moment(record.created_at)}\n")
     style = None if record.passed_gate else "bold red"
     for line in (*verdict_lines(record.verdict), *override_lines(record.tags)):
         console.print(line, style=style)

@@ -48,6 +48,8 @@ def show(*, reference: str | None, as_json: bool) -> None:
     REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; the default is the project's champion.
     """
     from platform_lib.cli.models.model_pages import as_dict, page
+    from platform_lib.local_login import login_link
+    from platform_lib.registry.client import run_page
     from platform_lib.training.inspection import inspect_version
 
     registry, name = _open()
@@ -57,6 +59,8 @@ def show(*, reference: str | None, as_json: bool) -> None:
         click.echo(json.dumps(as_dict(version), indent=2, ensure_ascii=False))
     else:
         page(version)
+        if address := run_page(registry.client, registry.uri, version.record.run_id):
+            click.echo(f"\nIn MLflow: {login_link(find_project(), address, 'mlflow')}")
 
 
 @command.command(epilog="Example: mlp models diff 6 7")
@@ -108,6 +112,8 @@ def _summary(record: "VersionRecord") -> dict[str, Any]:
         "name": record.name,
         "version": record.version,
         "aliases": list(record.aliases),
+        "model": record.tags.get(VersionTag.MODEL),
+        "estimator": record.tags.get(VersionTag.ESTIMATOR),
         "gate": record.verdict,
         "override": None if record.override is None else dataclasses.asdict(record.override),
         "metrics": record.metrics,
@@ -127,6 +133,7 @@ def _list(project: Project, records: "list[VersionRecord]") -> None:
     metrics = _main_metrics(records)
     shown = table(
         "version",
+        "model",
         "aliases",
         "gate",
         *metrics,
@@ -143,6 +150,7 @@ def _list(project: Project, records: "list[VersionRecord]") -> None:
         dirty |= origin.dirty
         shown.add_row(
             record.version,
+            record.tags.get(VersionTag.MODEL, "–"),
             " ".join(_alias(record, alias) for alias in record.aliases) or "–",
             verdict_text(record.tags),
             *(number(record.metrics.get(metric)) for metric in metrics),

@@ -56,10 +56,10 @@ def command(
 
 
 def _show_page(project: "Project", result: "TrainingResult") -> None:
-    from platform_lib.local_platform.pages import run_link
+    from platform_lib.local_login import login_link
 
-    if link := run_link(project, result.run_id):
-        click.echo(f"In MLflow: {link}")  # unwrapped, so that it can be clicked
+    if result.page:
+        click.echo(f"In MLflow: {login_link(project, result.page, 'mlflow')}")  # unwrapped, so that it can be clicked
 
 
 def _show(result: "TrainingResult") -> None:
@@ -121,6 +121,7 @@ def _as_dict(result: "TrainingResult") -> dict[str, Any]:
         "name": result.name,
         "version": result.version,
         "run_id": result.run_id,
+        "page": result.page,
         "passed": result.passed,
         "promoted": result.promoted,
         "champion_before": result.champion_before,

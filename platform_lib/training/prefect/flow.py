@@ -14,6 +14,7 @@ from platform_lib.names import VersionTag
 from platform_lib.registry.client import quiet_third_parties
 from platform_lib.settings import Project, Settings, prefect_api_url
 from platform_lib.training.plan import Progress, TrainingPlan, TrainingRequest, prepare, silent
+from platform_lib.training.prefect.page import name_flow_run, publish
 from platform_lib.training.run import execute
 from platform_lib.training.steps import Steps, TrainingResult
 
@@ -132,7 +133,10 @@ def _tracked(
 def execute_tracked(plan: TrainingPlan, flow_run_id: str, progress: Progress = silent) -> TrainingResult:
     """Train inside a running flow: every step is a task, and the lineage has the id of the flow run."""
     origin = dataclasses.replace(plan.origin, flow_run=str(flow_run_id))
-    return execute(dataclasses.replace(plan, origin=origin), progress=progress, wrap=as_tasks)
+    name_flow_run(str(flow_run_id), plan)
+    result = execute(dataclasses.replace(plan, origin=origin), progress=progress, wrap=as_tasks)
+    publish(result)
+    return result
 
 
 def as_tasks(steps: Steps) -> Steps:

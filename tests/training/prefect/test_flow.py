@@ -41,6 +41,11 @@ def _task_names(api: str, flow_run_id: str) -> set[str]:
     }
 
 
+def _artifacts(api: str, flow_run_id: str) -> list[dict[str, Any]]:
+    query = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}}
+    return list(httpx.post(f"{api}/artifacts/filter", json=query, timeout=15).json())
+
+
 def _wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -77,6 +82,7 @@ class TestTracked:
         assert _task_names(prefect_server, run["id"]) == {"load", "split", "fit", "evaluate", "gate", "register"}
         origin = json.loads(run_mlp(project, "lineage", "--json").stdout)
         assert origin["flow_run"] == run["id"]
+        assert run["name"] == "logistic on sample"
 
     def test_a_gate_refusal_completes_the_run_with_the_state_name_refused(
         self, tmp_path: Path, generate: Callable[..., Project], prefect_server: str
@@ -89,6 +95,10 @@ class TestTracked:
 
         run = _last_flow_run(prefect_server, "refused-model")
         assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Refused")
+        [verdict] = _artifacts(prefect_server, run["id"])
+        assert verdict["description"] == "refused-model version 1: refused"
+        assert verdict["data"].startswith("# refused-model version 1: refused\n\n**LogisticRegression**")
+        assert "balanced_accuracy is" in verdict["data"]
 
     def test_a_failing_step_fails_the_run_with_its_reason_and_registers_nothing(
         self, tmp_path: Path, generate: Callable[..., Project], prefect_server: str
