@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from platform_lib.model.artifact import Predictions as Predictions
     from platform_lib.model.artifact import predict as predict
     from platform_lib.project.transformers import DateParts as DateParts
+    from platform_lib.project.transformers import EmptyColumnsAsZero as EmptyColumnsAsZero
     from platform_lib.project.transformers import HashedTexts as HashedTexts
     from platform_lib.registry.loading import load_model as load_model
     from platform_lib.settings import Project as Project
@@ -48,7 +49,7 @@ _MODULES = {
     "training.config.schema": ("TrainConfig", "ModelConfig", "SplitConfig", "GateConfig", "SearchConfig"),
     "training.config.compose": ("compose",),
     "training.features": ("standard_features", "compose_pipeline"),
-    "project.transformers": ("DateParts", "HashedTexts"),
+    "project.transformers": ("DateParts", "EmptyColumnsAsZero", "HashedTexts"),
     "metrics.own": ("metric",),
     "training.steps": ("Steps", "Rows", "Split", "TrainingResult"),
     "training.evaluation": ("Evaluation",),
@@ -73,6 +74,7 @@ __all__ = [  # noqa: RUF022  in the order of docs/reference.md
     "standard_features",
     "compose_pipeline",
     "DateParts",
+    "EmptyColumnsAsZero",
     "HashedTexts",
     "metric",
     "Steps",

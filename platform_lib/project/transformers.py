@@ -52,6 +52,39 @@ class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"{name}_{part}" for name in names for part in self.parts], dtype=object)
 
 
+class EmptyColumnsAsZero(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Fill columns without values with 0, and keep missing values in all others, for estimators that understand them.
+
+    Args:
+        least: Fewest values in the training rows that make a column worth keeping.
+        share: As `least`, as a share of the rows.
+    """
+
+    def __init__(self, least: int = 1, share: float = 0.0) -> None:
+        self.least = least
+        self.share = share
+
+    def fit(self, X: "pd.DataFrame | NDArray[np.float64]", y: Any = None) -> "EmptyColumnsAsZero":
+        """Learn which of k columns have too few values, shape (n, k)."""
+        del y
+        if hasattr(X, "columns"):
+            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        numbers = np.asarray(X, dtype=np.float64)
+        self.n_features_in_ = numbers.shape[1]
+        self.is_empty_ = (~np.isnan(numbers)).sum(axis=0) < max(self.least, self.share * len(numbers))
+        return self
+
+    def transform(self, X: "pd.DataFrame | NDArray[np.float64]") -> NDArray[np.float64]:
+        """Return numbers, shape (n, k); the columns that had no values are 0."""
+        check_is_fitted(self, "is_empty_")
+        numbers = np.asarray(X, dtype=np.float64)
+        return np.where(self.is_empty_, 0.0, numbers) if self.is_empty_.any() else numbers
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the columns."""
+        return np.asarray(self.feature_names_in_ if input_features is None else input_features, dtype=object)
+
+
 class HashedTexts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Replace each text by a hash, so that an encoder after it learns categories without storing them.
 

@@ -14,13 +14,16 @@ from platform_lib.data.contract import DataContract
 from platform_lib.errors import UsageError
 from platform_lib.project.transformers import PARTS, DateParts, HashedTexts
 from platform_lib.training.config.schema import TrainConfig
+from platform_lib.training.estimators.features import for_estimator, mark_adaptable
 
+_CATEGORIES = ("auto", "one_hot")
 _IMPUTATIONS = ("median", "mean", "most_frequent")
 
 
 def standard_features(
     contract: DataContract,
     *,
+    categories: str = "auto",
     numeric_imputation: str = "median",
     scale: bool = True,
     min_frequency: int | float | None = 5,
@@ -40,12 +43,17 @@ def standard_features(
     sensitive columns are hashed, so that the model file does not hold them.
     - Times: `DateParts`.
 
+    That is for linear models and for all others that need it. `compose_pipeline` changes it for trees and boosting,
+    which take categories as codes and missing values as they are: numbers are neither imputed nor scaled, and
+    each text is one column of codes. Rare categories share a code, and unknown ones count as missing.
+
     Args:
         contract: Names and types of the features.
+        categories: `auto` decides by the estimator; `one_hot` gives every estimator what linear models get.
         numeric_imputation: `median`, `mean` or `most_frequent` of the column.
         scale: Whether to scale numbers; trees do not need it.
         min_frequency: Categories in fewer training rows (or a smaller share, if below 1) are rare; None keeps all.
-        max_categories: Largest number of columns per text; None is no limit.
+        max_categories: Largest number of columns per text, if it is one column per category; None is no limit.
         date_parts: Some of year, month, day, weekday, hour.
         new_numbers: Numbers that a step before this one adds to the frame.
         new_categories: Texts that a step before this one adds.
@@ -59,8 +67,11 @@ def standard_features(
     if unknown:
         raise UsageError(
             f"conf/features sets {next(iter(unknown))!r}, which standard_features does not know; "
-            "it knows numeric_imputation, scale, min_frequency, max_categories, date_parts. Or use it in features.py."
+            "it knows categories, numeric_imputation, scale, min_frequency, max_categories, date_parts. Or use it in "
+            "features.py."
         )
+    if categories not in _CATEGORIES:
+        raise UsageError(f"features.categories is {categories!r}, expected one of {', '.join(_CATEGORIES)}.")
     if numeric_imputation not in _IMPUTATIONS:
         raise UsageError(
             f"features.numeric_imputation is {numeric_imputation!r}, expected one of {', '.join(_IMPUTATIONS)}."
@@ -111,7 +122,8 @@ def standard_features(
             [*contract.features_of("datetime"), *new_times],
         ),
     ]
-    return ColumnTransformer([group for group in groups if group[2]])
+    features = ColumnTransformer([group for group in groups if group[2]])
+    return mark_adaptable(features) if categories == "auto" else features
 
 
 def _is_count(value: Any) -> bool:
@@ -121,9 +133,13 @@ def _is_count(value: Any) -> bool:
 def compose_pipeline(features: BaseEstimator, model: BaseEstimator, config: TrainConfig) -> Pipeline:
     """Combine features and model to one unfitted pipeline; with `model.threshold`, it predicts by that probability.
 
+    Standard features with `categories: auto` become codes if the model takes categories as such. The pipeline then
+    contains a copy of the model that is told which columns those are.
+
     Raises:
         UsageError: A threshold with regression, with other than two classes, or with a model without probabilities.
     """
+    features, model = for_estimator(features, model)
     if config.model.threshold is not None:
         model = FixedThresholdClassifier(
             model,

@@ -123,7 +123,7 @@ def test_unusual_column_names_work() -> None:
     [
         (
             {"numeric_imputaton": "mean"},
-            "conf/features sets 'numeric_imputaton', which standard_features does not know; it knows numeric_imputation",
+            "conf/features sets 'numeric_imputaton', which standard_features does not know; it knows categories, ",
         ),
         (
             {"numeric_imputation": "zero"},

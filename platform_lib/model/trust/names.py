@@ -140,6 +140,7 @@ _OBJECTS: Final = frozenset(
         *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),
         # This library's transformers; they have plain values only.
         "platform_lib.project.transformers.DateParts",
+        "platform_lib.project.transformers.EmptyColumnsAsZero",
         "platform_lib.project.transformers.HashedTexts",
         # Other gradient boosting libraries: their pickled state is their own model format, read by their native parser.
         "lightgbm.basic.Booster",

@@ -47,8 +47,10 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from platform_lib.project.transformers import DateParts, HashedTexts
+from platform_lib.serving.fastpath.blocks import private
 from platform_lib.serving.fastpath.plan import plan
-from platform_lib.training.features import standard_features
+from platform_lib.training.config.schema import GateConfig, ModelConfig, TrainConfig
+from platform_lib.training.features import compose_pipeline, standard_features
 from tests.serving.fastpath.pipelines import NUMBERS, TEXTS, fit, on_numbers, proven, regression
 from tests.serving.sample_models import CLASSIFICATION, loaded, rows
 
@@ -172,6 +174,49 @@ def test_boosting_accepts_missing_values() -> None:
         ]
     )
     assert proven(fit(pipeline, "two")).by_scikit_learn == ()
+
+
+CODES = {
+    "codes": OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan, min_frequency=2
+    ),
+    "other numbers": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-3, encoded_missing_value=-2),
+}
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "numbers"])
+@pytest.mark.parametrize("encoder", CODES.values(), ids=CODES)
+def test_boosting_splits_on_sets_of_categories(encoder: Any, kind: str) -> None:
+    booster = HistGradientBoostingRegressor if kind == "numbers" else HistGradientBoostingClassifier
+    features = ColumnTransformer([("n", "passthrough", NUMBERS), ("t", encoder, TEXTS)])
+    model = booster(max_iter=12, categorical_features=[3, 4])
+    pipeline = fit(Pipeline([("features", features), ("model", model)]), kind)
+    fast = proven(pipeline, CLASSIFICATION if kind != "numbers" else regression())
+    assert fast.by_scikit_learn == ()
+    columns = {name: [row[name] for row in rows(700, seed=5)] for name in CLASSIFICATION.features}
+    assert sum(tree.nodes["is_categorical"].sum() for trees in private(model, "_predictors") for tree in trees) > 5
+    expected = loaded(pipeline).predict(columns)
+    found = fast.predict(columns)
+    if kind == "numbers":
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-12)
+    else:
+        assert found.values.tolist() == expected.values.tolist()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        HistGradientBoostingClassifier(max_iter=12),
+        RandomForestClassifier(12, random_state=0),
+        ExtraTreesClassifier(12, random_state=0),
+        LogisticRegression(max_iter=300),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_standard_features_are_covered_for_every_kind_of_estimator(model: Any) -> None:
+    config = TrainConfig(data=CLASSIFICATION, model=ModelConfig(name="m"), gate=GateConfig(metric="accuracy"))
+    pipeline = fit(compose_pipeline(standard_features(CLASSIFICATION), model, config), "three")
+    assert proven(pipeline).by_scikit_learn == ()
 
 
 def test_many_rows_get_the_same_predictions_as_few() -> None:

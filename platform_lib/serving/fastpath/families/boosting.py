@@ -7,20 +7,59 @@ import numpy as np
 
 from platform_lib.serving.fastpath.blocks import EstimatorFamily, NotCovered, Numbers, PredictBlock, private
 from platform_lib.serving.fastpath.families.linear import logistic, softmax
-from platform_lib.serving.fastpath.families.trees import Forest, as_single, nodes_of
+from platform_lib.serving.fastpath.families.trees import CategorySplits, Forest, as_single, nodes_of
 
 Raw = Callable[[Numbers], Numbers]
 """From a block to the sums of the trees, shape (n, outputs)."""
 
 
 def _histogram_raw(fitted: Any) -> Raw:
-    if private(fitted, "_preprocessor") is not None:
-        raise NotCovered("it has categorical columns")
+    preprocessor = private(fitted, "_preprocessor")
     outputs = fitted.n_trees_per_iteration_
     iterations = private(fitted, "_predictors")
-    trees = [private(iteration[output], "nodes") for output in range(outputs) for iteration in iterations]
+    predictors = [iteration[output] for output in range(outputs) for iteration in iterations]
+    trees = [private(predictor, "nodes") for predictor in predictors]
     start = np.asarray(private(fitted, "_baseline_prediction"), dtype=np.float64).reshape(1, -1)
-    return _summed(trees, fitted.n_features_in_, start, outputs)
+    if preprocessor is None:
+        return _summed(trees, fitted.n_features_in_, start, outputs)
+    known, rows = private(fitted, "_bin_mapper.make_known_categories_bitsets")()
+    left = [private(predictor, "raw_left_cat_bitsets") for predictor in predictors]
+    summed = _summed(trees, fitted.n_features_in_, start, outputs, CategorySplits(left=left, known=known, rows=rows))
+    encode = _codes(fitted, preprocessor)
+    return lambda block: summed(encode(block))
+
+
+def _codes(fitted: Any, preprocessor: Any) -> Raw:
+    """What the booster does with its columns: codes first, in the order of their categories, then the numbers."""
+    is_categorical = np.asarray(fitted.is_categorical_, dtype=bool)
+    order = np.concatenate((np.flatnonzero(is_categorical), np.flatnonzero(~is_categorical)))
+    count = int(is_categorical.sum())
+    categories = []
+    for values in preprocessor.named_transformers_["encoder"].categories_:
+        if values.dtype != np.float64:
+            raise NotCovered("its categories are not numbers")
+        categories.append(values[~np.isnan(values)])
+    sizes = np.array([len(values) for values in categories])
+    if all(np.array_equal(values, np.arange(len(values))) for values in categories):
+
+        def encode(block: Numbers) -> Numbers:
+            arranged = block[:, order]
+            codes = arranged[:, :count]
+            codes[~((codes >= 0) & (codes < sizes) & (codes == np.floor(codes)))] = np.nan
+            return arranged
+
+        return encode
+
+    def look_up(block: Numbers) -> Numbers:
+        arranged = block[:, order]
+        for position, values in enumerate(categories):
+            column = arranged[:, position]
+            places = np.searchsorted(values, column)
+            is_known = np.append(values, np.nan)[places] == column
+            arranged[:, position] = np.where(is_known, places, np.nan)
+        return arranged
+
+    return look_up
 
 
 def _exact_raw(fitted: Any) -> Raw:
@@ -39,10 +78,10 @@ def _exact_raw(fitted: Any) -> Raw:
     return lambda block: summed(as_single(block, allow_missing=False))
 
 
-def _summed(trees: list[Any], width: int, start: Numbers, outputs: int) -> Raw:
+def _summed(trees: list[Any], width: int, start: Numbers, outputs: int, splits: CategorySplits | None = None) -> Raw:
     if not trees:
         raise NotCovered("it has no trees")
-    forest = Forest(trees, width)
+    forest = Forest(trees, width, splits)
 
     def raw(block: Numbers) -> Numbers:
         values = forest.values(block).reshape(outputs, -1, len(block))

@@ -1,4 +1,4 @@
-"""Imputers that fill missing values with one value per column."""
+"""Imputers that fill missing values with one value per column, and the library's own `EmptyColumnsAsZero`."""
 
 from typing import Any
 
@@ -53,4 +53,15 @@ def _texts(fitted: Any) -> Step:
     return Step(transform, "texts")
 
 
-TRANSFORMERS: TransformerFamily = {"sklearn.impute._base.SimpleImputer": _simple}
+def _empty_columns(fitted: Any, kind: Kind) -> Step:
+    require_numbers(kind)
+    is_empty = np.asarray(fitted.is_empty_, dtype=bool)
+    if not is_empty.any():
+        return Step(lambda block: block)
+    return Step(lambda block: np.where(is_empty, 0.0, block))
+
+
+TRANSFORMERS: TransformerFamily = {
+    "sklearn.impute._base.SimpleImputer": _simple,
+    "platform_lib.project.transformers.EmptyColumnsAsZero": _empty_columns,
+}

@@ -7,6 +7,7 @@ are evaluated one by one, which avoids copying each row once per tree.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,26 +22,42 @@ _ROWS_PER_CALL = 8192
 """Rows × trees per call, so that the copies fit in the CPU cache."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CategorySplits:
+    """Splits by sets of codes, each a bit set of 256 bits: eight uint32."""
+
+    left: Sequence[NDArray[np.uint32]]
+    """Per tree, the codes that go to the left in each of its s categorical splits, shape (s, 8)."""
+    known: NDArray[np.uint32]
+    """Codes seen in training, for each of k categorical columns, shape (k, 8)."""
+    rows: NDArray[np.uint32]
+    """Row of `known` for each column, shape (columns,)."""
+
+
 class Forest:
     """Decision trees over the same columns."""
 
-    def __init__(self, trees: Sequence[NDArray[Any]], width: int) -> None:
+    def __init__(self, trees: Sequence[NDArray[Any]], width: int, splits: CategorySplits | None = None) -> None:
         """Join the trees into one.
 
         Args:
-            trees: Nodes of each tree in scikit-learn's PREDICTOR_RECORD_DTYPE, root first, without categorical splits.
+            trees: Nodes of each tree in scikit-learn's PREDICTOR_RECORD_DTYPE, root first.
             width: Number of columns.
+            splits: Their categorical splits; None if they have none.
         Raises:
-            NotCovered: A tree has a categorical split, or this scikit-learn has no such function.
+            NotCovered: A tree has categorical splits that are not given, or this scikit-learn has no such function.
         """
-        if any(tree["is_categorical"].any() for tree in trees):
-            raise NotCovered("its trees have categorical splits")
+        if splits is None:
+            if any(tree["is_categorical"].any() for tree in trees):
+                raise NotCovered("its trees have categorical splits")
+            none = np.zeros((0, 8), dtype=np.uint32)
+            splits = CategorySplits(left=[none] * len(trees), known=none, rows=np.zeros(width, dtype=np.uint32))
+        trees = _with_common_sets(trees, splits.left)
         self._evaluate = private_import(f"{_HISTOGRAM}._predictor", "_predict_from_raw_data")
         self._width, self._trees = width, list(trees)
         self._nodes = _joined(trees, width)
         self._numbers = np.arange(len(trees), dtype=np.float64)
-        self._no_sets = np.zeros((0, 8), dtype=np.uint32)
-        self._no_map = np.zeros(width + 1, dtype=np.uint32)
+        self._sets = np.concatenate(splits.left), splits.known, np.append(splits.rows, np.uint32(0))
 
     def values(self, block: Numbers) -> Numbers:
         """Each tree's value for each row, shape (trees, n)."""
@@ -48,7 +65,7 @@ class Forest:
         out = np.empty((trees, rows))
         if rows > _JOINED_ROWS:
             for tree, values in zip(self._trees, out, strict=True):
-                self._evaluate(tree, block, self._no_sets, self._no_sets, self._no_map, 1, values)
+                self._evaluate(tree, block, *self._sets, 1, values)
             return out
         part = max(1, _ROWS_PER_CALL // trees)
         for start in range(0, rows, part):
@@ -57,11 +74,21 @@ class Forest:
             wide[:, :, : self._width] = chosen
             wide[:, :, self._width] = self._numbers[:, None]
             values = np.empty(trees * len(chosen))
-            self._evaluate(
-                self._nodes, wide.reshape(-1, self._width + 1), self._no_sets, self._no_sets, self._no_map, 1, values
-            )
+            self._evaluate(self._nodes, wide.reshape(-1, self._width + 1), *self._sets, 1, values)
             out[:, start : start + part] = values.reshape(trees, len(chosen))
         return out
+
+
+def _with_common_sets(trees: Sequence[NDArray[Any]], left: Sequence[NDArray[np.uint32]]) -> list[NDArray[Any]]:
+    """Trees whose splits refer to the rows of all trees' sets together."""
+    common, start = [], 0
+    for tree, sets in zip(trees, left, strict=True):
+        if len(sets) and start:
+            tree = tree.copy()
+            tree["bitset_idx"][tree["is_categorical"] == 1] += np.uint32(start)
+        common.append(tree)
+        start += len(sets)
+    return common
 
 
 def _joined(trees: Sequence[NDArray[Any]], width: int) -> NDArray[Any]:
