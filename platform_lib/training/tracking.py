@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +27,26 @@ if TYPE_CHECKING:
     from platform_lib.training.steps import Split
 
 EVALUATION_FILE = "evaluation.json"
+PARENT_TAG = "mlflow.parentRunId"
 HOST_TAG, PROCESS_TAG, STARTED_TAG, REASON_TAG = "mlp.host", "mlp.pid", "mlp.process_started", "mlp.reason"
 
 
 @contextmanager
-def open_run(plan: TrainingPlan) -> Iterator[str]:
+def open_run(plan: TrainingPlan, *, tags: Mapping[str, str] | None = None) -> Iterator[str]:
     """Open the run of a training, which ends as FINISHED, FAILED with a reason, or KILLED, never as RUNNING.
 
     It is also MLflow's active run, so that `mlflow.log_metric` in a user's step logs to it.
+
+    Args:
+        plan: What is trained.
+        tags: More tags of the run.
     """
     import mlflow
 
     uri, client = plan.registry.uri, plan.registry.client
     with mlflow_errors(uri):
         experiment = experiment_id(plan.registry, plan.project.name, is_local=plan.is_local)
-        run = client.create_run(experiment, run_name=run_name(plan.config), tags=_run_tags(plan))
+        run = client.create_run(experiment, run_name=run_name(plan.config), tags={**_run_tags(plan), **(tags or {})})
     run_id: str = run.info.run_id
     # Only during the run: MLflow sets it for the whole process, and for its children in the environment.
     with as_current_store(uri):
@@ -120,16 +125,24 @@ def log_rows(plan: TrainingPlan, run_id: str, parts: "Split") -> None:
 
 def log_evaluation(plan: TrainingPlan, run_id: str, evaluation: "Evaluation") -> None:
     """Log the metrics, and the whole evaluation as a file."""
+    import msgspec
+
+    log_numbers(plan, run_id, {name: value for name, value in evaluation.metrics.items() if value is not None})
+    with mlflow_errors(plan.registry.uri):
+        plan.registry.client.log_text(run_id, msgspec.json.encode(evaluation).decode(), EVALUATION_FILE)
+
+
+def log_numbers(plan: TrainingPlan, run_id: str, values: Mapping[str, float]) -> None:
+    """Log numbers as metrics of a run."""
     import time
 
-    import msgspec
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    metrics = [Metric(name, float(value), now, 0) for name, value in evaluation.metrics.items() if value is not None]
     with mlflow_errors(plan.registry.uri):
-        plan.registry.client.log_batch(run_id, metrics=metrics)
-        plan.registry.client.log_text(run_id, msgspec.json.encode(evaluation).decode(), EVALUATION_FILE)
+        plan.registry.client.log_batch(
+            run_id, metrics=[Metric(name, float(value), now, 0) for name, value in values.items()]
+        )
 
 
 def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:

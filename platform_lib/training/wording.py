@@ -22,7 +22,7 @@ def gain_text(low: float, high: float) -> str:
     if low >= 0:
         return f"better by {amount(low)} to {amount(high)}"
     if high <= 0:
-        return f"worse by {amount(-high)} to {amount(-low)}"
+        return f"worse by {amount(abs(high))} to {amount(-low)}"
     return f"between {amount(-low)} worse and {amount(high)} better"
 
 

@@ -40,6 +40,7 @@ COMMANDS: dict[str, list[str]] = {
     "data import --append": ["data", "import", "{out}/more.csv", "--append", "--name", "kept"],
     "data pull": ["data", "pull"],
     "train": ["train"],
+    "compare": ["compare", "logistic", "forest"],
     "sweep": ["sweep", "search.trials=1"],
     "promote": ["promote", "tiny/2"],
     "rollback": ["rollback", "tiny"],
@@ -55,6 +56,7 @@ COMMANDS: dict[str, list[str]] = {
 UNCHANGED = {
     "data": "Tables, contracts and the selection are complete and as they were.",
     "train": "Registered versions and their files are unchanged.",
+    "compare": "Registered versions and their files are unchanged.",
     "sweep": "Registered versions and their files are unchanged.",
     "promote": "No version is lost; `mlp models` shows the champion.",
     "rollback": "No version is lost; `mlp models` shows the champion.",

@@ -30,7 +30,7 @@ class Setting:
     sign: str = ""
     """`+` adds a key, `++` sets it whether it exists or not, `~` deletes it."""
     values: tuple[str, ...] = ()
-    """The values of a list such as `model=logistic,forest`, which only a sweep accepts."""
+    """The values of a list such as `model=logistic,forest`, which only `mlp compare` and `mlp sweep` accept."""
 
 
 def parse_settings(overrides: Sequence[str], conf: Path, *, lists: bool = False) -> list[Setting]:
@@ -48,9 +48,9 @@ def parse_settings(overrides: Sequence[str], conf: Path, *, lists: bool = False)
     for setting in settings:
         if setting.values and not (lists and setting.is_choice):
             remedy = (
-                f"`mlp sweep {setting.text}` tries them all"
+                f"`mlp compare {setting.text}` compares them on the same rows"
                 if setting.is_choice
-                else "a comma list is for the choices of a group, in `mlp sweep`"
+                else "a comma list is for the choices of a group, in `mlp compare` and `mlp sweep`"
             )
             as_list = f"{setting.key}=[{','.join(setting.values)}]"
             raise UsageError(

@@ -3,7 +3,6 @@
 Writes nothing: `tracked_search` records the results, and `mlp train` fits the model.
 """
 
-import itertools
 import json
 import math
 import tempfile
@@ -18,16 +17,13 @@ import numpy as np
 from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.metrics import METRICS
 from platform_lib.settings import Project
-from platform_lib.training.config.compose import compose
-from platform_lib.training.config.overrides import parse_settings
+from platform_lib.training.config.combinations import combinations
 from platform_lib.training.search.cross_validation import FoldScore, build_pipeline, save_rows, score_folds, workers
 from platform_lib.training.search.folds import inner_folds
 from platform_lib.training.search.sampler import Candidate, Sampler, Suggestion
 
 BATCH_TRIALS = 4
 """Trials suggested at once. Independent of the number of workers, so that a search is the same on every machine."""
-_FIXED_GROUPS = ("data", "split", "gate", "search")
-_MOST_COMBINATIONS = 64
 
 End = Literal["finished", "exhausted", "timeout", "interrupt"]
 
@@ -96,29 +92,13 @@ def candidates(project: Project, overrides: Sequence[str]) -> list[Candidate]:
         UsageError: An override does not fit, a list is for a group that has to be the same in all trials, there is
             nothing to search, or the project's code rejects a configuration.
     """
-    settings = parse_settings(overrides, project.conf_dir, lists=True)
-    lists = [setting for setting in settings if setting.values]
-    for setting in lists:
-        if setting.key in _FIXED_GROUPS:
-            raise UsageError(
-                f"{setting.text!r} lists choices of {setting.key}, but scores on different rows or by different rules "
-                "cannot be compared: choose one."
-            )
-    fixed = tuple(setting.text for setting in settings if not setting.values)
-    combinations = list(
-        itertools.product(*([(setting.key, value) for value in dict.fromkeys(setting.values)] for setting in lists))
-    )
-    if len(combinations) > _MOST_COMBINATIONS:
-        raise UsageError(
-            f"the lists make {len(combinations)} combinations, expected at most {_MOST_COMBINATIONS}: run several "
-            "searches."
-        )
     found = []
-    for combination in combinations:
-        texts = (*(f"{group}={choice}" for group, choice in combination), *fixed)
-        composed = compose(project, texts)
-        space = composed.config.search.space.get(composed.choices.get("model", ""), {})
-        found.append(Candidate(choices=dict(combination), overrides=texts, config=composed.config, space=space))
+    for combined in combinations(project, overrides):
+        composed = combined.composed
+        space = composed.config.search.space.get(combined.choice("model"), {})
+        found.append(
+            Candidate(choices=combined.choices, overrides=combined.overrides, config=composed.config, space=space)
+        )
     if len(found) == 1 and not found[0].space:
         search = found[0].config.search
         raise UsageError(

@@ -21,7 +21,7 @@ from platform_lib.training.search.search import SearchResult, Trial, all_failed,
 if TYPE_CHECKING:
     from platform_lib.registry.versions import Registry
 
-PARENT_TAG, KIND_TAG, BEST_TAG, ENDED_TAG = "mlflow.parentRunId", "mlp.kind", "mlp.best_overrides", "mlp.ended"
+KIND_TAG, BEST_TAG, ENDED_TAG = "mlp.kind", "mlp.best_overrides", "mlp.ended"
 _STATUS = {"finished": "FINISHED", "exhausted": "FINISHED", "timeout": "FINISHED", "interrupt": "KILLED"}
 
 
@@ -101,7 +101,12 @@ class _Record:
     def log_trial(self, trial: Trial) -> None:
         with mlflow_errors(self._registry.uri):
             name = " ".join([*trial.choices.values(), f"try {trial.number}"])
-            tags = {**self._tags, PARENT_TAG: self.run_id, KIND_TAG: "try", BEST_TAG: " ".join(trial.overrides)}
+            tags = {
+                **self._tags,
+                tracking.PARENT_TAG: self.run_id,
+                KIND_TAG: "try",
+                BEST_TAG: " ".join(trial.overrides),
+            }
             if trial.error:
                 tags[tracking.REASON_TAG] = trial.error[:5000]
             run = self._registry.client.create_run(self._experiment, run_name=name, tags=tags)
