@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra_stack.config import load_config
-from infra_stack.edge import built_in_login, make_edge, open_user_interfaces
+from infra_stack.edge import built_in_login, make_edge, open_user_interfaces, platform_egress
 from infra_stack.outputs import shared_outputs
 from infra_stack.services import make_services
 from platform_lib.infra.base import naming
@@ -26,7 +26,8 @@ mirrors, placement = config.mirrors, config.placement
 outputs = shared_outputs(config)
 cluster = Cluster("cluster", ClusterArgs(kubeconfig=config.kubeconfig or None, context=config.context))
 on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
-namespaces = Namespaces("platform", NamespacesArgs(mirrors=mirrors, teams=config.teams), on_cluster)
+spaces_args = NamespacesArgs(mirrors=mirrors, teams=config.teams, egress=platform_egress(config))
+namespaces = Namespaces("platform", spaces_args, on_cluster)
 spaces = namespaces.namespaces
 ingress_space = spaces[naming.INGRESS_NAMESPACE]
 after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[namespaces]))

@@ -3,22 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
-from urllib.parse import urlsplit
 
 import pulumi
 
+from infra_stack.checks import check_databases, check_together
+from infra_stack.pairs import pair, pairs
 from platform_lib.infra.base import setting_rules as rules
+from platform_lib.infra.base.addresses import EGRESS, Destination, parse_destination
 from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.naming import TEAM, UI_HOSTS, host, prefect_api_url, prefect_host
+from platform_lib.infra.base.naming import TEAM, host, prefect_api_url, prefect_host, team_namespace
 from platform_lib.infra.base.placement import Placement
-from platform_lib.infra.base.setting_rules import Rule, SettingError
+from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.base.sizing import SIZE, Size
 from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.edge.ingress import SERVICE_TYPE
 from platform_lib.infra.edge.tls import ISSUER
 from platform_lib.infra.mlflow.server import NAMES
 from platform_lib.infra.monitoring.alert_routing import ALERT_ADDRESS
-from platform_lib.infra.storage.database import DATABASE_URL, DATABASE_URL_FORM, PORT
+from platform_lib.infra.storage.database import DATABASE_URL, DATABASE_URL_FORM
 from platform_lib.infra.storage.object_store import ObjectStoreArgs
 from platform_lib.infra.team.model_names import MODEL_PATTERN, checked_models
 from platform_lib.infra.team.team import Quota, TeamArgs
@@ -28,16 +30,6 @@ SecretText: TypeAlias = pulumi.Output[str] | None
 """None if the key is empty."""
 SecretTexts: TypeAlias = Mapping[str, pulumi.Output[str]]
 """Set as a list of NAME=SECRET entries."""
-
-
-def _pair(rule: Rule, form: str) -> Rule:
-    """Rule for an entry `NAME=VALUE`: the value must keep the given rule."""
-
-    def accepts(entry: str) -> bool:
-        name, _, value = (part.strip() for part in entry.partition("="))
-        return bool(name) and rule.accepts(value)
-
-    return Rule(accepts, f"write {form}, one entry for each value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +52,10 @@ class StackConfig:
     oidc_groups_claim: Annotated[str, rules.TEXT]
     email_domains: Annotated[tuple[str, ...], rules.EMAIL_DOMAIN]
     admin_groups: Annotated[tuple[str, ...], rules.GROUP]
-    ui_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "UI=GROUP")]
+    ui_groups: Annotated[tuple[str, ...], pair(rules.GROUP, "UI=GROUP")]
     mlflow_database_url: Annotated[SecretText, DATABASE_URL]
     prefect_database_url: Annotated[SecretText, DATABASE_URL]
-    team_prefect_database_urls: Annotated[SecretTexts, _pair(DATABASE_URL, f"TEAM={DATABASE_URL_FORM}")]
+    team_prefect_database_urls: Annotated[SecretTexts, pair(DATABASE_URL, f"TEAM={DATABASE_URL_FORM}")]
     database_port: Annotated[int, rules.PORT]
     artifacts_uri: Annotated[str, rules.BUCKET_URI]
     request_log_uri: Annotated[str, rules.BUCKET_URI]
@@ -72,17 +64,18 @@ class StackConfig:
     s3_access_key_id: Annotated[SecretText, rules.TEXT]
     s3_secret_access_key: Annotated[SecretText, rules.TEXT]
     teams: Annotated[tuple[str, ...], TEAM]
-    team_models: Annotated[tuple[str, ...], _pair(MODEL_PATTERN, "TEAM=NAME or TEAM=PREFIX*")]
+    team_models: Annotated[tuple[str, ...], pair(MODEL_PATTERN, "TEAM=NAME or TEAM=PREFIX*")]
     mlflow_names: Annotated[Literal["first-registration", "team-models"], NAMES]
     champion_roles: Annotated[tuple[str, ...], rules.GROUP]
-    team_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "TEAM=GROUP")]
-    team_ci_groups: Annotated[tuple[str, ...], _pair(rules.GROUP, "TEAM=GROUP")]
+    team_groups: Annotated[tuple[str, ...], pair(rules.GROUP, "TEAM=GROUP")]
+    team_ci_groups: Annotated[tuple[str, ...], pair(rules.GROUP, "TEAM=GROUP")]
     team_cpu: Annotated[int, rules.COUNT]
     team_memory_gib: Annotated[int, rules.COUNT]
     team_gpus: Annotated[int, rules.COUNT_OR_NONE]
     alerts: Annotated[SecretText, ALERT_ADDRESS]
     metrics_retention_days: Annotated[int, rules.COUNT]
     request_rate_scaling: bool
+    egress: Annotated[tuple[str, ...], EGRESS]
     chart_mirror: Annotated[str, rules.CHART_MIRROR]
     image_registry: Annotated[str, rules.IMAGE_REGISTRY]
     http_proxy: Annotated[str, rules.PROXY_URL]
@@ -91,63 +84,7 @@ class StackConfig:
 
     def __post_init__(self) -> None:
         """Check settings against each other. Each value already keeps its own rule."""
-        if self.certificate_issuer == "acme" and not self.acme_email:
-            raise SettingError(
-                "certificate_issuer is 'acme', but acme_email is empty: give an address for expiry warnings."
-            )
-        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret is not None):
-            raise SettingError(
-                "oidc_issuer is set, but oidc_client_id or oidc_client_secret is not: "
-                "`pulumi config set oidc_client_id ID` and `pulumi config set --secret oidc_client_secret SECRET`."
-            )
-        if self.oidc_issuer and not self.email_domains:
-            raise SettingError(
-                "email_domains is empty, so nobody could log in: list your e-mail domains, or * for all."
-            )
-        if not self.oidc_issuer and self.ui_groups:
-            raise SettingError(
-                "ui_groups is set, but oidc_issuer is not: set oidc_issuer, which provides groups, or remove ui_groups."
-            )
-        if (self.mlflow_database_url is None) != (self.prefect_database_url is None):
-            raise SettingError(
-                "mlflow_database_url and prefect_database_url belong together: set both, or neither to run Postgres in "
-                "the cluster."
-            )
-        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
-            raise SettingError(
-                "s3_access_key_id and s3_secret_access_key belong together: set both, or neither if pods have their "
-                "own identity."
-            )
-        wanted = self.teams if self.prefect_database_url is not None else ()
-        if set(self.team_prefect_database_urls) != set(wanted):
-            raise SettingError(
-                f"team_prefect_database_urls names {', '.join(sorted(self.team_prefect_database_urls)) or 'no team'}: "
-                f"with prefect_database_url, give TEAM=URL for each of {', '.join(wanted) or 'no team'}; without it, "
-                "leave the list empty."
-            )
-        self._check_teams()
-
-    def _check_teams(self) -> None:
-        if len(set(self.teams)) != len(self.teams):
-            raise SettingError(f"teams is {', '.join(self.teams)}: name each team once.")
-        groups = [group for found in self.groups.values() for group in found]
-        if len(set(groups)) != len(groups):
-            raise SettingError(
-                "team_groups gives one group to two teams: runs and models in MLflow belong to exactly one team. Use "
-                "one group for each team."
-            )
-        for key in ("team_models", "team_groups", "team_ci_groups"):
-            unknown = set(pairs(getattr(self, key))) - set(self.teams)
-            if unknown:
-                raise SettingError(
-                    f"{key} names {', '.join(sorted(unknown))}: the teams are {', '.join(self.teams) or 'none'}."
-                )
-        unknown = set(pairs(self.ui_groups)) - set(UI_HOSTS)
-        if unknown:
-            raise SettingError(
-                f"ui_groups names {', '.join(sorted(unknown))}: the user interfaces are {', '.join(UI_HOSTS)}."
-            )
-        _ = self.models
+        check_together(self)
 
     @property
     def models(self) -> dict[str, tuple[str, ...]]:
@@ -177,9 +114,15 @@ class StackConfig:
                 people_groups=groups,
                 ci_groups=ci.get(team, []),
                 quota=self.quota,
+                egress=self.destinations("teams", team_namespace(team)),
             )
             for team, groups in self.groups.items()
         }
+
+    def destinations(self, *pods: str) -> list[Destination]:
+        """More destinations of pods, which entries of `egress` name by one of these words or by `all`."""
+        found = map(parse_destination, self.egress)
+        return [one for one in found if one is not None and one.pods in ("all", *pods)]
 
     def object_store(self, *namespaces: pulumi.Input[str]) -> ObjectStoreArgs:
         """The bucket, with its keys as a Secret in these namespaces."""
@@ -243,7 +186,7 @@ def load_config() -> StackConfig:
                 setting.rule.check(key, values.get(key, ""))
             elif key not in values and setting.kind is not str:
                 raise SettingError(f"{key} is not set: `pulumi config set {key} VALUE` sets it.")
-        _check_databases(values)
+        check_databases(values)
         values["team_prefect_database_urls"] = {
             team: pulumi.Output.secret(url) for team, [url] in pairs(values["team_prefect_database_urls"]).items()
         }
@@ -252,36 +195,6 @@ def load_config() -> StackConfig:
         return StackConfig(**{**values, **texts, **secrets})
     except SettingError as err:
         raise pulumi.RunError(f"Stack {pulumi.get_stack()}: {err}") from err
-
-
-def _check_databases(values: Mapping[str, Any]) -> None:
-    """Check the database URLs against each other while they are plain text."""
-    own = values["team_prefect_database_urls"]
-    urls = {key: values[key] for key in ("mlflow_database_url", "prefect_database_url") if key in values}
-    urls |= {f"team_prefect_database_urls[{index}]": entry.partition("=")[2].strip() for index, entry in enumerate(own)}
-    for key, url in urls.items():
-        port = urlsplit(url).port or PORT
-        if port != values["database_port"]:
-            raise SettingError(
-                f"{key} has port {port}, but database_port is {values['database_port']}: the network policies open "
-                "only that port. Use one port for all databases."
-            )
-    places = [url.split("@")[-1].split("?")[0] for url in urls.values()]
-    if len({entry.partition("=")[0].strip() for entry in own}) < len(own):
-        raise SettingError("team_prefect_database_urls names a team twice: give each team one entry.")
-    if len(set(places)) < len(places):
-        raise SettingError(
-            f"{', '.join(urls)} name the same database twice: give MLflow, Prefect and each team a separate database."
-        )
-
-
-def pairs(entries: tuple[str, ...]) -> dict[str, list[str]]:
-    """`("red=churn", "red=fraud")` as `{"red": ["churn", "fraud"]}`."""
-    made: dict[str, list[str]] = {}
-    for entry in entries:
-        name, _, value = (part.strip() for part in entry.partition("="))
-        made.setdefault(name, []).append(value)
-    return made
 
 
 def team_outputs(outputs: SharedOutputs, team: str) -> SharedOutputs:

@@ -5,9 +5,11 @@ from typing import Any
 
 import pulumi
 
-from infra_stack.config import StackConfig, pairs
+from infra_stack.config import StackConfig
+from infra_stack.pairs import pairs
 from infra_stack.services import ServiceCredentials
 from platform_lib.infra.base import naming
+from platform_lib.infra.base.addresses import Destination
 from platform_lib.infra.edge.ingress import Ingress, IngressArgs
 from platform_lib.infra.edge.login import Login, LoginArgs
 from platform_lib.infra.edge.tls import EdgeCertificates, EdgeCertificatesArgs
@@ -30,6 +32,17 @@ def services(teams: Sequence[str]) -> dict[str, tuple[str, str, int]]:
         for team in teams
     }
     return {**SERVICES, **own}
+
+
+def platform_egress(config: StackConfig) -> dict[str, list[Destination]]:
+    """Namespace → more destinations of its pods, from the setting `egress`."""
+    prefect = config.destinations("prefect")
+    return {
+        naming.AUTH_NAMESPACE: config.destinations("login"),
+        naming.MLFLOW_NAMESPACE: config.destinations("mlflow"),
+        naming.PREFECT_NAMESPACE: prefect,
+        **{naming.prefect_namespace(team): prefect for team in config.teams},
+    }
 
 
 def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions) -> Ingress:

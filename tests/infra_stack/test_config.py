@@ -122,6 +122,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("trusted_proxies", ["10.0.0.0/33"], "trusted_proxies[0] is '10.0.0.0/33'"),
     ("oidc_issuer", "http://login.example.com", "oidc_issuer is 'http://login.example.com': give an https:// address."),
     ("oidc_issuer", "https://", "oidc_issuer is 'https://': give an https:// address."),
+    ("egress", ["mlflow=storage"], "egress[0] is 'mlflow=storage': write PODS=CIDR:PORT or PODS=NAMESPACE:PORT"),
     ("oidc_client_id", "two words", "oidc_client_id is 'two words': give text without spaces."),
     ("oidc_groups_claim", "", "oidc_groups_claim is '': give text without spaces."),
     (

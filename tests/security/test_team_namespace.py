@@ -102,6 +102,9 @@ def test_what_the_platform_put_into_the_namespace_is_not_the_teams_to_change(
         pytest.param(claims.leave(claims.named("mlp-prefect-churn"), 4200), id="its Prefect"),
         pytest.param(claims.leave(claims.named("kube-system"), 53), id="names"),
         pytest.param(claims.leave(claims.block("0.0.0.0/0", "169.254.0.0/16"), 443), id="outside"),
+        pytest.param(
+            claims.leave(claims.block("::/0", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/32"), 443), id="outside by IPv6"
+        ),
         pytest.param(claims.leave(claims.block("198.51.100.0/24"), 443), id="a network outside"),
         pytest.param(claims.dashboard(text='{"uid": "mlp-team-churn-x", "d": {"uid": "${datasource}"}}'), id="a board"),
         pytest.param(claims.rules(record="churn:requests:rate5m"), id="a series"),

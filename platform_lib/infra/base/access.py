@@ -1,10 +1,14 @@
 """How a service reaches its database or its bucket. Holds no credentials, only the names of Secrets."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 
 from platform_lib.infra.base.setting_rules import BUCKET_URI, HTTP_URL
+
+AWS_URL: Final = "https://amazonaws.com"
+"""Stands for every address of AWS: S3 without another endpoint, and where a pod gets the keys of its identity."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +19,7 @@ class DatabaseAccess:
     """Secret in the service's namespace; its key `uri` holds `postgresql://user:password@host:port/name`, and
     `asyncpg_uri` the same as `postgresql+asyncpg://…`."""
     port: int = 5432
-    namespace: str = ""
+    namespace: pulumi.Input[str] = ""
     """Namespace of a Postgres in the cluster; empty for an external one."""
 
 

@@ -22,14 +22,13 @@ from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.edge.tls import CERTIFICATE_SECRET, tls_option_spec
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import (
-    KUBERNETES_API_PORTS,
     from_anywhere,
     from_namespaces,
     policy_spec,
+    to_api_server,
     to_dns,
     to_labelled_namespaces,
     to_namespace,
-    to_outside,
     with_labels,
 )
 from platform_lib.names import Port
@@ -110,12 +109,12 @@ def traefik_egress() -> list[dict[str, Any]]:
     """Where Traefik may connect: the pods behind its routes, and the API server, which no NetworkPolicy can name."""
     ports = {AUTH_NAMESPACE: 4180, MLFLOW_NAMESPACE: Port.MLFLOW, MONITORING_NAMESPACE: 3002}
     return [
-        to_dns(),
+        *to_dns(),
         *(to_namespace(namespace, port) for namespace, port in ports.items()),
         to_labelled_namespaces({"app.kubernetes.io/part-of": PLATFORM}, Port.PREFECT),  # each team has a Prefect
         to_labelled_namespaces(TEAM, Port.MODEL_SERVER),
         to_namespace(INGRESS_NAMESPACE, ACME_SOLVER_PORT),
-        to_outside(*KUBERNETES_API_PORTS),
+        to_api_server(),
     ]
 
 

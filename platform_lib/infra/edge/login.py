@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from platform_lib.infra.base.labels import NAME, labels
-from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import AUTH_NAMESPACE, INGRESS_NAMESPACE, LOGIN_HOST, MONITORING_NAMESPACE, host
 from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import HTTPS_URL, TEXT
 from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
-from platform_lib.infra.kubernetes.network_policy import from_namespaces, policy_spec, to_dns, to_outside, with_labels
+from platform_lib.infra.kubernetes.network_policy import (
+    from_namespaces,
+    policy_spec,
+    to_dns,
+    to_urls,
+    with_labels,
+)
 
 PROXY_URL = f"http://oauth2-proxy.{AUTH_NAMESPACE}"
 EDGE_PASSWORD_KEY = "edge-password"
@@ -83,7 +87,7 @@ class Login(pulumi.ComponentResource):
             spec=policy_spec(
                 with_labels({NAME: "oauth2-proxy"}),
                 ingress=[from_namespaces([INGRESS_NAMESPACE], 4180), from_namespaces([MONITORING_NAMESPACE], 44180)],
-                egress=[to_dns(), to_outside(443, *_proxy_port(args.placement.mirrors))],
+                egress=[*to_dns(), *to_urls("https://login", args.issuer, args.placement.mirrors.http_proxy)],
             ),
             opts=child,
         )
@@ -161,8 +165,3 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
         "metrics": {"enabled": True, "serviceMonitor": {"enabled": False}},
         **({"podDisruptionBudget": {"enabled": True, "minAvailable": 1}} if size.replicas > 1 else {}),
     }
-
-
-def _proxy_port(mirrors: Mirrors) -> tuple[int, ...]:
-    port = urlsplit(mirrors.http_proxy).port if mirrors.http_proxy else None
-    return (port,) if port and port != 443 else ()

@@ -1,12 +1,13 @@
 """The platform's namespaces: Pod Security, the CA bundle, and a closed network that each service opens for itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from platform_lib.infra.base.addresses import Destination
 from platform_lib.infra.base.labels import labels, pod_security
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, Mirrors
 from platform_lib.infra.base.naming import (
@@ -17,7 +18,7 @@ from platform_lib.infra.base.naming import (
     PREFECT_NAMESPACE,
     prefect_namespace,
 )
-from platform_lib.infra.kubernetes.network_policy import closed_spec
+from platform_lib.infra.kubernetes.network_policy import ALL_PODS, closed_spec, policy_spec, to_destination
 
 CLOSED: Final = (AUTH_NAMESPACE, MLFLOW_NAMESPACE, PREFECT_NAMESPACE)
 """Namespaces in which NetworkPolicies deny all traffic that no policy allows.
@@ -34,6 +35,8 @@ class NamespacesArgs:
     mirrors: Mirrors = field(default_factory=Mirrors)
     teams: Sequence[str] = ()
     """Each team gets a closed namespace for its own Prefect."""
+    egress: Mapping[str, Sequence[Destination]] = field(default_factory=dict)
+    """Namespace → more destinations that its pods may connect to."""
 
     def __post_init__(self) -> None:
         for team in self.teams:
@@ -80,6 +83,17 @@ class Namespaces(pulumi.ComponentResource):
                         "labels": labels("closed", "network"),
                     },
                     spec=closed_spec(),
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+            if more := args.egress.get(namespace):
+                k8s.networking.v1.NetworkPolicy(
+                    f"{name}-{namespace}-egress",
+                    metadata={
+                        "name": "more-egress",
+                        "namespace": made.metadata["name"],
+                        "labels": labels("more-egress", "network"),
+                    },
+                    spec=policy_spec(ALL_PODS, egress=list(map(to_destination, more))),
                     opts=pulumi.ResourceOptions(parent=self),
                 )
         self.register_outputs({"namespaces": self.namespaces})

@@ -1,18 +1,28 @@
 """Build NetworkPolicy specs: pod selectors, peers, ports and rules as plain data. Creates no resource."""
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from platform_lib.infra.base.addresses import (
+    API_SERVER_PORTS,
+    DNS_ADDRESSES,
+    DNS_PORT,
+    EVERYWHERE,
+    POD_IDENTITY_ADDRESSES,
+    Destination,
+    cluster_namespace,
+    metadata_within,
+)
 from platform_lib.infra.base.labels import NAMESPACE_NAME
 
 ALL_PODS: Final[Mapping[str, Any]] = {}
 """Pod selector of every pod in the namespace."""
 SAME_NAMESPACE: Final[Mapping[str, Any]] = {"podSelector": {}}
 """Peer: every pod in the policy's own namespace."""
-KUBERNETES_API_PORTS: Final = (443, 6443)
-"""Where an API server listens: behind its Service, and on its own address."""
-METADATA_ADDRESSES: Final = "169.254.0.0/16"
-"""Where a cloud provider serves its nodes' credentials. No pod may connect to it."""
+STORE_POD_PORTS: Final = (8080, 9000)
+"""Where pods of S3-compatible stores listen (Ceph, MinIO). A NetworkPolicy sees the pod's port, not its Service's."""
 
 
 def policy_spec(
@@ -81,22 +91,69 @@ def to_labelled_namespaces(labels: Mapping[str, str] | str, *ports: int) -> dict
     return {"to": [{"namespaceSelector": wanted}], "ports": _tcp(ports)}
 
 
-def to_dns() -> dict[str, Any]:
-    """Egress rule: lookups in the cluster's DNS."""
-    return {
-        "to": [namespace_peer("kube-system")],
-        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
-    }
+def to_dns() -> list[dict[str, Any]]:
+    """Egress rules: lookups in the cluster's DNS.
+
+    Its pods are in `kube-system`, or listen on port 5353 of `openshift-dns`. NodeLocal DNSCache and Google's Cloud DNS
+    are no pods of a namespace; where a cache listens elsewhere, the setting `egress` adds its address.
+    """
+    return [
+        {"to": [namespace_peer("kube-system"), *map(_block, DNS_ADDRESSES)], "ports": _udp_and_tcp(DNS_PORT)},
+        {"to": [namespace_peer("openshift-dns")], "ports": _udp_and_tcp(5353)},
+    ]
+
+
+def to_cluster_dns() -> dict[str, Any]:
+    """Egress rule: the part of `to_dns` that a team may open itself."""
+    return {"to": [namespace_peer("kube-system")], "ports": _udp_and_tcp(DNS_PORT)}
+
+
+def to_api_server() -> dict[str, Any]:
+    """Egress rule: connections to the API server.
+
+    It names ports only: no selector matches the API server, and for some network plug-ins (Cilium) no address does,
+    because it runs on a node.
+    """
+    return {"ports": _tcp(API_SERVER_PORTS)}
+
+
+def to_pod_identity() -> dict[str, Any]:
+    """Egress rule: requests for the credentials of the pod's own identity (EKS Pod Identity)."""
+    return {"to": list(map(_block, POD_IDENTITY_ADDRESSES)), "ports": _tcp([80])}
 
 
 def to_outside(*ports: int) -> dict[str, Any]:
-    """Egress rule: connections to these TCP ports of any address except `METADATA_ADDRESSES`."""
-    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_ADDRESSES]}}], "ports": _tcp(ports)}
+    """Egress rule: connections to these TCP ports of any address except those where clouds serve credentials."""
+    return {"to": list(map(_block, EVERYWHERE)), "ports": _tcp(ports)}
 
 
 def to_database(port: int, namespace: str) -> dict[str, Any]:
     """Egress rule: connections to a database in this namespace, or outside the cluster when `namespace` is empty."""
     return to_namespace(namespace, port) if namespace else to_outside(port)
+
+
+def to_urls(*urls: str) -> list[dict[str, Any]]:
+    """Egress rules: connections to the hosts of `http://` and `https://` addresses. Empty addresses are left out.
+
+    The name of a Service, such as `http://minio.storage.svc:9000`, opens its namespace: an address block matches no
+    pods under some network plug-ins (Cilium). On port 80 or 443, it opens `STORE_POD_PORTS` there as well.
+    """
+    rules: list[dict[str, Any]] = []
+    for parts in map(urlsplit, filter(None, urls)):
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        namespace = cluster_namespace(parts.hostname or "")
+        ports = sorted({port, *(STORE_POD_PORTS if port in (80, 443) else ())})
+        rule = to_namespace(namespace, *ports) if namespace else to_outside(port)
+        if rule not in rules:
+            rules.append(rule)
+    return rules
+
+
+def to_destination(destination: Destination) -> dict[str, Any]:
+    """Egress rule: connections to one entry of the setting `egress`."""
+    peer = namespace_peer(destination.namespace) if destination.namespace else _block(destination.network)
+    is_dns = destination.port == DNS_PORT
+    return {"to": [peer], "ports": _udp_and_tcp(DNS_PORT) if is_dns else _tcp([destination.port])}
 
 
 def namespace_peer(name: Any) -> dict[str, Any]:
@@ -110,3 +167,12 @@ def namespace_peer(name: Any) -> dict[str, Any]:
 
 def _tcp(ports: Iterable[int]) -> list[dict[str, Any]]:
     return [{"protocol": "TCP", "port": int(port)} for port in ports]
+
+
+def _udp_and_tcp(port: int) -> list[dict[str, Any]]:
+    return [{"protocol": protocol, "port": port} for protocol in ("UDP", "TCP")]
+
+
+def _block(cidr: str) -> dict[str, Any]:
+    without = metadata_within(ipaddress.ip_network(cidr))
+    return {"ipBlock": {"cidr": cidr, **({"except": without} if without else {})}}

@@ -5,13 +5,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base import naming, versions
-from platform_lib.infra.base.access import DatabaseAccess, S3Access
+from platform_lib.infra.base.access import AWS_URL, DatabaseAccess, S3Access
 from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import HOST, one_of
 from platform_lib.infra.base.sizing import resources, storage_gib
@@ -21,7 +20,8 @@ from platform_lib.infra.kubernetes.network_policy import (
     policy_spec,
     to_database,
     to_dns,
-    to_outside,
+    to_pod_identity,
+    to_urls,
     with_labels,
 )
 from platform_lib.infra.kubernetes.secret_store import password_hash, random_password
@@ -205,16 +205,19 @@ class MlflowServer(pulumi.ComponentResource):
 
     def _network(self, name: str, child: pulumi.ResourceOptions) -> None:
         args = self._args
-        egress = [to_dns(), to_database(args.database.port, args.database.namespace)]
+        egress = to_dns()
         if args.artifacts:
-            outside = {
-                _port_of(args.artifacts.endpoint),
-                *([_port_of(args.placement.mirrors.http_proxy)] if args.placement.mirrors.http_proxy else []),
-            }
-            egress += [to_outside(port) for port in sorted(outside)]
+            # Without keys, the pod asks the cloud for its identity.
+            cloud = "" if args.artifacts.secret else AWS_URL
+            egress += to_urls(args.artifacts.endpoint or AWS_URL, args.placement.mirrors.http_proxy, cloud)
+            egress += [] if args.artifacts.secret else [to_pod_identity()]
         clients = [args.ingress_namespace, args.monitoring_namespace, *args.client_namespaces]
         ingress = [from_namespaces(clients, Port.MLFLOW)]
-        spec = policy_spec(with_labels(self._selector), ingress=ingress, egress=egress)
+        spec = pulumi.Output.from_input(args.database.namespace).apply(
+            lambda space: policy_spec(
+                with_labels(self._selector), ingress=ingress, egress=[*egress, to_database(args.database.port, space)]
+            )
+        )
         k8s.networking.v1.NetworkPolicy(name, metadata=self._metadata(pod.NAME), spec=spec, opts=child)
 
     def _monitor(self, name: str, secret: k8s.core.v1.Secret, child: pulumi.ResourceOptions) -> None:
@@ -227,8 +230,3 @@ class MlflowServer(pulumi.ComponentResource):
             spec=spec,
             opts=child,
         )
-
-
-def _port_of(endpoint: str) -> int:
-    parts = urlsplit(endpoint or "https://s3")
-    return parts.port or (80 if parts.scheme == "http" else 443)

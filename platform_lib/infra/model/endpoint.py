@@ -17,7 +17,7 @@ from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.model.dashboard import model_dashboard
-from platform_lib.infra.model.network import limit_spec, network_policy_spec, route_spec, strip_spec
+from platform_lib.infra.model.network import limit_spec, network_policy_spec, outside_ports, route_spec, strip_spec
 from platform_lib.infra.model.pod import pod_template, server_command, server_environment
 from platform_lib.infra.model.scaling import check_replicas, cpu_scaling, request_rate_scaling
 from platform_lib.names import Alias, Port, SharedOutputs
@@ -144,7 +144,6 @@ class ModelEndpoint(pulumi.ComponentResource):
             },
             opts=self._child(),
         )
-        outside = args.outside_ports if args.oidc_issuer or args.request_log == "auto" else ()
         k8s.networking.v1.NetworkPolicy(
             name,
             metadata=self._meta(fixed=True),
@@ -153,7 +152,7 @@ class ModelEndpoint(pulumi.ComponentResource):
                     it,
                     selector=self._selector,
                     public=public,
-                    outside_ports=outside if args.oidc_issuer or it.request_log_uri else (),
+                    outside_ports=outside_ports(it, args.request_log, args.oidc_issuer, args.outside_ports),
                 )
             ),
             opts=self._child(),

@@ -9,7 +9,7 @@ from platform_lib.infra.kubernetes.network_policy import (
     from_peers,
     namespace_peer,
     policy_spec,
-    to_dns,
+    to_cluster_dns,
     to_namespace,
     to_outside,
     with_labels,
@@ -40,11 +40,19 @@ def network_policy_spec(
             from_namespaces([shared.monitoring_namespace], Port.METRICS),
         ],
         egress=[
-            to_dns(),
+            to_cluster_dns(),  # the team's own policy `platform-services` opens every other DNS server
             to_namespace(mlflow_namespace, mlflow.port or 80),
             *([to_outside(*outside_ports)] if outside_ports else []),
         ],
     )
+
+
+def outside_ports(shared: SharedOutputs, request_log: str, oidc_issuer: str, ports: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the ports outside for the bucket of the request log and the issuer; none if the endpoint uses neither."""
+    if not oidc_issuer and not (request_log == "auto" and shared.request_log_uri):
+        return ()
+    own = urlsplit(oidc_issuer).port
+    return tuple(dict.fromkeys([*ports, *([own] if own else [])]))
 
 
 def route_spec(shared: SharedOutputs, model: str, middlewares: list[Any]) -> dict[str, Any]:

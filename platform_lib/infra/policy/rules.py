@@ -6,8 +6,9 @@ a rule does not apply.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
+from platform_lib.infra.base.addresses import API_SERVER_PORTS, DNS_PORT, opens_credentials
 from platform_lib.infra.base.labels import POD_SECURITY
 from platform_lib.infra.base.naming import DATABASE_NAMESPACE, MLFLOW_NAMESPACE, TEAM_PREFIX
 from platform_lib.infra.policy.definitions import Declared, Exemption, Policy, Violation
@@ -15,7 +16,6 @@ from platform_lib.infra.policy.exemptions import EXEMPTIONS
 from platform_lib.infra.policy.pod_rules import pod_messages, pod_spec
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
-METADATA_ADDRESSES: Final = "169.254.0.0/16"
 _SECRET_WORD = re.compile(r"(pass(word|wd)?|secret|token|api_?key|credential)s?$", re.IGNORECASE)
 _NAMES_A_SECRET = re.compile(r"(existing|config|Key|Name|Ref|File|Path|Claim)", re.IGNORECASE)
 
@@ -132,14 +132,18 @@ def _peers(resource: Declared) -> Iterator[str]:
         if not rule.get("from"):
             yield "an ingress rule allows everyone. Name the namespaces or pods."
     for rule in resource.spec.get("egress") or []:
-        if not rule.get("to"):
-            yield "an egress rule allows every destination. Name the destinations."
-        for peer in rule.get("to") or []:
-            block = peer.get("ipBlock") or {}
-            if block.get("cidr") == "0.0.0.0/0" and METADATA_ADDRESSES not in (block.get("except") or []):
+        ports = {port.get("port") for port in rule.get("ports") or []}
+        if not rule.get("to") and not (ports and ports <= set(API_SERVER_PORTS)):
+            yield (
+                "an egress rule allows every destination. Name the destinations; only a rule for ports of the API "
+                f"server ({', '.join(map(str, API_SERVER_PORTS))}) may do without."
+            )
+        for block in [peer["ipBlock"] for peer in rule.get("to") or [] if peer.get("ipBlock")]:
+            missing = opens_credentials(block["cidr"], block.get("except") or [])
+            if missing and ports != {DNS_PORT}:
                 yield (
-                    "an egress rule allows 169.254.169.254, where a cloud provider serves its nodes' credentials. "
-                    f"Add {METADATA_ADDRESSES} to its `except`."
+                    f"an egress rule to {block['cidr']} allows addresses such as 169.254.169.254, where a cloud "
+                    f"provider serves its nodes' credentials. Add {', '.join(missing)} to its `except`."
                 )
 
 

@@ -19,13 +19,12 @@ from platform_lib.infra.base.setting_rules import HOST
 from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
-    KUBERNETES_API_PORTS,
     from_namespaces,
     policy_spec,
+    to_api_server,
     to_database,
     to_dns,
     to_namespace,
-    to_outside,
     with_labels,
 )
 from platform_lib.infra.kubernetes.secret_store import random_password
@@ -146,10 +145,12 @@ class PrefectServer(pulumi.ComponentResource):
         budget = {"maxUnavailable": 1, "selector": {"matchLabels": pods.SERVER_SELECTOR}}
         k8s.policy.v1.PodDisruptionBudget(name, metadata=metadata, spec=budget, opts=child)
         clients = [args.namespace, args.ingress_namespace, args.monitoring_namespace, *args.team_namespaces.values()]
-        network = policy_spec(
-            with_labels(pods.SERVER_SELECTOR),
-            ingress=[from_namespaces(clients, Port.PREFECT)],
-            egress=[to_dns(), to_database(args.database.port, args.database.namespace)],
+        network = pulumi.Output.from_input(args.database.namespace).apply(
+            lambda space: policy_spec(
+                with_labels(pods.SERVER_SELECTOR),
+                ingress=[from_namespaces(clients, Port.PREFECT)],
+                egress=[*to_dns(), to_database(args.database.port, space)],
+            )
         )
         k8s.networking.v1.NetworkPolicy(name, metadata=metadata, spec=network, opts=child)
         return deployment, service
@@ -223,6 +224,6 @@ class PrefectServer(pulumi.ComponentResource):
         # Without this, the worker restarts until the server responds, and Pulumi reports the rollout as failed.
         after = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[server]))
         k8s.apps.v1.Deployment(f"{name}-worker", metadata=here, spec=spec, opts=after)
-        egress = [to_dns(), to_namespace(args.namespace, Port.PREFECT), *map(to_outside, KUBERNETES_API_PORTS)]
+        egress = [*to_dns(), to_namespace(args.namespace, Port.PREFECT), to_api_server()]
         network = policy_spec(with_labels(chosen), ingress=[], egress=egress)
         k8s.networking.v1.NetworkPolicy(f"{name}-worker", metadata=here, spec=network, opts=child)

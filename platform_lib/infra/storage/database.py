@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.access import DatabaseAccess
+from platform_lib.infra.base.addresses import cluster_namespace
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.naming import DATABASE_NAMESPACE
 from platform_lib.infra.base.placement import Placement
@@ -71,7 +72,7 @@ class Database(pulumi.ComponentResource):
     secrets: dict[str, pulumi.Output[str]]
     """Database → name of its Secret with the key `uri`. A new password gives it a new name, which restarts the pods."""
     namespace: str
-    """Namespace of the Postgres in the cluster; empty for external databases."""
+    """Namespace of the Postgres that this component creates; empty for external databases."""
     ready: list[Any]
     """Resources that a connecting service depends on."""
 
@@ -79,9 +80,17 @@ class Database(pulumi.ComponentResource):
         super().__init__("platform-lib:index:Database", name, None, opts)
         self.ready = []
         self._port = args.port if args.urls else PORT
+        self._places: dict[str, pulumi.Output[str]] = {}
         if args.urls:
             self.namespace = ""
             urls = {database: pulumi.Output.secret(url) for database, url in args.urls.items()}
+            # Only the name of a namespace leaves the secret: an address block would not match its pods under Cilium.
+            self._places = {
+                database: pulumi.Output.unsecret(
+                    url.apply(lambda text: cluster_namespace(urlsplit(text).hostname or ""))
+                )
+                for database, url in urls.items()
+            }
         else:
             self.namespace = DATABASE_NAMESPACE
             urls = self._in_cluster(name, args)
@@ -102,7 +111,9 @@ class Database(pulumi.ComponentResource):
 
     def access(self, database: str) -> DatabaseAccess:
         """How the service of a database reaches it."""
-        return DatabaseAccess(secret=self.secrets[database], port=self._port, namespace=self.namespace)
+        return DatabaseAccess(
+            secret=self.secrets[database], port=self._port, namespace=self._places.get(database, self.namespace)
+        )
 
     def _in_cluster(self, name: str, args: DatabaseArgs) -> dict[str, pulumi.Output[str]]:
         operator = HelmService(

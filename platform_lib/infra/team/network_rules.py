@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from platform_lib.infra.base.addresses import METADATA_ADDRESSES, METADATA_ADDRESSES_IPV6
 from platform_lib.infra.base.labels import NAMESPACE_NAME
 from platform_lib.infra.base.naming import MLFLOW_NAMESPACE, PREFECT_NAMESPACE, TEAM_PREFIX
-from platform_lib.infra.kubernetes.network_policy import METADATA_ADDRESSES
 from platform_lib.infra.team.allow_list import ANYTHING, Check, KindRule, Shape, Value, given, names, text
 
 OUTSIDE_PORTS_ANNOTATION: Final = "mlp.platform/outside-ports"
@@ -20,13 +20,13 @@ _NAMESPACE: Final = Value(
 )
 _PODS: Final[dict[str, Shape]] = {"podSelector": ANYTHING, "namespaceSelector": _NAMESPACE}
 _PORTS: Final[Shape] = [{"protocol": ANYTHING, "port": ANYTHING}]
-_METADATA: Final = text(METADATA_ADDRESSES)
+_METADATA: Final = (METADATA_ADDRESSES, *METADATA_ADDRESSES_IPV6)
 _OUTSIDE: Final = Value(
-    rule=f"isCIDR({{it}}.cidr) && cidr({{it}}.cidr).ip().family() == 4 && !cidr({_METADATA}).containsCIDR({{it}}.cidr)"
-    f" && (!cidr({{it}}.cidr).containsCIDR({_METADATA}) || 'except' in {{it}} && {_METADATA} in {{it}}['except'])",
+    rule=f"isCIDR({{it}}.cidr) && {names(_METADATA)}.all(m, !cidr(m).containsCIDR({{it}}.cidr)"
+    " && (!cidr({it}.cidr).containsCIDR(m) || 'except' in {it} && m in {it}['except']))",
     shown="{it}.cidr",
-    remedy=f"give an IPv4 network without {METADATA_ADDRESSES}, where a cloud serves its nodes' credentials:"
-    f" list it under except.",
+    remedy=f"give a network without {METADATA_ADDRESSES} ({', '.join(METADATA_ADDRESSES_IPV6)} by IPv6), where a cloud"
+    " serves its nodes' credentials: list them under except.",
 )
 _NAMED: Final = f"p.namespaceSelector.matchLabels[{text(NAMESPACE_NAME)}]"
 _IS_NAMED: Final = (
@@ -79,7 +79,7 @@ NETWORK_POLICIES: Final = KindRule(
             expression=f"{_EGRESS}!has(r.to) || !r.to.exists(p, has(p.ipBlock)) ||"
             " has(r.ports) && r.ports.all(o, has(o.port) && string(o.port) in variables.outside))",
             message=f"{given('NetworkPolicy')} + ' opens ports outside the cluster; this team may open ' +"
-            " variables.outside.join(', ') + '; ask the platform for others (outside_ports of the team).'",
+            " variables.outside.join(', ') + '; ask the platform for others (its setting egress).'",
         ),
     ],
 )

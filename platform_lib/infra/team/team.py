@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from platform_lib.infra.base.addresses import Destination
 from platform_lib.infra.base.labels import TEAM, labels, pod_security
 from platform_lib.infra.base.naming import EDGE_MIDDLEWARE, MLFLOW_NAMESPACE, prefect_namespace, team_namespace
 from platform_lib.infra.base.outputs import outputs_data
@@ -15,9 +16,11 @@ from platform_lib.infra.kubernetes.network_policy import (
     ALL_PODS,
     closed_spec,
     policy_spec,
+    to_destination,
     to_dns,
     to_namespace,
     to_outside,
+    to_pod_identity,
 )
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
 from platform_lib.infra.team.model_names import MODELS_ANNOTATION, default_models
@@ -70,9 +73,16 @@ class TeamArgs:
     """What brings the definition of Middleware."""
     outside_ports: Sequence[int] = (443,)
     """TCP ports outside the cluster that training jobs may connect to for their data."""
+    egress: Sequence[Destination] = ()
+    """More destinations that every pod of the team may connect to; the team may open their ports in policies too."""
 
     def __post_init__(self) -> None:
         team_namespace(self.team)
+
+    @property
+    def opened_ports(self) -> list[int]:
+        """TCP ports outside the cluster that the team may name in its own NetworkPolicies."""
+        return list(dict.fromkeys([*self.outside_ports, *(one.port for one in self.egress if one.network)]))
 
 
 class Team(pulumi.ComponentResource):
@@ -95,7 +105,7 @@ class Team(pulumi.ComponentResource):
                 "labels": {**labels(args.team, "team"), TEAM: args.team, **pod_security("restricted")},
                 "annotations": {
                     MODELS_ANNOTATION: ",".join(models),
-                    OUTSIDE_PORTS_ANNOTATION: ",".join(map(str, args.outside_ports)),
+                    OUTSIDE_PORTS_ANNOTATION: ",".join(map(str, args.opened_ports)),
                 },
             },
             # Deleting it would delete the request logs on the team's volumes.
@@ -108,7 +118,7 @@ class Team(pulumi.ComponentResource):
         k8s.core.v1.LimitRange(
             f"{name}-limits", metadata=self._meta("team"), spec={"limits": container_limits()}, opts=self._child()
         )
-        for role, spec in network_specs(args.team, args.outside_ports).items():
+        for role, spec in network_specs(args.team, args.outside_ports, args.egress).items():
             k8s.networking.v1.NetworkPolicy(f"{name}-{role}", metadata=self._meta(role), spec=spec, opts=self._child())
         k8s.core.v1.ConfigMap(
             f"{name}-outputs",
@@ -204,12 +214,16 @@ def container_limits() -> list[dict[str, Any]]:
     ]
 
 
-def network_specs(team: str, outside_ports: Sequence[int]) -> dict[str, dict[str, Any]]:
+def network_specs(
+    team: str, outside_ports: Sequence[int], egress: Sequence[Destination] = ()
+) -> dict[str, dict[str, Any]]:
     """Return role → NetworkPolicy spec: deny all; allow DNS, MLflow, the team's Prefect, and data for training."""
     services = [
-        to_dns(),
+        *to_dns(),
         to_namespace(MLFLOW_NAMESPACE, Port.MLFLOW),
         to_namespace(prefect_namespace(team), Port.PREFECT),
+        to_pod_identity(),
+        *map(to_destination, egress),
     ]
     made: dict[str, dict[str, Any]] = {
         "closed": closed_spec(),

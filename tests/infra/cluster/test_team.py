@@ -83,7 +83,9 @@ def outside_ports(stack: Stack, at: Reference, template: Mapping[str, Any]) -> s
     policies = stack.objects.select("networking.k8s.io/v1", "NetworkPolicy", at.namespace)
     rules = [rule for policy in policies if selected(policy, template) for rule in policy["spec"].get("egress") or []]
     anywhere = [
-        rule for rule in rules if any((peer.get("ipBlock") or {}).get("cidr") == EVERYWHERE for peer in rule["to"])
+        rule
+        for rule in rules
+        if any((peer.get("ipBlock") or {}).get("cidr") == EVERYWHERE for peer in rule.get("to") or [])
     ]
     return {port["port"] for rule in anywhere for port in rule["ports"]}
 

@@ -125,13 +125,14 @@ def test_traefik_has_no_api_and_connects_only_to_what_it_routes_to(local: Graph)
     egress = find(local, "NetworkPolicy", "traefik", "mlp-ingress").inputs["spec"]["egress"]
     assert [sorted({port["port"] for port in rule["ports"]}) for rule in egress] == [
         [53],
+        [5353],
         [4180],
         [5000],
         [3002],
         [4200],
         [8000],
         [8089],
-        [443, 6443],
+        [443, 6443, 8443, 16443],
     ]
 
 
@@ -169,7 +170,7 @@ def test_the_proxy_and_its_ca_reach_every_pod_that_connects_outside() -> None:
     authorities = [r for r in graph.kubernetes("ConfigMap") if r.inputs["metadata"].get("name") == "platform-ca"]
     assert {r.inputs["data"]["ca.crt"] for r in authorities} == {CA}
     egress = find(graph, "NetworkPolicy", "oauth2-proxy", "mlp-auth").inputs["spec"]["egress"]
-    assert {entry["port"] for rule in egress for entry in rule["ports"]} == {53, 443, 3128}
+    assert {entry["port"] for rule in egress for entry in rule["ports"]} == {53, 5353, 443, 3128}
 
 
 def test_a_team_gets_every_resource_that_it_may_not_create(team: Graph) -> None:

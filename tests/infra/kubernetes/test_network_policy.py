@@ -21,7 +21,10 @@ from platform_lib.infra.kubernetes.network_policy import (
 from platform_lib.names import Port
 
 MLFLOW_PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlp-mlflow"}}}
-OUTSIDE_PEER = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
+OUTSIDE_PEERS = [
+    {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+    {"ipBlock": {"cidr": "::/0", "except": ["fe80::/10", "fd00:ec2::/32", "fd20:ce::/32"]}},
+]
 
 
 def tcp(*ports: int) -> list[dict[str, Any]]:
@@ -53,9 +56,9 @@ def test_an_empty_direction_is_denied() -> None:
     [
         (from_namespaces(["mlp-mlflow"], 80, 443), {"from": [MLFLOW_PEER], "ports": tcp(80, 443)}),
         (from_peers([SAME_NAMESPACE]), {"from": [{"podSelector": {}}]}),
-        (to_outside(443), {"to": [OUTSIDE_PEER], "ports": tcp(443)}),
+        (to_outside(443), {"to": OUTSIDE_PEERS, "ports": tcp(443)}),
         (to_database(5432, "mlp-mlflow"), {"to": [MLFLOW_PEER], "ports": tcp(5432)}),
-        (to_database(5432, ""), {"to": [OUTSIDE_PEER], "ports": tcp(5432)}),
+        (to_database(5432, ""), {"to": OUTSIDE_PEERS, "ports": tcp(5432)}),
     ],
     ids=["namespaces", "any-port", "outside", "database-in-the-cluster", "database-outside"],
 )
@@ -64,7 +67,8 @@ def test_a_rule_names_peers_and_tcp_ports(rule: dict[str, Any], expected: dict[s
 
 
 def test_dns_is_reached_over_udp_and_tcp() -> None:
-    assert [port["protocol"] for port in to_dns()["ports"]] == ["UDP", "TCP"]
+    for rule in to_dns():
+        assert [port["protocol"] for port in rule["ports"]] == ["UDP", "TCP"]
 
 
 def test_ports_are_plain_numbers() -> None:

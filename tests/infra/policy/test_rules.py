@@ -133,6 +133,19 @@ VIOLATIONS: list[tuple[str, list[Declared]]] = [
         [thing("NetworkPolicy", {"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]})],
     ),
     (
+        "networks-open-to-named-peers",
+        [thing("NetworkPolicy", {"egress": [{"to": [{"ipBlock": {"cidr": "::/0", "except": ["fe80::/10"]}}]}]})],
+    ),
+    (
+        "networks-open-to-named-peers",
+        [
+            thing(
+                "NetworkPolicy",
+                {"egress": [{"to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}], "ports": [{"port": 80}]}]},
+            )
+        ],
+    ),
+    (
         "networks-are-closed",
         [
             thing("Namespace", name="mlp-y", metadata={"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}),

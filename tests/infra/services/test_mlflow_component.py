@@ -116,7 +116,7 @@ def test_artifacts_in_a_bucket_need_no_volume_and_keys_are_references() -> None:
     keys = {entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in server["env"] if "valueFrom" in entry}
     assert keys["AWS_SECRET_ACCESS_KEY"] == {"name": "bucket", "key": "secret_access_key"}
     egress = graph.one("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs["spec"]["egress"]
-    assert [port["port"] for rule in egress for port in rule["ports"]] == [53, 53, 5432, 9443]
+    assert [port["port"] for rule in egress for port in rule["ports"]] == [53, 53, 5353, 5353, 9443, 5432]
     spec = graph.one("kubernetes:apps/v1:Deployment").inputs["spec"]
     assert (spec["strategy"]["rollingUpdate"]["maxUnavailable"], spec["replicas"]) == (0, 2)
 
@@ -137,7 +137,7 @@ def test_the_pod_uses_the_image_registry_and_a_proxy_only_for_a_bucket() -> None
     for container in (migrate, server):
         assert {"name": "platform-ca", "mountPath": "/etc/platform-ca", "readOnly": True} in container["volumeMounts"]
     egress = graph.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", "mlflow").inputs["spec"]["egress"]
-    assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5432, 443, 3128}
+    assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5353, 5432, 443, 3128, 80}
 
     beside = pod_of(mlflow_graph(placement=Placement(mirrors=mirrors)))["containers"][0]
     assert [

@@ -361,6 +361,9 @@ NETWORK_POLICIES: dict[str, Claim] = {
         "credentials",
     ),
     "the nodes' credentials by IPv6": (leave(block("::/0"), 443), "credentials"),
+    "the nodes' credentials by IPv6 alone": (leave(block("fd00:ec2::254/128"), 80), "credentials"),
+    "the nodes' credentials by IPv6 with little taken out": (leave(block("::/0", "fe80::/10"), 443), "credentials"),
+    "the agent of pod identities": (leave(block("169.254.170.23/32"), 443), "credentials"),
     "every port outside": (network(egress=[{"to": [block("0.0.0.0/0", "169.254.0.0/16")]}]), "every port"),
     "a port that is not the team's": (leave(block("0.0.0.0/0", "169.254.0.0/16"), 22), "this team may open 443"),
     "ports up to another": (
