@@ -2,6 +2,8 @@
 
 import logging
 import os
+import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from platform_lib.errors import ServiceError
+from platform_lib.registry.backends.base import Backend, BackendError
 from platform_lib.storage_errors import server_storage_error, storage_error
 
 if TYPE_CHECKING:
@@ -37,14 +40,12 @@ def quiet_third_parties() -> None:
 
 
 def connect(uri: str) -> "MlflowClient":
-    """Connect to the store at `uri`.
+    """Connect MLflow's client to the store at `uri`.
 
     Raises:
-        ServiceError: No server answers at `uri`.
+        ServiceError: The store cannot be opened.
     """
     quiet_third_parties()
-    if uri.startswith(("http:", "https:")):
-        _probe(uri)
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
@@ -55,16 +56,25 @@ def connect(uri: str) -> "MlflowClient":
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def run_page(client: "MlflowClient", uri: str, run_id: str) -> str | None:
+def run_page(store: Backend, uri: str, run_id: str) -> str | None:
     """Address of a run in MLflow's pages, without a login; None if the store is a file, which has no pages."""
     if not run_id or not uri.startswith(("http:", "https:")):
         return None
     with mlflow_errors(uri):
-        experiment = client.get_run(run_id).info.experiment_id
-    return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}?{MODEL_TRAINING}"
+        run = store.run(run_id)
+    return (
+        None if run is None else f"{uri.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run_id}?{MODEL_TRAINING}"
+    )
 
 
-def _probe(uri: str) -> None:
+def probe(uri: str) -> None:
+    """Check that the server at `uri` answers; other URIs are not checked.
+
+    Raises:
+        ServiceError: It does not.
+    """
+    if not uri.startswith(("http:", "https:")):
+        return
     import httpx
 
     remedy = "Is it running? `mlp up` starts a local one; unset MLFLOW_TRACKING_URI to work without a server."
@@ -77,13 +87,20 @@ def _probe(uri: str) -> None:
 @contextmanager
 def mlflow_errors(uri: str) -> Iterator[None]:
     """Convert MLflow's errors to ServiceError with one sentence."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as err:
+    except (BackendError, sqlite3.Error, OSError) as err:
         raise _service_error(uri, err) from err
+    except Exception as err:
+        if not isinstance(err, _loaded("mlflow.exceptions", "MlflowException", "sqlalchemy.exc", "SQLAlchemyError")):
+            raise
+        raise _service_error(uri, err) from err
+
+
+def _loaded(*names: str) -> tuple[type[BaseException], ...]:
+    """Classes of modules, given in pairs. A module that was never imported has raised nothing."""
+    pairs = zip(names[::2], names[1::2], strict=True)
+    return tuple(getattr(sys.modules[module], name) for module, name in pairs if module in sys.modules)
 
 
 def _service_error(uri: str, err: Exception) -> ServiceError:

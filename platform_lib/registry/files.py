@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -20,12 +21,12 @@ def cache_dir() -> Path:
     return base / "cloud-ml-platform"
 
 
-def fetch_artifacts(source: str, tracking_uri: str, *, target: Path | None, key: str) -> Path:
+def fetch_artifacts(source: str, download: Callable[[str, str], None], *, target: Path | None, key: str) -> Path:
     """Get the folder at the artifact URI `source` as a local folder.
 
     Args:
         source: Artifact URI or path.
-        tracking_uri: The store that can download it.
+        download: Copies all files below a URI into an existing folder.
         target: Folder to copy to; None leaves local files in place and stores others in the cache.
         key: Name in the cache; empty downloads to a new folder each time.
     Raises:
@@ -37,13 +38,15 @@ def fetch_artifacts(source: str, tracking_uri: str, *, target: Path | None, key:
             raise FileNotFoundError(f"{local} does not exist")
         return local if target is None else Path(shutil.copytree(local, target, dirs_exist_ok=True))
     if target is not None:
-        return _download(source, tracking_uri, target)
+        target.mkdir(parents=True, exist_ok=True)
+        download(source, str(target))
+        return target
     kept = cache_dir() / "models" / key
     if key and kept.is_dir():
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=".fetching-", dir=kept.parent))
-    _download(source, tracking_uri, fresh)
+    download(source, str(fresh))
     if not key:
         return fresh
     try:
@@ -62,15 +65,3 @@ def local_path(source: str) -> Path | None:
         return Path(url2pathname(parts.path))
     # One letter before the colon is a drive on Windows.
     return Path(source) if len(parts.scheme) <= 1 else None
-
-
-def _download(source: str, tracking_uri: str, target: Path) -> Path:
-    from mlflow.artifacts import download_artifacts
-
-    target.mkdir(parents=True, exist_ok=True)
-    folder = Path(download_artifacts(artifact_uri=source, dst_path=str(target), tracking_uri=tracking_uri))
-    if folder != target and folder.is_dir():
-        for item in folder.iterdir():
-            shutil.move(item, target / item.name)
-        folder.rmdir()
-    return target

@@ -5,20 +5,17 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from platform_lib import git
 from platform_lib.errors import UsageError
 from platform_lib.registry.approval import override_tags
+from platform_lib.registry.backends.base import Backend
 from platform_lib.registry.reference import VersionRecord
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 _LONGEST_REASON = 1000
 
 
-def record_override(client: "MlflowClient", record: VersionRecord, *, role: str, reason: str) -> None:
+def record_override(store: Backend, record: VersionRecord, *, role: str, reason: str) -> None:
     """Tag a version that did not pass the gate as forced; the tag that lets it serve is written last.
 
     Raises:
@@ -33,7 +30,7 @@ def record_override(client: "MlflowClient", record: VersionRecord, *, role: str,
         )
     at = datetime.now(UTC).isoformat(timespec="seconds")
     for tag, value in override_tags(record.tags, role=role, by=who_acts(), at=at, reason=words).items():
-        client.set_model_version_tag(record.name, record.version, tag, value)
+        store.set_model_version_tag(record.name, record.version, tag, value)
 
 
 def who_acts() -> str:

@@ -3,14 +3,12 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from platform_lib.errors import UsageError
 from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.approval import Override, has_passed, override_of, verdict_of
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
+from platform_lib.registry.backends.base import StoredVersion
 
 _FORMS = "NAME, NAME@alias, NAME/7, models:/NAME@alias or models:/NAME/7"
 
@@ -98,22 +96,21 @@ class VersionRecord:
         return override_of(self.tags)
 
 
-def to_record(version: "ModelVersion", aliases: dict[str, str], metrics: dict[str, float]) -> VersionRecord:
-    """Convert MLflow's version.
+def to_record(version: StoredVersion, aliases: dict[str, str], metrics: dict[str, float]) -> VersionRecord:
+    """Complete a stored version.
 
     Args:
-        version: Of MLflow.
+        version: Of the store.
         aliases: Version numbers by alias, of the whole model.
         metrics: Of the version's run.
     """
-    number = str(version.version)
     return VersionRecord(
         name=version.name,
-        version=number,
-        run_id=version.run_id or "",
+        version=version.version,
+        run_id=version.run_id,
         source=version.source,
-        tags=dict(version.tags or {}),
-        aliases=tuple(sorted(alias for alias, of in aliases.items() if of == number)),
+        tags=version.tags,
+        aliases=tuple(sorted(alias for alias, of in aliases.items() if of == version.version)),
         metrics=metrics,
-        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        created_at=datetime.fromtimestamp(version.created_ms / 1000, UTC),
     )

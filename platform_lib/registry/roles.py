@@ -80,8 +80,8 @@ def start_canary(
         try:
             # The share first: no server may see the alias with an older share.
             for tag, value in tags.items():
-                registry.client.set_model_version_tag(record.name, record.version, tag, value)
-            registry.client.set_registered_model_alias(record.name, Alias.CANARY, record.version)
+                registry.backend.set_model_version_tag(record.name, record.version, tag, value)
+            registry.backend.set_registered_model_alias(record.name, Alias.CANARY, record.version)
         except Exception:
             if not goes_on:
                 with suppress(Exception):  # report the first failure
@@ -147,7 +147,7 @@ def start_shadow(registry: Registry, record: VersionRecord, *, override: str | N
     _check_beside_champion(registry, record, "shadow")
     _allow(registry, record, Alias.SHADOW, override)
     with mlflow_errors(registry.uri):
-        registry.client.set_registered_model_alias(record.name, Alias.SHADOW, record.version)
+        registry.backend.set_registered_model_alias(record.name, Alias.SHADOW, record.version)
 
 
 def end_role(registry: Registry, name: str, alias: str) -> VersionRecord:
@@ -160,7 +160,7 @@ def end_role(registry: Registry, name: str, alias: str) -> VersionRecord:
     if record is None:
         raise NotFound(_no_role(name, alias))
     with mlflow_errors(registry.uri):
-        registry.client.delete_registered_model_alias(name, alias)
+        registry.backend.delete_registered_model_alias(name, alias)
     return record
 
 
@@ -180,7 +180,7 @@ def _allow(registry: Registry, record: VersionRecord, role: str, override: str |
     """Check that a version may have a role, or record why it may although it did not pass the gate."""
     if not record.passed_gate and override is not None:
         with mlflow_errors(registry.uri):
-            record_override(registry.client, record, role=role, reason=override)
+            record_override(registry.backend, record, role=role, reason=override)
     elif reason := refusal(record.name, record.version, record.tags, role):
         raise CheckFailed(reason)
 
@@ -189,7 +189,7 @@ def _drop_tags(registry: Registry, record: VersionRecord) -> None:
     with mlflow_errors(registry.uri):
         for tag in (VersionTag.PERCENT, VersionTag.CANARY_SINCE):
             if tag in record.tags:
-                registry.client.delete_model_version_tag(record.name, record.version, tag)
+                registry.backend.delete_model_version_tag(record.name, record.version, tag)
 
 
 def _no_role(name: str, alias: str) -> str:

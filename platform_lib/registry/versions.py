@@ -5,14 +5,17 @@ import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import CheckFailed, NotFound
 from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.approval import promoted_score, refusal, why_not
-from platform_lib.registry.client import connect, database_path, is_missing, mlflow_errors
-from platform_lib.registry.files import fetch_artifacts
+from platform_lib.registry.backends.base import Backend, StoredVersion
+from platform_lib.registry.backends.choice import open_backend
+from platform_lib.registry.client import connect, database_path, mlflow_errors, probe, quiet_third_parties
+from platform_lib.registry.files import fetch_artifacts, local_path
 from platform_lib.registry.override import record_override
 from platform_lib.registry.reference import Reference, VersionRecord, parse_reference, to_record
 from platform_lib.registry.store import ensure_database, store_lock
@@ -20,7 +23,6 @@ from platform_lib.registry.store import ensure_database, store_lock
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
 
     from platform_lib.registry.model_files import ModelContent
 
@@ -50,12 +52,20 @@ class Registry:
         self._database = database_path(uri)
         if self._database is not None:
             ensure_database(self._database)
-        self.client: MlflowClient = connect(uri)
+        quiet_third_parties()
+        probe(uri)
+        self.backend: Backend = open_backend(uri, lambda: self.client)
+        """Reads versions and moves aliases, without MLflow where possible."""
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """MLflow's client, for everything else. The first use imports MLflow, which takes two seconds of CPU."""
+        return connect(self.uri)
 
     def names(self) -> list[str]:
         """Names of all registered models."""
         with mlflow_errors(self.uri):
-            return sorted(model.name for model in self.client.search_registered_models(max_results=1000))
+            return sorted(self.backend.model_names())
 
     def resolve(self, reference: str | Reference) -> VersionRecord:
         """Find the version that a reference names.
@@ -77,23 +87,17 @@ class Registry:
     def versions(self, name: str) -> list[VersionRecord]:
         """All versions of a model, newest first; empty if the model does not exist."""
         with mlflow_errors(self.uri):
-            found = self.client.search_model_versions(f"name='{name}'", max_results=10000)
-            aliases = self._aliases(name) if found else {}
-            metrics = self._metrics([version.run_id for version in found if version.run_id])
+            found = self.backend.versions(name)
+            aliases = self.backend.aliases(name) if found else {}
+            metrics = self._metrics([version.run_id for version in found])
         records = [to_record(version, aliases, metrics.get(version.run_id, {})) for version in found]
         return sorted(records, key=lambda record: int(record.version), reverse=True)
 
     def run_tags(self, record: VersionRecord) -> dict[str, str]:
         """Tags of the run that created a version; empty if the run was deleted."""
-        from mlflow.exceptions import MlflowException
-
         with mlflow_errors(self.uri):
-            try:
-                return dict(self.client.get_run(record.run_id).data.tags) if record.run_id else {}
-            except MlflowException as err:
-                if is_missing(err):
-                    return {}
-                raise
+            run = self.backend.run(record.run_id) if record.run_id else None
+        return {} if run is None else run.tags
 
     def folder(self, record: VersionRecord, target: Path | None = None) -> Path:
         """The version's files as a local folder.
@@ -107,8 +111,23 @@ class Registry:
         with mlflow_errors(self.uri):
             source = record.source
             if source.startswith("models:/"):
-                source = self.client.get_logged_model(source.removeprefix("models:/").strip("/")).artifact_location
-            return fetch_artifacts(source, self.uri, target=target, key=_cache_key(self.uri, source, record))
+                source = self.backend.model_location(source.removeprefix("models:/").strip("/"))
+            key = _cache_key(self.uri, source, record)
+            return fetch_artifacts(source, self.backend.download, target=target, key=key)
+
+    def run_file(self, run_id: str, name: str) -> str | None:
+        """The text of a file that a run logged; None if there is no such run or file."""
+        with mlflow_errors(self.uri):
+            run = self.backend.run(run_id)
+            if run is None:
+                return None
+            address = f"{run.artifact_uri.rstrip('/')}/{name}"
+            if (file := local_path(address)) is None:
+                return self.backend.read_text(address)
+        try:
+            return file.read_text(encoding="utf-8")
+        except OSError:
+            return None
 
     def download(self, record: VersionRecord, target: Path) -> Path:
         """Copy the version's files to the folder `target`, which is created; returns it."""
@@ -175,14 +194,14 @@ class Registry:
             )
         with self._lock(), mlflow_errors(self.uri):
             if why is not None and override is not None:
-                record_override(self.client, record, role=Alias.CHAMPION, reason=override)
+                record_override(self.backend, record, role=Alias.CHAMPION, reason=override)
             champion = self._find(Reference(record.name, alias=Alias.CHAMPION))
-            before = None if champion is None else str(champion.version)
+            before = None if champion is None else champion.version
             if before == record.version:
                 return Moved(champion=record, before=before, changed=False)
             # The score first: a champion without a stored score would let quality decline unnoticed.
             if score := promoted_score(record.tags):
-                self.client.set_model_version_tag(record.name, record.version, VersionTag.PROMOTED_SCORE, score)
+                self.backend.set_model_version_tag(record.name, record.version, VersionTag.PROMOTED_SCORE, score)
             self._move(record.name, record.version, previous=before)
         return Moved(champion=self.resolve(Reference(record.name, version=record.version)), before=before)
 
@@ -201,13 +220,13 @@ class Registry:
                     f"{name} has no version to roll back to: nothing was promoted before the champion. "
                     f"{self._list_versions(name)}"
                 )
-            if why := refusal(name, str(previous.version), dict(previous.tags or {}), Alias.CHAMPION):
+            if why := refusal(name, previous.version, previous.tags, Alias.CHAMPION):
                 raise CheckFailed(why)
-            self.client.set_registered_model_alias(name, Alias.CHAMPION, previous.version)
+            self.backend.set_registered_model_alias(name, Alias.CHAMPION, previous.version)
             if champion is not None:
-                self.client.set_registered_model_alias(name, Alias.PREVIOUS, champion.version)
-        record = self.resolve(Reference(name, version=str(previous.version)))
-        return Moved(champion=record, before=None if champion is None else str(champion.version))
+                self.backend.set_registered_model_alias(name, Alias.PREVIOUS, champion.version)
+        record = self.resolve(Reference(name, version=previous.version))
+        return Moved(champion=record, before=None if champion is None else champion.version)
 
     def best_promoted(self, name: str, *, metric: str, data: str, target: str, greater_is_better: bool) -> float | None:
         """The best score of all promoted versions for the same metric, dataset and target; None if there is none."""
@@ -227,53 +246,34 @@ class Registry:
         """Set both aliases, `champion` last; where that fails, `previous` gets its old value back if possible."""
         before = self._find(Reference(name, alias=Alias.PREVIOUS))
         if previous is not None:
-            self.client.set_registered_model_alias(name, Alias.PREVIOUS, previous)
+            self.backend.set_registered_model_alias(name, Alias.PREVIOUS, previous)
         try:
-            self.client.set_registered_model_alias(name, Alias.CHAMPION, champion)
+            self.backend.set_registered_model_alias(name, Alias.CHAMPION, champion)
         except Exception:
             with suppress(Exception):  # the first error says why
                 if previous is not None and before is not None:
-                    self.client.set_registered_model_alias(name, Alias.PREVIOUS, str(before.version))
+                    self.backend.set_registered_model_alias(name, Alias.PREVIOUS, before.version)
                 elif previous is not None:
-                    self.client.delete_registered_model_alias(name, Alias.PREVIOUS)
+                    self.backend.delete_registered_model_alias(name, Alias.PREVIOUS)
             raise
 
     def _lock(self) -> AbstractContextManager[Any]:
         return store_lock(self._database) if self._database is not None else nullcontext()
 
-    def _find(self, wanted: Reference) -> "ModelVersion | None":
-        from mlflow.exceptions import MlflowException
-
+    def _find(self, wanted: Reference) -> StoredVersion | None:
         with mlflow_errors(self.uri):
-            try:
-                if wanted.alias is not None:
-                    return self.client.get_model_version_by_alias(wanted.name, wanted.alias)
-                return self.client.get_model_version(wanted.name, wanted.version)
-            except MlflowException as err:
-                if is_missing(err):
-                    return None
-                raise
+            if wanted.alias is not None:
+                return self.backend.version_with_alias(wanted.name, wanted.alias)
+            return self.backend.version(wanted.name, str(wanted.version))
 
-    def _record(self, version: "ModelVersion") -> VersionRecord:
+    def _record(self, version: StoredVersion) -> VersionRecord:
         with mlflow_errors(self.uri):
-            return to_record(
-                version, self._aliases(version.name), self._metrics([version.run_id]).get(version.run_id, {})
-            )
-
-    def _aliases(self, name: str) -> dict[str, str]:
-        return {alias: str(version) for alias, version in self.client.get_registered_model(name).aliases.items()}
+            metrics = self._metrics([version.run_id]).get(version.run_id, {})
+            return to_record(version, self.backend.aliases(version.name), metrics)
 
     def _metrics(self, run_ids: Sequence[str]) -> dict[str, dict[str, float]]:
-        from mlflow.exceptions import MlflowException
-
-        found = {}
-        for run_id in dict.fromkeys(run_id for run_id in run_ids if run_id):
-            try:
-                found[run_id] = dict(self.client.get_run(run_id).data.metrics)
-            except MlflowException as err:
-                if not is_missing(err):
-                    raise
-        return found
+        runs = self.backend.runs(list(dict.fromkeys(run_id for run_id in run_ids if run_id)))
+        return {run_id: run.metrics for run_id, run in runs.items()}
 
     def _what_exists(self, wanted: Reference) -> str:
         names = self.names()

@@ -147,17 +147,11 @@ def log_numbers(plan: TrainingPlan, run_id: str, values: Mapping[str, float]) ->
 
 def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:
     """The evaluation of a run; None if it has none."""
-    import mlflow.artifacts
-    from mlflow.exceptions import MlflowException
-
     try:
-        with mlflow_errors(registry.uri):
-            location = registry.client.get_run(run_id).info.artifact_uri
-            try:
-                text = mlflow.artifacts.load_text(f"{location}/{EVALUATION_FILE}")
-            except (MlflowException, OSError):
-                return None
+        text = registry.run_file(run_id, EVALUATION_FILE)
     except ServiceError:
+        return None
+    if text is None:
         return None
     value = json.loads(text)
     return value if isinstance(value, dict) else None

@@ -59,7 +59,7 @@ def show(*, reference: str | None, as_json: bool) -> None:
         click.echo(json.dumps(as_dict(version), indent=2, ensure_ascii=False))
     else:
         page(version)
-        if address := run_page(registry.client, registry.uri, version.record.run_id):
+        if address := run_page(registry.backend, registry.uri, version.record.run_id):
             click.echo(f"\nIn MLflow: {login_link(find_project(), address, 'mlflow')}")
 
 

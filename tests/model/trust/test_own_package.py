@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sklearn.preprocessing import (
 
 from platform_lib.errors import UntrustedModel
 from platform_lib.model.trust import check_types
+from platform_lib.model.trust.own_package import _distributions
 from tests.model.trust.model_files import (
     forget,
     own_model,
@@ -28,6 +30,25 @@ def test_classes_and_functions_of_the_own_package_pass(own: Path, path: Path) ->
     trusted = check_types(own_model(path), package="ownmodel")
     assert trusted == ["ownmodel.features.Run", "ownmodel.features.Scale", "ownmodel.features.double"]
     assert type(skops.io.load(path, trusted=trusted)[0]).__name__ == "Scale"
+
+
+def test_the_distributions_of_a_name_are_those_that_python_finds() -> None:
+    everything = packages_distributions()
+    names = [
+        "sklearn",
+        "yaml",
+        "google",
+        "platform_lib",
+        "_pytest",
+        "six",
+        "typing_extensions",
+        *sorted(everything)[::40],
+    ]
+
+    found = {name: set(_distributions(name)) for name in (*names, "no_such_package")}
+
+    assert found == {name: set(everything.get(name, ())) for name in found}
+    assert found["sklearn"] == {"scikit-learn"}
 
 
 def test_the_own_package_is_not_imported_by_the_check(own: Path, path: Path) -> None:
