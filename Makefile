@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock format check test test-fast test-failed engines pulumi demo clean
+.PHONY: help setup lock format check test test-fast test-failed engines pulumi charts demo clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ engines: ## Build the programs for the engine tests: Kubernetes, Helm, Traefik, 
 
 pulumi: ## Build the Pulumi CLI for its tests where it cannot be downloaded (needs Go 1.26; 10 minutes, once)
 	tests/k8slab/sources/build_pulumi.sh $(HOME)/.cache/mlp-engines
+
+charts: setup ## Pull the real Helm charts for the tests that MLP_CHARTS enables (needs helm)
+	$(BIN)/python -m scripts.charts $(HOME)/.cache/mlp-charts
 
 clean: ## Remove the environment and the demo project
 	rm -rf .venv build

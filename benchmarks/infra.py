@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.infra.chart_files import write_mirror
+from tests.infra.chart_stubs.files import write_mirror
 from tests.infra.harness.apply import Stack
 from tests.infra.stacks import EXAMPLES, run_stack
 from tests.k8slab.lab import Lab

@@ -32,13 +32,14 @@ spaces = namespaces.namespaces
 ingress_space = spaces[naming.INGRESS_NAMESPACE]
 after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[namespaces]))
 
-ingress = make_edge(config, ingress_space, on_cluster)
+ingress, certificates = make_edge(config, ingress_space, on_cluster)
 TeamAdmission("team-routes", TeamAdmissionArgs(models_host=outputs.models_host), after_spaces)
 watching = ObservabilityArgs(
     grafana_url=outputs.grafana_url,
     alerts=config.alerts or "",
     retention_days=config.metrics_retention_days,
     placement=placement,
+    depends_on=[certificates.release],
 )
 observability = Observability("observability", watching, after_spaces)
 if config.request_rate_scaling:

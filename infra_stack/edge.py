@@ -45,7 +45,9 @@ def platform_egress(config: StackConfig) -> dict[str, list[Destination]]:
     }
 
 
-def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions) -> Ingress:
+def make_edge(
+    config: StackConfig, space: pulumi.Output[str], opts: pulumi.ResourceOptions
+) -> tuple[Ingress, EdgeCertificates]:
     """Create Traefik and the certificate for every host."""
     tls = EdgeCertificatesArgs(
         namespace=space,
@@ -56,14 +58,14 @@ def make_edge(config: StackConfig, space: pulumi.Output[str], opts: pulumi.Resou
         placement=config.placement,
         teams=config.teams,
     )
-    EdgeCertificates("edge-tls", tls, opts)
+    certificates = EdgeCertificates("edge-tls", tls, opts)
     edge = IngressArgs(
         namespace=space,
         service_type=config.service_type,
         trusted_proxies=config.trusted_proxies,
         placement=config.placement,
     )
-    return Ingress("edge", edge, opts)
+    return Ingress("edge", edge, opts), certificates
 
 
 def built_in_login(

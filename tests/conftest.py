@@ -66,7 +66,7 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
             ("MLP_", "MLFLOW_", "PREFECT_", "AWS_", "DVC_", "UV_PROJECT", "MAKE", "MFLAGS", "COLUMNS", "LINES")
         )
     ]:
-        if name != "MLP_FACTS":  # chart facts belong to the tests, not to the product
+        if name not in ("MLP_FACTS", "MLP_CHARTS"):  # charts and their facts belong to the tests, not to the product
             del os.environ[name]
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # otherwise hundreds of processes would each recompile the library
     os.environ |= {

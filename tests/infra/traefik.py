@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.infra.charts import CHARTS, facts
+from tests.infra.chart_stubs.charts import CHARTS, facts
 
 # What becomes pods and objects, not arguments.
 OBJECTS = {

@@ -7,7 +7,8 @@ import pytest
 
 from platform_lib.infra.base.outputs import read_outputs
 from platform_lib.names import OUTPUTS_CONFIG_MAP
-from tests.infra.charts import facts
+from tests.infra.chart_stubs.charts import facts
+from tests.infra.harness.apply import dependencies
 from tests.infra.harness.checks import schema_errors, string_errors, values_errors
 from tests.infra.harness.graph import Graph
 from tests.infra.stacks import EXAMPLES, FOLDER, MIRRORED, run_stack
@@ -90,6 +91,22 @@ def test_the_outputs_are_published_in_both_places_and_can_be_read_back(name: str
             }
         assert {key: str(value) for key, value in graph.outputs.items()} | own == data
         read_outputs(data)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_cert_manager_is_ready_before_whatever_creates_issuers_or_certificates(name: str) -> None:
+    graph = run_stack(name)
+    whole = {resource.urn: resource for resource in graph.resources}
+    manager = next(r.urn for r in graph.resources if r.inputs.get("name") == "cert-manager")
+
+    def comes_after_manager(urn: str) -> bool:
+        needs = dependencies(whole[urn], whole)
+        return manager in needs or any(comes_after_manager(needed) for needed in needs)
+
+    issued = [r.urn for r in graph.resources if r.inputs.get("kind") in ("ClusterIssuer", "Issuer", "Certificate")]
+    stack = [r.urn for r in graph.resources if r.inputs.get("name") == "kube-prometheus-stack"]  # has Issuers as well
+    assert len(issued) >= 2 and stack
+    assert [urn for urn in issued + stack if not comes_after_manager(urn)] == []
 
 
 def test_the_program_is_short() -> None:

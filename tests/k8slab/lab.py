@@ -28,6 +28,7 @@ import httpx
 
 from tests.engines import need_engine
 from tests.k8slab import programs
+from tests.k8slab.webhooks import Webhooks
 
 STAGES = Path(__file__).with_name("kwok.yaml")
 READY_TIMEOUT_S = 90.0
@@ -77,6 +78,7 @@ class Lab:
         self.ready_s = 0.0
         self.port = 0
         self._client: httpx.Client | None = None
+        self._webhooks: Webhooks | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -95,9 +97,10 @@ class Lab:
         etcd_port, peer_port, self.port = free_ports(3)
         self._write_identities()
         self.spawn("etcd", [need_engine("etcd"), *programs.etcd(self.folder, etcd_port, peer_port)])
-        self.spawn(
-            "kube-apiserver", [need_engine("kube-apiserver"), *programs.apiserver(self.folder, etcd_port, self.port)]
-        )
+        self._webhooks = Webhooks(self.folder, self)
+        self._webhooks.start()
+        server = programs.apiserver(self.folder, etcd_port, self.port, self._webhooks.configuration)
+        self.spawn("kube-apiserver", [need_engine("kube-apiserver"), *server])
         authority = self.folder / "apiserver.crt"
         # The file exists before its content: a busy machine would read it empty.
         self.wait_for("kube-apiserver", lambda: authority.read_text().rstrip().endswith("-----END CERTIFICATE-----"))
@@ -125,6 +128,8 @@ class Lab:
 
     def stop(self) -> None:
         """Stop the processes in reverse starting order and remove the folder."""
+        if self._webhooks is not None:
+            self._webhooks.stop()
         if self._client is not None:
             self._client.close()
         for name in reversed(list(self.processes)):

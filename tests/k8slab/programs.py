@@ -33,8 +33,11 @@ def etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
     ]
 
 
-def apiserver(folder: Path, etcd_port: int, port: int) -> list[str]:
-    """Role-based access, tokens from a file, and a cluster's usual admission plug-ins (Pod Security among them)."""
+def apiserver(folder: Path, etcd_port: int, port: int, egress: Path) -> list[str]:
+    """Role-based access, tokens from a file, and a cluster's usual admission plug-ins (Pod Security among them).
+
+    `egress` sends its calls to Services through `webhooks`.
+    """
     return [
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
         "--bind-address=127.0.0.1",
@@ -50,6 +53,7 @@ def apiserver(folder: Path, etcd_port: int, port: int) -> list[str]:
         # (re)initializing", tried again later and later.
         "--watch-cache=false",
         "--endpoint-reconciler-type=none",
+        f"--egress-selector-config-file={egress}",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={folder / 'sa.key'}",

@@ -59,7 +59,7 @@ def test_the_reference_names_the_artifact_files() -> None:
 
 IN_IMAGE = "in_image"
 """Modules that run inside official images and import nothing of the library: they repeat the names that they read."""
-NOT_OF_THE_PLATFORM = {"MLP_DATA_IN_CI", "MLP_FACTS"}
+NOT_OF_THE_PLATFORM = {"MLP_DATA_IN_CI", "MLP_FACTS", "MLP_CHARTS"}
 """A variable of a project's GitHub repository, and one of these tests."""
 
 

@@ -54,6 +54,8 @@ class EdgeCertificates(pulumi.ComponentResource):
 
     issuer_name: str
     hosts: list[str]
+    release: Any
+    """cert-manager's. Whatever creates Issuers or Certificates depends on it."""
 
     def __init__(self, name: str, args: EdgeCertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:EdgeTls", name, None, opts)
@@ -67,6 +69,7 @@ class EdgeCertificates(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
+        self.release = manager.release
         after = [manager.release]
         self.issuer_name = CLUSTER_ISSUER
         issuer_of = CLUSTER_ISSUER
@@ -159,8 +162,8 @@ def manager_values(args: EdgeCertificatesArgs) -> dict[str, Any]:
         "volumeMounts": args.placement.mirrors.ca_mounts(),
         "webhook": part,
         "cainjector": part,
-        # A hook Job that waits for the webhook. The Release already waits for the Deployments.
-        "startupapicheck": {"enabled": False},
+        # A hook Job that waits until the API server trusts the webhook. A ready Deployment does not mean that.
+        "startupapicheck": {"enabled": True},
     }
 
 

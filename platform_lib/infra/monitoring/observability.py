@@ -3,6 +3,7 @@
 Each model endpoint adds its own dashboard and alerts. `ui_route` decides who may open Grafana.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +57,8 @@ class ObservabilityArgs:
     scraped: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_SCRAPED))
     """`app.kubernetes.io/name` → namespace and port of pods to scrape, in addition to those with a ServiceMonitor."""
     placement: Placement = field(default_factory=Placement)
+    depends_on: Sequence[Any] = ()
+    """cert-manager: the chart creates Issuers and Certificates."""
 
     def __post_init__(self) -> None:
         COUNT.check("retention_days", self.retention_days)
@@ -132,7 +135,7 @@ class Observability(pulumi.ComponentResource):
                 ),
                 mirrors=mirrors,
             ),
-            opts=self._child(depends_on=[guard]),
+            opts=self._child(depends_on=[guard, *args.depends_on]),
         )
         self._policies()
         self._watch_the_platform()

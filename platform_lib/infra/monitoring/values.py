@@ -56,7 +56,12 @@ def monitoring_values(
         # Pod Security forbids the host network and host files that it needs. The kubelet's metrics remain.
         "nodeExporter": {"enabled": False},
         "prometheusOperator": {
-            "admissionWebhooks": {"certManager": {"enabled": True}, "patch": {"enabled": False}},
+            "admissionWebhooks": {
+                "certManager": {"enabled": True},
+                "patch": {"enabled": False},
+                # The chart creates its rules before the webhook can answer; an upgrade sets the policy to Fail.
+                "failurePolicy": "IgnoreOnInstallOnly",
+            },
             "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
             "prometheusConfigReloader": {
                 "resources": {

@@ -156,9 +156,12 @@ class Objects:
         return found
 
     def _listed(self, path: str, key: str) -> list[dict[str, Any]]:
-        """A list from the API server; empty if its definition was removed since discovery, as by another test."""
+        """A list from the API server; empty if its definition was removed since discovery, as by another test.
+
+        Empty as well while the pods of an aggregated API do not answer.
+        """
         answer = self.lab.send("GET", path)
-        if answer.status_code == 404:
+        if answer.status_code in (404, 503):
             return []
         answer.raise_for_status()
         return list(answer.json()[key])

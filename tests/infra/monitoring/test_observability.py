@@ -12,7 +12,7 @@ from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.monitoring.observability import Observability, ObservabilityArgs
-from tests.infra.charts import facts
+from tests.infra.chart_stubs.charts import facts
 from tests.infra.harness.graph import Graph, run_program
 from tests.infra.monitoring.alert_rules import NAMESPACES
 
@@ -235,3 +235,8 @@ def test_a_teams_series_and_alerts_bear_its_namespace_and_the_platforms_keep_the
     assert spec["enforcedNamespaceLabel"] == "namespace"
     assert {one["namespace"] for one in spec["excludedFromEnforcement"]} == {"mlp-monitoring"}
     assert {one["resource"] for one in spec["excludedFromEnforcement"]} >= {"servicemonitors", "prometheusrules"}
+
+
+def test_the_charts_rules_are_created_before_its_webhook_answers_and_later_ones_are_validated(made: Graph) -> None:
+    webhooks = release(made)["values"]["prometheusOperator"]["admissionWebhooks"]
+    assert webhooks["failurePolicy"] == "IgnoreOnInstallOnly"

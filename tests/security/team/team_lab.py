@@ -22,7 +22,7 @@ from platform_lib.infra.team.admission import TeamAdmission, TeamAdmissionArgs
 from platform_lib.infra.team.team import Team, TeamArgs
 from tests.engines import need_engine
 from tests.infra.certificates import Authority, tls_secret
-from tests.infra.charts import facts
+from tests.infra.chart_stubs.charts import facts
 from tests.infra.edge_lab import Edge
 from tests.infra.harness.apply import Stack, wait_until
 from tests.infra.harness.graph import Graph, run_program

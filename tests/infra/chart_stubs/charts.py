@@ -1,6 +1,6 @@
 """Facts of the stub charts: name, version, workloads, services, ports, and the values that describe pods.
 
-Taken from the charts' facts (`$MLP_FACTS`, else `../shared/facts/charts`); `chart_files` writes them.
+Taken from the charts' facts (`$MLP_FACTS`, else `../shared/facts/charts`); `files` writes them.
 """
 
 import os
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.infra.chart_stubs.objects import CERT_MANAGER, INGRESS_CLASS, KEDA, MONITORING, POSTGRES
 
 STANDARD_NAME = (
     "{{ .Values.fullnameOverride | default (contains .Chart.Name .Release.Name "
@@ -69,7 +70,8 @@ class Chart:
     workloads: tuple[Workload, ...]
     fullname: str = STANDARD_NAME
     instance: str = RELEASE_NAME
-    extra: str = ""
+    account: str = ""  # rights of its own; the default is an account without any
+    extra: str = ""  # objects besides pods and Services
     definitions_when: str = (
         ""  # a Helm condition for definitions in templates; "" puts them into crds/, which Helm never upgrades
     )
@@ -95,7 +97,8 @@ CHARTS: Mapping[str, Chart] = {
             ),
         ),
         instance="{{ .Release.Name }}-{{ .Release.Namespace }}",
-        extra=TRAEFIK_RIGHTS,
+        account=TRAEFIK_RIGHTS,
+        extra=INGRESS_CLASS,
         groups=("traefik.io",),
         image="{{ .Values.image.registry | default `docker.io` }}"
         "/{{ .Values.image.repository | default `library/traefik` }}:1",
@@ -117,6 +120,7 @@ CHARTS: Mapping[str, Chart] = {
         ),
         definitions_when=".Values.crds.enabled",
         groups=("cert-manager.io", "acme.cert-manager.io"),
+        extra=CERT_MANAGER,
         image="{{ .Values.imageRegistry }}/{{ .Values.imageNamespace }}/NAME:1",
         outside=("extraEnv", "volumes", "volumeMounts"),
     ),
@@ -171,10 +175,12 @@ CHARTS: Mapping[str, Chart] = {
         ),
         fullname=RELEASE_NAME,
         groups=("monitoring.coreos.com",),
+        extra=MONITORING,
     ),
     "cloudnative-pg": Chart(
         "0.29.0",
         (Workload("", (("webhook-server", 443, 9443),)),),
+        extra=POSTGRES,
         definitions_when=".Values.crds.create",
         groups=("postgresql.cnpg.io",),
         image="{{ .Values.image.repository }}:1",
@@ -191,8 +197,10 @@ CHARTS: Mapping[str, Chart] = {
             for suffix, part, port in (
                 ("-operator", "operator", ("metricsservice", 9666, 9666)),
                 ("-operator-metrics-apiserver", "metricServer", ("https", 443, 6443)),
+                ("-admission-webhooks", "webhooks", ("https", 443, 9443)),
             )
         ),
+        extra=KEDA,
         definitions_when=".Values.crds.install",
         groups=("keda.sh",),
         image="{{ .Values.global.image.registry | default .Values.image.keda.registry }}"

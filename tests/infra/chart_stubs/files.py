@@ -3,7 +3,7 @@
 Each chart has the real chart's name, version, default values, values schema, CRDs, workload names, services and ports
 (from the chart facts and the folder of engines). Its fake pods take image, security context, environment and volumes
 from the values.
-Other objects of real charts (config files, webhooks, jobs) are missing.
+`objects` adds the objects on which an installation can fail: webhooks, hooks, certificates, rules and classes.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests.engines import need_engine
-from tests.infra.charts import ACCOUNT, CHARTS, OWN_DEFAULTS, Chart, facts
+from tests.infra.chart_stubs.charts import ACCOUNT, CHARTS, OWN_DEFAULTS, Chart, facts
 from tests.k8slab.crds import definitions
 
 LABELS = """
@@ -80,10 +80,10 @@ def _definitions(chart: Chart) -> list[dict[str, Any]]:
 
 
 def _templates(chart: Chart) -> str:
-    text = chart.extra.replace("FULLNAME", chart.fullname)
+    text = (chart.account + chart.extra).replace("FULLNAME", chart.fullname)
     for number, workload in enumerate(chart.workloads):
         fullname = chart.fullname + workload.suffix
-        made = "" if chart.extra else ACCOUNT
+        made = "" if chart.account else ACCOUNT
         made += WORKLOAD.replace("KIND", workload.kind).replace(
             "PORTS", json.dumps([{"name": n, "containerPort": c} for n, _, c in workload.service_ports])
         )
