@@ -249,7 +249,7 @@ def _register(
             *training_notices(pipeline, parts.test, evaluation, config),
         ),
         description=description,
-        page=run_page(plan.registry.client, plan.registry.uri, run_id),
+        page=run_page(plan.registry.backend, plan.registry.uri, run_id),
         next_steps=tuple(_advice(plan, f"{name}/{record.version}", evaluation, verdict, config)),
     )
 

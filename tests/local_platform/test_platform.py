@@ -150,7 +150,7 @@ def test_a_scheduled_training_registers_a_new_version(platform: Project) -> None
         assert prefect.get(f"/api/flow_runs/{run_id}").json()["name"] == "logistic on sample"
         query = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
         [artifact] = prefect.post("/api/artifacts/filter", json=query).json()
-    page = run_page(registry.client, registry.uri, record.run_id)
+    page = run_page(registry.backend, registry.uri, record.run_id)
     assert artifact["data"].startswith(f"# {platform.name} version {new}: ")
     assert f"[The run in MLflow]({page})" in artifact["data"]
     shown = run_mlp(platform, "models", "show", new).stdout.splitlines()[-1]

@@ -74,7 +74,7 @@ def test_a_version_says_which_estimator_it_is(registry: Registry) -> None:
 
 
 def test_a_store_in_a_file_has_no_page(registry: Registry, refused: TrainingResult) -> None:
-    assert (refused.page, run_page(registry.client, registry.uri, refused.run_id)) == (None, None)
+    assert (refused.page, run_page(registry.backend, registry.uri, refused.run_id)) == (None, None)
 
 
 @pytest.mark.parametrize(
