@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from platform_lib.data.contract import Column, DataContract
+from platform_lib.monitoring.config import MonitorConfig
 from platform_lib.training.config import schema
 from platform_lib.training.features import standard_features
 from scripts.command_reference import cell
@@ -33,6 +34,13 @@ def text() -> str:
         if prefix == "model":
             parts.append(_table("`features`: `conf/features/*.yaml`, as generated", "features", _feature_keys()))
     return "\n".join(parts)
+
+
+def monitor_text() -> str:
+    """The keys of `conf/monitor.yaml`."""
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{n}` | {cell(k)} | {d} | {cell(m)} |" for n, k, d, m in _keys(MonitorConfig)]
+    return "\n".join(lines) + "\n"
 
 
 def _table(title: str, prefix: str, keys: list[tuple[str, str, str, str]]) -> str:

@@ -9,6 +9,7 @@ SECTIONS = {
     ("reference.md", "public names"): public_names.table,
     ("commands.md", "commands"): command_reference.text,
     ("configuration.md", "keys"): conf_reference.text,
+    ("monitoring.md", "monitor keys"): conf_reference.monitor_text,
 }
 """Page and name of a generated section → what makes its Markdown."""
 

@@ -62,6 +62,9 @@ FAMILIES: dict[str, dict[str, Entry]] = {
             "platform_lib.cli.serving.keys", "Create, list and revoke API keys.", "The key file is unchanged."
         ),
         "log": Entry("platform_lib.cli.serving.log", "Show and compact the request log.", "No logged row is lost."),
+        "monitor": Entry(
+            "platform_lib.cli.serving.monitor", "Report drift and the live score.", "No logged row is lost."
+        ),
     },
     "Local platform": {
         "up": Entry(

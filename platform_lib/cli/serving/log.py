@@ -47,6 +47,24 @@ def show(*, place: str, last: int, labels: bool, out: str | None) -> None:
         click.echo(json.dumps(row, ensure_ascii=False))
 
 
+@command.command(epilog="Example: mlp log labels truth.csv")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_PLACE
+def labels(*, file: Path, place: str) -> None:
+    """Add ground truth from FILE, CSV or Parquet, to the request log.
+
+    FILE has the columns request_id and label, and row (the row's position in its request) where requests had several
+    rows. Of several labels for one row, the latest counts.
+    """
+    from platform_lib.cli.console import working
+    from platform_lib.monitoring.label_file import add_labels
+    from platform_lib.serving.request_log.files import LogFolder
+
+    with working(f"reading {file.name}"):
+        count = add_labels(LogFolder.at(place), file)
+    click.echo(f"Added {count} labels to {place}.")
+
+
 @command.command(epilog="Example: mlp log compact s3://bucket/log")
 @_PLACE
 def compact(place: str) -> None:

@@ -181,7 +181,8 @@ class LogFolder:
                 if since is not None:
                     import pyarrow.compute as pc  # not at module level: the writer process must stay small
 
-                    table = table.filter(pc.greater_equal(table["time"], pa.scalar(since, _TIME)))
+                    recent = pc.greater_equal(table["time"], pa.scalar(since, _TIME))
+                    table = table if pc.all(recent).as_py() else table.filter(recent)  # a copy doubles the memory
                 return table.sort_by("time")
             except FileNotFoundError:
                 continue  # merged meanwhile: list the files again

@@ -5,7 +5,6 @@ killed server, it writes the remaining rows and exits. `recorder` starts the pro
 """
 
 import json
-import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -211,9 +210,6 @@ def _read_batches(stream: BinaryIO, queue: "Queue[dict[str, Any] | None]") -> No
 def main() -> None:
     """Run until the end of input. Arguments: location, flush_s, file_rows, keep_rows."""
     location, flush_s, file_rows, keep_rows = sys.argv[1:]
-    # The server stops this process by closing the pipe. A container's SIGTERM may arrive here first and must not lose
-    # rows.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     writer = Writer(LogFolder.at(location), float(flush_s), int(file_rows), int(keep_rows))
     queue: Queue[dict[str, Any] | None] = Queue(maxsize=64)
     Thread(target=_read_batches, args=(sys.stdin.buffer, queue), daemon=True).start()

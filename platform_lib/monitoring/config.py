@@ -1,0 +1,62 @@
+"""Limits of monitoring: `conf/monitor.yaml` of a project, or the defaults."""
+
+import math
+
+import msgspec
+import yaml
+
+from platform_lib.errors import UsageError
+from platform_lib.settings import Project
+
+
+class MonitorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When monitoring reports a problem."""
+
+    psi: float = 0.25
+    """Population stability index from which a column has drifted; 0.1 is a small shift, 0.25 a large one."""
+    features: dict[str, float] = {}
+    """The same limit for single columns; `prediction` is the model's answer."""
+    min_rows: int = 500
+    """Windows with fewer rows are not judged."""
+    windows: int = 3
+    """How many of the latest windows are looked at."""
+    windows_over: int = 2
+    """In how many of them a column must be over its limit, the latest included."""
+    score_drop: float = 0.05
+    """How far the live score may fall below the held-out one, beyond what chance explains, in the metric's unit."""
+    min_labels: int = 50
+    """Fewer labelled rows give no verdict on the live score."""
+
+    def limit_of(self, column: str) -> float:
+        """The column's limit of the population stability index."""
+        return self.features.get(column, self.psi)
+
+
+def read_monitor_config(project: Project) -> MonitorConfig:
+    """Read `conf/monitor.yaml`; the defaults if the project has none.
+
+    Raises:
+        UsageError: The file has an unknown key or an invalid value; names it.
+    """
+    path = project.root / "conf" / "monitor.yaml"
+    if not path.is_file():
+        return MonitorConfig()
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        config = msgspec.convert(values, MonitorConfig)
+    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as err:
+        known = ", ".join(MonitorConfig.__struct_fields__)
+        raise UsageError(f"conf/monitor.yaml: {err}. The keys are {known}.") from err
+    for key, limit in {"psi": config.psi, **{f"features.{name}": v for name, v in config.features.items()}}.items():
+        if not (math.isfinite(limit) and limit > 0):
+            raise UsageError(f"conf/monitor.yaml: {key} is {limit}, expected a number above 0.")
+    if not (math.isfinite(config.score_drop) and config.score_drop >= 0):
+        raise UsageError(f"conf/monitor.yaml: score_drop is {config.score_drop}, expected a number of 0 or more.")
+    if not 1 <= config.windows_over <= config.windows:
+        raise UsageError(
+            f"conf/monitor.yaml: windows_over is {config.windows_over}, expected 1 to {config.windows} (windows)."
+        )
+    for key, rows in (("min_rows", config.min_rows), ("min_labels", config.min_labels)):
+        if rows < 1:
+            raise UsageError(f"conf/monitor.yaml: {key} is {rows}, expected a whole number of 1 or more.")
+    return config

@@ -1,0 +1,111 @@
+"""Request logs written as the server's log writer does, for tests of monitoring."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from platform_lib.data.contract import Column, DataContract
+from platform_lib.model.artifact import Predictions
+from platform_lib.model.profile import build_profile, parse_profile
+from platform_lib.monitoring.report import Monitored
+from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, PREDICTIONS, LogFolder, prediction_schema
+
+END = datetime(2026, 3, 8, tzinfo=UTC)
+CONTRACT = DataContract(
+    name="loans",
+    path="data/loans.parquet",
+    task="classification",
+    target="paid",
+    columns={
+        "income": Column(type="number"),
+        "plan": Column(type="string"),
+        "paid": Column(type="string", allowed=["no", "yes"]),
+    },
+)
+KINDS = {"income": "number", "plan": "string"}
+
+
+def probability(income: np.ndarray) -> np.ndarray:
+    """The true probability of `yes`, which the model of these tests knows."""
+    return np.asarray(1 / (1 + np.exp(-2 * income)))
+
+
+def sample(rows: int, seed: int, *, shift: float = 0.0) -> tuple[pd.DataFrame, Predictions, np.ndarray]:
+    """Rows, the model's predictions for them, and their true labels."""
+    dice = np.random.default_rng(seed)
+    frame = pd.DataFrame({"income": dice.normal(shift, 1, rows), "plan": dice.choice(["a", "b"], rows).astype(object)})
+    p = probability(frame["income"].to_numpy())
+    predictions = Predictions(np.where(p > 0.5, "yes", "no").astype(object), np.column_stack([1 - p, p]), ("no", "yes"))
+    truth = np.where(dice.random(rows) < p, "yes", "no").astype(object)
+    return frame, predictions, truth
+
+
+def monitored(rows: int = 4000, seed: int = 100) -> Monitored:
+    """Version 3, trained on unshifted rows."""
+    from platform_lib.metrics import score, standard_error
+
+    frame, predictions, truth = sample(rows, seed)
+    return Monitored(
+        model="loans",
+        version="3",
+        profile=parse_profile(build_profile(frame, predictions, CONTRACT)),
+        contract=CONTRACT,
+        metric="accuracy",
+        held_out=(
+            score("accuracy", truth, predictions),
+            standard_error("accuracy", truth, predictions) or 0.0,
+        ),
+    )
+
+
+def write_day(
+    folder: LogFolder,
+    day: int,
+    frame: pd.DataFrame,
+    predictions: Predictions,
+    *,
+    version: str = "3",
+    model: str = "loans",
+) -> list[str]:
+    """Log n requests of one row each, spread over the day that lies `day` days before the end; return their ids."""
+    start = END - timedelta(days=day)
+    ids = [f"{version}-{day}-{i}" for i in range(len(frame))]
+    assert predictions.probabilities is not None
+    rows: dict[str, list[Any]] = {
+        "request_id": ids,
+        "row": [0] * len(frame),
+        "time": [start + i * timedelta(days=1) / len(frame) for i in range(len(frame))],
+        "model": [model] * len(frame),
+        "version": [version] * len(frame),
+        "key_name": ["app"] * len(frame),
+        "latency_ms": [1.0 + i % 10 for i in range(len(frame))],
+        "income": frame["income"].tolist(),
+        "plan": frame["plan"].tolist(),
+        "prediction": predictions.values.tolist(),
+        "probabilities": [
+            list(zip(predictions.classes, row, strict=True)) for row in predictions.probabilities.tolist()
+        ],
+    }
+    folder.write(
+        PREDICTIONS,
+        pa.table(rows, schema=prediction_schema(KINDS, "classification")),
+        start,
+        sequence=day + 100 * int(version),
+    )
+    return ids
+
+
+def write_labels(folder: LogFolder, ids: list[str], labels: list[str], *, after: timedelta, day: int = 0) -> None:
+    """Log labels of row 0 of requests, all at the same time."""
+    moment = END - timedelta(days=day) + after
+    rows = {"request_id": ids, "row": [0] * len(ids), "time": [moment] * len(ids), "label": labels}
+    folder.write(LABELS, pa.table(rows, schema=LABEL_SCHEMA), moment, sequence=day)
+
+
+def log_in(tmp_path: Path) -> LogFolder:
+    """An empty log."""
+    return LogFolder.at(str(tmp_path / "log"))

@@ -1,0 +1,44 @@
+"""`conf/monitor.yaml`: limits, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from platform_lib.errors import UsageError
+from platform_lib.monitoring.config import MonitorConfig, read_monitor_config
+from platform_lib.settings import Project
+
+
+def project(folder: Path, text: str | None) -> Project:
+    (folder / "conf").mkdir()
+    if text is not None:
+        (folder / "conf" / "monitor.yaml").write_text(text, encoding="utf-8")
+    return Project(root=folder, name="m", package="m")
+
+
+@pytest.mark.parametrize("text", [None, "", "# nothing\n"])
+def test_without_settings_the_defaults_hold(tmp_path: Path, text: str | None) -> None:
+    assert read_monitor_config(project(tmp_path, text)) == MonitorConfig()
+
+
+def test_a_column_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    config = read_monitor_config(project(tmp_path, "psi: 0.1\nfeatures: {income: 0.5}\n"))
+    assert (config.limit_of("income"), config.limit_of("plan")) == (0.5, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pis: 0.1", "unknown field `pis`.*The keys are psi, features, min_rows"),
+        ("psi: high", "Expected `float`"),
+        ("psi: 0", "psi is 0.0, expected a number above 0"),
+        ("features: {a: -1}", "features.a is -1.0, expected a number above 0"),
+        ("score_drop: -0.1", "score_drop is -0.1, expected a number of 0 or more"),
+        ("windows_over: 4", "windows_over is 4, expected 1 to 3"),
+        ("min_rows: 0", "min_rows is 0, expected a whole number of 1 or more"),
+        ("psi: [", "conf/monitor.yaml: "),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_monitor_config(project(tmp_path, text))
