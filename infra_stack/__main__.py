@@ -12,6 +12,7 @@ from infra_stack.services import make_services
 from platform_lib.infra.base import naming
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.outputs import outputs_data
+from platform_lib.infra.edge.login import sign_out_url
 from platform_lib.infra.kubernetes.cluster import Cluster, ClusterArgs
 from platform_lib.infra.kubernetes.namespaces import Namespaces, NamespacesArgs
 from platform_lib.infra.monitoring import grafana_guard
@@ -36,6 +37,7 @@ ingress, certificates = make_edge(config, ingress_space, on_cluster)
 TeamAdmission("team-routes", TeamAdmissionArgs(models_host=outputs.models_host), after_spaces)
 watching = ObservabilityArgs(
     grafana_url=outputs.grafana_url,
+    signout_url=sign_out_url(naming.host("grafana", config.domain)) if config.oidc_issuer else "",
     alerts=config.alerts or "",
     retention_days=config.metrics_retention_days,
     placement=placement,

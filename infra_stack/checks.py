@@ -10,6 +10,7 @@ from infra_stack.pairs import pairs
 from platform_lib.infra.base.addresses import EGRESS_PODS, parse_destination
 from platform_lib.infra.base.naming import UI_HOSTS, team_namespace
 from platform_lib.infra.base.setting_rules import SettingError
+from platform_lib.infra.edge.login import GOOGLE
 from platform_lib.infra.storage.database import PORT
 
 if TYPE_CHECKING:
@@ -31,8 +32,13 @@ def check_together(config: StackConfig) -> None:
             "oidc_issuer is set, but oidc_client_id or oidc_client_secret is not: "
             "`pulumi config set oidc_client_id ID` and `pulumi config set --secret oidc_client_secret SECRET`."
         )
-    if config.oidc_issuer and not config.email_domains:
+    if config.oidc_issuer and not (config.email_domains or config.email_addresses):
         raise SettingError("email_domains is empty, so nobody could log in: list your e-mail domains, or * for all.")
+    if config.oidc_issuer.rstrip("/") == GOOGLE and "*" in config.email_domains:
+        raise SettingError(
+            f"email_domains has *, and {GOOGLE} would let everyone with a Google account in: list your own domains, "
+            "or the people in email_addresses with email_domains empty."
+        )
     if not config.oidc_issuer and config.ui_groups:
         raise SettingError(
             "ui_groups is set, but oidc_issuer is not: set oidc_issuer, which provides groups, or remove ui_groups."

@@ -50,7 +50,13 @@ class StackConfig:
     oidc_client_id: Annotated[str, rules.TEXT]
     oidc_client_secret: Annotated[SecretText, rules.TEXT]
     oidc_groups_claim: Annotated[str, rules.TEXT]
+    oidc_scopes: Annotated[tuple[str, ...], rules.TEXT]
+    oidc_email_claim: Annotated[str, rules.TEXT]
+    oidc_unverified_email: bool
+    oidc_logout_url: Annotated[str, rules.HTTPS_URL]
+    oidc_refresh_minutes: Annotated[int, rules.COUNT]
     email_domains: Annotated[tuple[str, ...], rules.EMAIL_DOMAIN]
+    email_addresses: Annotated[tuple[str, ...], rules.EMAIL]
     admin_groups: Annotated[tuple[str, ...], rules.GROUP]
     ui_groups: Annotated[tuple[str, ...], pair(rules.GROUP, "UI=GROUP")]
     mlflow_database_url: Annotated[SecretText, DATABASE_URL]
@@ -168,7 +174,16 @@ def _declared(annotation: Any) -> Setting:
 
 
 SETTINGS: Mapping[str, Setting] = {key.name: _declared(key.type) for key in fields(StackConfig)}
-REQUIRED = ("domain", "size", "certificate_issuer", "acme_server", "service_type", "oidc_groups_claim", "mlflow_names")
+REQUIRED = (
+    "domain",
+    "size",
+    "certificate_issuer",
+    "acme_server",
+    "service_type",
+    "oidc_groups_claim",
+    "oidc_email_claim",
+    "mlflow_names",
+)
 """Texts that must not be empty."""
 SECRET_KEYS = tuple(key for key, setting in SETTINGS.items() if setting.is_secret)
 

@@ -68,6 +68,11 @@ TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
     "issuer": ("local", {"certificate_issuer": "acme"}, "certificate_issuer is 'acme', but acme_email is empty"),
     "oidc": ("team", {"oidc_client_id": ""}, "pulumi config set oidc_client_id ID"),
     "nobody may log in": ("team", {"email_domains": []}, "email_domains is empty, so nobody could log in"),
+    "everyone at Google": (
+        "team",
+        {"oidc_issuer": "https://accounts.google.com", "email_domains": ["*"]},
+        "let everyone with a Google account in",
+    ),
     "groups without an issuer": ("team", {"oidc_issuer": ""}, "ui_groups is set, but oidc_issuer is not"),
     "one database": (
         "team",
@@ -130,6 +135,11 @@ WRONG: list[tuple[str, Any, str]] = [
         ["me@example.com"],
         "email_domains[0] is 'me@example.com': give the part of an e-mail address after the @",
     ),
+    ("oidc_scopes", ["openid email"], "oidc_scopes[0] is 'openid email': give text without spaces."),
+    ("oidc_email_claim", "", "oidc_email_claim is '': give text without spaces."),
+    ("oidc_logout_url", "http://x.example", "oidc_logout_url is 'http://x.example': give an https:// address."),
+    ("oidc_refresh_minutes", 0, "oidc_refresh_minutes is 0: give 1 or more."),
+    ("email_addresses", ["ada"], "email_addresses[0] is 'ada': give an e-mail address"),
     ("admin_groups", [""], "admin_groups[0] is '': give the name of one group, without commas."),
     ("admin_groups", ["a,b"], "admin_groups[0] is 'a,b': give the name of one group, without commas."),
     ("ui_groups", ["grafana"], "ui_groups[0] is 'grafana': write UI=GROUP, one entry for each value."),

@@ -37,6 +37,7 @@ IMAGES: Final[Mapping[str, str]] = {
     "mlflow": "ghcr.io/mlflow/mlflow:v3.17.2-full",
     "prefect": "docker.io/prefecthq/prefect:3.8.8-python3.12-kubernetes",
     "traefik": "docker.io/library/traefik:v3.7.11",  # the chart's own version
+    "oauth2-proxy": "quay.io/oauth2-proxy/oauth2-proxy:v7.15.3",  # the chart's own version
     "postgres": "ghcr.io/cloudnative-pg/postgresql:17.6-system-trixie",
 }
 

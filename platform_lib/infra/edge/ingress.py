@@ -19,6 +19,7 @@ from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import NETWORK, one_of
 from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS
+from platform_lib.infra.edge import group_check
 from platform_lib.infra.edge.tls import CERTIFICATE_SECRET, tls_option_spec
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import (
@@ -107,10 +108,14 @@ class Ingress(pulumi.ComponentResource):
 
 def traefik_egress() -> list[dict[str, Any]]:
     """Where Traefik may connect: the pods behind its routes, and the API server, which no NetworkPolicy can name."""
-    ports = {AUTH_NAMESPACE: 4180, MLFLOW_NAMESPACE: Port.MLFLOW, MONITORING_NAMESPACE: 3002}
+    ports = {
+        AUTH_NAMESPACE: (4180, group_check.PORT),
+        MLFLOW_NAMESPACE: (Port.MLFLOW,),
+        MONITORING_NAMESPACE: (3002,),
+    }
     return [
         *to_dns(),
-        *(to_namespace(namespace, port) for namespace, port in ports.items()),
+        *(to_namespace(namespace, *numbers) for namespace, numbers in ports.items()),
         to_labelled_namespaces({"app.kubernetes.io/part-of": PLATFORM}, Port.PREFECT),  # each team has a Prefect
         to_labelled_namespaces(TEAM, Port.MODEL_SERVER),
         to_namespace(INGRESS_NAMESPACE, ACME_SOLVER_PORT),

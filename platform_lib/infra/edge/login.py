@@ -14,6 +14,7 @@ from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import HTTPS_URL, TEXT
 from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS
+from platform_lib.infra.edge import group_check
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
@@ -26,6 +27,15 @@ from platform_lib.infra.kubernetes.network_policy import (
 PROXY_URL = f"http://oauth2-proxy.{AUTH_NAMESPACE}"
 EDGE_PASSWORD_KEY = "edge-password"
 COOKIE_NAME = "_mlp_login"
+COOKIES = (COOKIE_NAME, *(f"{COOKIE_NAME}_{part}" for part in range(10)))
+"""The session's cookies: one, or its parts of 4 KB each."""
+SIGN_OUT_PATH = "/oauth2/sign_out"
+"""On the host of every user interface."""
+API_PATHS = "^/(api|ajax-api|graphql|mlflow-artifacts)(/|$|\\?)"
+"""What pages of the user interfaces fetch: without a session it gets 401, where a page is sent to the issuer."""
+_PRIORITY = 10_000
+"""Before the routes of the user interfaces, whose priority is the length of their match."""
+GOOGLE = "https://accounts.google.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +50,20 @@ class LoginArgs:
     edge_password: pulumi.Input[str]
     """Password that the proxy sends as HTTP Basic with each person's name, to the services whose routes pass it on."""
     groups_claim: str = "groups"
+    scopes: Sequence[str] = ("openid", "email", "profile")
+    """What the login asks the issuer for."""
+    email_claim: str = "email"
+    """Claim that names a person."""
+    allows_unverified_email: bool = False
+    logout_url: str = ""
+    """Where the issuer ends its own session; `{id_token}` stands for the session's token."""
+    refresh_minutes: int = 4
+    """Age at which a session is refreshed at the issuer; less than the life of the issuer's tokens."""
     email_domains: Sequence[str] = ("*",)
+    email_addresses: Sequence[str] = ()
+    """Persons who may log in, in addition to `email_domains`."""
+    ui_hosts: Sequence[str] = ()
+    """Host names of the user interfaces, each of which gets `SIGN_OUT_PATH`."""
     placement: Placement = field(default_factory=Placement)
     depends_on: Sequence[Any] = ()
     """Resources that install the CRD of IngressRoute."""
@@ -81,12 +104,25 @@ class Login(pulumi.ComponentResource):
             child,
         )
         self.release = proxy.release
+        k8s.core.v1.Service(
+            f"{name}-groups",
+            metadata={
+                "name": group_check.NAME,
+                "namespace": args.namespace,
+                "labels": labels(group_check.NAME, "login"),
+            },
+            spec=group_check.service_spec({NAME: "oauth2-proxy"}),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[proxy.release]),
+        )
         k8s.networking.v1.NetworkPolicy(
             name,
             metadata={"name": "oauth2-proxy", "namespace": args.namespace, "labels": labels("oauth2-proxy", "login")},
             spec=policy_spec(
                 with_labels({NAME: "oauth2-proxy"}),
-                ingress=[from_namespaces([INGRESS_NAMESPACE], 4180), from_namespaces([MONITORING_NAMESPACE], 44180)],
+                ingress=[
+                    from_namespaces([INGRESS_NAMESPACE], 4180, group_check.PORT),
+                    from_namespaces([MONITORING_NAMESPACE], 44180),
+                ],
                 egress=[*to_dns(), *to_urls("https://login", args.issuer, args.placement.mirrors.http_proxy)],
             ),
             opts=child,
@@ -101,9 +137,11 @@ class Login(pulumi.ComponentResource):
                 "routes": [
                     {
                         "kind": "Rule",
-                        "match": f"Host(`{host(LOGIN_HOST, args.domain)}`) && PathPrefix(`/oauth2/`)",
+                        "match": match,
+                        "priority": _PRIORITY,
                         "services": [{"name": "oauth2-proxy", "port": 80}],
                     }
+                    for match in login_routes(args)
                 ],
                 "tls": {},
             },
@@ -112,9 +150,28 @@ class Login(pulumi.ComponentResource):
         self.register_outputs({})
 
 
+def login_routes(args: LoginArgs) -> list[str]:
+    """What the proxy answers itself: everything below `/oauth2/` of its own host, and signing out anywhere."""
+    own = f"Host(`{host(LOGIN_HOST, args.domain)}`) && PathPrefix(`/oauth2/`)"
+    return [own, *(f"Host(`{name}`) && Path(`{SIGN_OUT_PATH}`)" for name in args.ui_hosts)]
+
+
+def sign_out_url(ui_host: str) -> str:
+    """Return the address at which somebody signs out of a user interface, and comes back to its login."""
+    return f"https://{ui_host}{SIGN_OUT_PATH}"
+
+
 def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, Any]:
     """Build the values of the oauth2-proxy chart: forward authentication only, no traffic passes through it."""
     size = resources("oauth2-proxy", args.placement.size)
+    arguments = proxy_arguments(args)
+    environment = [
+        *args.placement.mirrors.go_environment(),
+        {
+            "name": "OAUTH2_PROXY_BASIC_AUTH_PASSWORD",
+            "valueFrom": {"secretKeyRef": {"name": secret_name, "key": EDGE_PASSWORD_KEY}},
+        },
+    ]
     return {
         "replicaCount": size.replicas,
         "resources": size.requirements,
@@ -129,33 +186,17 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
             "emailDomains": list(args.email_domains),
             "upstreams": ["static://202"],
         },
-        "extraArgs": {
-            "provider": "oidc",
-            "oidc-issuer-url": args.issuer,
-            "oidc-groups-claim": args.groups_claim,
-            "scope": "openid email profile",
-            "redirect-url": f"https://{host(LOGIN_HOST, args.domain)}/oauth2/callback",
-            "reverse-proxy": "true",
-            "set-xauthrequest": "true",
-            # Proves to a service that the identity came through the login. It is in no configuration of Traefik's.
-            "set-basic-auth": "true",
-            "prefer-email-to-user": "true",
-            "cookie-domain": f".{args.domain}",
-            "whitelist-domain": f".{args.domain}",
-            "cookie-secure": "true",
-            "cookie-httponly": "true",
-            "cookie-samesite": "lax",
-            "cookie-refresh": "1h",
-            "cookie-expire": "12h",
-            "code-challenge-method": "S256",
-            "skip-provider-button": "true",
-        },
-        "extraEnv": [
-            *args.placement.mirrors.go_environment(),
-            {
-                "name": "OAUTH2_PROXY_BASIC_AUTH_PASSWORD",
-                "valueFrom": {"secretKeyRef": {"name": secret_name, "key": EDGE_PASSWORD_KEY}},
-            },
+        "extraArgs": arguments,
+        **(
+            {"authenticatedEmailsFile": {"enabled": True, "restricted_access": "\n".join(args.email_addresses)}}
+            if args.email_addresses
+            else {}
+        ),
+        "extraEnv": environment,
+        "extraContainers": [
+            group_check.check_container(
+                group_check.check_arguments(arguments, COOKIE_NAME), secret_name, environment, args.placement.mirrors
+            )
         ],
         "extraVolumes": args.placement.mirrors.ca_volumes(),
         "extraVolumeMounts": args.placement.mirrors.ca_mounts(),
@@ -164,4 +205,33 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
         "ingress": {"enabled": False},
         "metrics": {"enabled": True, "serviceMonitor": {"enabled": False}},
         **({"podDisruptionBudget": {"enabled": True, "minAvailable": 1}} if size.replicas > 1 else {}),
+    }
+
+
+def proxy_arguments(args: LoginArgs) -> dict[str, str]:
+    """Option → value of the proxy, apart from secrets, e-mail domains and addresses to listen at."""
+    return {
+        "provider": "oidc",
+        "oidc-issuer-url": args.issuer,
+        "oidc-groups-claim": args.groups_claim,
+        "oidc-email-claim": args.email_claim,
+        "scope": " ".join(args.scopes),
+        "api-route": API_PATHS,
+        "redirect-url": f"https://{host(LOGIN_HOST, args.domain)}/oauth2/callback",
+        "reverse-proxy": "true",
+        "set-xauthrequest": "true",
+        # Proves to a service that the identity came through the login. It is in no configuration of Traefik's.
+        "set-basic-auth": "true",
+        "prefer-email-to-user": "true",
+        "cookie-domain": f".{args.domain}",
+        "whitelist-domain": f".{args.domain}",
+        "cookie-secure": "true",
+        "cookie-httponly": "true",
+        "cookie-samesite": "lax",
+        "cookie-refresh": f"{args.refresh_minutes}m",
+        "cookie-expire": "12h",
+        "code-challenge-method": "S256",
+        "skip-provider-button": "true",
+        **({"insecure-oidc-allow-unverified-email": "true"} if args.allows_unverified_email else {}),
+        **({"backend-logout-url": args.logout_url} if args.logout_url else {}),
     }

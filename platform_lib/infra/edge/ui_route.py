@@ -11,7 +11,8 @@ import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.naming import IDENTITY_HEADERS
-from platform_lib.infra.edge.login import PROXY_URL
+from platform_lib.infra.edge import group_check
+from platform_lib.infra.edge.login import COOKIES, PROXY_URL
 
 BUILT_IN_USER: Final = "admin"
 BUILT_IN_SECRET: Final = "ui-login"
@@ -101,14 +102,14 @@ def ui_middlewares(args: UiRouteArgs) -> dict[str, dict[str, Any]]:
     }
     if args.has_oidc:
         believed = [*IDENTITY_HEADERS, *(["Authorization"] if args.passes_login else [])]
+        # Without the cookies, a refreshed session would be lost, and the next request would refresh the old one again.
         forward = {"trustForwardHeader": True, "authResponseHeaders": believed}
+        refreshed = {"addAuthCookiesToResponse": list(COOKIES)}
         # At "/" the proxy redirects to the issuer; only /oauth2/auth checks groups.
-        chain["login"] = {"forwardAuth": {"address": f"{PROXY_URL}/", **forward}}
+        chain["login"] = {"forwardAuth": {"address": f"{PROXY_URL}/", **forward, **refreshed}}
         if args.groups:
             allowed = ",".join(quote(group, safe="") for group in args.groups)
-            chain["groups"] = {
-                "forwardAuth": {"address": f"{PROXY_URL}/oauth2/auth?allowed_groups={allowed}", **forward}
-            }
+            chain["groups"] = {"forwardAuth": {"address": f"{group_check.URL}?allowed_groups={allowed}", **forward}}
         identity: dict[str, pulumi.Input[str]] = {}
     else:
         basic = {"secret": BUILT_IN_SECRET, "realm": "platform", "removeHeader": not args.passes_login}

@@ -49,6 +49,8 @@ class ObservabilityArgs:
 
     grafana_url: str
     """Grafana's address from outside, for links."""
+    signout_url: str = ""
+    """Where people sign out of the platform's login; empty without one."""
     alerts: pulumi.Input[str] = ""
     """Destination of alerts (secret), in the forms of `alert_routing`; empty shows alerts in Grafana only."""
     retention_days: int = 15
@@ -125,6 +127,7 @@ class Observability(pulumi.ComponentResource):
                 values=monitoring_values(
                     size=args.placement.size,
                     grafana_url=args.grafana_url,
+                    signout_url=args.signout_url,
                     retention_days=args.retention_days,
                     storage_gib=args.retention_gib or storage_gib("prometheus", args.placement.size),
                     storage_class=args.placement.storage_class,

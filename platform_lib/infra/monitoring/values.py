@@ -35,6 +35,7 @@ def monitoring_values(
     admin_secret: Any,
     ca_config_map: str | None = None,
     image_registry: str = "",
+    signout_url: str = "",
 ) -> dict[str, Any]:
     """Build the values. Values from other resources may be Outputs.
 
@@ -48,6 +49,7 @@ def monitoring_values(
         admin_secret: Name of the Secret with Grafana's `admin-user` and `admin-password`.
         ca_config_map: Name of the ConfigMap with the CA bundle `ca.crt`; None if there is none.
         image_registry: Mirror of images; empty uses the original registries.
+        signout_url: Where Grafana's "Sign out" leads; empty ends nothing but Grafana's own session.
     """
     values: dict[str, Any] = {
         "crds": {"enabled": True},
@@ -78,7 +80,7 @@ def monitoring_values(
         "prometheus": {"prometheusSpec": _prometheus(size, retention_days, storage_gib, storage_class)},
         "alertmanager": {"alertmanagerSpec": _alertmanager(size, storage_class, alert_config_secret, ca_config_map)},
         "grafana": {
-            **_grafana(size, grafana_url, storage_class, admin_secret),
+            **_grafana(size, grafana_url, signout_url, storage_class, admin_secret),
             **guard_values(Mirrors(image_registry=image_registry), _CONTAINER_SECURITY_CONTEXT),
         },
     }
@@ -134,7 +136,7 @@ def _alertmanager(size: Size, storage_class: str, config_secret: Any, ca_config_
     return spec
 
 
-def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dict[str, Any]:
+def _grafana(size: Size, url: str, signout_url: str, storage_class: str, admin_secret: Any) -> dict[str, Any]:
     persistence: dict[str, Any] = {
         "enabled": True,
         "size": f"{storage_gib('grafana', size)}Gi",
@@ -154,7 +156,7 @@ def _grafana(size: Size, url: str, storage_class: str, admin_secret: Any) -> dic
         "grafana.ini": {
             "server": {"root_url": url},
             "analytics": {"reporting_enabled": False, "check_for_updates": False, "check_for_plugin_updates": False},
-            "auth": {"disable_login_form": True, "signout_redirect_url": f"{url}/oauth2/sign_out"},
+            "auth": {"disable_login_form": True, "signout_redirect_url": signout_url},
             "auth.proxy": {
                 "enabled": True,
                 "header_name": IDENTITY_HEADER,

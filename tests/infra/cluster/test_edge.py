@@ -90,7 +90,8 @@ def edge_client(
         if release.inputs.get("chart", "").find("traefik") >= 0
     )
     edge.traefik("mlp-ingress", "traefik", values)
-    edge.fake_service("login", "mlp-auth", "oauth2-proxy")
+    for service in ("oauth2-proxy", "oauth2-proxy-groups"):
+        edge.fake_service("login", "mlp-auth", service)
     uis = tuple(name for name, (namespace, service, _) in SERVICES.items() if edge.endpoints(namespace, service))
     for name in uis:
         edge.fake_service("echo", *SERVICES[name][:2])

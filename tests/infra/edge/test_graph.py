@@ -49,7 +49,9 @@ def test_limits_come_before_the_login_and_identity_after_it(local: Graph, team: 
 
 def test_the_groups_of_a_user_interface_are_required(team: Graph) -> None:
     spec = find(team, "Middleware", "ui-groups", "mlp-monitoring").inputs["spec"]["forwardAuth"]
-    assert spec["address"] == "http://oauth2-proxy.mlp-auth/oauth2/auth?allowed_groups=platform-admins,churn-team"
+    assert spec["address"] == (
+        "http://oauth2-proxy-groups.mlp-auth/oauth2/auth?allowed_groups=platform-admins,churn-team"
+    )
     assert set(IDENTITY_HEADERS) <= set(spec["authResponseHeaders"])
 
 
@@ -126,7 +128,7 @@ def test_traefik_has_no_api_and_connects_only_to_what_it_routes_to(local: Graph)
     assert [sorted({port["port"] for port in rule["ports"]}) for rule in egress] == [
         [53],
         [5353],
-        [4180],
+        [4180, 4181],
         [5000],
         [3002],
         [4200],
