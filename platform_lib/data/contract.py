@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from platform_lib.data.files.formats import PLAIN, CsvFormat, Reading
+from platform_lib.data.written_categories import check_categories
 from platform_lib.errors import UsageError
 
 ColumnType = Literal["integer", "number", "boolean", "string", "datetime"]
@@ -122,6 +123,7 @@ def parse_contract(values: Mapping[str, Any], source: str) -> DataContract:
     Raises:
         UsageError: Names `source` and the entry that does not fit.
     """
+    check_categories(values, source)
     try:
         contract = msgspec.convert(values, DataContract)
     except msgspec.ValidationError as err:

@@ -80,14 +80,6 @@ def _check_model(config: TrainConfig) -> None:
                 raise UsageError(
                     f"model.class_weight has {weight} for {label!r}, expected a finite number of 0 or more."
                 )
-        allowed = contract.columns[contract.target].allowed
-        unknown = [label for label in model.class_weight if allowed is not None and label not in allowed]
-        if allowed is not None and unknown:
-            listed = ", ".join(repr(label) for label in allowed)
-            raise UsageError(
-                f"model.class_weight has a weight for {unknown[0]!r}, but the labels of {contract.target!r} are "
-                f"{listed}."
-            )
 
 
 def _check_search(config: TrainConfig) -> None:

@@ -21,6 +21,7 @@ from platform_lib.metrics.own import load_own_metrics
 from platform_lib.settings import Project
 from platform_lib.training.config import error_messages
 from platform_lib.training.config.checks import check_config
+from platform_lib.training.config.labels import by_label
 from platform_lib.training.config.overrides import Setting, check_settings, parse_settings, set_value
 from platform_lib.training.config.schema import TrainConfig
 
@@ -58,7 +59,7 @@ def compose(project: Project, overrides: Sequence[str] = ()) -> Composed:
     _insert_contract(composed, contract)
     values = error_messages.resolve(composed, conf, contract)
     values["data"] = contract
-    config = _typed(values, source=f"conf/data/{choices['data']}.yaml")
+    config = _with_labels(_typed(values, source=f"conf/data/{choices['data']}.yaml"))
     load_own_metrics(project)
     check_config(config)
     return Composed(config=config, resolved_yaml=dump_config(config), choices=choices)
@@ -156,6 +157,15 @@ def _insert_contract(composed: Any, contract: dict[str, Any]) -> None:
     plain = {name: value for name, value in contract.items() if isinstance(value, str) and value != "???"}
     with open_dict(composed):
         composed.data = OmegaConf.create({name: value.replace("${", "\\${") for name, value in plain.items()})
+
+
+def _with_labels(config: TrainConfig) -> TrainConfig:
+    """The configuration with the target's own labels as the keys of settings that have an entry per label."""
+    model = config.model
+    if config.data.task != "classification" or not isinstance(model.class_weight, dict):
+        return config
+    weights = by_label(model.class_weight, config.data, "model.class_weight")
+    return msgspec.structs.replace(config, model=msgspec.structs.replace(model, class_weight=weights))
 
 
 def _typed(values: dict[str, Any], source: str) -> TrainConfig:

@@ -108,6 +108,11 @@ def check_settings(settings: Sequence[Setting], composed: Any) -> list[str]:
         group, _, name = setting.key.rpartition(".")
         given = (plain.get(group) or {}) if group else plain
         is_default = setting.sign == "" and name in DEFAULTS.get(group, ()) and name not in given
+        is_whole = isinstance(setting.value, dict) and isinstance(given.get(name), dict)
+        if setting.sign == "" and setting.key in _WHOLE and is_whole:
+            texts += [f"~{setting.key}", f"+{setting.text}"]  # Hydra would merge the two
+            added.add(setting.key)
+            continue
         texts.append(f"++{setting.text}" if is_default else setting.text)
         if is_default or setting.key.startswith("hydra.") or setting.sign in ("+", "++"):
             added.add(setting.key)
@@ -115,7 +120,12 @@ def check_settings(settings: Sequence[Setting], composed: Any) -> list[str]:
             old = _find(plain, setting)
             if setting.sign == "":
                 _check_type(setting, old)
+                _check_keys(setting, setting.value, old, setting.key)
     return texts
+
+
+_WHOLE = ("gate.thresholds", "model.class_weight")
+"""Mappings that a setting replaces as a whole."""
 
 
 DEFAULTS: dict[str, tuple[str, ...]] = {
@@ -237,6 +247,21 @@ def _check_type(setting: Setting, old: Any) -> None:
             f"{setting.key} is {new!r}, expected {expected}: the configuration has {_shown(old)} there. "
             f"If you mean it, use ++{setting.text}"
         )
+
+
+def _check_keys(setting: Setting, new: Any, old: Any, place: str) -> None:
+    """Check that a mapping names only keys that exist."""
+    if not (isinstance(new, dict) and isinstance(old, dict)):
+        return
+    known = [str(name) for name in old]
+    for name, value in new.items():
+        if str(name) not in known:
+            add = f" New ones are added with pluses: ++{setting.text}" if place.startswith(_OPEN) else ""
+            raise UsageError(
+                f"the configuration has no key {f'{place}.{name}'!r}: {place} has {', '.join(known) or 'no keys'}."
+                f"{closest(str(name), known)}{add}"
+            )
+        _check_keys(setting, value, old.get(name), f"{place}.{name}")
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,7 @@ from platform_lib.settings import Project
 
 DEPLOYMENT = "train"
 SCHEDULE_FILE = "schedule.json"
+_FIELDS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +89,12 @@ def checked(schedule: Schedule) -> Schedule:
     """
     from platform_lib.registry.client import quiet_third_parties
 
+    fields = schedule.cron.split()
+    if len(fields) != _FIELDS and not schedule.cron.startswith("@"):  # Prefect takes a sixth field as seconds
+        raise UsageError(
+            f"{schedule.cron!r} has {len(fields)} field{'' if len(fields) == 1 else 's'}, expected five (minute hour "
+            "day month weekday), such as '0 3 * * 1' for Mondays at 3."
+        )
     quiet_third_parties()
     from prefect.client.schemas.schedules import CronSchedule
     from pydantic import ValidationError

@@ -119,13 +119,16 @@ def test_an_override_sets_its_key(project: Project, override: str, key: list[str
         (["gate.metric=acuracy"], "gate.metric: 'acuracy' is not a metric; expected one of accuracy, balanced_accuracy"),
         (["gate.metric=mae"], "gate.metric: 'mae' is a metric of regression"),
         (["+gate.thresholds.mae=1"], "gate.thresholds.mae: 'mae' is a metric of regression"),
+        (["gate.thresholds={mae: 1}"], "gate.thresholds.mae: 'mae' is a metric of regression"),
+        (["gate.thresholds={acuracy: 1}"], "gate.thresholds.acuracy: 'acuracy' is not a metric; expected one of accuracy"),
+        (["model.params={tol: 1}"], "the configuration has no key 'model.params.tol': model.params has C, max_iter. New ones are added with pluses: ++model.params={tol: 1}"),
         (["gate.delta=-0.1"], "gate.delta is -0.1, expected a finite number of 0 or more."),
         (["gate.bootstrap_samples=5"], "gate.bootstrap_samples is 5, expected 100 to 100000"),
         (["slices=[islnd]"], "slices names the column 'islnd', but the features are island"),
         (["slices=[species]"], "slices names the column 'species', but the features are island"),
         (["model.threshold=1.5"], "model.threshold is 1.5, expected a probability between 0 and 1"),
         (["model.class_weight=heavy"], "model.class_weight is 'heavy', expected null, balanced, or one weight per class."),
-        (["model.class_weight={Adelle: 2}"], "has a weight for 'Adelle', but the labels of 'species' are 'Adelie', 'Chinstrap', 'Gentoo'."),
+        (["model.class_weight={Adelle: 2}"], "has an entry for 'Adelle', but the labels of 'species' are 'Adelie', 'Chinstrap', 'Gentoo'."),
         (["data.target=wings"], "target names the column 'wings', but the columns are island"),
         (["data.columns.sex.nullable=maybe"], "conf/data/sample.yaml is not a data contract"),
         (["search.folds=1"], "search.folds is 1, expected 2 or more."),
@@ -257,6 +260,82 @@ def test_numeric_labels_can_have_class_weights(own: Project) -> None:
     config = compose(own, ["data=coded", "model.class_weight={0: 1, 1: 5}"])
     assert config.config.model.class_weight == {0: 1.0, 1: 5.0}
     assert read_config(config.resolved_yaml) == config.config
+
+
+@pytest.mark.parametrize(
+    ("labels", "written", "read"),
+    [
+        (["no", "yes"], "{yes: 3, no: 1}", {"yes": 3.0, "no": 1.0}),
+        (["No", "Yes"], "{Yes: 3, No: 1}", {"Yes": 3.0, "No": 1.0}),
+        (["off", "on"], "{on: 3, off: 1}", {"on": 3.0, "off": 1.0}),
+        (["01", "02"], "{01: 3, 02: 1}", {"01": 3.0, "02": 1.0}),
+        (["1", "01"], "{'1': 3, '01': 1}", {"1": 3.0, "01": 1.0}),
+        (["1e3", "2e3"], "{1e3: 3, 2e3: 1}", {"1e3": 3.0, "2e3": 1.0}),
+        (["12:30", "13:30"], "{12:30: 3, 13:30: 1}", {"12:30": 3.0, "13:30": 1.0}),
+        (["2026-01-31", "2026-02-28"], "{2026-01-31: 3, 2026-02-28: 1}", {"2026-01-31": 3.0, "2026-02-28": 1.0}),
+        (None, "{true: 3, 'false': 1}", {True: 3.0, False: 1.0}),
+    ],
+)
+def test_weights_are_found_by_label_whatever_yaml_makes_of_it(
+    own: Project, labels: list[Any] | None, written: str, read: dict[Any, float]
+) -> None:
+    _binary(own, labels)
+    path = own.conf_dir / "model" / "logistic.yaml"
+    text = path.read_text(encoding="utf-8").replace("class_weight: null", f"class_weight: {written}")
+    path.write_text(text, encoding="utf-8")
+
+    config = compose(own, ["data=binary"])
+
+    found = config.config.model.class_weight
+    assert found == read
+    assert [type(label) for label in found or ()] == [type(label) for label in read]
+    assert read_config(config.resolved_yaml) == config.config
+    in_hydra = compose(own, ["data=binary", "model.class_weight=null"]).config.model.class_weight
+    assert in_hydra is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "written", "says"),
+    [
+        (["on", "yes"], "{yes: 3}", "has an entry for True, as which YAML reads 'on', 'yes': put quotes around"),
+        (["1", "01"], "{01: 3}", "has an entry for 1, as which YAML reads '1', '01': put quotes around"),
+        (["1", "2"], "{1: 3, '1': 2}", "has two entries for '1'"),
+        (["a", "b"], "{yes: 3}", "has an entry for True, but the labels of 'y' are 'a', 'b'"),
+    ],
+)
+def test_a_weight_whose_label_is_open_is_refused(own: Project, labels: list[Any], written: str, says: str) -> None:
+    _binary(own, labels)
+    path = own.conf_dir / "model" / "logistic.yaml"
+    text = path.read_text(encoding="utf-8").replace("class_weight: null", f"class_weight: {written}")
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(UsageError, match=says):
+        compose(own, ["data=binary"])
+
+
+def test_a_category_that_yaml_does_not_read_as_a_text_is_refused(own: Project) -> None:
+    _binary(own, ["no", "yes"])
+    path = own.conf_dir / "data" / "binary.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("'", ""), encoding="utf-8")
+
+    with pytest.raises(UsageError, match=r"columns.y.allowed has false, .* reads as bool, .* put quotes"):
+        compose(own, ["data=binary"])
+
+
+def _binary(project: Project, labels: list[Any] | None) -> None:
+    target = Column(type="boolean") if labels is None else Column(type="string", allowed=labels)
+    columns = {"x": Column(type="number"), "y": target}
+    contract = DataContract(name="binary", path="b.csv", task="classification", target="y", columns=columns)
+    _write(project, "data/binary.yaml", dump_contract(contract))
+
+
+@pytest.mark.parametrize("given", [{"accuracy": 0.9}, {"accuracy": 0.9, "balanced_accuracy": 0.7}, {}])
+def test_thresholds_on_the_command_line_take_the_place_of_those_of_the_file(
+    project: Project, given: dict[str, float]
+) -> None:
+    text = ", ".join(f"{name}: {value}" for name, value in given.items())
+
+    assert compose(project, [f"gate.thresholds={{{text}}}"]).config.gate.thresholds == given
 
 
 def test_a_regression_refuses_classification_settings(tmp_path: Path, generate: Callable[..., Project]) -> None:

@@ -206,7 +206,8 @@ class TestSchedule:
         ("cron", "timezone", "expected"),
         [
             pytest.param("61 * * * *", "UTC", "'61 \\* \\* \\* \\*' is not a cron expression", id="minute 61"),
-            pytest.param("daily", "UTC", "'daily' is not a cron expression", id="a word"),
+            pytest.param("daily", "UTC", "'daily' has 1 field, expected five", id="a word"),
+            pytest.param("*/5 * * * * *", "UTC", "has 6 fields, expected five", id="seconds"),
             pytest.param("0 3 * * *", "Mars/Base", "there is no time zone 'Mars/Base'", id="time zone"),
         ],
     )
