@@ -1,6 +1,5 @@
 """Evaluate a fitted pipeline on held-out rows: overall, per slice, and by its errors."""
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from platform_lib.data.slices import named_slices
 from platform_lib.metrics import METRICS, score, standard_error, take
 from platform_lib.metrics.classification import confusion_counts, encode_labels
 from platform_lib.metrics.weighting import MetricUndefined
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 SMALL_SLICE_ROWS = 30
-_MOST_VALUES = 20
 _WORST_ROWS = 10
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -125,60 +124,19 @@ def _scores(task: str, truth: NDArray[Any], predictions: Predictions) -> tuple[d
 def _slices(
     column: str, frame: pd.DataFrame, truth: NDArray[Any], predictions: Predictions, config: TrainConfig
 ) -> list[SliceResult]:
-    series = frame[column]
-    if config.data.columns[column].type == "boolean":
-        series = series.map({0.0: "false", 1.0: "true"}).astype(object)
-    values = slice_values(series)
     found = []
-    hidden = config.data.columns[column].is_private
-    for number, value in enumerate(dict.fromkeys(values.cat.categories), start=1):
-        rows = np.flatnonzero(values == value)
-        if rows.size:
-            metrics, _ = _scores(config.data.task, truth[rows], take(predictions, rows))
-            found.append(
-                SliceResult(
-                    column=column,
-                    value=f"group {number}" if hidden and value not in ("other", "missing") else str(value),
-                    rows=int(rows.size),
-                    metrics=metrics,
-                    small=rows.size < SMALL_SLICE_ROWS,
-                )
+    for value, rows in named_slices(frame[column], config.data.columns[column]):
+        metrics, _ = _scores(config.data.task, truth[rows], take(predictions, rows))
+        found.append(
+            SliceResult(
+                column=column,
+                value=value,
+                rows=int(rows.size),
+                metrics=metrics,
+                small=rows.size < SMALL_SLICE_ROWS,
             )
-    return found
-
-
-def slice_values(series: pd.Series) -> pd.Series:
-    """The slice of each row, as an ordered categorical of texts, shape (n,).
-
-    Slices are the values, or quarters for numbers and times with more than 20 distinct values.
-
-    Args:
-        series: One typed column, shape (n,).
-    """
-    missing = series.isna()
-    distinct = series[~missing].nunique()
-    if series.dtype == object:
-        common = series.value_counts().index[:_MOST_VALUES]
-        texts = series.where(series.isin(common) | missing, "other").astype(str)
-        order = [*sorted(common), "other"]
-    elif distinct > _MOST_VALUES:
-        edges = np.unique(series.quantile([0.25, 0.5, 0.75], interpolation="lower").to_numpy())
-        named = [_text(edge) for edge in edges]
-        order = [f"< {named[0]}", *(f"[{low}, {high})" for low, high in pairwise(named)), f">= {named[-1]}"]
-        texts = pd.Series(
-            np.array(order, dtype=object)[np.searchsorted(edges, series.to_numpy(), side="right")], index=series.index
         )
-    else:
-        order = [_text(value) for value in sorted(series[~missing].unique())]
-        texts = series.map(_text)
-    texts = texts.where(~missing, "missing")
-    return pd.Series(pd.Categorical(texts, categories=list(dict.fromkeys([*order, "missing"]))), index=series.index)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, np.datetime64 | pd.Timestamp):
-        return pd.Timestamp(value).isoformat(sep=" ").removesuffix(" 00:00:00")
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return found
 
 
 def _confusion(truth: NDArray[Any], predictions: Predictions) -> Confusion | None:

@@ -11,6 +11,8 @@ from platform_lib.lineage import Lineage
 from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.versions import Registry
+from platform_lib.training.diagnostics.store import load_diagnostics
+from platform_lib.training.diagnostics.tables import Diagnostics
 from platform_lib.training.tracking import read_evaluation
 
 
@@ -25,6 +27,8 @@ class Inspected:
     evaluation: dict[str, Any]
     """As `training.evaluation.Evaluation`; only metrics if the run has no such file."""
     origin: Lineage
+    diagnostics: Diagnostics | None
+    """Of the run; None if it has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +59,14 @@ def inspect_version(registry: Registry, record: VersionRecord) -> Inspected:
         config = {}
     evaluation = read_evaluation(registry, record.run_id) or {"metrics": record.metrics}
     origin = lineage.from_tags(record.tags, registry.run_tags(record))
-    return Inspected(record=record, contract=contract, config=config, evaluation=evaluation, origin=origin)
+    return Inspected(
+        record=record,
+        contract=contract,
+        config=config,
+        evaluation=evaluation,
+        origin=origin,
+        diagnostics=load_diagnostics(registry, record.run_id),
+    )
 
 
 def differences(one: Inspected, other: Inspected) -> Differences:

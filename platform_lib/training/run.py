@@ -9,9 +9,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from platform_lib.errors import CheckFailed, UntrustedModel, UsageError
+from platform_lib.errors import CheckFailed, PlatformError, UntrustedModel, UsageError
 from platform_lib.names import ArtifactFile, VersionTag
 from platform_lib.registry.client import run_page
 from platform_lib.registry.loading import load_record
@@ -26,6 +27,7 @@ from platform_lib.training.steps import (
     TrainingResult,
     evaluate_held_out,
     fit_pipeline,
+    held_out_rows,
     judge_candidate,
     refused,
     split_rows,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from platform_lib.registry.reference import VersionRecord
     from platform_lib.training.advice import Step
     from platform_lib.training.config.schema import TrainConfig
-    from platform_lib.training.diagnostics.tables import Diagnostics
     from platform_lib.training.evaluation import Evaluation
     from platform_lib.training.gates import Verdict
 
@@ -90,6 +91,7 @@ def train(
 
 def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
     """Bind the steps to one run."""
+    diagnosis: list[str] = []
 
     def load(config: "TrainConfig") -> "pd.DataFrame":
         from platform_lib.data.dataset import load_dataset
@@ -115,7 +117,7 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
             tracking.log_evaluation(plan, run_id, evaluation)
         if config.diagnostics:
             with progress("Looking at its errors"):
-                _diagnose(plan, run_id, pipeline, parts, config)
+                diagnosis[:] = _diagnose(plan, run_id, pipeline, parts, config)
         return evaluation
 
     def gate(pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
@@ -126,33 +128,34 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
         pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig"
     ) -> TrainingResult:
         with progress("Registering"):
-            return _register(plan, run_id, pipeline, evaluation, verdict, parts, config)
+            result = _register(plan, run_id, pipeline, evaluation, verdict, parts, config)
+            return replace(result, diagnosis=tuple(diagnosis))
 
     return Steps(load=load, split=split, fit=fit, evaluate=evaluate, gate=gate, register=register)
 
 
 def _diagnose(
     plan: TrainingPlan, run_id: str, pipeline: "Pipeline", parts: Split, config: "TrainConfig"
-) -> "Diagnostics":
-    import numpy as np
-
-    from platform_lib.model.artifact import predict
+) -> tuple[str, ...]:
+    """Store the run's diagnostics; returns them in a few lines. Their failure is one of these lines, and no error."""
+    from platform_lib.data.contract import library_message
     from platform_lib.training.diagnostics.build import diagnose
-    from platform_lib.training.diagnostics.held_out import HeldOut
-    from platform_lib.training.diagnostics.store import log_diagnostics
+    from platform_lib.training.diagnostics.store import store_diagnostics
+    from platform_lib.training.diagnostics.summary import summary
 
-    contract = config.data
-    rows = HeldOut(
-        frame=parts.test.frame,
-        truth=parts.test.truth,
-        predictions=predict(pipeline, parts.test.frame),
-        contract=contract,
-        table_rows=np.flatnonzero(parts.held_out),
-        ids=None if contract.id is None else parts.table.loc[parts.held_out, contract.id].to_numpy(dtype=object),
-    )
-    diagnostics = diagnose(pipeline, rows, threshold=config.model.threshold)
-    log_diagnostics(plan.registry, run_id, diagnostics)
-    return diagnostics
+    try:
+        diagnostics = diagnose(
+            pipeline,
+            held_out_rows(pipeline, parts, config),
+            metric=config.gate.metric,
+            threshold=config.model.threshold,
+            slices=config.slices,
+            seed=config.seed,
+        )
+        return summary(store_diagnostics(plan.registry, run_id, diagnostics))
+    except Exception as err:
+        reason = str(err) if isinstance(err, PlatformError) else library_message(err, config.data)
+        return (f"The run has no diagnostics: {type(err).__name__}: {reason}",)
 
 
 def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":

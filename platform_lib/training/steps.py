@@ -18,6 +18,7 @@ from platform_lib.data.splits import holdout_mask
 from platform_lib.errors import CheckFailed, PlatformError, UsageError
 from platform_lib.model.artifact import LoadedModel, predict
 from platform_lib.training.config.schema import TrainConfig
+from platform_lib.training.diagnostics.held_out import HeldOut
 from platform_lib.user_code import user_frame
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class TrainingResult:
     verdict: "Verdict"
     notices: tuple[str, ...] = ()
     """What people should know about the model, one sentence each."""
+    diagnosis: tuple[str, ...] = ()
+    """Its diagnostics in at most three lines; empty with `diagnostics=off`."""
     next_steps: "tuple[Step, ...]" = ()
     """Commands that can help a version that did not pass."""
     description: str = ""
@@ -154,6 +157,19 @@ def evaluate_held_out(pipeline: "Pipeline", split: Split, config: TrainConfig) -
     evaluation = evaluate(pipeline, split.test.frame, split.test.truth, config)
     constants = constant_scores(split.train.truth, split.test.truth, config.data.task)
     return msgspec.structs.replace(evaluation, baseline=constants)
+
+
+def held_out_rows(pipeline: "Pipeline", split: Split, config: TrainConfig) -> HeldOut:
+    """The held-out rows with the pipeline's predictions, as diagnostics need them."""
+    contract, rows = config.data, split.test
+    return HeldOut(
+        frame=rows.frame,
+        truth=rows.truth,
+        predictions=predict(pipeline, rows.frame),
+        contract=contract,
+        table_rows=np.flatnonzero(split.held_out),
+        ids=None if contract.id is None else split.table[contract.id].to_numpy(dtype=object)[split.held_out],
+    )
 
 
 def judge_candidate(

@@ -9,9 +9,10 @@ import pytest
 
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
+from platform_lib.data.slices import slice_values
 from platform_lib.model.artifact import Predictions
 from platform_lib.training.config.schema import GateConfig, ModelConfig, TrainConfig
-from platform_lib.training.evaluation import Evaluation, SliceResult, measure, slice_values
+from platform_lib.training.evaluation import Evaluation, SliceResult, measure
 
 COLUMNS = {
     "city": Column(type="string", nullable=True),

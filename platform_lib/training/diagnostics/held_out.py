@@ -75,3 +75,8 @@ def wilson(hits: float, rows: int) -> Interval:
     middle = (share + spread / 2) / (1 + spread)
     half = Z95 * np.sqrt(share * (1 - share) / rows + spread / (4 * rows)) / (1 + spread)
     return Interval(low=rounded(max(0.0, middle - half)), high=rounded(min(1.0, middle + half)))
+
+
+def error_of_mean(values: NDArray[np.float64]) -> float:
+    """Standard error of the mean of n values; 0 of one value."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from platform_lib.training.diagnostics.held_out import HeldOut, NotComputable, around, rounded, rounded_list
+from platform_lib.training.diagnostics.held_out import (
+    HeldOut,
+    NotComputable,
+    around,
+    error_of_mean,
+    rounded,
+    rounded_list,
+)
 from platform_lib.training.diagnostics.tables import Histogram, NumberTables, ResidualBin, Scatter
 
 BINS = 10
@@ -32,7 +39,7 @@ def number_tables(rows: HeldOut) -> NumberTables:
         by_prediction=_by_prediction(predicted, residuals),
         error_quantiles={f"{share:g}": rounded(np.quantile(errors, share)) for share in _SHARES},
         bias=rounded(residuals.mean()),
-        bias_interval=around(float(residuals.mean()), _error_of_mean(residuals)),
+        bias_interval=around(float(residuals.mean()), error_of_mean(residuals)),
     )
 
 
@@ -72,11 +79,7 @@ def _by_prediction(predicted: Numbers, residuals: Numbers) -> list[ResidualBin]:
                 mean=rounded(mean),
                 low=rounded(low),
                 high=rounded(high),
-                interval=around(mean, _error_of_mean(residuals[mine])),
+                interval=around(mean, error_of_mean(residuals[mine])),
             )
         )
     return found
-
-
-def _error_of_mean(values: Numbers) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from platform_lib.errors import ServiceError
 from platform_lib.registry import Registry, open_registry
 from platform_lib.settings import Project, Settings
 from platform_lib.training.config.compose import compose
 from platform_lib.training.diagnostics.store import load_diagnostics
+from platform_lib.training.run import train
 from platform_lib.training.tracking import read_evaluation
 from tests.conftest import copy_of
 
@@ -33,9 +35,12 @@ def test_a_run_has_them_by_default(trained: Project) -> None:
 
     assert found is not None
     assert found.classes is not None
-    assert found.not_computed == {}
+    assert list(found.not_computed) == ["slices"]  # 55 held-out rows are too few
     evaluation = read_evaluation(registry, run_id)
     assert evaluation is not None
+    files = {item.path for item in registry.client.list_artifacts(run_id, "diagnostics")}
+    assert files == {picture.file for picture in found.pictures}
+    assert "diagnostics/confusion.png" in files
     assert (found.rows, found.classes.confusion) == (evaluation["rows"], evaluation["confusion"]["counts"])
 
 
@@ -60,3 +65,17 @@ def test_a_project_whose_configuration_does_not_name_them_can_switch_them_off(pr
 
     assert compose(project).config.diagnostics
     assert not compose(project, ["diagnostics=off"]).config.diagnostics
+
+
+def test_a_failure_of_diagnostics_is_a_line_of_the_result_and_not_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise ServiceError("the store is full.")
+
+    monkeypatch.setattr("platform_lib.training.diagnostics.store.store_diagnostics", fail)
+
+    result = train(project, Settings())
+
+    assert result.passed
+    assert result.diagnosis == ("The run has no diagnostics: ServiceError: the store is full.",)

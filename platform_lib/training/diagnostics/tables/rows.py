@@ -16,11 +16,11 @@ class RowRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Label or number; None if the target is private."""
     predicted: str | float | None
     probability: float | None
-    """Of the actual class; None for numbers."""
+    """Of the actual class; None for numbers, or if the target is private."""
     error: float | None
     """Prediction − actual; None for classes, or if the target is private."""
     values: dict[str, str]
-    """Features as texts; private columns are left out, missing values are `missing`."""
+    """Up to 30 features as texts, the strongest first; private columns are left out, missing values are `missing`."""
 
 
 class LabelErrors(msgspec.Struct, frozen=True, kw_only=True):
