@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from platform_lib import lineage
 from platform_lib.cli.console import stdout
+from platform_lib.cli.models.diagnostics_page import overview
 from platform_lib.cli.rendering import metrics_table, moment, number, override_lines, pairs, show, table, verdict_lines
 from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.approval import refusal
@@ -29,6 +30,7 @@ def as_dict(version: Inspected) -> dict[str, Any]:
         "gate": record.verdict,
         "override": None if record.override is None else dataclasses.asdict(record.override),
         "evaluation": version.evaluation,
+        "diagnostics": None if version.diagnostics is None else msgspec.to_builtins(version.diagnostics),
         "contract": msgspec.to_builtins(version.contract),
         "config": version.config,
         "lineage": dataclasses.asdict(version.origin),
@@ -64,6 +66,8 @@ def page(version: Inspected) -> None:
         _section("Slices", _slices(evaluation["slices"]))
         if any(item.get("small") for item in evaluation["slices"]):
             console.print("* fewer than 30 rows: not reliable")
+    if version.diagnostics is not None:
+        overview(version.diagnostics)
     contract = version.contract
     columns = {name: _role(contract, name) + describe_column(contract, name) for name in contract.columns}
     _section(f"Contract of {contract.name} ({contract.path})", pairs(columns))

@@ -8,6 +8,7 @@ import click
 
 from platform_lib.cli.groups import Group
 from platform_lib.cli.models.signatures import signed_key, signer_lines, trust, verify
+from platform_lib.errors import NotFound
 from platform_lib.names import Alias, VersionTag
 from platform_lib.settings import Project, find_project, load_settings
 
@@ -41,12 +42,14 @@ command.add_command(verify)
 
 @command.command(epilog="Example: mlp models show sample-model/7")
 @click.argument("reference", required=False)
+@click.option("--rows", "only_rows", is_flag=True, help="Show the held-out rows with the largest errors instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(*, reference: str | None, as_json: bool) -> None:
-    """Show one version: metrics, errors, slices, gate verdict, data contract, lineage.
+def show(*, reference: str | None, only_rows: bool, as_json: bool) -> None:
+    """Show one version: metrics, errors, features, slices, gate verdict, data contract, lineage.
 
     REFERENCE is NAME, NAME@alias, NAME/7, @alias or 7; the default is the project's champion.
     """
+    from platform_lib.cli.models.diagnostics_page import rows_page
     from platform_lib.cli.models.model_pages import as_dict, page
     from platform_lib.local_login import login_link
     from platform_lib.registry.client import run_page
@@ -57,6 +60,13 @@ def show(*, reference: str | None, as_json: bool) -> None:
         version = inspect_version(registry, _resolve(registry, reference, name))
     if as_json:
         click.echo(json.dumps(as_dict(version), indent=2, ensure_ascii=False))
+    elif only_rows:
+        if version.diagnostics is None:
+            raise NotFound(
+                f"version {version.record.version} has no diagnostics: it was trained with diagnostics=off, or by "
+                "another version of the library. Train again with diagnostics=on."
+            )
+        rows_page(version.diagnostics)
     else:
         page(version)
         if address := run_page(registry.backend, registry.uri, version.record.run_id):

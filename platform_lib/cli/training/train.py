@@ -76,6 +76,10 @@ def _show(result: "TrainingResult") -> None:
     for line in verdict_lines(verdict):
         console.print(line)
     console.print()
+    for line in result.diagnosis:
+        console.print(line)
+    if result.diagnosis:
+        console.print()
     for notice in result.notices:
         stderr().print(f"warning: {notice}", style="yellow")
     console.print(_outcome(result))
@@ -103,7 +107,7 @@ def _outcome(result: "TrainingResult") -> str:
 
 def _next_steps(result: "TrainingResult") -> list[str]:
     this = f"{result.name}/{result.version}"
-    shown = ("mlp models show " + this, "its errors, by class and slice")
+    shown = (f"mlp models show {this} --rows", "where it errs, and on which rows")
     if not result.passed:
         steps = [*((step.command, step.reason) for step in result.next_steps), shown]
     elif not result.promoted:
@@ -127,6 +131,7 @@ def _as_dict(result: "TrainingResult") -> dict[str, Any]:
         "champion_before": result.champion_before,
         "metrics": result.evaluation.metrics,
         "notices": result.notices,
+        "diagnosis": result.diagnosis,
         "verdict": msgspec.to_builtins(result.verdict),
         "next": [{"command": step.command, "reason": step.reason} for step in result.next_steps],
     }
