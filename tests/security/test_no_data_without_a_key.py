@@ -104,6 +104,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory, generate: Any) -> Ward:
         ],
         "train": ["train", "--allow-dirty", "gate.thresholds={}", "slices=[district,diagnosis]"],
         "show": ["models", "show", "1"],
+        "show --rows": ["models", "show", "1", "--rows"],
         "show --json": ["models", "show", "1", "--json"],
     }  # fmt: skip
     return Ward(project, rows, {name: said(project, *arguments) for name, arguments in commands.items()})
@@ -254,7 +255,8 @@ def test_the_store_holds_no_value_of_a_sensitive_column(ward: Ward) -> None:
     store = ward.project.root / ".mlp"
     hidden = {value.encode() for value in ward.texts(*SENSITIVE)}
     files = [file for file in store.rglob("*") if file.is_file()]
-    assert {"model.skops", "input_example.json", "answers.json", "evaluation.json"} <= {file.name for file in files}
+    names = {file.name for file in files}
+    assert {"model.skops", "input_example.json", "answers.json", "evaluation.json", "diagnostics.json"} <= names
     for file in files:
         content = file.read_bytes()
         assert not [value for value in hidden if value in content], file.relative_to(store)
