@@ -53,6 +53,10 @@ class Env:
     PENDING_LIMIT_S: Final = "MLP_PENDING_LIMIT_S"
 
 
+POD_READY_PATH: Final = "/readyz/pod"
+"""Of a model server, for readiness probes: also 200 while nothing was promoted yet, so that no rollout waits for it."""
+NOTHING_TO_SERVE: Final = "nothing to serve"
+"""Its `status` in that case."""
 MODEL_LOOKUP: Final = "the model is being looked up."
 """Why a model server that has just started serves no version."""
 

@@ -1,4 +1,4 @@
-"""Smoke test of a deployed model: it is ready, requires a key, and predicts its example."""
+"""Smoke test of a deployed model: it is ready, requires a key, and predicts its example if it has a version."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from platform_lib.errors import CheckFailed
-from platform_lib.names import Env
+from platform_lib.names import NOTHING_TO_SERVE, POD_READY_PATH, Env
 
 _READY_WITHIN_S = 120.0
 
@@ -38,14 +38,17 @@ def smoke_test(
 
         verify = ssl.create_default_context(cafile=str(authority))
     with httpx.Client(base_url=f"{url.rstrip('/')}/", verify=verify, timeout=30) as client:
-        _wait_until_ready(client, url, ready_within_s)
-        say("The server is ready.")
+        empty = _wait_until_ready(client, url, ready_within_s)
+        say("The server is ready." if not empty else f"The server runs. Nothing is served yet: {empty}")
         stranger = client.post("predict", json={"rows": []})
         if stranger.status_code != 401:
             raise CheckFailed(
                 f"{url}/predict returned {stranger.status_code} without a key, expected 401: anyone could call it."
             )
         say("Requests without a key are refused.")
+        if empty:
+            say("The first version that is promoted is served within a minute: `mlp promote`.")
+            return
         if key is None:
             say(f"Skipped the prediction: {Env.API_KEY} is not set.")
             return
@@ -53,13 +56,17 @@ def smoke_test(
         say("The server predicts its example.")
 
 
-def _wait_until_ready(client: httpx.Client, url: str, timeout_s: float) -> None:
+def _wait_until_ready(client: httpx.Client, url: str, timeout_s: float) -> str:
+    """Wait; returns why nothing is to be served yet, empty once a version is served."""
     deadline, last = time.monotonic() + timeout_s, "no connection"
     while True:
         try:
             answer = client.get("readyz")
             if answer.status_code == 200:
-                return
+                return ""
+            pod = client.get(POD_READY_PATH.lstrip("/"))
+            if pod.status_code == 200 and pod.json().get("status") == NOTHING_TO_SERVE:
+                return str(pod.json()["detail"])
             last = f"{answer.status_code} {_detail(answer)}".strip()
         except httpx.HTTPError as err:
             last = f"{type(err).__name__}: {err}"

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,10 +13,12 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from platform_lib.errors import CheckFailed
 from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
 from platform_lib.infra.model.pod import server_command
+from platform_lib.names import Alias
 from platform_lib.operations.smoke import smoke_test
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.roles import start_canary
@@ -111,6 +114,36 @@ def test_a_wrong_key_is_reported(served: Served) -> None:
 def test_an_absent_server_fails_within_the_timeout() -> None:
     with pytest.raises(CheckFailed, match=r"readyz did not return 200 within 0.1 s; last response: ConnectError"):
         smoke_test(f"http://127.0.0.1:{free_port()}", ready_within_s=0.1, say=lambda _: None)
+
+
+def test_a_first_deployment_needs_no_version_and_serves_the_first_promotion(trained: Project, tmp_path: Path) -> None:
+    project = copy_of(trained, tmp_path / "project")
+    client = MlflowClient(f"sqlite:///{project.database.as_posix()}")
+    client.delete_registered_model_alias(project.name, Alias.CHAMPION)
+    keys, port = tmp_path / "keys.yaml", free_port()
+    key = new_key(keys, "smoke", ["predict"])
+    words = ["serve", f"models:/{project.name}@champion", "--port", str(port), "--metrics-port", str(free_port())]
+    script = tmp_path / "serve.py"
+    command = [sys.executable, "-m", "platform_lib.cli", *words]
+    script.write_text(f"import os, sys\nos.chdir({str(project.root)!r})\nos.execv(sys.executable, {command!r})\n")
+    url = f"http://127.0.0.1:{port}"
+    environment = {"MLP_KEYS": str(keys), "MLP_LOG": ""}
+    with server([sys.executable, str(script)], f"{url}/readyz/pod", tmp_path / "log.txt", env=environment):
+        said: list[str] = []
+        smoke_test(url, key=key, say=said.append)
+        assert said[0].startswith("The server runs. Nothing is served yet:") and "`mlp promote`" in said[-1]
+        assert httpx.get(f"{url}/readyz").status_code == 503
+
+        # A champion whose alias was lost is no first deployment: its pods must not replace those that still serve it.
+        client.set_registered_model_alias(project.name, Alias.PREVIOUS, "1")
+        wait_until(lambda: httpx.get(f"{url}/readyz/pod").status_code == 503)
+        client.delete_registered_model_alias(project.name, Alias.PREVIOUS)
+
+        client.set_registered_model_alias(project.name, Alias.CHAMPION, "1")
+        wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        said.clear()
+        smoke_test(url, key=key, say=said.append)
+        assert said[-1] == "The server predicts its example."
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,7 @@ def row_of(ward: Ward, number: int = 0) -> dict[str, Any]:
 
 
 OPEN_PATHS = (
-    "/openapi.json", "/docs", "/docs/start.js", "/healthz", "/readyz", "/ping", "/version", "/v2", "/v2/health/live",
+    "/openapi.json", "/docs", "/docs/start.js", "/healthz", "/readyz", "/readyz/pod", "/ping", "/version", "/v2", "/v2/health/live",
     "/v2/health/ready", "/v2/models/sample-model/ready", "/v2/models/other/ready", "/nothing", "/model",
     "/v2/models/sample-model", "/labels", "/predict", "/metrics",
 )  # fmt: skip

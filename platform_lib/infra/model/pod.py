@@ -8,7 +8,7 @@ from platform_lib.infra.kubernetes.pod_security import (
     pod_security_context,
     spread,
 )
-from platform_lib.names import Env, Port, SharedOutputs
+from platform_lib.names import POD_READY_PATH, Env, Port, SharedOutputs
 
 CONTAINER = "server"
 _DRAIN_S = 5
@@ -133,10 +133,10 @@ def pod_template(
             {"name": "metrics", "containerPort": int(Port.METRICS)},
         ],
         # A slow node gets two minutes to import libraries. After that, a server that hangs is restarted, and a server
-        # without a model receives no requests.
+        # that could not load its model receives no requests.
         "startupProbe": {**_get("/healthz"), "periodSeconds": 2, "failureThreshold": 60},
         "livenessProbe": {**_get("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
-        "readinessProbe": {**_get("/readyz"), "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
+        "readinessProbe": {**_get(POD_READY_PATH), "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
         "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_S}}},
         "resources": {
             "requests": {"cpu": cpu_request, "memory": memory, "ephemeral-storage": "256Mi"},

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/model`: whether the server runs, is ready, and which version it serves."""
+"""`/healthz`, `/readyz`, `/readyz/pod` and `/model`: whether the server runs, is ready, and which version it serves."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from platform_lib.names import PERSONAL_TAGS
+from platform_lib.names import NOTHING_TO_SERVE, PERSONAL_TAGS, POD_READY_PATH
 from platform_lib.serving.fastpath.selection import Selection
 from platform_lib.serving.handler import RequestHandler
 from platform_lib.serving.http.routes import PROBLEM_RESPONSES
@@ -16,7 +16,7 @@ from platform_lib.serving.transport.responses import json_response
 
 
 def health_router(handler: RequestHandler, connection_problem: str | None = None) -> APIRouter:
-    """The three routes. Only admins see errors and rejections, which may contain internal names and paths."""
+    """The four routes. Only admins see errors and rejections, which may contain internal names and paths."""
     source = handler.source
     router = APIRouter(tags=["health"])
 
@@ -32,6 +32,17 @@ def health_router(handler: RequestHandler, connection_problem: str | None = None
     async def readyz() -> Response:
         served = ready_model(source)
         return json_response({"status": "ready", "model": {"name": served.model.name, "version": served.model.version}})
+
+    @router.get(
+        POD_READY_PATH,
+        summary="Whether a rollout may go on: ready, or nothing was promoted yet. 503 until one of both is known.",
+        responses={503: PROBLEM_RESPONSES[503]},
+    )
+    async def pod_ready() -> Response:
+        if source.current is None and source.state.has_nothing_to_serve:
+            return json_response({"status": NOTHING_TO_SERVE, "detail": public_reason(source.state.waiting_for)})
+        ready_model(source)
+        return json_response({"status": "ready"})
 
     @router.get(
         "/model",

@@ -11,7 +11,7 @@ from pathlib import Path
 from platform_lib.data.rows import columns_of, rows_of
 from platform_lib.errors import NotFound, ServiceError
 from platform_lib.model.signing.verification import OFF, SignaturePolicy
-from platform_lib.names import VersionTag
+from platform_lib.names import Alias, VersionTag
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.polling import PollingThread
 from platform_lib.serving.models.registry_client import RegistryClient, ResolvedVersion
@@ -86,6 +86,7 @@ class Follower:
                 self._unload()
             else:
                 self._not_resolved(str(err), responded=True)
+                self.state.has_nothing_to_serve = self.state.current is None and self._never_promoted()
         except ServiceError as err:
             self._not_resolved(str(err), responded=False)
             return False
@@ -95,6 +96,18 @@ class Follower:
                 self._last_rejected = None
             self._resolved()
         return True
+
+    def _never_promoted(self) -> bool:
+        """Whether the alias was never set. A champion whose alias was lost leaves the one before it as `previous`."""
+        if self._reference.alias != Alias.CHAMPION:
+            return False
+        try:
+            self._client.version_of(Reference(self._reference.name, alias=Alias.PREVIOUS))
+        except NotFound:
+            return True
+        except ServiceError:
+            return False
+        return False
 
     def _unload(self) -> None:
         if self.state.current is not None:
@@ -109,6 +122,7 @@ class Follower:
         self._last_rejected = None
 
     def _update(self, resolved: ResolvedVersion) -> None:
+        self.state.has_nothing_to_serve = False
         # With the tags that decide: a version that was refused by the gate may be promoted with --force later.
         key = (resolved.version, resolved.sha256, *(resolved.tags.get(tag, "") for tag in _DECISIVE_TAGS))
         if key == self._last_rejected:

@@ -81,6 +81,8 @@ class LoaderState:
     """Why the last poll failed; None if it succeeded."""
     waiting_for: str = MODEL_LOOKUP
     """Why no version serves yet."""
+    has_nothing_to_serve: bool = False
+    """Whether the registry has said that no version was promoted yet, now or before."""
 
 
 class Source(Protocol):

@@ -155,7 +155,7 @@ def test_liveness_checks_the_process_and_readiness_the_loaded_model(made: Graph)
     assert asked == {
         "startup": {"path": "/healthz", "port": "http"},
         "liveness": {"path": "/healthz", "port": "http"},
-        "readiness": {"path": "/readyz", "port": "http"},
+        "readiness": {"path": "/readyz/pod", "port": "http"},
     }
 
 

@@ -78,6 +78,7 @@ ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/model"): "any",
     ("GET", "/healthz"): "open",
     ("GET", "/readyz"): "open",
+    ("GET", "/readyz/pod"): "open",
     ("GET", "/ping"): "open",
     ("GET", "/version"): "open",
     ("GET", "/v2"): "open",

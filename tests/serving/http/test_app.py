@@ -182,6 +182,13 @@ def test_without_a_model_it_is_alive_but_not_ready_and_says_why(empty: TestClien
     assert empty.get("/model").json()["waiting_for"] == "nothing was promoted yet."
 
 
+def test_a_pod_without_a_model_is_ready_only_if_nothing_was_ever_promoted(
+    server: TestClient, empty: TestClient
+) -> None:
+    assert server.get("/readyz/pod").json() == {"status": "ready"}
+    assert empty.get("/readyz/pod").status_code == 503
+
+
 def test_with_a_model_it_is_ready_and_describes_the_model(server: TestClient) -> None:
     assert server.get("/readyz").json() == {"status": "ready", "model": {"name": "people", "version": "7"}}
     model = server.get("/model").json()
