@@ -41,10 +41,12 @@ watching = ObservabilityArgs(
     alerts=config.alerts or "",
     retention_days=config.metrics_retention_days,
     placement=placement,
-    depends_on=[certificates.release],
+    has_operator=config.existing.prometheus_operator,
+    keda_namespace=config.existing.keda_namespace,
+    depends_on=certificates.ready,
 )
 observability = Observability("observability", watching, after_spaces)
-if config.request_rate_scaling:
+if config.request_rate_scaling and not config.existing.keda_namespace:
     Keda("request-scaling", KedaArgs(mirrors=mirrors), after_spaces)
 
 teams = {

@@ -23,10 +23,9 @@ def check_together(config: StackConfig) -> None:
     Raises:
         SettingError: Two settings contradict each other; the sentence names both.
     """
-    if config.certificate_issuer == "acme" and not config.acme_email:
-        raise SettingError(
-            "certificate_issuer is 'acme', but acme_email is empty: give an address for expiry warnings."
-        )
+    config.check_cluster_settings(
+        scales_on_requests=config.request_rate_scaling, has_database_urls=config.mlflow_database_url is not None
+    )
     if config.oidc_issuer and not (config.oidc_client_id and config.oidc_client_secret is not None):
         raise SettingError(
             "oidc_issuer is set, but oidc_client_id or oidc_client_secret is not: "

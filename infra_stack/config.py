@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 import pulumi
 
 from infra_stack.checks import check_databases, check_together
+from infra_stack.cluster_settings import ClusterSettings, SecretText
 from infra_stack.pairs import pair, pairs
 from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.addresses import EGRESS, Destination, parse_destination
@@ -17,7 +18,6 @@ from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.base.sizing import SIZE, Size
 from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.edge.ingress import SERVICE_TYPE
-from platform_lib.infra.edge.tls import ISSUER
 from platform_lib.infra.mlflow.server import NAMES
 from platform_lib.infra.monitoring.alert_routing import ALERT_ADDRESS
 from platform_lib.infra.storage.database import DATABASE_URL, DATABASE_URL_FORM
@@ -26,14 +26,12 @@ from platform_lib.infra.team.model_names import MODEL_PATTERN, checked_models
 from platform_lib.infra.team.team import Quota, TeamArgs
 from platform_lib.names import SharedOutputs
 
-SecretText: TypeAlias = pulumi.Output[str] | None
-"""None if the key is empty."""
 SecretTexts: TypeAlias = Mapping[str, pulumi.Output[str]]
 """Set as a list of NAME=SECRET entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackConfig:
+class StackConfig(ClusterSettings):
     """One field per key of Pulumi.yaml, with the rule for its value."""
 
     domain: Annotated[str, rules.DOMAIN]
@@ -41,9 +39,6 @@ class StackConfig:
     context: Annotated[str, rules.LINE]
     size: Annotated[Size, SIZE]
     storage_class: Annotated[str, rules.KUBERNETES_NAME]
-    certificate_issuer: Annotated[Literal["self-signed", "acme"], ISSUER]
-    acme_email: Annotated[str, rules.EMAIL]
-    acme_server: Annotated[str, rules.HTTPS_URL]
     service_type: Annotated[str, SERVICE_TYPE]
     trusted_proxies: Annotated[tuple[str, ...], rules.NETWORK]
     oidc_issuer: Annotated[str, rules.HTTPS_URL]
@@ -177,6 +172,7 @@ SETTINGS: Mapping[str, Setting] = {key.name: _declared(key.type) for key in fiel
 REQUIRED = (
     "domain",
     "size",
+    "ingress_class",
     "certificate_issuer",
     "acme_server",
     "service_type",

@@ -55,6 +55,13 @@ def make_edge(
         issuer=config.certificate_issuer,
         acme_email=config.acme_email,
         acme_server=config.acme_server,
+        dns_solver=config.dns_solver,
+        dns_token=config.acme_dns_token,
+        cluster_issuer=config.cluster_issuer,
+        certificate=config.certificate,
+        certificate_key=config.certificate_key,
+        ingress_class=config.ingress_class,
+        has_manager=config.existing.cert_manager,
         placement=config.placement,
         teams=config.teams,
     )
@@ -63,6 +70,7 @@ def make_edge(
         namespace=space,
         service_type=config.service_type,
         trusted_proxies=config.trusted_proxies,
+        ingress_class=config.ingress_class,
         placement=config.placement,
     )
     return Ingress("edge", edge, opts), certificates

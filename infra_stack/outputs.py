@@ -19,7 +19,7 @@ def shared_outputs(config: StackConfig) -> SharedOutputs:
         grafana_url=grafana,
         ingress_namespace=naming.INGRESS_NAMESPACE,
         monitoring_namespace=naming.MONITORING_NAMESPACE,
-        cluster_issuer=naming.CLUSTER_ISSUER,
+        cluster_issuer=config.cluster_issuer or naming.CLUSTER_ISSUER,
         request_log_uri=config.request_log_uri.rstrip("/"),
         image_registry=config.image_registry,
         chart_mirror=config.chart_mirror,

@@ -55,6 +55,7 @@ def make_services(
             secret_namespaces={"mlflow": mlflow_space, "prefect": prefect_space, **own},
             extra_databases=list(own),
             port=config.database_port,
+            has_operator=config.existing.postgres,
             placement=config.placement,
         ),
         after,

@@ -3,7 +3,7 @@
 import re
 import runpy
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -15,6 +15,7 @@ FOLDER = REPOSITORY / "infra_stack"
 PROJECT = "infra-stack"
 EXAMPLES = ("local", "team")
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
 
 
 def prefect_urls(*teams: str) -> list[str]:
@@ -80,9 +81,11 @@ def program() -> Callable[[], None]:
     return main
 
 
-def run_stack(name: str, *, preview: bool = False, plain_secrets: bool = False, **changes: Any) -> Graph:
-    """The graph of an example stack, with changed settings."""
-    secret = [] if plain_secrets else [f"{PROJECT}:{key}" for key in SECRETS[name]]
+def run_stack(
+    name: str, *, preview: bool = False, plain_secrets: bool = False, secrets: Sequence[str] = (), **changes: Any
+) -> Graph:
+    """The graph of an example stack, with changed settings; `secrets` are the secret ones among them."""
+    secret = [] if plain_secrets else [f"{PROJECT}:{key}" for key in (*SECRETS[name], *secrets)]
     return run_program(
         program(), config=settings(name, **changes), secret_config=secret, project=PROJECT, stack=name, preview=preview
     )

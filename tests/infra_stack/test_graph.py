@@ -21,6 +21,14 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "team, mirrored": ("team", MIRRORED),
     "no team": ("local", {"teams": [], "team_models": []}),
     "small login": ("team", {"size": "small", "ui_groups": []}),
+    "a cluster that has everything": (
+        "local",
+        {
+            "use_existing": ["cert-manager", "prometheus-operator", "cloudnative-pg", "keda=scaling"],
+            "request_rate_scaling": True,
+            "ingress_class": "mlp",
+        },
+    ),
     "own Postgres, bucket without keys": (
         "team",
         {
@@ -107,6 +115,40 @@ def test_cert_manager_is_ready_before_whatever_creates_issuers_or_certificates(n
     stack = [r.urn for r in graph.resources if r.inputs.get("name") == "kube-prometheus-stack"]  # has Issuers as well
     assert len(issued) >= 2 and stack
     assert [urn for urn in issued + stack if not comes_after_manager(urn)] == []
+
+
+def test_a_cluster_that_has_everything_gets_no_second_operator_and_no_name_twice() -> None:
+    example, changes = VARIANTS["a cluster that has everything"]
+    graph = run_stack(example, **changes)
+    releases = {r.inputs["name"]: r.inputs["values"] for r in graph.of("kubernetes:helm.sh/v3:Release")}
+    assert set(releases) == {"traefik", "kube-prometheus-stack"}
+    assert releases["traefik"]["ingressClass"]["name"] == "mlp"
+    monitoring = releases["kube-prometheus-stack"]
+    assert monitoring["prometheusOperator"]["enabled"] is monitoring["crds"]["enabled"] is False
+    assert monitoring["fullnameOverride"] != "kube-prometheus-stack"
+    # Another cert-manager looks for a cluster issuer's Secret in a namespace of its own.
+    assert graph.kubernetes("ClusterIssuer") == [] and len(graph.kubernetes("Issuer")) == 2
+    services = {r.inputs["metadata"].get("name") for r in graph.kubernetes("Service")}
+    assert {"kube-prometheus-stack-prometheus", "kube-prometheus-stack-grafana"} <= services
+    [policy] = [r for r in graph.kubernetes("NetworkPolicy") if r.name == "observability-keda"]
+    [rule] = policy.inputs["spec"]["ingress"]
+    assert "scaling" in str(rule["from"]) and rule["ports"][0]["port"] == 9090
+
+
+def test_prometheus_reads_monitors_and_rules_of_the_platforms_namespaces_only() -> None:
+    graph = run_stack("local")
+    [values] = [
+        r.inputs["values"]
+        for r in graph.of("kubernetes:helm.sh/v3:Release")
+        if r.inputs["name"] == "kube-prometheus-stack"
+    ]
+    spec = values["prometheus"]["prometheusSpec"]
+    ours = {"matchLabels": {"app.kubernetes.io/part-of": "cloud-ml-platform"}}
+    for kind in ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig"):
+        assert spec[f"{kind}NamespaceSelector"] == ours
+    spaces = [r.inputs["metadata"] for r in graph.kubernetes("Namespace")]
+    assert len(spaces) >= 7
+    assert [meta for meta in spaces if not ours["matchLabels"].items() <= meta["labels"].items()] == []
 
 
 def test_the_program_is_short() -> None:

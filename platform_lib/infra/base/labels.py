@@ -7,6 +7,7 @@ from platform_lib.infra.base.naming import PLATFORM, short
 
 NAME: Final = "app.kubernetes.io/name"
 COMPONENT: Final = "app.kubernetes.io/component"
+PART_OF: Final = "app.kubernetes.io/part-of"
 TEAM: Final = "mlp.platform/team"
 """Label of a team's namespace: the team's name."""
 
@@ -27,7 +28,7 @@ def labels(name: str, component: str, extra: Mapping[str, str] | None = None) ->
     """
     return {
         **selector(name, component),
-        "app.kubernetes.io/part-of": PLATFORM,
+        PART_OF: PLATFORM,
         "app.kubernetes.io/managed-by": "pulumi",
         **(extra or {}),
     }

@@ -114,6 +114,10 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _MIB: Final = 2**20
 
 TEXT: Final = matching(r"[^\s]+", "give text without spaces")
+PRIVATE_KEY: Final = matching(
+    r"\s*-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s]+-----END [A-Z ]*PRIVATE KEY-----\s*",
+    "give the text of a PEM private key without a password",
+)
 LINE: Final = matching(r"[^\r\n]+", "give one line of text")
 PORT: Final = Rule(lambda value: 1 <= value <= 65535, "give a port from 1 to 65535")
 COUNT: Final = at_least(1)

@@ -49,6 +49,8 @@ class IngressArgs:
     namespace: pulumi.Input[str]
     service_type: str = "LoadBalancer"
     """`LoadBalancer`, or `NodePort` if the cluster has no load balancers."""
+    ingress_class: str = "traefik"
+    """Name of the IngressClass, which only certificates and their challenges use."""
     service_annotations: dict[str, str] = field(default_factory=dict)
     """Annotations for the cloud's load balancer. Set them at the first `pulumi up`: a changed type leaks one."""
     trusted_proxies: Sequence[str] = ()
@@ -144,7 +146,7 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
     values: dict[str, Any] = {
         "deployment": {"replicas": size.replicas},
         "resources": size.requirements,
-        "ingressClass": {"enabled": True, "isDefaultClass": False, "name": "traefik"},
+        "ingressClass": {"enabled": True, "isDefaultClass": False, "name": args.ingress_class},
         "ingressRoute": {"dashboard": {"enabled": False}},
         # With it, api@internal would show every middleware with its passwords to anyone with a route to it.
         "api": {"dashboard": False},
@@ -162,7 +164,7 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
                 "allowEmptyServices": True,
                 "defaultTLSResourcesNamespace": INGRESS_NAMESPACE,
             },
-            # Only for cert-manager's HTTP-01 challenges, which are Ingress objects next to the certificate.
+            # Only for certificates and cert-manager's HTTP-01 challenges, which are Ingress objects next to them.
             "kubernetesIngress": {
                 "enabled": True,
                 "namespaces": [INGRESS_NAMESPACE],

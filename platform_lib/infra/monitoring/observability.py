@@ -13,7 +13,13 @@ import pulumi_random as random
 
 from platform_lib.infra.base.labels import NAME, labels
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, Mirrors
-from platform_lib.infra.base.naming import INGRESS_NAMESPACE, MONITORING_NAMESPACE, PLATFORM_NAMESPACES, TEAM_PREFECTS
+from platform_lib.infra.base.naming import (
+    INGRESS_NAMESPACE,
+    MONITORING_NAMESPACE,
+    PLATFORM_NAMESPACES,
+    PROMETHEUS_SERVICE,
+    TEAM_PREFECTS,
+)
 from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import COUNT, HTTPS_URL, at_least
 from platform_lib.infra.base.sizing import storage_gib
@@ -59,6 +65,10 @@ class ObservabilityArgs:
     scraped: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_SCRAPED))
     """`app.kubernetes.io/name` → namespace and port of pods to scrape, in addition to those with a ServiceMonitor."""
     placement: Placement = field(default_factory=Placement)
+    has_operator: bool = False
+    """Whether the cluster has the Prometheus operator already; the chart then installs neither it nor definitions."""
+    keda_namespace: str = ""
+    """Namespace of a KEDA that the cluster has, which may then query Prometheus."""
     depends_on: Sequence[Any] = ()
     """cert-manager: the chart creates Issuers and Certificates."""
 
@@ -135,12 +145,15 @@ class Observability(pulumi.ComponentResource):
                     admin_secret=admin.metadata.name,
                     ca_config_map=CA_CONFIG_MAP if mirrors.ca_bundle else None,
                     image_registry=mirrors.image_registry,
+                    has_operator=args.has_operator,
                 ),
                 mirrors=mirrors,
             ),
             opts=self._child(depends_on=[guard, *args.depends_on]),
         )
         self._policies()
+        if args.has_operator:
+            self._services()
         self._watch_the_platform()
 
         self.grafana_service = pulumi.Output.from_input(GRAFANA_SERVICE[0])
@@ -163,8 +176,26 @@ class Observability(pulumi.ComponentResource):
             "grafana", policy_spec(grafana, ingress=[from_namespaces([INGRESS_NAMESPACE], grafana_guard.PORT)])
         )
         # The API server calls the operator to validate rules; a NetworkPolicy cannot select the API server.
-        webhook = with_labels({"app": f"{RELEASE}-operator"})
-        self._policy("operator", policy_spec(webhook, ingress=[from_anywhere(10250)]))
+        if not self._args.has_operator:
+            webhook = with_labels({"app": f"{RELEASE}-operator"})
+            self._policy("operator", policy_spec(webhook, ingress=[from_anywhere(10250)]))
+        if self._args.keda_namespace:
+            prometheus = with_labels({NAME: "prometheus"})
+            self._policy("keda", policy_spec(prometheus, ingress=[from_namespaces([self._args.keda_namespace], 9090)]))
+
+    def _services(self) -> None:
+        """Give Prometheus and Grafana the names that everything else knows them by: the chart uses others now."""
+        for role, service, ports, selector in (
+            ("prometheus", PROMETHEUS_SERVICE, (9090, "http-web"), {NAME: "prometheus"}),
+            ("grafana", GRAFANA_SERVICE[0], (GRAFANA_SERVICE[1], grafana_guard.PORT), {NAME: "grafana"}),
+        ):
+            port, target = ports
+            k8s.core.v1.Service(
+                f"{self._name}-{role}-service",
+                metadata=self._meta(service),
+                spec={"selector": selector, "ports": [{"name": "http-web", "port": port, "targetPort": target}]},
+                opts=self._child(depends_on=[self.release]),
+            )
 
     def _policy(self, role: str, spec: dict[str, Any]) -> None:
         k8s.networking.v1.NetworkPolicy(

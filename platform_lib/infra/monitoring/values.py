@@ -2,14 +2,19 @@
 
 from typing import Any
 
+from platform_lib.infra.base.labels import PART_OF
 from platform_lib.infra.base.mirrors import Mirrors
-from platform_lib.infra.base.naming import MONITORING_NAMESPACE
+from platform_lib.infra.base.naming import MONITORING_NAMESPACE, PLATFORM
 from platform_lib.infra.base.sizing import Size, resources, storage_gib
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.monitoring.grafana_guard import guard_values
 
 IDENTITY_HEADER = "X-Auth-Request-Email"
 """Header with which the login proxy identifies the user; Traefik removes it from incoming requests."""
+
+KINDS = ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig")
+OWN_NAME = "mlp-monitoring"
+"""Name of the chart's objects on a cluster that may have the same chart already."""
 
 # Set explicitly, because the namespace's Pod Security level rejects the subcharts' defaults.
 _CONTAINER_SECURITY_CONTEXT = {
@@ -36,6 +41,7 @@ def monitoring_values(
     ca_config_map: str | None = None,
     image_registry: str = "",
     signout_url: str = "",
+    has_operator: bool = False,
 ) -> dict[str, Any]:
     """Build the values. Values from other resources may be Outputs.
 
@@ -50,6 +56,8 @@ def monitoring_values(
         ca_config_map: Name of the ConfigMap with the CA bundle `ca.crt`; None if there is none.
         image_registry: Mirror of images; empty uses the original registries.
         signout_url: Where Grafana's "Sign out" leads; empty ends nothing but Grafana's own session.
+        has_operator: Whether the cluster has the operator. Its chart may have our names, so cluster-wide objects get
+            others.
     """
     values: dict[str, Any] = {
         "crds": {"enabled": True},
@@ -84,6 +92,11 @@ def monitoring_values(
             **guard_values(Mirrors(image_registry=image_registry), _CONTAINER_SECURITY_CONTEXT),
         },
     }
+    if has_operator:
+        values |= {"fullnameOverride": OWN_NAME, "crds": {"enabled": False}}
+        values["prometheusOperator"] = {"enabled": False, "admissionWebhooks": {"enabled": False}}
+        for part in ("grafana", "kube-state-metrics"):
+            values[part]["fullnameOverride"] = f"{OWN_NAME}-{part}"
     if image_registry:
         values["global"] = {"imageRegistry": image_registry}
     return values
@@ -91,12 +104,12 @@ def monitoring_values(
 
 def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -> dict[str, Any]:
     # By default, only objects with the release's label are selected; those of models have none.
-    everything = {
-        f"{kind}SelectorNilUsesHelmValues": False
-        for kind in ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig")
-    }
+    everything = {f"{kind}SelectorNilUsesHelmValues": False for kind in KINDS}
+    # Namespaces of others on a shared cluster have their own monitoring, and would fill and page ours.
+    ours = {f"{kind}NamespaceSelector": {"matchLabels": {PART_OF: PLATFORM}} for kind in KINDS}
     return {
         **everything,
+        **ours,
         "retention": f"{retention_days}d",
         "retentionSize": f"{max(1, gib * 4 // 5)}GiB",
         "storageSpec": {"volumeClaimTemplate": {"spec": claim_spec(gib, storage_class)}},

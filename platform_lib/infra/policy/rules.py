@@ -70,7 +70,8 @@ def _plain_secrets(values: Any, path: str) -> Iterator[str]:
 
 
 def _route(resource: Declared) -> Iterator[str]:
-    if resource.kind == "Ingress":
+    routes = [rule for rule in resource.spec.get("rules") or [] if rule.get("http")]
+    if resource.kind == "Ingress" and (routes or resource.spec.get("defaultBackend")):  # else it shows a certificate
         yield "an Ingress bypasses the login and the admission policy. Use an IngressRoute."
     if resource.kind != "IngressRoute":
         return

@@ -48,6 +48,8 @@ class DatabaseArgs:
     """Database → namespace of the service that connects to it and gets a Secret with the key `uri` there."""
     extra_databases: Sequence[str] = ()
     """Databases in addition to `DATABASES`. Their owner creates the database at the first start."""
+    has_operator: bool = False
+    """Whether the cluster has CloudNativePG already; it is not installed then."""
     placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
@@ -116,19 +118,7 @@ class Database(pulumi.ComponentResource):
         )
 
     def _in_cluster(self, name: str, args: DatabaseArgs) -> dict[str, pulumi.Output[str]]:
-        operator = HelmService(
-            f"{name}-operator",
-            HelmServiceArgs(
-                chart=CHARTS["cloudnative-pg"],
-                namespace=args.namespace,
-                values={
-                    "image": {"repository": mirrored(OPERATOR_IMAGE, args.placement.mirrors)},
-                    "resources": resources("alertmanager", args.placement.size).requirements,
-                },
-                mirrors=args.placement.mirrors,
-            ),
-            pulumi.ResourceOptions(parent=self),
-        )
+        operator = [] if args.has_operator else [self._operator(name, args)]
         owners = {
             database: Credential(
                 f"{name}-{database}",
@@ -149,7 +139,7 @@ class Database(pulumi.ComponentResource):
             metadata={"name": CLUSTER_NAME, "namespace": args.namespace, "labels": labels(CLUSTER_NAME, "database")},
             spec=cluster_spec(args),
             # Deleting the data takes two steps: `pulumi state unprotect`, then `pulumi destroy`.
-            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=[operator.release, *owners.values()]),
+            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=[*operator, *owners.values()]),
         )
         self.ready = [cluster]
         host = f"{CLUSTER_NAME}-rw.{DATABASE_NAMESPACE}"
@@ -159,6 +149,22 @@ class Database(pulumi.ComponentResource):
             )
             for database, owner in owners.items()
         }
+
+    def _operator(self, name: str, args: DatabaseArgs) -> Any:
+        operator = HelmService(
+            f"{name}-operator",
+            HelmServiceArgs(
+                chart=CHARTS["cloudnative-pg"],
+                namespace=args.namespace,
+                values={
+                    "image": {"repository": mirrored(OPERATOR_IMAGE, args.placement.mirrors)},
+                    "resources": resources("alertmanager", args.placement.size).requirements,
+                },
+                mirrors=args.placement.mirrors,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        return operator.release
 
 
 def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:

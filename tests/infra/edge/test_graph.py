@@ -8,7 +8,7 @@ import pytest
 from platform_lib.infra.base.naming import IDENTITY_HEADERS
 from platform_lib.infra.team.rbac import deployer_rules
 from tests.infra.harness.graph import Graph, Resource
-from tests.infra.stacks import CA, MIRRORED, run_stack
+from tests.infra.stacks import CA, KEY, MIRRORED, run_stack
 
 
 @pytest.fixture(scope="module")
@@ -138,14 +138,48 @@ def test_traefik_has_no_api_and_connects_only_to_what_it_routes_to(local: Graph)
     ]
 
 
-def test_one_certificate_covers_every_host(team: Graph) -> None:
-    certificate = find(team, "Certificate", "edge-certificate", "mlp-ingress").inputs["spec"]
-    assert certificate["dnsNames"] == [
-        f"{name}.ml.example.com"
-        for name in ("mlflow", "prefect", "grafana", "auth", "models", "prefect-churn", "prefect-fraud")
-    ]
+def certificates(graph: Graph) -> dict[str, list[str]]:
+    """Secret → names of its certificate."""
+    specs = [found.inputs["spec"] for found in graph.kubernetes("Certificate")]
+    return {spec["secretName"]: spec["dnsNames"] for spec in specs if not spec.get("isCA")}
+
+
+def test_the_platform_and_each_team_have_a_certificate_of_their_own(team: Graph) -> None:
+    shared = [f"{name}.ml.example.com" for name in ("mlflow", "prefect", "grafana", "auth", "models")]
+    own = {f"edge-certificate-{name}": [f"prefect-{name}.ml.example.com"] for name in ("churn", "fraud")}
+    assert certificates(team) == {"edge-certificate": shared, **own}
+    shown = {found.inputs["spec"]["tls"][0]["secretName"] for found in team.kubernetes("Ingress")}
+    assert shown == set(own)
+
+
+def test_a_challenge_is_answered_by_http_before_a_host_has_a_certificate(team: Graph) -> None:
     [issuer] = team.kubernetes("ClusterIssuer")
-    assert issuer.inputs["spec"]["acme"]["email"] == "platform@example.com"
+    acme = issuer.inputs["spec"]["acme"]
+    assert acme["email"] == "platform@example.com"
+    [solver] = acme["solvers"]
+    assert solver["http01"]["ingress"] == {
+        "ingressClassName": "traefik",
+        "serviceType": "ClusterIP",
+        "ingressTemplate": {"metadata": {"annotations": {"traefik.ingress.kubernetes.io/router.entrypoints": "web"}}},
+    }
+
+
+def test_dns_gives_one_certificate_for_every_host_and_the_token_stays_in_a_secret() -> None:
+    solver = "cloudflare: {apiTokenSecretRef: {name: acme-dns, key: token}}"
+    graph = run_stack("team", acme_dns_solver=solver, acme_dns_token="dns-secret", secrets=["acme_dns_token"])
+    assert certificates(graph) == {"edge-certificate": ["*.ml.example.com"]} and graph.kubernetes("Ingress") == []
+    [issuer] = graph.kubernetes("ClusterIssuer")
+    assert [list(item) for item in issuer.inputs["spec"]["acme"]["solvers"]] == [["dns01"]]
+    holders = [found.name for found in graph.resources if "dns-secret" in json.dumps(found.inputs, default=str)]
+    assert holders == ["edge-tls-dns"]
+
+
+def test_an_own_certificate_needs_no_issuer() -> None:
+    own: dict[str, Any] = {"certificate_issuer": "own", "acme_email": "", "certificate": CA, "certificate_key": KEY}
+    graph = run_stack("team", **own, secrets=["certificate_key"])
+    assert graph.kubernetes("ClusterIssuer") + graph.kubernetes("Certificate") + graph.kubernetes("Ingress") == []
+    secret = find(graph, "Secret", "edge-certificate", "mlp-ingress")
+    assert secret.inputs["type"] == "kubernetes.io/tls" and set(secret.inputs["stringData"]) == {"tls.crt", "tls.key"}
 
 
 def test_a_mirrored_install_refers_to_no_external_host() -> None:

@@ -106,6 +106,7 @@ def values_errors(graph: Graph, facts: Path) -> list[str]:
         elif defaults is not None:
             for subchart, file in SUBCHARTS.get(chart, {}).items():
                 own = json.loads((facts / "defaults" / file).read_text(encoding="utf-8")) if file else {}
+                own = {"fullnameOverride": "", **own}  # Grafana's template reads it, and its defaults leave it out
                 defaults[subchart] = laid_over(own, defaults.get(subchart, {})) if file else {}
             found += [
                 f"{release.urn} values.{path}: the chart's defaults have no such key"
