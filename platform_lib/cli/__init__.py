@@ -82,7 +82,9 @@ FAMILIES: dict[str, dict[str, Entry]] = {
         ),
         "deploy": Entry("platform_lib.cli.platform.deploy", "Deploy the model server; roll back if it fails."),
         "tunnel": Entry("platform_lib.cli.platform.tunnel", "Run a command against the cluster's MLflow and Prefect."),
-        "platform": Entry("platform_lib.cli.platform.platform", "Check a running platform and upgrade its CRDs."),
+        "platform": Entry(
+            "platform_lib.cli.platform.platform", "Examine a cluster, check a platform, upgrade its CRDs."
+        ),
     },
     "Checks": {
         "check": Entry("platform_lib.cli.project.check", "Check this project."),

@@ -1,4 +1,4 @@
-"""`mlp platform`: check a running platform and upgrade its custom resource definitions."""
+"""`mlp platform`: examine a cluster, check a running platform and upgrade its custom resource definitions."""
 
 from pathlib import Path
 
@@ -15,6 +15,35 @@ _CONTEXT = click.option("--context", default="", help="Kubeconfig context.  [def
 @click.group(cls=Group, epilog="Example: mlp platform check --context production")
 def command() -> None:
     """Check and maintain a running platform, with your own access to its cluster."""
+
+
+@command.command(epilog="Example: mlp platform preflight --context production")
+@_CONTEXT
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def preflight(*, context: str, as_json: bool) -> int:
+    """Examine a cluster before the first `pulumi up`, and print the settings that it needs.
+
+    Needs only a kubeconfig and changes nothing: version, your rights, storage, DNS, network plug-in, and what the
+    cluster has already. Exit code 1 means that there is a problem, 3 that the cluster does not respond.
+    """
+    from platform_lib.cli.console import working
+    from platform_lib.operations.kubectl import Kubectl
+    from platform_lib.operations.preflight import preflight as examine
+
+    with working("Examining the cluster"):
+        found = examine(Kubectl(context))
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        _show(found.findings)
+        if found.settings.commands:
+            click.echo("\nIn infra_stack/, before `pulumi up`:\n" + "\n".join(found.settings.commands))
+        if found.settings.cluster_issuers:
+            names = ", ".join(found.settings.cluster_issuers)
+            click.echo(f"\nWith certificate_issuer existing, cluster_issuer can be: {names}")
+    return ExitCode.REFUSED if problem_count(found.findings) else ExitCode.OK
 
 
 @command.command(epilog="Example: mlp platform check --send-alert\n\nExample: mlp platform check --inside --json")
