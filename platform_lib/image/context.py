@@ -24,6 +24,12 @@ EXTRAS = {"serve": ("serving", "tracing"), "train": ("training",)}
 """Extras of the library in each image. Both images also have the project's own requirements."""
 
 
+MODEL_EXTRAS = frozenset({"catboost", "lightgbm", "xgboost"})
+"""Extras of the library that both images get if the project asks for them, because its models need them."""
+SYSTEM_PACKAGES = {"lightgbm": ("libgomp1",)}
+"""Debian packages that a distribution needs, and that a slim image of Python lacks."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildContext:
     """A written build context."""
@@ -89,17 +95,20 @@ def _write(project: Project, folder: Path) -> BuildContext:
             f"{project.root} has no lock file ({' or '.join(LOCK_FILES)}): run `make setup` and commit the file."
         )
     lock = read_lock(project.lock_file)
-    own = _project_requirements(project)
+    own, model_extras = _project_requirements(project)
     folder.mkdir(parents=True)
     counts, unpublished = {}, {LIBRARY}
+    system: set[str] = set()
     for target, extras in EXTRAS.items():
-        found = _closure(lock, own, extras)
+        found = _closure(lock, own, (*extras, *model_extras))
+        system |= {name for each in found for name in SYSTEM_PACKAGES.get(each.name, ())}
         unpublished |= {each.name for each in found if not each.hashes}
         lines = [each.line() for each in found if each.hashes]
         (folder / f"{target}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         counts[target] = len(found) + 1
     for name in sorted(unpublished):
         write_wheel(name, folder / "wheels")
+    (folder / "system.txt").write_text("".join(f"{name}\n" for name in sorted(system)), encoding="utf-8")
     write_source(project, folder / "source.json")
     python = ".".join(platform.python_version_tuple()[:2])
     (folder / "python").write_text(f"{python}\n", encoding="utf-8")
@@ -115,8 +124,10 @@ def _closure(lock: Lock, own: list[Requirement], extras: tuple[str, ...]) -> lis
     return lock.closure([*wanted, *own], without=frozenset({LIBRARY}))
 
 
-def _project_requirements(project: Project) -> list[Requirement]:
-    """Return the project's requirements without the library."""
+def _project_requirements(project: Project) -> tuple[list[Requirement], list[str]]:
+    """Return the project's requirements without the library, and the library's extras that its models need."""
     table = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
     requirements = [Requirement(text) for text in table.get("project", {}).get("dependencies", [])]
-    return [each for each in requirements if canonicalize_name(each.name) != LIBRARY]
+    asked = {extra for each in requirements if canonicalize_name(each.name) == LIBRARY for extra in each.extras}
+    others = [each for each in requirements if canonicalize_name(each.name) != LIBRARY]
+    return others, sorted(asked & MODEL_EXTRAS)

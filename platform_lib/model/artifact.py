@@ -43,6 +43,8 @@ def predict(pipeline: "Pipeline", frame: "pd.DataFrame") -> Predictions:
     inputs = pipeline[:-1].transform(frame) if len(pipeline) > 1 else frame
     estimator = pipeline[-1]
     values = np.asarray(estimator.predict(inputs))
+    if values.ndim == 2 and values.shape[1] == 1:  # CatBoost's labels of three classes or more
+        values = values[:, 0]
     if not hasattr(estimator, "classes_"):
         return Predictions(values.astype(np.float64), None)
     classes = tuple(estimator.classes_.tolist())

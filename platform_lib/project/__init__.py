@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from platform_lib.boosters.estimators import BoostedTreesClassifier as BoostedTreesClassifier
+    from platform_lib.boosters.estimators import BoostedTreesRegressor as BoostedTreesRegressor
     from platform_lib.data.contract import Column as Column
     from platform_lib.data.contract import DataContract as DataContract
     from platform_lib.data.dataset import load_table as load_table
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from platform_lib.registry.loading import load_model as load_model
     from platform_lib.settings import Project as Project
     from platform_lib.settings import find_project as find_project
+    from platform_lib.training.boosters.choice import BOOSTERS as BOOSTERS
+    from platform_lib.training.boosters.choice import boosted_trees as boosted_trees
     from platform_lib.training.config.compose import compose as compose
     from platform_lib.training.config.schema import GateConfig as GateConfig
     from platform_lib.training.config.schema import ModelConfig as ModelConfig
@@ -50,6 +54,8 @@ _MODULES = {
     "training.config.compose": ("compose",),
     "training.features": ("standard_features", "compose_pipeline"),
     "project.transformers": ("DateParts", "EmptyColumnsAsZero", "HashedTexts"),
+    "training.boosters.choice": ("BOOSTERS", "boosted_trees"),
+    "boosters.estimators": ("BoostedTreesClassifier", "BoostedTreesRegressor"),
     "metrics.own": ("metric",),
     "training.steps": ("Steps", "Rows", "Split", "TrainingResult"),
     "training.evaluation": ("Evaluation",),
@@ -76,6 +82,10 @@ __all__ = [  # noqa: RUF022  in the order of docs/reference.md
     "DateParts",
     "EmptyColumnsAsZero",
     "HashedTexts",
+    "BOOSTERS",
+    "boosted_trees",
+    "BoostedTreesClassifier",
+    "BoostedTreesRegressor",
     "metric",
     "Steps",
     "Rows",

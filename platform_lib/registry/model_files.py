@@ -75,7 +75,7 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
         skops_trusted_types=trusted,
         signature=signature(content.contract, content.predictions),
         input_example=_shown(content.example.head(EXAMPLE_ROWS), content.contract),
-        pip_requirements=requirements(trusted),
+        pip_requirements=requirements(trusted, boosters=_boosters(content.pipeline)),
     )
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(content.contract), encoding="utf-8")
     (folder / ArtifactFile.CONFIG).write_text(content.config_yaml, encoding="utf-8")
@@ -122,12 +122,16 @@ def signature(contract: DataContract, predictions: Predictions) -> "ModelSignatu
     return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec(output, PREDICTION_COLUMN)]))
 
 
-def requirements(types: Iterable[str]) -> list[str]:
+def requirements(types: Iterable[str], *, boosters: Iterable[str] = ()) -> list[str]:
     """The distributions that a model's types come from, pinned to the versions installed here.
 
     Without the project's package, which is not on a package index.
+
+    Args:
+        types: Full names of types in the model file.
+        boosters: Names of boosting libraries, whose types the file does not hold.
     """
-    modules = {name.split(".")[0] for name in types}
+    modules = {name.split(".")[0] for name in types} | set(boosters)
     found = {*_ALWAYS}
     if "platform_lib" in modules:
         # An editable installation does not list its modules.
@@ -137,6 +141,13 @@ def requirements(types: Iterable[str]) -> list[str]:
         distributions = importlib.metadata.packages_distributions()
         found |= {names[0] for module in others if (names := distributions.get(module))}
     return sorted(pin for name in found if (pin := _pin(name)))
+
+
+def _boosters(part: Any) -> set[str]:
+    """Names of the boosting libraries in a pipeline."""
+    members = [step for _, step in getattr(part, "steps", ())] + [getattr(part, "estimator_", None)]
+    found = {name for member in members if member is not None for name in _boosters(member)}
+    return found | ({part.library} if type(part).__module__ == "platform_lib.boosters.estimators" else set())
 
 
 def _pin(distribution: str) -> str | None:

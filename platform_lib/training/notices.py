@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from platform_lib.boosters.estimators import TREES
 from platform_lib.data.splits import key_columns, row_hashes
 from platform_lib.metrics import METRICS, score
 from platform_lib.metrics.weighting import MetricUndefined
 from platform_lib.model.artifact import predict
+from platform_lib.training.boosters.choice import boosters_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,12 @@ def training_notices(
             f"contract. Pass {'it' if len(unused) == 1 else 'them'} with standard_features(config.data, "
             "new_numbers=[...], new_categories=[...], **config.features)."
         )
+    found += [
+        f"The model has all {booster.n_trees_} trees that model.params.n_estimators allows, and the last ones still "
+        "made it better: raise n_estimators, or learning_rate."
+        for booster in boosters_in(pipeline)
+        if booster.n_inner_rows_ and booster.n_trees_ >= (booster.params or {}).get("n_estimators", TREES)
+    ]
     name, limit = _TOO_GOOD[config.data.task]
     if evaluation.metrics.get(name, 0.0) >= limit:
         column = _strongest(pipeline, rows, name)

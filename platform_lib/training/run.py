@@ -105,8 +105,13 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
         return parts
 
     def fit(features: Any, model: Any, parts: Split, config: "TrainConfig") -> "Pipeline":
+        from platform_lib.training.boosters.choice import boosters_in, described
+
         with progress(f"Fitting {type(model).__name__} on {len(parts.train)} rows"):
             pipeline = fit_pipeline(features, model, parts, config)
+        for text in described(pipeline):
+            with progress(text):
+                tracking.log_trees(plan, run_id, boosters_in(pipeline))
         project = plan.project
         check_servable(pipeline, parts.test.frame, package=project.package, trusted_types=project.trusted_types)
         return pipeline
@@ -260,9 +265,11 @@ def _register(
 def _advice(
     plan: TrainingPlan, version: str, evaluation: "Evaluation", verdict: "Verdict", config: "TrainConfig"
 ) -> "list[Step]":
+    from platform_lib.boosters.libraries import LIBRARIES
     from platform_lib.training.advice import next_steps
 
-    models = sorted(path.stem for path in (plan.project.conf_dir / "model").glob("*.yaml"))
+    missing = {library.name for library in LIBRARIES.values() if not library.is_installed()}
+    models = sorted({path.stem for path in (plan.project.conf_dir / "model").glob("*.yaml")} - missing)
     return next_steps(version, config, evaluation, verdict, overrides=plan.request.overrides, models=models)
 
 

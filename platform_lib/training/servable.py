@@ -41,7 +41,7 @@ def _check_storable(pipeline: "Pipeline", *, package: str | None, trusted_types:
 
     for name, step in pipeline.steps:
         # Estimators of these libraries can be stored, and may be large.
-        if name == "model" and type(step).__module__.split(".")[0] in _LIBRARIES and not _has_parts(step):
+        if name == "model" and _is_storable(step) and not _has_parts(step):
             continue
         try:
             with tempfile.TemporaryDirectory() as scratch:
@@ -57,6 +57,11 @@ def _check_storable(pipeline: "Pipeline", *, package: str | None, trusted_types:
                 f"the model cannot be stored: {where} cannot be written to a model file ({type(err).__name__}: "
                 f"{err!s:.200}). {_STORABLE}."
             ) from err
+
+
+def _is_storable(step: Any) -> bool:
+    module = type(step).__module__
+    return module.split(".")[0] in _LIBRARIES or module == "platform_lib.boosters.estimators"
 
 
 def _has_parts(step: Any) -> bool:

@@ -126,6 +126,7 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
         CheckFailed: The training rows have only one class.
         UsageError: The estimator rejects its parameters or the data.
     """
+    from platform_lib.training.boosters.inner_rows import with_inner_rows
     from platform_lib.training.features import compose_pipeline
 
     if config.data.task == "classification" and len(classes := set(split.train.truth.tolist())) < 2:
@@ -135,7 +136,8 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
         )
     pipeline = compose_pipeline(features, model, config)
     try:
-        return pipeline.fit(split.train.frame, split.train.truth)
+        with with_inner_rows(model, split.table[~split.held_out], split.train.truth, config):
+            return pipeline.fit(split.train.frame, split.train.truth)
     except (PlatformError, OSError, MemoryError):
         raise
     except Exception as err:

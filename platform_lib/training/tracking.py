@@ -123,6 +123,15 @@ def log_rows(plan: TrainingPlan, run_id: str, parts: "Split") -> None:
         )
 
 
+def log_trees(plan: TrainingPlan, run_id: str, boosters: "list[Any]") -> None:
+    """Log the numbers of trees that early stopping chose, and of the inner rows that decided."""
+    values = {
+        f"{name}": sum(getattr(booster, f"n_{name}_") for booster in boosters) for name in ("trees", "inner_rows")
+    }
+    with mlflow_errors(plan.registry.uri):
+        plan.registry.client.log_batch(run_id, params=as_params(values))
+
+
 def log_evaluation(plan: TrainingPlan, run_id: str, evaluation: "Evaluation") -> None:
     """Log the metrics, and the whole evaluation as a file."""
     import msgspec

@@ -3,6 +3,7 @@
 Covers uv's and PDM's locks, and the library as it is installed.
 """
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -202,6 +203,41 @@ def test_a_lock_that_lacks_the_library_is_refused_in_one_sentence(
     called = call_mlp(project, "image")
     assert called.code == 2
     assert "uv.lock has no " in called.err
+
+
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [('"lightgbm>=4"', "lightgbm"), (None, "lightgbm"), ('"catboost"', "catboost"), ('"click"', "")],
+    ids=["own requirement", "extra", "another library", "neither"],
+)
+def test_a_boosting_library_gets_into_both_images_with_its_system_packages(
+    added: str | None, expected: str, project: Project, call_mlp: Callable[..., Called]
+) -> None:
+    file = project.root / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    text = (
+        text.replace("platform-lib[training]", "platform-lib[training,lightgbm]")
+        if added is None
+        else text.replace('"scikit-learn>=1.7",', f'"scikit-learn>=1.7", {added},')
+    )
+    file.write_text(text, encoding="utf-8")
+    entry = (
+        '[[package]]\nname = "{}"\nversion = "{}"\nsource = {{ registry = "i" }}\nwheels = [{{ hash = "sha256:aa" }}]\n'
+    )
+    names = {Requirement(line).name for line in importlib.metadata.requires("platform-lib") or []} - {"xgboost"}
+    content = "\n".join(entry.format(name, importlib.metadata.version(name)) for name in sorted(names))
+    (project.root / "uv.lock").write_text(content, encoding="utf-8")
+    commit_all(project.root)
+
+    called = call_mlp(project, "image")
+
+    assert called.code == 0, called.err
+    folder = project.root / "build" / "image"
+    for target in ("serve", "train"):
+        lines = (folder / f"{target}.txt").read_text(encoding="utf-8").splitlines()
+        boosters = {line.partition("==")[0] for line in lines} & {"lightgbm", "xgboost-cpu", "catboost"}
+        assert boosters == ({expected} if expected else set())
+    assert (folder / "system.txt").read_text(encoding="utf-8") == ("libgomp1\n" if expected == "lightgbm" else "")
 
 
 def test_in_an_image_lineage_uses_the_commit_it_was_built_from(project: Project, tmp_path: Path) -> None:

@@ -6,13 +6,17 @@ The attacker can write to the registry's artifact store and its tags, so that th
 import inspect
 import re
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import catboost
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import xgboost
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -21,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.errors import UntrustedModel
-from platform_lib.model.artifact import LoadedModel, load_artifact
+from platform_lib.model.artifact import LoadedModel, load_artifact, predict
 from platform_lib.model.trust import check_types
 from platform_lib.registry.reference import Reference
 from platform_lib.serving.models.loader import Follower
@@ -203,6 +207,28 @@ def test_the_scores_that_lightgbm_keeps_pass(tmp_path: Path) -> None:
     path = saved(tmp_path / "model.skops", make_pipeline(FunctionTransformer(kw_args={"best_score": scores}), Ridge()))
     loaded = skops.io.load(path, trusted=check_types(path, package=None))
     assert loaded[0].kw_args == {"best_score": {"training": OrderedDict(l2=0.5)}}
+
+
+LIBRARIES_OWN: dict[str, Callable[[], Any]] = {
+    "LGBMClassifier": lambda: lightgbm.LGBMClassifier(n_estimators=3, n_jobs=1, verbosity=-1),
+    "LGBMRegressor": lambda: lightgbm.LGBMRegressor(n_estimators=3, n_jobs=1, verbosity=-1),
+    "XGBClassifier": lambda: xgboost.XGBClassifier(n_estimators=3, n_jobs=1),
+    "XGBRegressor": lambda: xgboost.XGBRegressor(n_estimators=3, n_jobs=1),
+    "XGBRFClassifier": lambda: xgboost.XGBRFClassifier(n_estimators=3, n_jobs=1),
+    "CatBoostClassifier": lambda: catboost.CatBoostClassifier(n_estimators=3, verbose=0, allow_writing_files=False),
+    "CatBoostRegressor": lambda: catboost.CatBoostRegressor(n_estimators=3, verbose=0, allow_writing_files=False),
+}
+
+
+@pytest.mark.parametrize("make", LIBRARIES_OWN.values(), ids=LIBRARIES_OWN)
+def test_the_estimators_of_boosting_libraries_are_trusted_by_name(make: Callable[[], Any], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(60, 3)), columns=list("abc"))
+    fitted = make_pipeline(StandardScaler(), make()).fit(frame, np.digitize(frame["a"], [-0.5, 0.5]))
+    path = saved(tmp_path / "model.skops", fitted)
+    answers = predict(skops.io.load(path, trusted=check_types(path, package=None)), frame)
+    assert answers.values.shape == (60,)
+    assert answers.values.tolist() == fitted.predict(frame).ravel().tolist()
 
 
 @pytest.mark.parametrize("name", ["builtins.object", "numpy.number", "collections.OrderedDict", "pandas.Timestamp"])

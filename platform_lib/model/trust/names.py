@@ -142,7 +142,12 @@ _OBJECTS: Final = frozenset(
         "platform_lib.project.transformers.DateParts",
         "platform_lib.project.transformers.EmptyColumnsAsZero",
         "platform_lib.project.transformers.HashedTexts",
+        # Bytes in a boosting library's own format, read by its native parser; and plain values.
+        "platform_lib.boosters.estimators.BoostedTreesClassifier",
+        "platform_lib.boosters.estimators.BoostedTreesRegressor",
         # Other gradient boosting libraries: their pickled state is their own model format, read by their native parser.
+        "catboost.core.CatBoostClassifier",
+        "catboost.core.CatBoostRegressor",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "lightgbm.sklearn.LGBMRegressor",

@@ -19,11 +19,13 @@ from platform_lib.serving.fastpath.blocks import (
     number_positions,
 )
 from platform_lib.serving.fastpath.composition import Composer
-from platform_lib.serving.fastpath.families import boosting, forests, linear, neighbours
+from platform_lib.serving.fastpath.families import boosters, boosting, forests, linear, neighbours
 from platform_lib.serving.fastpath.families.thresholds import THRESHOLDED, thresholded
 
 _FAMILIES: EstimatorFamily = {
-    name: make for family in (linear, forests, boosting, neighbours) for name, make in family.ESTIMATORS.items()
+    name: make
+    for family in (linear, forests, boosting, boosters, neighbours)
+    for name, make in family.ESTIMATORS.items()
 }
 
 

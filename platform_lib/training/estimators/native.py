@@ -76,6 +76,10 @@ def _native_part(model: Any) -> tuple[Any, NativeCategories] | None:
         return None
     if how is _HISTOGRAM and not (model.categorical_features is None or model.categorical_features == "from_dtype"):
         return None
+    if how is _BOOSTED:
+        if model.categorical_features is not None:
+            return None
+        how = _BOOSTED if model.library == "lightgbm" else _BOOSTED_SINGLE
     return model, how
 
 
@@ -87,12 +91,20 @@ def _mark_histogram(estimator: Any, positions: Sequence[int], columns: int) -> N
     estimator.set_params(categorical_features=[position in positions for position in range(columns)])
 
 
+def _mark_boosted(estimator: Any, positions: Sequence[int], columns: int) -> None:
+    del columns
+    estimator.set_params(categorical_features=list(positions))
+
+
 # Its bins are chosen on 200,000 rows, or fewer if it stops early, and fail on a column that is empty there. A leaf has
 # 20 rows.
 _HISTOGRAM = NativeCategories(
     mark=_mark_histogram, limit=lambda estimator: int(estimator.max_bins), least_values=20, least_share=0.0002
 )
 _FOREST = NativeCategories(is_single=True)
+_BOOSTED = NativeCategories(mark=_mark_boosted)
+_BOOSTED_SINGLE = NativeCategories(mark=_mark_boosted, is_single=True)
+"""XGBoost and CatBoost."""
 _NATIVE = {
     **{
         f"sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoosting{task}": _HISTOGRAM
@@ -103,6 +115,7 @@ _NATIVE = {
         for name in ("tree._classes.DecisionTree", "ensemble._forest.RandomForest", "ensemble._forest.ExtraTrees")
         for task in ("Classifier", "Regressor")
     },
+    **{f"platform_lib.boosters.estimators.BoostedTrees{task}": _BOOSTED for task in ("Classifier", "Regressor")},
 }
 """By `module.Class`. A subclass, which may do anything, has another path."""
 

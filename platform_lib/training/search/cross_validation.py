@@ -12,9 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from platform_lib.boosters.inner_rows import inner_order
 from platform_lib.data.contract import library_message
 from platform_lib.errors import PlatformError
 from platform_lib.metrics import METRICS, score
@@ -40,7 +42,9 @@ class FoldScore:
     seconds: float
 
 
-def save_rows(path: Path, frame: pd.DataFrame, truth: NDArray[Any], folds: Sequence[Fold]) -> None:
+def save_rows(
+    path: Path, frame: pd.DataFrame, truth: NDArray[Any], folds: Sequence[Fold], order: NDArray[np.float64]
+) -> None:
     """Write the training rows to a file, which each worker reads once.
 
     Args:
@@ -48,10 +52,11 @@ def save_rows(path: Path, frame: pd.DataFrame, truth: NDArray[Any], folds: Seque
         frame: Features, shape (n, features).
         truth: Targets, shape (n,).
         folds: Positions of rows to fit on and to score on.
+        order: In which they become inner rows for early stopping, shape (n,); see `row_order`.
     """
     import joblib
 
-    joblib.dump((frame, truth, list(folds)), path)
+    joblib.dump((frame, truth, list(folds), order), path)
 
 
 def score_folds(
@@ -120,16 +125,16 @@ def build_pipeline(project: Project, config: TrainConfig) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _read_rows(path: Path) -> tuple[pd.DataFrame, NDArray[Any], list[Fold]]:
+def _read_rows(path: Path) -> tuple[pd.DataFrame, NDArray[Any], list[Fold], NDArray[np.float64]]:
     import joblib
 
-    frame, truth, folds = joblib.load(path)
-    return frame, truth, folds
+    frame, truth, folds, order = joblib.load(path)
+    return frame, truth, folds, order
 
 
 def _score_fold(project: Project, rows: Path, task: int, config: TrainConfig, fold: int) -> FoldScore:
     started = time.perf_counter()
-    frame, truth, folds = _read_rows(rows)
+    frame, truth, folds, order = _read_rows(rows)
     fit, held = folds[fold]
     value: float | None = None
     error: str | None = None
@@ -138,7 +143,8 @@ def _score_fold(project: Project, rows: Path, task: int, config: TrainConfig, fo
             if not sys.warnoptions:
                 # A hundred fits would repeat the same warning; `mlp train` shows it once.
                 warnings.simplefilter("ignore")
-            pipeline = build_pipeline(project, config).fit(frame.iloc[fit], truth[fit])
+            with inner_order(truth[fit], order[fit]):
+                pipeline = build_pipeline(project, config).fit(frame.iloc[fit], truth[fit])
             if config.gate.metric not in METRICS:  # one of the project's own, in a worker process
                 load_own_metrics(project)
             value = score(config.gate.metric, truth[held], predict(pipeline, frame.iloc[held]))

@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from platform_lib.data.frame import convert
-from platform_lib.data.splits import key_columns, row_hashes
+from platform_lib.data.splits import row_hashes
 from platform_lib.errors import CheckFailed, UsageError
+from platform_lib.training.boosters.inner_rows import deciding_columns
 from platform_lib.training.config.schema import TrainConfig
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -35,22 +36,12 @@ def inner_folds(table: pd.DataFrame, truth: NDArray[Any], config: TrainConfig) -
     """
     if config.split.method == "time":
         return _by_time(table, config)
-    deciding = _deciding(config)
+    deciding = deciding_columns(config)
     if deciding is None:
         return _by_group(np.arange(len(table), dtype=np.uint64), truth, config)
     return _by_group(
         row_hashes(((table[name], config.data.columns[name]) for name in deciding), len(table), ""), truth, config
     )
-
-
-def _deciding(config: TrainConfig) -> list[str] | None:
-    """The columns whose equal values keep rows together; None if each row is on its own."""
-    if config.split.method == "group" and config.split.column is not None:
-        return [config.split.column]
-    if config.data.repeats == "separate":
-        return None
-    # Keys of earlier versions hold the target: it would put rows with equal features into different folds by class.
-    return [name for name in key_columns(config.data) if name != config.data.target] or None
 
 
 def _by_group(groups: NDArray[np.uint64], truth: NDArray[Any], config: TrainConfig) -> list[Fold]:

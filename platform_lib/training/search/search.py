@@ -17,6 +17,7 @@ import numpy as np
 from platform_lib.errors import CheckFailed, UsageError
 from platform_lib.metrics import METRICS
 from platform_lib.settings import Project
+from platform_lib.training.boosters.inner_rows import row_order
 from platform_lib.training.config.combinations import combinations
 from platform_lib.training.search.cross_validation import FoldScore, build_pipeline, save_rows, score_folds, workers
 from platform_lib.training.search.folds import inner_folds
@@ -142,13 +143,14 @@ def search(
     metric = config.gate.metric
     started = time.monotonic()
     split = split_rows(load_dataset(project, config.data), config)
-    folds = inner_folds(split.table[~split.held_out], split.train.truth, config)
+    table = split.table[~split.held_out]
+    folds = inner_folds(table, split.train.truth, config)
     sampler = Sampler(tried, greater_is_better=METRICS[metric].greater_is_better, seed=config.seed)
     done: list[Trial] = []
     ended: End = "finished"
     with tempfile.TemporaryDirectory(prefix="mlp-sweep-", ignore_cleanup_errors=True) as folder, workers(jobs):
         rows = Path(folder) / "rows.joblib"
-        save_rows(rows, split.train.frame, split.train.truth, folds)
+        save_rows(rows, split.train.frame, split.train.truth, folds, row_order(table, config))
         try:
             while len(done) < trials:
                 if timeout_s is not None and done and time.monotonic() - started > timeout_s:

@@ -137,6 +137,6 @@ def test_a_mistake_is_reported_in_one_sentence_before_anything_is_recorded(proje
     done = run_mlp(project, "sweep", "model=logistic,forrest", expect=2)
     assert (
         done.stderr.splitlines()[-1]
-        == "error: there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?"
+        == "error: there is no model 'forrest': conf/model has boosting, catboost, forest, lightgbm, logistic, xgboost. Did you mean 'forest'?"
     )
     assert project.database.exists() == before

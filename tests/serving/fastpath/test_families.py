@@ -46,6 +46,8 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from platform_lib.boosters.estimators import BoostedTreesClassifier, BoostedTreesRegressor
+from platform_lib.boosters.libraries import LIBRARIES
 from platform_lib.project.transformers import DateParts, HashedTexts
 from platform_lib.serving.fastpath.blocks import private
 from platform_lib.serving.fastpath.plan import plan
@@ -164,6 +166,17 @@ def test_an_estimator_is_covered_and_agrees_with_scikit_learn(make: Callable[[],
     contract = CLASSIFICATION if kind != "numbers" else regression()
     fast = proven(fit(Pipeline([("features", on_numbers(StandardScaler())), ("model", make())]), kind), contract)
     assert fast.by_scikit_learn == ()
+
+
+BOOSTERS = [(name, kind) for name in LIBRARIES for kind in ("two", "three", "numbers")]
+
+
+@pytest.mark.parametrize(("library", "kind"), BOOSTERS, ids=[f"{name}-{kind}" for name, kind in BOOSTERS])
+def test_boosted_trees_with_missing_values_are_covered_and_agree(library: str, kind: str) -> None:
+    make = BoostedTreesRegressor if kind == "numbers" else BoostedTreesClassifier
+    features = ColumnTransformer([("n", "passthrough", NUMBERS)])
+    fitted = fit(Pipeline([("features", features), ("model", make(library, params={"n_estimators": 12}))]), kind)
+    assert proven(fitted, CLASSIFICATION if kind != "numbers" else regression()).by_scikit_learn == ()
 
 
 def test_boosting_accepts_missing_values() -> None:

@@ -100,8 +100,8 @@ def test_a_model_that_fails_is_named_with_its_error_and_the_others_are_compared(
     _edit(
         project,
         "model",
-        "    return ",
-        '    if model.name == "forest":\n        return ESTIMATORS["forest"](n_jobs="x")\n    return ',
+        "    return ESTIMATORS",
+        '    if model.name == "forest":\n        return ESTIMATORS["forest"](n_jobs="x")\n    return ESTIMATORS',
     )
 
     done = call_mlp(project, "compare", "forest", "logistic")
@@ -148,15 +148,20 @@ def test_models_that_are_evaluated_on_other_rows_are_not_compared(project: Proje
 
 
 def test_a_choice_that_cannot_be_built_is_left_out_unless_it_is_named(
-    project: Project, call_mlp: Callable[..., Called]
+    project: Project, call_mlp: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project.conf_dir / "model" / "magic.yaml").write_text("name: magic\n", encoding="utf-8")
 
     assert sorted(one.choice("model") for one in models_of(project, []).combinations) == [
         "boosting",
+        "catboost",
         "forest",
+        "lightgbm",
         "logistic",
+        "xgboost",
     ]
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    assert "LightGBM is not installed" in models_of(project, []).left_out["lightgbm"]
     assert "'magic', expected one of" in models_of(project, []).left_out["magic"]
     done = call_mlp(project, "compare", "magic", "logistic")
     assert (done.code, "model.name is 'magic'" in done.err) == (2, True)

@@ -21,6 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from platform_lib.boosters.estimators import BoostedTreesClassifier
+from platform_lib.boosters.libraries import LIBRARIES
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.data.frame import feature_frame
 from platform_lib.errors import UsageError
@@ -75,7 +77,8 @@ def columns_of(pipeline: Pipeline, frame: pd.DataFrame) -> dict[str, list[float]
 
 
 BOOSTING = HistGradientBoostingClassifier(max_iter=5)
-TREES = [BOOSTING, RandomForestClassifier(5), ExtraTreesClassifier(5)]
+BOOSTED = [BoostedTreesClassifier(name, params={"n_estimators": 5}) for name in LIBRARIES]
+TREES = [BOOSTING, RandomForestClassifier(5), ExtraTreesClassifier(5), *BOOSTED]
 
 
 @pytest.mark.parametrize("model", TREES, ids=lambda model: type(model).__name__)
@@ -97,6 +100,17 @@ def test_boosting_gets_numbers_as_they_are_and_is_told_its_categories() -> None:
     assert columns_of(pipeline, frame_of(rows=3))["number__count"] == [0.0, 1.0, 2.0]
     names = pipeline[0].get_feature_names_out()
     assert names[np.flatnonzero(pipeline[-1].is_categorical_)].tolist() == ["category__city", "sensitive__phone"]
+
+
+@pytest.mark.parametrize("model", BOOSTED, ids=lambda model: model.library)
+def test_a_boosting_library_is_told_its_categories(model: Any) -> None:
+    pipeline = fitted(model)
+    names = pipeline[0].get_feature_names_out()
+    assert names[pipeline[-1].categorical_features].tolist() == ["category__city", "sensitive__phone"]
+    is_single = model.library != "lightgbm"
+    assert (columns_of(pipeline, frame_of(rows=3))["number__count"] == [0.0, 1.0, 2.0]) is not is_single
+    named = BoostedTreesClassifier(model.library, params={"n_estimators": 2}, categorical_features=[0])
+    assert "category__city_Rome" in composed(named).named_steps.features.fit(frame_of()).get_feature_names_out()
 
 
 def test_large_numbers_stay_distinct_in_a_forest_which_rounds_to_32_bits() -> None:

@@ -69,13 +69,13 @@ class TestCandidates:
         [
             (
                 ["model=logistic,forrest"],
-                "there is no model 'forrest': conf/model has boosting, forest, logistic. Did you mean 'forest'?",
+                "there is no model 'forrest': conf/model has boosting, catboost, forest, lightgbm, logistic, xgboost. Did you mean 'forest'?",
             ),
             (["seed=1,2"], "'seed=1,2' gives several values, expected one"),
             (["split=hash,group"], "scores on different rows or by different rules cannot be compared: choose one."),
             (
                 ["~search.space.logistic"],
-                "there is nothing to search: conf/search has no space for the model 'logistic', it has one for forest, boosting.",
+                "there is nothing to search: conf/search has no space for the model 'logistic', it has one for forest, boosting, lightgbm, xgboost, catboost.",
             ),
             (["model.params.C=x"], "model.params.C is 'x', expected a number"),
         ],
@@ -241,9 +241,9 @@ def test_held_out_rows_are_never_touched(project: Project, monkeypatch: pytest.M
     seen: set[int] = set()
     save = cross_validation.save_rows
 
-    def spy(path: Path, frame: pd.DataFrame, truth: Any, folds: Any) -> None:
+    def spy(path: Path, frame: pd.DataFrame, truth: Any, folds: Any, order: Any) -> None:
         seen.update(frame.index.tolist())
-        save(path, frame, truth, folds)
+        save(path, frame, truth, folds, order)
 
     monkeypatch.setattr("platform_lib.training.search.search.save_rows", spy)
     config = compose(project).config

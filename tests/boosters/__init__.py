@@ -1,0 +1,1 @@
+"""Tests of LightGBM, XGBoost and CatBoost."""
