@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from sklearn.pipeline import Pipeline
 
+from platform_lib.boosters.estimators import BoostedTreesClassifier
 from platform_lib.data.frame import feature_frame
 from platform_lib.data.rows import Row, columns_of, rows_of
 from platform_lib.model.artifact import LoadedModel, Predictions, predict
@@ -107,13 +108,21 @@ def test_predictions_that_differ_from_the_stored_ones_are_compared_with_the_pipe
     assert select_fast_path(unused_pipeline(pipeline), EXAMPLE, profile, forged, same_libraries=True).fast is None
 
 
+@pytest.mark.parametrize("booster", [None, "lightgbm", "xgboost"])  # CatBoost requires pandas
 def test_a_version_is_validated_and_predicts_without_pandas(
-    pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers, tmp_path: Path
+    booster: str | None, pipeline: Pipeline, profile: Profile, kept: ReferenceAnswers, tmp_path: Path
 ) -> None:
+    if booster is not None:
+        frame = frame_of(rows(200, seed=5), CLASSIFICATION)
+        model = BoostedTreesClassifier(booster, params={"n_estimators": 5})
+        pipeline = Pipeline([("features", pipeline[:-1]), ("model", model)]).fit(frame, pipeline.predict(frame))
+        kept = build_reference_answers(pipeline, frame, CLASSIFICATION, profile)
     sha256 = write_artifact(tmp_path / "version", pipeline)
     (tmp_path / "version" / "profile.json").write_bytes(msgspec.json.encode(profile))
     write_reference_answers(kept, tmp_path / "version")
-    (tmp_path / "version" / "requirements.txt").write_text("\n".join(requirements([])), encoding="utf-8")
+    (tmp_path / "version" / "requirements.txt").write_text(
+        "\n".join(requirements([], boosters=[booster] if booster else [])), encoding="utf-8"
+    )
     code = textwrap.dedent("""
         import sys
         from pathlib import Path
