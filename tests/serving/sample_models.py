@@ -157,6 +157,7 @@ class FolderRegistry:
         self.tags: dict[str, str] = {}
         """Tags of every version, in addition to the model file's hash."""
         self.champion: str | None = None
+        self.previous: str | None = None
         self.canary: str | None = None
         self.shadow: str | None = None
         self.percent: str | None = "50"

@@ -23,9 +23,22 @@ def test_the_loader_waits_for_an_empty_registry(
     assert loader.poll()
     assert loader.current is None
     assert loader.state.waiting_for == "the registry has no people@champion yet."
+    assert loader.state.has_nothing_to_serve
     registry.add("1", *artifacts["1"])
     loader.poll()
-    assert version_of(loader) == "1"
+    assert version_of(loader) == "1" and not loader.state.has_nothing_to_serve
+
+
+def test_a_lost_alias_or_a_silent_registry_is_not_an_empty_registry(
+    loader: ModelLoader, registry: FolderRegistry, artifacts: dict[str, tuple[Path, str]]
+) -> None:
+    registry.down = True
+    assert not loader.poll() and not loader.state.has_nothing_to_serve
+    registry.down = False
+    registry.add("1", *artifacts["1"], promote=False)
+    registry.previous = "1"
+    assert loader.poll() and loader.current is None
+    assert not loader.state.has_nothing_to_serve
 
 
 def test_a_promotion_is_loaded_and_a_rollback_restores_the_earlier_predictions(
