@@ -153,3 +153,17 @@ def test_prometheus_reads_monitors_and_rules_of_the_platforms_namespaces_only() 
 
 def test_the_program_is_short() -> None:
     assert len((FOLDER / "__main__.py").read_text(encoding="utf-8").splitlines()) <= 80
+
+
+@pytest.mark.parametrize(("size", "has_budget"), [("small", False), ("standard", True)])
+def test_one_instance_of_postgres_does_not_forbid_the_drain_of_its_node(size: str, has_budget: bool) -> None:
+    graph = run_stack("local", size=size)
+    [cluster] = graph.kubernetes("Cluster")
+    assert (cluster.inputs["spec"]["instances"] > 1, cluster.inputs["spec"]["enablePDB"]) == (has_budget, has_budget)
+
+
+def test_a_changed_database_password_is_set_at_once() -> None:
+    owners = [
+        one.inputs["metadata"] for one in run_stack("local").kubernetes("Secret") if one.namespace == "mlp-database"
+    ]
+    assert len(owners) == 3 and {one["labels"]["cnpg.io/reload"] for one in owners} == {"true"}

@@ -1,6 +1,8 @@
 """The life cycle of the shared stack with the real Pulumi CLI on simulated providers."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -117,6 +119,24 @@ def test_a_stack_is_created_updated_and_destroyed(stack: Any) -> None:
     assert {output.secret for output in stack.outputs().values()} == {False}
     with pytest.raises(auto.CommandError, match="protected"):
         stack.destroy()
+
+
+def documented_settings() -> list[list[str]]:
+    """Arguments of each `pulumi config set` without a secret in the documentation, in code blocks and in sentences."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs/platform").glob("*.md")))
+    found = re.findall(r"(?:^|`)pulumi (config set (?!--secret)[^`&\n]*)", text, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in found if "$(" not in line]
+
+
+@pytest.mark.parametrize("stack", ["local"], indirect=True)
+def test_every_documented_setting_is_accepted_and_deletes_nothing(stack: Any) -> None:
+    stack.up()
+    workspace = stack.workspace
+    commands = documented_settings()
+    assert len(commands) >= 8 and ["config", "set", "--path", "teams[1]", "churn"] in commands
+    for arguments in commands:
+        workspace.pulumi_command.run([*arguments, "--stack", stack.name], workspace.work_dir, workspace.env_vars)
+    assert "delete" not in stack.preview().change_summary
 
 
 WRONG = {  # a user's arguments to `pulumi config set` → the sentence

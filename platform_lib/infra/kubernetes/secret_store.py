@@ -45,6 +45,8 @@ class CredentialArgs:
     """More keys of the Secret."""
     rotation: str = "1"
     """Any text; another text generates another password at the next `pulumi up`."""
+    more_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that the reader looks for, in addition to the platform's own."""
 
     def __post_init__(self) -> None:
         if not self.namespaces:
@@ -74,7 +76,7 @@ class Credential(pulumi.ComponentResource):
                 metadata={
                     "name": args.secret_name,
                     "namespace": namespace,
-                    "labels": labels(args.secret_name, "credential"),
+                    "labels": labels(args.secret_name, "credential", args.more_labels),
                 },
                 type=args.type,
                 string_data={"username": args.username, "password": made.result, **args.extra},

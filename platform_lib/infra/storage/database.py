@@ -127,6 +127,9 @@ class Database(pulumi.ComponentResource):
                     secret_name=f"{CLUSTER_NAME}-{database}",
                     namespaces=[args.namespace],
                     type="kubernetes.io/basic-auth",
+                    # Without it, CloudNativePG sets a changed password at some later reconciliation, and new pods,
+                    # which get it at once, could not log in until then.
+                    more_labels={"cnpg.io/reload": "true"},
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -206,6 +209,8 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
             ]
         },
         "enableSuperuserAccess": False,
+        # The budget of a single instance would forbid the drain of its node for ever.
+        "enablePDB": size.replicas > 1,
         "storage": storage,
         "resources": size.requirements,
         "primaryUpdateStrategy": "unsupervised",
