@@ -77,6 +77,11 @@ def _check_teams(config: StackConfig) -> None:
             raise SettingError(
                 f"{key} names {', '.join(sorted(unknown))}: the teams are {', '.join(config.teams) or 'none'}."
             )
+    if unknown := set(config.team_request_log_keys) - set(config.teams):
+        raise SettingError(
+            f"team_request_log_keys names {', '.join(sorted(unknown))}: the teams are "
+            f"{', '.join(config.teams) or 'none'}."
+        )
     unknown = set(pairs(config.ui_groups)) - set(UI_HOSTS)
     if unknown:
         raise SettingError(
@@ -111,9 +116,10 @@ def check_databases(values: Mapping[str, Any]) -> None:
                 f"{key} has port {port}, but database_port is {values['database_port']}: the network policies open "
                 "only that port. Use one port for all databases."
             )
+    for key in ("team_prefect_database_urls", "team_request_log_keys"):
+        if len({entry.partition("=")[0].strip() for entry in values[key]}) < len(values[key]):
+            raise SettingError(f"{key} names a team twice: give each team one entry.")
     places = [url.split("@")[-1].split("?")[0] for url in urls.values()]
-    if len({entry.partition("=")[0].strip() for entry in own}) < len(own):
-        raise SettingError("team_prefect_database_urls names a team twice: give each team one entry.")
     if len(set(places)) < len(places):
         raise SettingError(
             f"{', '.join(urls)} name the same database twice: give MLflow, Prefect and each team a separate database."

@@ -23,6 +23,7 @@ from platform_lib.infra.monitoring.alert_routing import ALERT_ADDRESS
 from platform_lib.infra.storage.database import DATABASE_URL, DATABASE_URL_FORM
 from platform_lib.infra.storage.object_store import ObjectStoreArgs
 from platform_lib.infra.team.model_names import MODEL_PATTERN, checked_models
+from platform_lib.infra.team.request_log import REQUEST_LOG_KEYS, REQUEST_LOG_SECRET
 from platform_lib.infra.team.team import Quota, TeamArgs
 from platform_lib.names import SharedOutputs
 
@@ -60,6 +61,7 @@ class StackConfig(ClusterSettings):
     database_port: Annotated[int, rules.PORT]
     artifacts_uri: Annotated[str, rules.BUCKET_URI]
     request_log_uri: Annotated[str, rules.BUCKET_URI]
+    team_request_log_keys: Annotated[SecretTexts, pair(REQUEST_LOG_KEYS, "TEAM=ACCESS_KEY_ID:SECRET_ACCESS_KEY")]
     s3_endpoint: Annotated[str, rules.HTTP_URL]
     s3_region: Annotated[str, rules.REGION]
     s3_access_key_id: Annotated[SecretText, rules.TEXT]
@@ -110,7 +112,8 @@ class StackConfig(ClusterSettings):
         return {
             team: TeamArgs(
                 team=team,
-                outputs=team_outputs(outputs, team),
+                outputs=team_outputs(outputs, team, self.team_request_log_keys),
+                request_log_keys=self.team_request_log_keys.get(team),
                 models=models[team],
                 people_groups=groups,
                 ci_groups=ci.get(team, []),
@@ -198,9 +201,8 @@ def load_config() -> StackConfig:
             elif key not in values and setting.kind is not str:
                 raise SettingError(f"{key} is not set: `pulumi config set {key} VALUE` sets it.")
         check_databases(values)
-        values["team_prefect_database_urls"] = {
-            team: pulumi.Output.secret(url) for team, [url] in pairs(values["team_prefect_database_urls"]).items()
-        }
+        for key in ("team_prefect_database_urls", "team_request_log_keys"):
+            values[key] = {team: pulumi.Output.secret(text) for team, [text] in pairs(values[key]).items()}
         texts = {key: values.get(key, "") for key, setting in SETTINGS.items() if setting.kind is str}
         secrets = {key: pulumi.Output.secret(texts[key]) if texts[key] else None for key in SECRET_KEYS if key in texts}
         return StackConfig(**{**values, **texts, **secrets})
@@ -208,10 +210,11 @@ def load_config() -> StackConfig:
         raise pulumi.RunError(f"Stack {pulumi.get_stack()}: {err}") from err
 
 
-def team_outputs(outputs: SharedOutputs, team: str) -> SharedOutputs:
-    """The outputs that a team reads: with the addresses of its own Prefect."""
+def team_outputs(outputs: SharedOutputs, team: str, log_keys: SecretTexts) -> SharedOutputs:
+    """The outputs that a team reads: with the addresses of its own Prefect, and its own keys for request logs."""
     return replace(
         outputs,
+        request_log_store=REQUEST_LOG_SECRET if team in log_keys else "",
         prefect_api_url=prefect_api_url(team),
         prefect_ui_url=f"https://{host(prefect_host(team), outputs.domain)}",
     )

@@ -21,6 +21,8 @@ def shared_outputs(config: StackConfig) -> SharedOutputs:
         monitoring_namespace=naming.MONITORING_NAMESPACE,
         cluster_issuer=config.cluster_issuer or naming.CLUSTER_ISSUER,
         request_log_uri=config.request_log_uri.rstrip("/"),
+        request_log_endpoint=config.s3_endpoint if config.request_log_uri else "",
+        request_log_region=config.s3_region if config.request_log_uri else "",
         image_registry=config.image_registry,
         chart_mirror=config.chart_mirror,
     )

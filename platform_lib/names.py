@@ -198,6 +198,12 @@ class SharedOutputs:
     cluster_issuer: str
     request_log_uri: str = ""
     """`s3://bucket/prefix`; empty if request logs are kept on a volume."""
+    request_log_endpoint: str = ""
+    """Address of the S3-compatible store of request logs; empty for AWS."""
+    request_log_region: str = ""
+    request_log_store: str = ""
+    """Secret in the team's namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; empty if pods need
+    none."""
     image_registry: str = ""
     """Prefix of all image names if a mirror is used, else empty."""
     chart_mirror: str = ""

@@ -34,6 +34,7 @@ SECRETS: Mapping[str, Mapping[str, Any]] = {
         "mlflow_database_url": "postgresql://mlflow:db-secret@db.example.com:5432/mlflow?sslmode=require",
         "prefect_database_url": "postgresql://prefect:db-secret@db.example.com:5432/prefect?sslmode=require",
         "team_prefect_database_urls": prefect_urls("churn", "fraud"),
+        "team_request_log_keys": ["churn=LOGKEY:log-secret-1", "fraud=LOGKEY2:log-secret-2"],
         "s3_access_key_id": "key-secret",
         "s3_secret_access_key": "store-secret",
         "alerts": "https://hooks.slack.com/services/T/B/alert-secret",

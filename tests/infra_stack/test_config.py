@@ -169,6 +169,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("oidc_logout_url", "http://x.example", "oidc_logout_url is 'http://x.example': give an https:// address."),
     ("oidc_refresh_minutes", 0, "oidc_refresh_minutes is 0: give 1 or more."),
     ("email_addresses", ["ada"], "email_addresses[0] is 'ada': give an e-mail address"),
+    (
+        "team_request_log_keys",
+        ["churn=hunter2"],
+        "team_request_log_keys[0] is not of the expected form: write TEAM=ACCESS_KEY_ID:SECRET_ACCESS_KEY",
+    ),
     ("admin_groups", [""], "admin_groups[0] is '': give the name of one group, without commas."),
     ("admin_groups", ["a,b"], "admin_groups[0] is 'a,b': give the name of one group, without commas."),
     ("ui_groups", ["grafana"], "ui_groups[0] is 'grafana': write UI=GROUP, one entry for each value."),

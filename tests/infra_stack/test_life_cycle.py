@@ -96,6 +96,7 @@ def test_removing_a_team_is_refused_while_its_namespace_is_protected() -> None:
         stack.up(
             teams=["churn"],
             team_prefect_database_urls=prefect_urls("churn"),
+            team_request_log_keys=[],
             team_models=[],
             team_groups=[],
             team_ci_groups=[],

@@ -162,3 +162,19 @@ def test_an_entry_that_opens_credentials_or_names_nothing_is_refused(entry: str)
 def test_an_unknown_team_in_egress_is_refused() -> None:
     with pytest.raises(Exception, match=r"egress\[0\] names team-blue: the teams are churn, fraud"):
         run_stack("team", egress=["team-blue=10.0.0.0/8:443"])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "to", "port"),
+    [
+        ("https://minio.example.com:9000", "203.0.113.7", 9000),
+        ("http://minio.storage.svc:9000", Pod(namespace="storage"), 9000),
+        ("", "52.95.1.1", 443),
+    ],
+)
+def test_model_servers_reach_the_store_of_their_request_logs_and_other_pods_do_not(
+    endpoint: str, to: Any, port: int
+) -> None:
+    network = Network(run_stack("team", s3_endpoint=endpoint), cilium=True)
+    assert network.leaves(MODEL, to, port)
+    assert not network.leaves(Pod(namespace="team-churn", labels={"app": "notebook"}), to, port)

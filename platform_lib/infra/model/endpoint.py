@@ -182,6 +182,7 @@ class ModelEndpoint(pulumi.ComponentResource):
                 log=args.request_log,
                 oidc_issuer=args.oidc_issuer,
                 oidc_audience=args.oidc_audience,
+                has_own_keys=args.request_log_secret is not None,
                 has_signers=bool(args.signers),
                 signatures=args.signatures,
                 cors_allowed_origins=args.cors_allowed_origins,

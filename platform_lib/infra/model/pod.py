@@ -40,6 +40,7 @@ def server_environment(
     log: str,
     oidc_issuer: str = "",
     oidc_audience: str = "",
+    has_own_keys: bool = False,
     has_signers: bool = False,
     signatures: str = "",
     cors_allowed_origins: tuple[str, ...] = (),
@@ -53,6 +54,7 @@ def server_environment(
         log: `auto` (the platform's bucket, if it has one), `volume` or `off`.
         oidc_issuer: Issuer of accepted tokens; empty accepts API keys only.
         oidc_audience: Audience of accepted tokens.
+        has_own_keys: Whether another Secret has the keys of the bucket.
         has_signers: Whether the keys' ConfigMap also holds `signing.pub`.
         signatures: `off`, `warn` or `require`; empty is the server's default.
         cors_allowed_origins: Origins whose pages may call the server from a browser.
@@ -64,6 +66,7 @@ def server_environment(
         if log == "auto" and shared.request_log_uri
         else ""
     )
+    in_bucket = place.startswith("s3://")
     values = {
         "HOME": "/tmp",
         "MLFLOW_TRACKING_URI": shared.mlflow_url,
@@ -72,12 +75,20 @@ def server_environment(
         Env.SIGNATURES: signatures,
         Env.LOG: place,
         Env.LOG_FORMAT: "json",
+        "AWS_ENDPOINT_URL": shared.request_log_endpoint if in_bucket else "",
+        "AWS_REGION": shared.request_log_region if in_bucket else "",
         Env.OIDC_ISSUER: oidc_issuer,
         Env.OIDC_AUDIENCE: oidc_audience,
         Env.CORS_ALLOWED_ORIGINS: " ".join(cors_allowed_origins),
         "PYTHONUNBUFFERED": "1",
     }
-    return [*({"name": name, "value": value} for name, value in values.items() if value), *mlflow_credentials()]
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if in_bucket and not has_own_keys else ()
+    secret = shared.request_log_store
+    return [
+        *({"name": name, "value": value} for name, value in values.items() if value),
+        *({"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for key in keys if secret),
+        *mlflow_credentials(),
+    ]
 
 
 def pod_template(

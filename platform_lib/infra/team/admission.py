@@ -31,7 +31,7 @@ GUARDED_GROUPS: Final = {
 }
 """API group → resources that may be created in a team's namespace. The group's others reach beyond it."""
 RESERVED: Final = {
-    "networkpolicies": ("closed", "platform-services", "training-data"),
+    "networkpolicies": ("closed", "platform-services", "training-data", "request-log"),
     "configmaps": (OUTPUTS_CONFIG_MAP,),
     "serviceaccounts": ("deployer", "train"),
     "middlewares": (EDGE_MIDDLEWARE,),

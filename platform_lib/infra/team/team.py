@@ -23,6 +23,7 @@ from platform_lib.infra.kubernetes.network_policy import (
     to_pod_identity,
 )
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
+from platform_lib.infra.team import request_log
 from platform_lib.infra.team.model_names import MODELS_ANNOTATION, default_models
 from platform_lib.infra.team.network_rules import OUTSIDE_PORTS_ANNOTATION
 from platform_lib.infra.team.rbac import deployer_rules, people_rules, tunnel_rules
@@ -73,6 +74,8 @@ class TeamArgs:
     """What brings the definition of Middleware."""
     outside_ports: Sequence[int] = (443,)
     """TCP ports outside the cluster that training jobs may connect to for their data."""
+    request_log_keys: pulumi.Output[str] | None = None
+    """`ACCESS_KEY_ID:SECRET_ACCESS_KEY` (secret) of the bucket for request logs; None if pods have an identity."""
     egress: Sequence[Destination] = ()
     """More destinations that every pod of the team may connect to; the team may open their ports in policies too."""
 
@@ -120,6 +123,7 @@ class Team(pulumi.ComponentResource):
         )
         for role, spec in network_specs(args.team, args.outside_ports, args.egress).items():
             k8s.networking.v1.NetworkPolicy(f"{name}-{role}", metadata=self._meta(role), spec=spec, opts=self._child())
+        self._request_log()
         k8s.core.v1.ConfigMap(
             f"{name}-outputs",
             metadata=self._meta(OUTPUTS_CONFIG_MAP),
@@ -149,6 +153,23 @@ class Team(pulumi.ComponentResource):
         """Make a password for MLflow with the team's name as user name; returns its hash."""
         args = CredentialArgs(username=self._args.team, secret_name=secret_name, namespaces=[self.namespace])
         return Credential(f"{self._name}-{role}", args, self._child()).password_sha256
+
+    def _request_log(self) -> None:
+        name, args = self._name, self._args
+        if args.outputs.request_log_uri:
+            k8s.networking.v1.NetworkPolicy(
+                f"{name}-request-log",
+                metadata=self._meta("request-log"),
+                spec=request_log.network_spec(args.outputs),
+                opts=self._child(),
+            )
+        if args.request_log_keys is not None:
+            k8s.core.v1.Secret(
+                f"{name}-request-log",
+                metadata=self._meta(request_log.REQUEST_LOG_SECRET),
+                string_data=args.request_log_keys.apply(request_log.secret_data),
+                opts=self._child(),
+            )
 
     def _roles(self) -> None:
         name, args = self._name, self._args

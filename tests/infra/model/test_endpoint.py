@@ -336,3 +336,17 @@ def test_outputs_of_the_shared_stack_may_be_unknown_until_the_program_runs() -> 
 def test_invalid_arguments_are_refused_before_any_resource_exists(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
         ModelEndpointArgs(**{**ARGS, **changes})
+
+
+def test_the_request_log_goes_to_the_platforms_store_with_the_teams_keys() -> None:
+    store: dict[str, Any] = {
+        "request_log_endpoint": "https://s3.example.com:9000",
+        "request_log_region": "eu-central-1",
+    }
+    shared = replace(SHARED, request_log_uri="s3://logs/platform", request_log_store="request-log-store", **store)
+    given = environment(graph(shared=shared))
+    assert (given["AWS_ENDPOINT_URL"], given["AWS_REGION"]) == ("https://s3.example.com:9000", "eu-central-1")
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert given[key] == {"secretKeyRef": {"name": "request-log-store", "key": key}}
+    assert "AWS_ACCESS_KEY_ID" not in environment(graph(shared=shared, request_log_secret="own"))
+    assert not {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"} & set(environment(graph(shared=shared, request_log="off")))

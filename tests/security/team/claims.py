@@ -379,7 +379,7 @@ RESERVED: dict[str, tuple[str, str, str]] = (
     {"edge": (TRAEFIK, "Middleware", "edge")}
     | {
         name: ("networking.k8s.io/v1", "NetworkPolicy", name)
-        for name in ("closed", "platform-services", "training-data")
+        for name in ("closed", "platform-services", "training-data", "request-log")
     }
     | {
         "platform-outputs": ("v1", "ConfigMap", "platform-outputs"),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def program(chart_mirror: str) -> Graph:
         ingress = Ingress("edge", edge, opts)
         TeamAdmission("team-routes", TeamAdmissionArgs(models_host=MODELS), after)
         for team in (TEAM, OTHER):
-            Team(f"team-{team}", TeamArgs(team=team, outputs=SHARED, after_traefik=[ingress.release]), after)
+            own = replace(SHARED, request_log_uri="s3://logs/models")
+            Team(f"team-{team}", TeamArgs(team=team, outputs=own, after_traefik=[ingress.release]), after)
 
     return run_program(main, project="security", stack="test")
 
