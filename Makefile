@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock format check test test-fast test-failed engines pulumi charts demo clean
+.PHONY: help setup lock format check test test-fast test-failed engines pulumi charts demo demo-down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ setup: .venv/.done ## Create the environment .venv from the pinned requirements
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python %s.%s is too old: use 3.11 or newer, for example make PYTHON=python3.12' % sys.version_info[:2])"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/bootstrap.txt
-	$(BIN)/uv pip sync -q --python .venv --require-hashes --compile-bytecode requirements/dev.txt
+	@$(PYTHON) scripts/patience.py "Installing the packages of requirements/dev.txt" $(BIN)/uv pip sync -q --python .venv --require-hashes --compile-bytecode requirements/dev.txt
 	$(BIN)/uv pip install -q --python .venv --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c "import pathlib; pathlib.Path('.venv/.done').touch()"
 
@@ -45,8 +45,11 @@ test-fast: setup ## Run the tests that start no server and install nothing
 test-failed: setup ## Rerun, one at a time, the tests that failed last time
 	$(BIN)/python -m pytest -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
 
-demo: setup ## Generate a project, train, serve, promote and roll back in it
-	$(BIN)/python scripts/demo.py
+demo: setup ## Generate a project, train, serve, promote and roll back in it; make demo ARGS=--stop leaves nothing running
+	@$(BIN)/python scripts/demo.py $(ARGS)
+
+demo-down: ## Stop what `make demo` left running
+	@$(BIN)/python scripts/demo.py --down
 
 engines: ## Build the programs for the engine tests: Kubernetes, Helm, Traefik, Prometheus (needs Go 1.26; 15 minutes, once)
 	tests/k8slab/sources/build.sh $(HOME)/.cache/mlp-engines

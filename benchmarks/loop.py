@@ -16,12 +16,36 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from scripts.demo import PENGUIN, Clock, Shell, first_loop, is_ready, predict, wait_until  # noqa: E402
+from scripts.demo import MLP, Shell, is_ready, predict, wait_until  # noqa: E402
+
+PENGUIN = {
+    "island": "Biscoe",
+    "bill_length_mm": 48.2,
+    "bill_depth_mm": 14.3,
+    "flipper_length_mm": 210,
+    "body_mass_g": 4600,
+    "sex": None,
+    "year": 2009,
+}
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens now."""
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def without_servers(shell: Shell) -> None:
-    """Copy, train and predict without servers."""
-    first_loop(shell, Clock())
+    """Train on the sample table, serve and predict, without any other server."""
+    shell.mlp("train")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with shell.background(MLP, "serve", "--port", str(port)):
+        wait_until(lambda: is_ready(url), "the model server")
+        predict(url, [PENGUIN])
 
 
 def with_platform(shell: Shell) -> None:
@@ -41,7 +65,7 @@ def with_platform(shell: Shell) -> None:
 
 def measure(name: str, loop: Callable[[Shell], None], folder: Path) -> str:
     """Run one loop in a new project; return its line of the result."""
-    shell = Shell(folder / name, "uv")
+    shell = Shell(folder / name)
     start = time.monotonic()
     shell(
         "copier",

@@ -63,7 +63,7 @@ def test_the_training_extra_contains_all_that_serving_needs() -> None:
 
 def test_every_script_that_the_makefile_runs_is_in_git() -> None:
     named = re.findall(
-        r"^\t(?:\$\(BIN\)/python )?((?:tests|scripts)/\S+)",
+        r"^\t@?(?:\$\((?:BIN\)/python|PYTHON\)) )?((?:tests|scripts)/\S+)",
         (REPOSITORY / "Makefile").read_text(encoding="utf-8"),
         re.MULTILINE,
     )

@@ -10,8 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from sklearn.datasets import load_wine
 
@@ -136,15 +138,43 @@ def wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:
             time.sleep(0.2)
 
 
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """`demo("--stop")`: run the demo in a folder of its own and return its output. What is left running is stopped."""
+    script = [sys.executable, str(REPOSITORY / "scripts" / "demo.py"), "--folder", str(tmp_path / "demo")]
+
+    def call(*options: str) -> str:
+        done = subprocess.run(
+            [*script, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
+        )
+        print(done.stdout)
+        assert done.returncode == 0
+        return done.stdout
+
+    yield call
+    call("--down")
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("demo")
-def test_the_demo_succeeds(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "scripts" / "demo.py"), "--folder", str(tmp_path / "demo")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert "The predictions are exactly the same as before the promotion." in done.stdout
+def test_the_demo_succeeds_and_what_it_proposes_works(demo: Callable[..., str], tmp_path: Path) -> None:
+    printed = demo()
+
+    assert printed.startswith("A project predicts which customers cancel. This takes ")
+    assert "The predictions are exactly the same as before the promotion." in printed
+    with httpx.Client(follow_redirects=True) as browser:
+        for title in ("MLflow", "Prefect", "model server"):
+            link = re.findall(rf"^ *{title} +(http\S+)$", printed, flags=re.MULTILINE)[-1]
+            page = browser.get(link)
+            assert (page.status_code, "text/html" in page.headers["content-type"]) == (200, True), title
+    proposed = printed.split("Try next:\n")[1].split("\n\n")[0].splitlines()
+    commands = [re.split(r" {3,}", line.strip())[0] for line in proposed]
+    assert [command.split()[0] for command in commands] == ["cd", *[".venv/bin/mlp"] * 3]
+    bare = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}  # no uv
+    assert "held-out rows" in run(commands[:2], tmp_path, bare)
+    server = re.findall(r"^ *model server +(http://\S+)/docs$", printed, flags=re.MULTILINE)[-1]
+
+    demo("--down")
+
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server)
