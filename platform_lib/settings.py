@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import socket
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +65,11 @@ class Project:
     def lock_file(self) -> Path | None:
         """The dependency lock file; None before `make setup`."""
         return next((self.root / name for name in LOCK_FILES if (self.root / name).is_file()), None)
+
+    def tool(self, name: str) -> str | None:
+        """Path of a package manager: on PATH, beside this Python, or in `.tools`, where `make setup` installs it."""
+        folders = (Path(sys.executable).parent, *(self.root / ".tools" / part for part in ("bin", "Scripts")))
+        return shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, folders)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

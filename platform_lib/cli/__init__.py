@@ -89,6 +89,7 @@ FAMILIES: dict[str, dict[str, Entry]] = {
     "Checks": {
         "check": Entry("platform_lib.cli.project.check", "Check this project."),
         "doctor": Entry("platform_lib.cli.project.doctor", "Check this machine's prerequisites."),
+        "completion": Entry("platform_lib.cli.project.completion", "Complete commands in bash, zsh and fish."),
     },
 }
 """Title in `mlp --help` → its commands. The help lines are here so that `mlp --help` imports no command."""

@@ -4,6 +4,9 @@ from difflib import get_close_matches
 
 import click
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+"""The option of every command that lists or reports; it passes `as_json`."""
+
 
 class Group(click.Group):
     """As click's, with a proposal in the error for an unknown command."""

@@ -30,6 +30,7 @@ def table(*headers: str, numeric: Iterable[str] = (), fixed: Iterable[str] = ())
             heading(header),
             justify="right" if header in numeric else "left",
             no_wrap=header in fixed,
+            min_width=min(12, max(map(len, heading(header).split()), default=0)),  # headers break between words
             overflow="fold",
             vertical="top",
         )

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from platform_lib.findings import Finding, note, ok, problem
+from platform_lib.findings import Finding, Level, note, ok, problem
 from platform_lib.names import Port
 from platform_lib.settings import Project
 
@@ -81,7 +81,8 @@ def check_make() -> Iterable[Finding]:
 def check_package_manager(project: Project | None) -> Iterable[Finding]:
     """Check for the project's package manager; outside a project, for uv or pdm."""
     wanted = _package_manager(project)
-    found = {name: version for name in ("uv", "pdm") if (version := _output(name, "--version"))}
+    tools = {name: project.tool(name) if project is not None else name for name in ("uv", "pdm")}
+    found = {name: version for name, tool in tools.items() if tool and (version := _output(tool, "--version"))}
     if wanted is None:
         text = ", ".join(found.values()) or "neither uv nor pdm found"
         remedy = "" if found else "Install one of them, for example with `python -m pip install uv`."
@@ -89,8 +90,9 @@ def check_package_manager(project: Project | None) -> Iterable[Finding]:
     elif wanted in found:
         yield ok(wanted, found[wanted])
     else:
-        remedy = f"Install it, for example with `python -m pip install {wanted}`; `make setup` needs it."
-        yield problem(wanted, "not found, and this project uses it", remedy)
+        level: Level = "note" if shutil.which("make") else "problem"
+        remedy = f"Run `make setup`, which installs it into .tools, or install {wanted} yourself."
+        yield Finding(level=level, area=wanted, text="not found, and this project uses it", remedy=remedy)
 
 
 def _package_manager(project: Project | None) -> str | None:

@@ -1,7 +1,6 @@
 """Check that the lock file exists, is in git, and matches pyproject.toml. Works offline."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,17 +42,17 @@ def check_lock(project: Project) -> Iterable[Finding]:
     lock = present[0]
     if not git.succeeds(project.root, "ls-files", "--error-unmatch", lock):
         return [problem("lock", f"{lock} is not in git.", f"Run `git add {lock}` and commit.")]
-    return [_uv(project.root) if lock == "uv.lock" else _pdm(project.root)]
+    return [_uv(project) if lock == "uv.lock" else _pdm(project)]
 
 
-def _uv(root: Path) -> Finding:
+def _uv(project: Project) -> Finding:
     # `uv run` sets UV to its own path, since it may not be on PATH.
-    uv = os.environ.get("UV") or shutil.which("uv")
+    uv = os.environ.get("UV") or project.tool("uv")
     if uv is None:
-        return note("lock", "uv is not on PATH, so uv.lock was not compared with pyproject.toml.")
+        return note("lock", "uv is neither on PATH nor in .tools, so uv.lock was not compared with pyproject.toml.")
     done = None
     for options in (["--offline"], []):
-        done = _run(root, [uv, "lock", "--check", *options])
+        done = _run(project.root, [uv, "lock", "--check", *options])
         if done is None:
             break
         if done.returncode == 0:
@@ -77,11 +76,11 @@ def _uv(root: Path) -> Finding:
     )
 
 
-def _pdm(root: Path) -> Finding:
-    pdm = shutil.which("pdm")
+def _pdm(project: Project) -> Finding:
+    pdm = project.tool("pdm")
     if pdm is None:
-        return note("lock", "pdm is not on PATH, so pdm.lock was not compared with pyproject.toml.")
-    done = _run(root, [pdm, "lock", "--check"])
+        return note("lock", "pdm is neither on PATH nor in .tools, so pdm.lock was not compared with pyproject.toml.")
+    done = _run(project.root, [pdm, "lock", "--check"])
     if done is None:
         return note("lock", "pdm did not respond, so pdm.lock was not compared with pyproject.toml.")
     if done.returncode == 0:

@@ -64,6 +64,20 @@ def test_the_projects_package_manager_is_checked(somewhere: Project, file: str, 
     assert [finding.area for finding in machine.check_package_manager(somewhere)] == [wanted]
 
 
+def test_a_package_manager_that_make_setup_installed_is_found(
+    somewhere: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (somewhere.root / "uv.lock").write_text("version = 1\n", encoding="utf-8")
+    installed = somewhere.root / ".tools" / "bin" / "uv"
+    installed.parent.mkdir(parents=True)
+    installed.write_text("#!/bin/sh\necho uv 0.9.9\n", encoding="utf-8")
+    installed.chmod(0o755)
+    monkeypatch.setenv("PATH", "/no/folder")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    assert [(found.level, found.text) for found in machine.check_package_manager(somewhere)] == [("ok", "uv 0.9.9")]
+
+
 def test_a_missing_git_identity_gives_both_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith(("GIT_AUTHOR", "GIT_COMMITTER")) or name == "EMAIL"]:
         monkeypatch.delenv(name)

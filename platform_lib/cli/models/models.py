@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from platform_lib.registry.versions import Registry
 
 
+_WIDE = 110
+"""Columns of a terminal on which the whole list fits; a narrower one leaves out hashes and times."""
+
+
 @click.group(cls=Group, invoke_without_command=True, epilog="Example: mlp models diff @champion @candidate")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -29,7 +33,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
     with _reading():
         records = registry.versions(name)
     if as_json:
-        click.echo(json.dumps([_summary(record) for record in records], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_summary(registry, record) for record in records], indent=2, ensure_ascii=False))
     elif not records:
         click.echo(f"{registry.uri} has no version of {name} yet. `mlp train` registers the first.")
     else:
@@ -99,8 +103,7 @@ def _open() -> "tuple[Registry, str]":
     from platform_lib.registry.loading import open_registry
 
     project = find_project()
-    with _reading():
-        return open_registry(project, load_settings()), project.name
+    return open_registry(project, load_settings()), project.name
 
 
 def _reading() -> Any:
@@ -115,9 +118,12 @@ def _resolve(registry: "Registry", reference: str | None, name: str) -> "Version
     return registry.resolve(parse_reference(reference, name))
 
 
-def _summary(record: "VersionRecord") -> dict[str, Any]:
+def _summary(registry: "Registry", record: "VersionRecord") -> dict[str, Any]:
     from platform_lib import lineage
 
+    origin = lineage.from_tags(record.tags)
+    if origin.dirty:  # the run names the files
+        origin = lineage.from_tags(record.tags, registry.run_tags(record))
     return {
         "name": record.name,
         "version": record.version,
@@ -127,7 +133,7 @@ def _summary(record: "VersionRecord") -> dict[str, Any]:
         "gate": record.verdict,
         "override": None if record.override is None else dataclasses.asdict(record.override),
         "metrics": record.metrics,
-        "lineage": dataclasses.asdict(lineage.from_tags(record.tags)),
+        "lineage": dataclasses.asdict(origin),
         "signed_by": record.tags.get(VersionTag.SIGNED_BY),
         "run_id": record.run_id,
         "created_at": record.created_at.isoformat(),
@@ -140,36 +146,30 @@ def _list(project: Project, records: "list[VersionRecord]") -> None:
     from platform_lib.cli.rendering import moment, number, short, show, table, verdict_text
     from platform_lib.registry.approval import refusal
 
+    console = stdout()
+    is_narrow = console.width < _WIDE
     metrics = _main_metrics(records)
+    more = () if is_narrow else ("data", "signed")
+    headers = ("version", "model", "aliases", "gate", *metrics, "commit", *more, "trained")
     shown = table(
-        "version",
-        "model",
-        "aliases",
-        "gate",
-        *metrics,
-        "commit",
-        "data",
-        "signed",
-        "trained",
-        numeric=("version", *metrics),
-        fixed=("commit", "data", "signed"),
+        *headers, numeric=("version", *metrics), fixed=("version", "aliases", "gate", "commit", *more, "trained")
     )
     dirty = False
     for record in records:
         origin = lineage.from_tags(record.tags)
         dirty |= origin.dirty
+        aliases = [_alias(record, alias) for alias in record.aliases]
+        trained = moment(record.created_at)
         shown.add_row(
             record.version,
             record.tags.get(VersionTag.MODEL, "–"),
-            " ".join(_alias(record, alias) for alias in record.aliases) or "–",
+            ("\n" if is_narrow else " ").join(aliases) or "–",
             verdict_text(record.tags),
             *(number(record.metrics.get(metric)) for metric in metrics),
             short(origin.git_commit) + ("+" if origin.dirty else ""),
-            short(origin.data_hash),
-            signed_key(record),
-            moment(record.created_at),
+            *(() if is_narrow else (short(origin.data_hash), signed_key(record))),
+            trained.split()[0] if is_narrow else trained,
         )
-    console = stdout()
     show(console, shown)
     for record in records:
         for role in sorted({Alias.CHAMPION, Alias.CANARY, Alias.SHADOW} & set(record.aliases)):

@@ -1,5 +1,6 @@
 """`mlp up`: start the local platform and print its addresses."""
 
+import json
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from platform_lib.cli.groups import json_option
 from platform_lib.names import Port
 from platform_lib.settings import find_project, load_settings
 
@@ -21,7 +23,10 @@ _PORT = click.IntRange(1, 65535)
 @click.option("--prefect-port", type=_PORT, help=f"Port of Prefect.  [default: {Port.PREFECT}]")
 @click.option("--model-port", type=_PORT, help=f"Port of the model server.  [default: {Port.MODEL_SERVER}]")
 @click.option("--auto-ports", is_flag=True, help="Use any free ports instead of the defaults.")
-def command(*, mlflow_port: int | None, prefect_port: int | None, model_port: int | None, auto_ports: bool) -> None:
+@json_option
+def command(
+    *, mlflow_port: int | None, prefect_port: int | None, model_port: int | None, auto_ports: bool, as_json: bool
+) -> None:
     """Start MLflow, Prefect, the model server and the schedule runner.
 
     They listen on this machine only, keep their state in .mlp/ and their logs in .mlp/logs/, and run until `mlp down`.
@@ -37,8 +42,16 @@ def command(*, mlflow_port: int | None, prefect_port: int | None, model_port: in
     with _ended_like_ctrl_c(), _progress() as progress:
         outcome = up(project, requested_ports=requested, auto_ports=auto_ports, progress=progress)
     _say_what_happened(outcome)
-    _say_what_is_served(project.name, outcome.records["models"].url)
-    for title, link in links(project, {name: record.url for name, record in outcome.records.items()}).items():
+    version = _say_what_is_served(project.name, outcome.records["models"].url)
+    pages = links(project, {name: record.url for name, record in outcome.records.items()})
+    if as_json:
+        services = {
+            name: {"url": record.url, "pid": record.pid, "started": name in outcome.started}
+            for name, record in outcome.records.items()
+        }
+        click.echo(json.dumps({"services": services, "served": version, "links": pages}))
+        return
+    for title, link in pages.items():
         click.echo(f"{title:<14}{link}")
     _say_what_overrides()
 
@@ -57,7 +70,7 @@ def _say_what_happened(outcome: "Outcome") -> None:
     say("The platform is up; `mlp down` stops it.")
 
 
-def _say_what_is_served(name: str, url: str) -> None:
+def _say_what_is_served(name: str, url: str) -> str | None:
     from platform_lib.cli.console import stderr, working
     from platform_lib.local_platform.status import wait_for_model
 
@@ -68,6 +81,7 @@ def _say_what_is_served(name: str, url: str) -> None:
         if version
         else f"The model server has nothing to serve yet: {reason or 'it does not respond'}"
     )
+    return version
 
 
 def _say_what_overrides() -> None:

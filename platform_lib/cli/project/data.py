@@ -1,14 +1,17 @@
 """`mlp data`: import, check, list, push and pull tables."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from platform_lib.cli.groups import Group
-from platform_lib.cli.project.import_page import print_next, print_report
+from platform_lib.cli.groups import Group, json_option
+from platform_lib.cli.project.import_page import import_json, print_next, print_report
+from platform_lib.cli.project.table_pages import check_json, list_tables, print_check, print_tables
 from platform_lib.errors import CheckFailed, UsageError
+from platform_lib.names import ExitCode
 from platform_lib.settings import Project, find_project, load_settings, tracking_uri
 
 if TYPE_CHECKING:
@@ -73,6 +76,7 @@ def command() -> None:
     is_flag=True,
     help="With --replace: decide the hold-out by --id or the features even if models were trained with another key.",
 )
+@json_option
 def import_command(
     *,
     file: Path,
@@ -90,6 +94,7 @@ def import_command(
     dry_run: bool,
     mode: "Mode | None",
     new_key: bool,
+    as_json: bool,
 ) -> None:
     """Import a CSV or Parquet FILE as a table of this project.
 
@@ -125,6 +130,9 @@ def import_command(
         staging.check_destination(project, table_name(request))
         plan = plan_import(project, request)
     if dry_run:
+        if as_json:
+            click.echo(import_json(plan, is_written=False))
+            return
         print_report(plan, file)
         stdout().print("\nNothing was written, because of --dry-run.")
         return
@@ -138,53 +146,35 @@ def import_command(
         )
     with working(f"writing {plan.contract.path}"):
         staging.write_import(project, plan.contract, plan.table)
+    if as_json:
+        click.echo(import_json(plan, is_written=True))
+        return
     print_report(plan, file)
     print_next(plan.contract)
 
 
 @command.command("check", epilog="Example: mlp data check churn")
 @click.argument("name", required=False)
-def check_command(name: str | None) -> None:
+@json_option
+def check_command(*, name: str | None, as_json: bool) -> int:
     """Check the table NAME (default: the selected one) against its data contract.
 
     Exit code 1 means that the table violates the contract.
     """
-    from rich.table import Table
-
     from platform_lib.cli.console import stdout, working
 
     project = _project()
     with working("reading and checking the table"):
         from platform_lib.data.dataset import dataset_path, find_contract, read_table
-        from platform_lib.data.imports.contract_diff import limits_text, role_of
         from platform_lib.data.quality import violations
 
         contract = find_contract(project, name)
         raw = read_table(dataset_path(project, contract), contract)
         _, found = violations(raw, contract)
-    table = Table(
-        "column",
-        "role",
-        "type",
-        "missing",
-        "limits",
-        "finding",
-        title=f"{contract.name}: {len(raw)} rows",
-        title_justify="left",
-        box=None,
-    )
-    for column_name, column in contract.columns.items():
-        missing = int(raw[column_name].isna().sum()) if column_name in raw else 0
-        problems = "; ".join(violation.without_column() for violation in found if violation.column == column_name)
-        table.add_row(
-            column_name,
-            role_of(contract, column_name),
-            column.type,
-            str(missing),
-            limits_text(column),
-            problems or "fits",
-        )
-    stdout().print(table)
+    if as_json:
+        click.echo(check_json(contract, raw, found))
+        return ExitCode.REFUSED if found else ExitCode.OK
+    print_check(contract, raw, found)
     if found:
         about_all = "".join(f" ({violation})" for violation in found if not violation.column)
         raise CheckFailed(
@@ -192,45 +182,23 @@ def check_command(name: str | None) -> None:
             f"{about_all}. Fix the data; if the data is right, edit conf/data/{contract.name}.yaml."
         )
     stdout().print(f"The table matches its contract conf/data/{contract.name}.yaml.")
+    return ExitCode.OK
 
 
 @command.command("list", epilog="Example: mlp data list")
-def list_command() -> None:
+@json_option
+def list_command(*, as_json: bool) -> None:
     """List the project's tables; * marks the one selected in conf/train.yaml."""
-    from rich.table import Table
-
     from platform_lib.cli.console import stdout
+    from platform_lib.data.dataset import NOTHING_SELECTED
 
-    project = _project()
-    from platform_lib.data.contract import read_contract
-    from platform_lib.data.dataset import NOTHING_SELECTED, contract_path, dataset_names, selected_name
-    from platform_lib.data.dvc import file_md5, tracked_md5
-
-    names = dataset_names(project)
-    if not names:
+    tables = list_tables(_project())
+    if as_json:
+        click.echo(json.dumps(tables, ensure_ascii=False))
+    elif not tables:
         stdout().print(NOTHING_SELECTED[0].upper() + NOTHING_SELECTED[1:])
-        return
-    selected = selected_name(project)
-    table = Table("", "name", "target", "columns", "md5", "state", box=None)
-    for name in names:
-        contract = read_contract(contract_path(project, name))
-        path = project.root / contract.path
-        kept, there = tracked_md5(path), file_md5(path) if path.is_file() else None
-        if there is None:
-            state = "not downloaded; run `mlp data pull`" if kept else "missing"
-        elif kept is None:
-            state = "not tracked"
-        else:
-            state = "tracked by DVC" if kept == there else "changed since the import"
-        table.add_row(
-            "*" if name == selected else "",
-            name,
-            contract.target,
-            str(len(contract.columns)),
-            there or kept or "",
-            state,
-        )
-    stdout().print(table)
+    else:
+        print_tables(tables)
 
 
 @command.command("push", epilog="Example: mlp data push")

@@ -1,11 +1,20 @@
 """What `mlp data import` prints."""
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from platform_lib.data.contract import DataContract
     from platform_lib.data.imports.plan import ImportPlan
+
+
+def import_json(plan: "ImportPlan", *, is_written: bool) -> str:
+    """Format an import as JSON: what was inferred, and whether it was written."""
+    report = dataclasses.asdict(plan.report)
+    result = {"table": plan.contract.name, "path": plan.contract.path, "written": is_written, "changes": plan.changes}
+    return json.dumps(result | report, ensure_ascii=False)
 
 
 def print_report(plan: "ImportPlan", file: Path) -> None:

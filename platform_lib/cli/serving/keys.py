@@ -1,10 +1,11 @@
 """`mlp keys`: create, list and revoke API keys of the model server."""
 
+import json
 from pathlib import Path
 
 import click
 
-from platform_lib.cli.groups import Group
+from platform_lib.cli.groups import Group, json_option
 from platform_lib.errors import NotFound
 from platform_lib.settings import find_project
 
@@ -67,12 +68,17 @@ def new(name: str, scopes: tuple[str, ...], file: Path | None) -> None:
 
 @command.command("list", epilog="Example: mlp keys list")
 @_FILE
-def list_(file: Path | None) -> None:
+@json_option
+def list_(*, file: Path | None, as_json: bool) -> None:
     """List names, scopes and creation dates."""
     from platform_lib.serving.auth.api_keys import read_keys
 
     path = _key_file(file)
     entries = read_keys(path)
+    if as_json:
+        keys = [{"name": entry.name, "scopes": list(entry.scopes), "created": entry.created} for entry in entries]
+        click.echo(json.dumps(keys, ensure_ascii=False))
+        return
     for entry in entries:
         click.echo(f"{entry.name}\t{','.join(entry.scopes)}\t{entry.created}")
     if not entries:

@@ -1,11 +1,13 @@
 """`mlp predict`: add predictions to a table file."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from platform_lib.cli.groups import json_option
 from platform_lib.settings import find_project
 
 
@@ -18,7 +20,8 @@ from platform_lib.settings import find_project
     metavar="REF",
     help="NAME@alias, @alias or a version number.  [default: the project's champion]",
 )
-def command(file: Path, out: Path, reference: str | None) -> None:
+@json_option
+def command(*, file: Path, out: Path, reference: str | None, as_json: bool) -> None:
     """Predict a table from a file into a file.
 
     FILE is CSV or Parquet. The output has its columns, `prediction` and, for classification, `probability_<class>` for
@@ -38,6 +41,10 @@ def command(file: Path, out: Path, reference: str | None) -> None:
         model = load_approved(reference, project)
     with _progress() as progress:
         result = predict_file(model, file, out, progress=progress)
+    if as_json:
+        made = {"rows": result.rows, "model": model.name, "version": model.version, "out": str(out)}
+        click.echo(json.dumps(made | {"columns": list(result.columns)}, ensure_ascii=False))
+        return
     click.echo(f"{result.rows} rows predicted by {model.name} version {model.version}: {out}")
     stderr().print(f"Added: {', '.join(result.columns)}")
 

@@ -1,12 +1,17 @@
 """`mlp sweep`: search hyperparameters and print the command that trains the best."""
 
+import json
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from platform_lib.cli.groups import json_option
+from platform_lib.cli.training.override_completion import complete_override
+from platform_lib.errors import UsageError
 from platform_lib.settings import find_project, load_settings
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ _ENDS = {
 
 
 @click.command(epilog="Example: mlp sweep model=logistic,forest --trials 40")
-@click.argument("overrides", nargs=-1)
+@click.argument("overrides", nargs=-1, shell_complete=complete_override)
 @click.option(
     "--trials",
     type=click.IntRange(1),
@@ -40,6 +45,7 @@ _ENDS = {
 @click.option(
     "--train", "train_best", is_flag=True, help="Then train, gate and register the best, as `mlp train` does."
 )
+@json_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -49,6 +55,7 @@ def command(
     timeout_s: float | None,
     jobs: int | None,
     train_best: bool,
+    as_json: bool,
 ) -> None:
     """Search the ranges in conf/search by cross-validation on the training rows.
 
@@ -58,6 +65,8 @@ def command(
     """
     from platform_lib.cli.console import stderr, working
 
+    if as_json and train_best:
+        raise UsageError("--json reports a search, so it does not go with --train: pass `best` to `mlp train --json`.")
     project, settings = find_project(), load_settings()
     with working("Composing the configuration"):
         from joblib import cpu_count
@@ -76,7 +85,9 @@ def command(
         )
     if result.ended in _ENDS:
         stderr().print(f"Ended after {len(result.trials)} trials: {_ENDS[result.ended]}.")
-    if result.best is not None:
+    if as_json:
+        click.echo(json.dumps(_as_dict(result, run_id), ensure_ascii=False))
+    elif result.best is not None:
         _show(result, run_id)
     if result.ended == "interrupt":
         ctx.exit(INTERRUPTED)
@@ -89,7 +100,14 @@ def command(
 @contextmanager
 def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
     """Show the trials as they end: a progress bar on a terminal, else one line per trial."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from platform_lib.cli.console import stderr
     from platform_lib.training.search.search import ranked
@@ -107,13 +125,24 @@ def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
 
     if not console.is_terminal:
         console.print(f"Searching, at most {count} trials")
-        yield lambda trial: console.print(line(trial))
+        start = time.monotonic()
+
+        def report(trial: "Trial") -> None:
+            done.append(trial)
+            console.print(
+                f"{len(done)}/{count}, {time_left(time.monotonic() - start, len(done), count)}: {line(trial)}"
+            )
+
+        yield report
         return
     columns = (
         TextColumn("Searching"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("about"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
@@ -127,6 +156,39 @@ def _progress(count: int, metric: str) -> Iterator[Callable[["Trial"], None]]:
             progress.update(task, advance=1, description=f"best {metric} {best.mean:.4f}" if best else "")
 
         yield advance
+
+
+def time_left(elapsed_s: float, done: int, count: int) -> str:
+    """Estimate when a search ends, from the trials so far, such as `about 40 s left`."""
+    seconds = elapsed_s / done * (count - done)
+    if done >= count:
+        return "done"
+    if seconds < 90:
+        return f"about {seconds:.0f} s left"
+    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
+
+
+def _as_dict(result: "SearchResult", run_id: str) -> dict[str, Any]:
+    return {
+        "metric": result.metric,
+        "folds": result.folds,
+        "ended": result.ended,
+        "run_id": run_id,
+        "best": None if result.best is None else list(result.best.overrides),
+        "trials": [
+            {
+                "number": trial.number,
+                "choices": trial.choices,
+                "params": trial.params,
+                "mean": None if trial.error else trial.mean,
+                "deviation": None if trial.error else trial.deviation,
+                "error": trial.error,
+                "seconds": trial.seconds,
+                "overrides": list(trial.overrides),
+            }
+            for trial in result.trials
+        ],
+    }
 
 
 def _show(result: "SearchResult", run_id: str) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from platform_lib.cli.training.override_completion import complete_override
 from platform_lib.names import ExitCode
 from platform_lib.settings import find_project, load_settings
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: mlp train model=forest model.params.n_estimators=300 seed=1")
-@click.argument("overrides", nargs=-1)
+@click.argument("overrides", nargs=-1, shell_complete=complete_override)
 @click.option(
     "--no-promote",
     is_flag=True,

@@ -1,6 +1,7 @@
 """`mlp check` on healthy projects and on each possible problem."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -185,8 +186,25 @@ def test_a_lock_whose_package_manager_is_not_installed_is_only_noted(
     (project.root / "uv.lock").rename(project.root / name)
     commit_all(project.root)
     monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setattr("platform_lib.project_checks.lock_file.shutil.which", lambda _: None)
+    monkeypatch.setattr("platform_lib.settings.shutil.which", lambda *_, **__: None)
     assert levels(check_lock(project)) == ["note"]
+
+
+@pytest.mark.parametrize("manager", ["uv", "pdm"])
+def test_a_package_manager_that_make_setup_installed_checks_the_lock(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, manager: str
+) -> None:
+    (project.root / "uv.lock").rename(project.root / f"{manager}.lock")
+    commit_all(project.root)
+    installed = project.root / ".tools" / "bin" / manager
+    installed.parent.mkdir(parents=True)
+    installed.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    installed.chmod(0o755)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("PATH", str(Path(shutil.which("git") or "").parent))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    assert only(check_lock(project)).text == f"{manager}.lock matches pyproject.toml."
 
 
 def test_conflict_markers_in_a_tracked_file_are_a_problem(project: Project) -> None:
