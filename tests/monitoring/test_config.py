@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from platform_lib.errors import UsageError
+from platform_lib.infra.model import drift_rules
+from platform_lib.infra.model.alerts import AlertThresholds
 from platform_lib.monitoring.config import MonitorConfig, read_monitor_config
+from platform_lib.monitoring.drift import SMALLEST_SHARE
 from platform_lib.settings import Project
 
 
@@ -14,6 +17,12 @@ def project(folder: Path, text: str | None) -> Project:
     if text is not None:
         (folder / "conf" / "monitor.yaml").write_text(text, encoding="utf-8")
     return Project(root=folder, name="m", package="m")
+
+
+def test_the_platform_alerts_by_the_same_limits() -> None:
+    ours, theirs = MonitorConfig(), AlertThresholds()
+    assert (ours.psi, ours.min_rows) == (theirs.psi, theirs.drift_rows)
+    assert SMALLEST_SHARE == drift_rules.SMALLEST_SHARE
 
 
 @pytest.mark.parametrize("text", [None, "", "# nothing\n"])

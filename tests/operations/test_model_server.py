@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,20 @@ import yaml
 from mlflow import MlflowClient
 
 from platform_lib.errors import CheckFailed
+from platform_lib.infra.model.alerts import AlertThresholds, model_rules
+from platform_lib.infra.model.drift_rules import drift_rules, psi_expression
 from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
 from platform_lib.infra.model.pod import server_command
+from platform_lib.monitoring.config import MonitorConfig
+from platform_lib.monitoring.report import build_report
+from platform_lib.monitoring.version import monitored_version
+from platform_lib.monitoring.windows import divide
 from platform_lib.names import Alias
 from platform_lib.operations.smoke import smoke_test
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.roles import start_canary
 from platform_lib.serving.auth.api_keys import new_key
+from platform_lib.serving.request_log.files import LogFolder
 from platform_lib.settings import Project, Settings
 from platform_lib.training.run import train
 from tests.conftest import copy_of, free_port, server
@@ -55,6 +63,7 @@ class Served:
     url: str
     metrics_port: int
     key: str
+    log: Path
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +94,7 @@ def served(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     )
     environment = {"MLP_KEYS": str(keys), "MLP_LOG": str(folder / "log")}
     with server([sys.executable, str(script)], f"http://127.0.0.1:{port}/readyz", folder / "log.txt", env=environment):
-        yield Served(trained.name, f"http://127.0.0.1:{port}", metrics_port, key)
+        yield Served(trained.name, f"http://127.0.0.1:{port}", metrics_port, key, folder / "log")
 
 
 def test_the_smoke_test_passes_on_a_good_server(served: Served) -> None:
@@ -190,7 +199,9 @@ def prometheus(
             job("traefik", edge_ports[1], namespace="mlp-ingress", pod="traefik-1"),
             job("kube-state-metrics", cluster_port),
         ]
-        rules = {"groups": [{"name": "always", "interval": "1s", "rules": [{"alert": "Always", "expr": "vector(1)"}]}]}
+        always = {"name": "always", "interval": "1s", "rules": [{"alert": "Always", "expr": "vector(1)"}]}
+        [drift] = drift_rules(served.name, NAMESPACE, thresholds=AlertThresholds())
+        rules = {"groups": [always, {**drift, "interval": "1s"}]}
         (folder / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
         config = {"global": {"scrape_interval": "1s"}, "rule_files": ["rules.yml"], "scrape_configs": jobs}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -318,7 +329,28 @@ def test_the_list_of_absent_exporters_has_no_unused_metric(expressions: dict[str
 
 
 def test_no_alert_fires_on_a_healthy_server_and_each_can_be_evaluated(served: Served, asked: str) -> None:
-    from platform_lib.infra.model.alerts import AlertThresholds, model_rules
-
     [group] = model_rules(served.name, NAMESPACE, thresholds=AlertThresholds())
     assert [rule["alert"] for rule in group["rules"] if ask(asked, rule["expr"])] == []
+
+
+def test_the_rule_and_the_report_find_the_same_drift_in_the_same_traffic(
+    served: Served, asked: str, trained: Project
+) -> None:
+    """The rule's expression on the counters of a real Prometheus, and the report on the log of the same server."""
+    scope = f'{{namespace="{NAMESPACE}",service="{served.name}",version="1"}}'
+    expression = psi_expression(
+        f"sum by (version, feature, bin) (mlp_feature_bin_total{scope})",
+        f"max by (version, feature, bin) (mlp_feature_reference_share{scope})",
+    )
+    monitored = monitored_version(trained, Settings(), f"{trained.name}/1", None)
+    windows = divide(timedelta(hours=1), timedelta(hours=1), datetime.now(UTC) + timedelta(minutes=10))
+
+    def differing() -> dict[str, tuple[float, float]]:
+        rule = {one["metric"]["feature"]: float(one["value"][1]) for one in ask(asked, expression)}
+        report = build_report(LogFolder.at(str(served.log)), monitored, MonitorConfig(), windows)
+        own = {column.name: column.psi for column in report.columns}
+        assert len(own) == len(rule) >= 8
+        return {name: (own[name], rule[name]) for name in own if abs(own[name] - rule[name]) > 1e-6}
+
+    # Counters are ahead of the log by up to ten seconds, and of Prometheus by up to one.
+    wait_until(lambda: differing() == {}, timeout_s=60)

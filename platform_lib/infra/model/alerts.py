@@ -18,11 +18,20 @@ class AlertThresholds:
     """Limit of the 99th percentile of the response time, in seconds."""
     in_flight: int = 64
     """Average number of requests in flight per replica. By default a replica runs 4 at a time and queues up to 256."""
+    psi: float = 0.25
+    """Population stability index from which a column has drifted."""
+    drift_window_h: int = 24
+    """Hours of traffic that are compared with the training rows."""
+    drift_rows: int = 500
+    """Windows with fewer rows are not judged."""
 
     def __post_init__(self) -> None:
         SHARE.check("error_share", self.error_share)
         POSITIVE.check("latency_p99_s", self.latency_p99_s)
         COUNT.check("in_flight", self.in_flight)
+        POSITIVE.check("psi", self.psi)
+        COUNT.check("drift_window_h", self.drift_window_h)
+        COUNT.check("drift_rows", self.drift_rows)
 
 
 def model_rules(

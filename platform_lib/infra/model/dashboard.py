@@ -1,5 +1,6 @@
 """Panels of the Grafana dashboard of one model endpoint. `monitoring/dashboards.py` lays them out."""
 
+from platform_lib.infra.model.drift_rules import PSI
 from platform_lib.infra.monitoring.dashboards import Panel, Query, dashboard
 from platform_lib.names import MetricName
 
@@ -112,6 +113,17 @@ def model_panels(model: str, namespace: str) -> list[Panel]:
             queries=(Query(f"sum by (bin) ({predicted}) / on () group_left () sum({predicted})", "{{bin}}"),),
             description="Share of each class, or of each range of the predicted value.",
             unit="percentunit",
+            width=8,
+        ),
+        Panel(
+            title="Drift by column",
+            queries=(
+                Query(
+                    f'topk(8, {PSI}{{namespace="{namespace}",model="{model}"}})',
+                    "{{feature}}, version {{version}}",
+                ),
+            ),
+            description="Population stability index of the eight columns with the largest. Alert: ModelDrift.",
             width=8,
         ),
         Panel(

@@ -17,6 +17,7 @@ from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.model.dashboard import model_dashboard
+from platform_lib.infra.model.drift_rules import drift_rules
 from platform_lib.infra.model.network import limit_spec, network_policy_spec, outside_ports, route_spec, strip_spec
 from platform_lib.infra.model.pod import pod_template, server_command, server_environment
 from platform_lib.infra.model.scaling import check_replicas, cpu_scaling, request_rate_scaling
@@ -269,7 +270,8 @@ class ModelEndpoint(pulumi.ComponentResource):
         monitor = {"selector": {"matchLabels": self._selector}, "endpoints": [scrape]}
         self._custom(_PROMETHEUS, "ServiceMonitor", f"{name}-monitor", monitor, self._child())
         scales = args.min_replicas < args.max_replicas
-        rules = {"groups": model_rules(args.model, args.namespace, thresholds=args.thresholds, scales=scales)}
+        groups = model_rules(args.model, args.namespace, thresholds=args.thresholds, scales=scales)
+        rules = {"groups": [*groups, *drift_rules(args.model, args.namespace, thresholds=args.thresholds)]}
         self._custom(_PROMETHEUS, "PrometheusRule", f"{name}-alerts", rules, self._child())
         meta = self._meta()
         meta["labels"] = {**meta["labels"], "grafana_dashboard": "1"}

@@ -49,6 +49,9 @@ ALERT_SETTINGS: Mapping[str, Setting] = {
     "alert_error_share": Setting(kind=float, rule=rules.SHARE),
     "alert_latency_p99_s": Setting(kind=float, rule=rules.POSITIVE),
     "alert_in_flight": Setting(kind=int, rule=rules.COUNT),
+    "alert_psi": Setting(kind=float, rule=rules.POSITIVE),
+    "alert_drift_window_h": Setting(kind=int, rule=rules.COUNT),
+    "alert_drift_rows": Setting(kind=int, rule=rules.COUNT),
 }
 SETTINGS: Mapping[str, Setting] = {
     "namespace": Setting(kind=str, rule=rules.NAMESPACE),

@@ -48,6 +48,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     ("alert_error_share", "2", "alert_error_share is 2.0: give a share between 0 and 1, such as 0.02."),
     ("alert_latency_p99_s", "-1", "alert_latency_p99_s is -1.0: give a number above 0."),
+    ("alert_psi", 0, "alert_psi is 0.0: give a number above 0."),
+    ("alert_drift_window_h", 0, "alert_drift_window_h is 0: give 1 or more."),
+    ("alert_drift_rows", 0, "alert_drift_rows is 0: give 1 or more."),
     ("alert_in_flight", 0, "alert_in_flight is 0: give 1 or more."),
 ]
 
