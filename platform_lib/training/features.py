@@ -45,7 +45,8 @@ def standard_features(
 
     That is for linear models and for all others that need it. `compose_pipeline` changes it for trees and boosting,
     which take categories as codes and missing values as they are: numbers are neither imputed nor scaled, and
-    each text is one column of codes. Rare categories share a code, and unknown ones count as missing.
+    each text is one column of codes. Rare categories share a code, and unknown ones count as missing. Texts with more
+    categories than the contract lists are codes in alphabetical order, which are split as numbers; unknown ones are -1.
 
     Args:
         contract: Names and types of the features.
@@ -123,7 +124,8 @@ def standard_features(
         ),
     ]
     features = ColumnTransformer([group for group in groups if group[2]])
-    return mark_adaptable(features) if categories == "auto" else features
+    many = [name for name in texts if name not in sensitive and contract.columns[name].allowed is None]
+    return mark_adaptable(features, many) if categories == "auto" else features
 
 
 def _is_count(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Standard features for estimators that take categories and missing values as they are."""
 
 import copy
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,19 @@ from platform_lib.project.transformers import DateParts, EmptyColumnsAsZero
 from platform_lib.training.estimators.native import NativeEstimator, native_estimator
 
 _MARK = "_categories_by_estimator"
+_ORDERED = "ordered"
+"""Name of the group of texts with many values."""
 
 
-def mark_adaptable(features: ColumnTransformer) -> ColumnTransformer:
-    """Let `for_estimator` change these features. Their groups are those of `standard_features`."""
-    setattr(features, _MARK, True)
+def mark_adaptable(features: ColumnTransformer, many: Sequence[str] = ()) -> ColumnTransformer:
+    """Let `for_estimator` change these features.
+
+    Args:
+        features: Their groups are those of `standard_features`.
+        many: Texts with too many values to be a set of categories. Their codes are split as numbers: most values are
+            rare, and similar texts often begin alike.
+    """
+    setattr(features, _MARK, list(many))
     return features
 
 
@@ -32,7 +41,7 @@ def for_estimator(features: Any, model: BaseEstimator) -> tuple[Any, BaseEstimat
         the model does not take categories. Otherwise copies.
     """
     standard = _last_step(features)
-    if not getattr(standard, _MARK, False):
+    if getattr(standard, _MARK, None) is None:
         return features, model
     native = native_estimator(model)
     adapted = None if native is None else _adapted(standard, native)
@@ -46,8 +55,8 @@ def _adapted(standard: ColumnTransformer, native: NativeEstimator) -> ColumnTran
     if standard.transformer_weights:
         return None
     groups, positions, columns = [], list[int](), 0
-    for name, member, names in standard.transformers:
-        inner, outputs = _native(member, native), len(names)
+    for name, member, names in _divided(standard.transformers, getattr(standard, _MARK)):
+        inner, outputs = (_ordered(native) if name == _ORDERED else _native(member, native)), len(names)
         if inner is None:
             return None
         if name in ("category", "sensitive"):
@@ -60,6 +69,27 @@ def _adapted(standard: ColumnTransformer, native: NativeEstimator) -> ColumnTran
     adapted = _unmarked(standard)
     adapted.transformers = groups
     return adapted
+
+
+def _divided(groups: Sequence[Any], many: Sequence[str]) -> Iterator[tuple[str, Any, list[str]]]:
+    """The groups, with texts of many values as one of their own."""
+    for name, member, names in groups:
+        if name == "category" and type(member) is OneHotEncoder and set(many) & set(names):
+            if few := [each for each in names if each not in many]:
+                yield name, member, few
+            yield _ORDERED, member, [each for each in names if each in many]
+        else:
+            yield name, member, names
+
+
+def _ordered(native: NativeEstimator) -> Pipeline:
+    """Codes in alphabetical order, for texts of many values."""
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=np.nan)
+    return Pipeline([("encode", codes), ("impute", _gaps(native))])
+
+
+def _gaps(native: NativeEstimator) -> EmptyColumnsAsZero:
+    return EmptyColumnsAsZero(native.how.least_values, native.how.least_share)
 
 
 def _native(member: Any, native: NativeEstimator) -> Any:
@@ -80,7 +110,7 @@ def _native(member: Any, native: NativeEstimator) -> Any:
             continue
         inner: Any = step
         if name == "impute":
-            inner = EmptyColumnsAsZero(native.how.least_values, native.how.least_share)
+            inner = _gaps(native)
         elif name == "encode":
             inner = _native(step, native)
         if inner is None:

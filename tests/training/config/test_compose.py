@@ -36,7 +36,12 @@ def _write(project: Project, name: str, text: str) -> None:
 def test_groups_compose_into_typed_values(project: Project) -> None:
     composed = compose(project, ["model=forest", "model.params.n_estimators=7", "seed=3"])
     assert composed.config.model.name == "forest"
-    assert composed.config.model.params == {"n_estimators": 7, "max_depth": None, "min_samples_leaf": 1}
+    assert composed.config.model.params == {
+        "n_estimators": 7,
+        "max_depth": None,
+        "min_samples_leaf": 1,
+        "max_leaf_nodes": 2000,
+    }
     assert composed.config.seed == 3
     assert composed.config.data.target == "species"
     assert composed.choices == {

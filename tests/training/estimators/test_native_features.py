@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +35,8 @@ from platform_lib.training.features import compose_pipeline, standard_features
 COLUMNS = {
     "amount": Column(type="number", nullable=True),
     "count": Column(type="integer"),
-    "city": Column(type="string", nullable=True),
+    "city": Column(type="string", nullable=True, allowed=["Bari", "Enna", "Pisa", "Rome"]),
+    "street": Column(type="string", nullable=True),
     "phone": Column(type="string", sensitive=True, log=False),
     "day": Column(type="datetime", nullable=True),
 }
@@ -51,6 +53,7 @@ def frame_of(contract: DataContract | None = None, rows: int = 80, **changed: An
         "amount": [None if row % 7 == 0 else row / 2 for row in range(rows)],
         "count": list(range(rows)),
         "city": [None if row % 9 == 0 else CITIES[row % 4] for row in range(rows)],
+        "street": [None if row % 6 == 0 else f"street {row}" for row in range(rows)],
         "phone": [f"+49 {row % 3}" for row in range(rows)],
         "day": [None if row % 5 == 0 else f"2026-01-{row % 28 + 1:02}" for row in range(rows)],
     }
@@ -125,7 +128,7 @@ def test_large_numbers_stay_distinct_in_a_forest_which_rounds_to_32_bits() -> No
 )
 def test_an_estimator_without_native_categories_gets_one_column_per_category(model: Any) -> None:
     names = list(columns_of(fitted(model), frame_of()))
-    assert [name for name in names if name.startswith("category")] == [
+    assert [name for name in names if name.startswith("category__city")] == [
         f"category__city_{city}" for city in ("Bari", "Enna", "Pisa", "Rome", "nan")
     ]
 
@@ -150,9 +153,18 @@ def test_rare_categories_share_a_code_and_unknown_ones_are_missing() -> None:
     assert np.isnan([oslo, none]).all()
 
 
+def test_texts_of_many_values_are_numbers_in_alphabetical_order_and_unknown_ones_come_first() -> None:
+    for model in TREES:
+        columns = columns_of(fitted(model), frame_of(rows=4, street=["street 11", "street 10", None, "other"]))
+        first, second, missing, unknown = columns["ordered__street"]
+        assert (first - second, unknown) == (1.0, -1.0) and np.isnan(missing)
+    names = fitted(BOOSTING)[0].get_feature_names_out()
+    assert "ordered__street" not in names[fitted(BOOSTING)[-1].is_categorical_]
+
+
 def test_boosting_takes_more_categories_than_it_has_bins_for() -> None:
     names = [f"city {row % 400}" for row in range(2000)]
-    contract = contract_of({"city": Column(type="string")})
+    contract = contract_of({"city": Column(type="string", sensitive=True, log=False)})
     frame = feature_frame({"city": names}, contract)
     for most, model in ((255, BOOSTING), (31, HistGradientBoostingClassifier(max_bins=31, max_iter=3))):
         pipeline = composed(model, standard_features(contract, min_frequency=None), contract=contract)
@@ -169,7 +181,7 @@ def test_a_forest_takes_any_number_of_categories() -> None:
 
 def test_categories_with_a_few_rows_each_are_learned() -> None:
     """One column per category could not be split on: a leaf needs 20 rows."""
-    contract = contract_of({"month": Column(type="string")})
+    contract = contract_of({"month": Column(type="string", allowed=sorted({f"month {row}" for row in range(60)}))})
     frame = feature_frame({"month": [f"month {row % 60}" for row in range(720)]}, contract)
     truth = np.array(["no", "yes"], dtype=object)[np.arange(720) % 60 % 2]
     scores = [
@@ -184,7 +196,7 @@ def test_categories_with_a_few_rows_each_are_learned() -> None:
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("model", TREES, ids=lambda model: type(model).__name__)
 def test_a_column_that_is_all_missing_can_be_fitted_and_predicted(name: str, model: Any) -> None:
-    contract = contract_of({key: Column(type=column.type, nullable=True) for key, column in COLUMNS.items()})
+    contract = contract_of({key: msgspec.structs.replace(column, nullable=True) for key, column in COLUMNS.items()})
     gone: dict[str, Any] = {name: [None] * 80}
     empty = frame_of(contract, **gone)
     pipeline = composed(clone(model), contract=contract).fit(empty, truth_of(empty))
@@ -246,7 +258,7 @@ def test_a_booster_inside_another_estimator_is_told_its_categories(model: Any, s
     pipeline = fitted(model, **settings)
     assert "category__city" in columns_of(pipeline, frame_of())
     inner = pipeline[-1].estimator
-    assert np.flatnonzero(inner.categorical_features).tolist() == [2, 3]
+    assert np.flatnonzero(inner.categorical_features).tolist() == [2, 4]
 
 
 def test_what_the_user_built_can_be_used_again() -> None:
