@@ -147,9 +147,26 @@ def _series(values: Sequence[Any] | pd.Series) -> pd.Series:
 
 def _texts(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.intp]]:
     objects = _objects(series)
+    if (repeated := _repeated_texts(objects)) is not None:
+        return repeated, _NONE
     return _filled(
         objects, (value.strip() or np.nan if type(value) is str else _text(value) for value in objects.tolist())
     ), _NONE
+
+
+_SOME_ROWS = 1000
+
+
+def _repeated_texts(objects: NDArray[Any]) -> NDArray[Any] | None:
+    """The texts of a long column with few different ones, each converted once; None for any other column."""
+    some = objects[:_SOME_ROWS].tolist()
+    if len(objects) <= _SOME_ROWS or len(set(map(type, some)) - {str, float}) or len(set(some)) > _SOME_ROWS // 2:
+        return None
+    codes, values = pd.factorize(objects)
+    if not all(type(value) is str for value in values):
+        return None
+    texts = _filled(np.empty(len(values) + 1), [*(value.strip() or np.nan for value in values), np.nan])
+    return texts[codes]  # a missing value has code -1, which selects the last one
 
 
 def _text(value: Any) -> Any:

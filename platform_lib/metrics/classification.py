@@ -28,8 +28,13 @@ class Labels:
     """The common list of k labels."""
 
 
+_last: tuple[NDArray[Any], NDArray[Any], tuple[Any, ...], Labels] | None = None  # all metrics of a hold-out need it
+
+
 def encode_labels(truth: NDArray[Any], predictions: Predictions) -> Labels:
     """Number the labels: the model's classes first, then labels that occur only in the truth or the predictions.
+
+    Called again with the very same arrays, it returns the same result, so they must not be changed in between.
 
     Args:
         truth: Labels, shape (n,).
@@ -37,6 +42,9 @@ def encode_labels(truth: NDArray[Any], predictions: Predictions) -> Labels:
     Raises:
         MetricUndefined: A label is missing, or no true label is a class of the model.
     """
+    global _last
+    if (last := _last) and last[0] is truth and last[1] is predictions.values and last[2] is predictions.classes:
+        return last[3]
     if missing := int(pd.isna(truth).sum() + pd.isna(predictions.values).sum()):
         raise MetricUndefined(f"{missing} labels are missing.")
     classes = list(predictions.classes)
@@ -50,12 +58,13 @@ def encode_labels(truth: NDArray[Any], predictions: Predictions) -> Labels:
     if classes and not np.any(encoded_truth < len(classes)):
         raise MetricUndefined(
             f"the model knows the classes {_listed(classes)}, and none of them is among the labels of these rows, "
-            f"{_listed(others)}; "
-            "was the target's type changed?"
+            f"{_listed(others)}; was the target's type changed?"
         )
-    return Labels(
+    encoded = Labels(
         encoded_truth, index.get_indexer(np.asarray(predictions.values, dtype=object)), len(classes), tuple(labels)
     )
+    _last = (truth, predictions.values, predictions.classes, encoded)
+    return encoded
 
 
 def _listed(labels: list[Any]) -> str:

@@ -109,7 +109,7 @@ def prediction_bins(predictions: Predictions) -> Bins:
     """Bins of n predictions: every class, or quantiles of numbers."""
     if not predictions.classes:
         return _number_bins(np.asarray(predictions.values, dtype=np.float64), "number")
-    tally = Counter(map(category_text, predictions.values.tolist()))
+    tally = _tally(predictions.values.tolist())
     labels = [category_text(label) for label in predictions.classes]
     return _listed_bins("category", labels, [tally[label] for label in labels], len(predictions.values), missing=0)
 
@@ -127,10 +127,18 @@ def column_bins(series: "pd.Series", *, is_boolean: bool = False) -> Bins:
         return _number_bins(np.where(np.isnat(times), np.nan, times.astype(np.int64) / 1e6), "time")
     if pd.api.types.is_numeric_dtype(series.dtype):
         return _number_bins(series.to_numpy(dtype=np.float64), "number")
-    tally = Counter(map(category_text, series.dropna().tolist()))
+    tally = _tally(series.dropna().tolist())
     # Equal counts in the order of their texts, so that the order of rows does not matter.
     top = sorted(tally.items(), key=lambda item: (-item[1], item[0]))[:_TOP_CATEGORIES]
     return _listed_bins("category", [text for text, _ in top], [count for _, count in top], len(series), missing)
+
+
+def _tally(values: list[Any]) -> Counter[str]:
+    """How often each text occurs among values of one type."""
+    tally: Counter[str] = Counter()
+    for value, count in Counter(values).items():
+        tally[category_text(value)] += count
+    return tally
 
 
 def _number_bins(values: NDArray[np.float64], kind: Literal["number", "time"]) -> Bins:

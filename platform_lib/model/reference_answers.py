@@ -53,7 +53,12 @@ class ReferenceAnswers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_reference_answers(
-    pipeline: "Pipeline", frame: "pd.DataFrame", contract: DataContract, profile: Profile | None = None
+    pipeline: "Pipeline",
+    frame: "pd.DataFrame",
+    contract: DataContract,
+    profile: Profile | None = None,
+    *,
+    predictions: Predictions | None = None,
 ) -> ReferenceAnswers:
     """Predict some of the training rows the way the server will.
 
@@ -62,10 +67,13 @@ def build_reference_answers(
         frame: Rows to choose from, from `data.frame.feature_frame`, shape (n, features), n ≥ 1.
         contract: Names and types of the features.
         profile: Of the training rows, for typical probe rows.
+        predictions: The pipeline's predictions for the frame; None computes them.
     """
     from platform_lib.data.frame import feature_frame
 
-    labels = None if contract.task == "regression" else predict(pipeline, frame).values
+    labels = None
+    if contract.task != "regression":
+        labels = (predictions or predict(pipeline, frame)).values
     rows = sample_rows(frame, labels, contract, MOST_ROWS)
     if not rows:
         return ReferenceAnswers(rows=[], predictions=[])

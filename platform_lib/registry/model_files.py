@@ -81,7 +81,13 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
     (folder / ArtifactFile.CONFIG).write_text(content.config_yaml, encoding="utf-8")
     (folder / ArtifactFile.PROFILE).write_text(json.dumps(content.profile, ensure_ascii=False), encoding="utf-8")
     write_reference_answers(
-        build_reference_answers(content.pipeline, content.example, content.contract, parse_profile(content.profile)),
+        build_reference_answers(
+            content.pipeline,
+            content.example,
+            content.contract,
+            parse_profile(content.profile),
+            predictions=content.predictions,
+        ),
         folder,
     )
     return {

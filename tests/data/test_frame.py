@@ -152,6 +152,26 @@ def test_surrounding_white_space_is_stripped_and_a_blank_text_is_missing() -> No
     assert all(value != value for value in read[3:])
 
 
+MIXED = {
+    "repeated": ["Rome", " Rome", None, "", "Pisa\t", float("nan"), "nan"],
+    "a number late": [*["Rome"] * 1500, 3],
+    "booleans and ones": [True, 1, 1.0, "1"],
+    "all missing": [None],
+    "blank": ["  "],
+}
+
+
+@pytest.mark.parametrize("values", MIXED.values(), ids=MIXED)
+def test_a_long_column_of_texts_converts_like_its_values_alone(values: list[Any]) -> None:
+    column = Column(type="string", nullable=True)
+    long = values * (3000 // len(values) + 1)
+    for given in (long, pd.Series(long, dtype=object)):
+        typed = typed_values(given, "city", column).tolist()
+        alone = [typed_values([value], "city", column)[0] for value in values]
+        expected = [None if value != value else value for value in alone] * (len(long) // len(values))
+        assert [None if value != value else value for value in typed] == expected
+
+
 def test_the_typed_table_has_all_columns_and_the_index_of_the_table() -> None:
     table = pd.DataFrame(ROWS | {"y": list("abab"), "id": [1, 2, 3, 4], "other": 0}, index=[4, 5, 6, 7])
 

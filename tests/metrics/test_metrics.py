@@ -220,6 +220,17 @@ def test_labels_of_every_type_are_scored(labels: tuple[Any, Any]) -> None:
     assert score("balanced_accuracy", truth, Predictions(answers, None, labels)) == 0.75
 
 
+def test_a_score_of_other_predictions_or_classes_is_computed_again() -> None:
+    truth = np.array(["no", "yes", "no", "yes"], dtype=object)
+    shares = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])
+    values = np.array(["no", "yes", "no", "no"], dtype=object)
+    assert score("accuracy", truth, Predictions(values, shares, ("no", "yes"))) == 0.75
+    assert score("accuracy", truth, Predictions(truth, shares, ("no", "yes"))) == 1.0
+    assert score("accuracy", values, Predictions(truth, shares, ("no", "yes"))) == 0.75
+    assert score("roc_auc", truth, Predictions(values, shares, ("no", "yes"))) == 1.0
+    assert score("roc_auc", truth, Predictions(values, shares, ("yes", "no"))) == 0.0
+
+
 def test_an_unknown_metric_lists_those_of_the_task_and_the_closest() -> None:
     with pytest.raises(
         UsageError, match=r"'maee' is not a metric; expected one of r2, mae, rmse, medae, mape\. Did you mean 'mae'\?"
