@@ -22,6 +22,7 @@ WITHOUT = {
     "keys new",  # the key and nothing else
     "keys revoke",
     "log compact",
+    "log labels",
     "log show",  # JSON lines always
     "models trust",
     "open",

@@ -9,7 +9,6 @@ import msgspec
 
 from platform_lib.errors import ServiceError
 from platform_lib.registry.client import mlflow_errors
-from platform_lib.training.diagnostics.pictures.draw import draw_pictures
 from platform_lib.training.diagnostics.tables import Diagnostics, Picture
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ def store_diagnostics(registry: "Registry", run_id: str, diagnostics: Diagnostic
     Raises:
         ServiceError: The registry does not take the tables.
     """
+    from platform_lib.training.diagnostics.pictures.draw import draw_pictures  # not for those who only read
+
     drawn, failed = draw_pictures(diagnostics)
     if drawn:
         try:
@@ -55,17 +56,11 @@ def _upload(registry: "Registry", run_id: str, drawn: Sequence[tuple[Picture, by
 
 def load_diagnostics(registry: "Registry", run_id: str) -> Diagnostics | None:
     """The diagnostics of a run; None if it has none, or those of another library with another schema."""
-    import mlflow.artifacts
-    from mlflow.exceptions import MlflowException
-
     try:
-        with mlflow_errors(registry.uri):
-            location = registry.client.get_run(run_id).info.artifact_uri
-            try:
-                text = mlflow.artifacts.load_text(f"{location}/{DIAGNOSTICS_FILE}")
-            except (MlflowException, OSError):
-                return None
+        text = registry.run_file(run_id, DIAGNOSTICS_FILE)
     except ServiceError:
+        return None
+    if text is None:
         return None
     try:
         return msgspec.json.decode(text, type=Diagnostics)
