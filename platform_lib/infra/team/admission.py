@@ -16,7 +16,7 @@ from platform_lib.infra.base.naming import EDGE_MIDDLEWARE
 from platform_lib.infra.base.setting_rules import DOMAIN
 from platform_lib.infra.team.allow_list import KindRule, names, policy_spec, text
 from platform_lib.infra.team.monitoring_rules import DASHBOARDS, PROMETHEUS_RULES, SERVICE_MONITORS
-from platform_lib.infra.team.network_rules import NETWORK_POLICIES
+from platform_lib.infra.team.network_rules import NETWORK_POLICIES, RESERVED_POLICIES
 from platform_lib.infra.team.service_rules import SCALED_OBJECTS, SERVICES
 from platform_lib.infra.team.traefik_rules import traefik_rules
 from platform_lib.names import OUTPUTS_CONFIG_MAP
@@ -31,7 +31,7 @@ GUARDED_GROUPS: Final = {
 }
 """API group → resources that may be created in a team's namespace. The group's others reach beyond it."""
 RESERVED: Final = {
-    "networkpolicies": ("closed", "platform-services", "training-data", "request-log"),
+    "networkpolicies": RESERVED_POLICIES,
     "configmaps": (OUTPUTS_CONFIG_MAP,),
     "serviceaccounts": ("deployer", "train"),
     "middlewares": (EDGE_MIDDLEWARE,),

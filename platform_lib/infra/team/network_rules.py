@@ -36,8 +36,12 @@ _IS_NAMED: Final = (
 _ANNOTATIONS: Final = "namespaceObject.metadata.annotations"
 _EGRESS: Final = "!has(object.spec.egress) || object.spec.egress.all(r, "
 
+RESERVED_POLICIES: Final = ("closed", "platform-services", "training-data", "request-log")
+"""The platform's own in a team's namespace, which open more; `admission` keeps a team from writing them."""
+
 NETWORK_POLICIES: Final = KindRule(
     name="network",
+    conditions={"is-not-the-platforms": f"!(request.name in {names(RESERVED_POLICIES)})"},
     group="networking.k8s.io",
     resource="networkpolicies",
     kind="NetworkPolicy",
