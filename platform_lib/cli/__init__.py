@@ -46,6 +46,9 @@ FAMILIES: dict[str, dict[str, Entry]] = {
     },
     "Models": {
         "models": Entry("platform_lib.cli.models.models", "List, show and compare versions."),
+        "report": Entry(
+            "platform_lib.cli.models.report", "Show a version's report in a browser, or write it to a file."
+        ),
         "promote": Entry("platform_lib.cli.models.promote", "Make a version the champion.", _MODELS),
         "rollback": Entry("platform_lib.cli.models.rollback", "Restore the previous champion.", _MODELS),
         "canary": Entry("platform_lib.cli.models.canary", "Run a version on a share of the requests.", _MODELS),

@@ -26,9 +26,10 @@ def show_page(address: str, folder: Path, *, only_print: bool) -> None:
     if only_print or not _has_browser():
         click.echo(address)
         return
-    page = folder / "open.html"
-    write_atomically(page, _REDIRECT.format(address=html.escape(address)), mode=0o600)
-    if not _opened(page.resolve().as_uri()):
+    if not address.startswith("file:"):
+        page = folder / "open.html"
+        write_atomically(page, _REDIRECT.format(address=html.escape(address)), mode=0o600)
+    if not _opened(address if address.startswith("file:") else page.resolve().as_uri()):
         click.echo(address)
 
 

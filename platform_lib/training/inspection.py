@@ -79,7 +79,7 @@ def differences(one: Inspected, other: Inspected) -> Differences:
         one=f"{one.record.name}/{one.record.version}",
         other=f"{other.record.name}/{other.record.version}",
         metrics=metrics,
-        config=_unequal(_settings(one.config), _settings(other.config)),
+        config=_unequal(flat_settings(one.config), flat_settings(other.config)),
         columns=_unequal(_columns(one.contract), _columns(other.contract)),
         lineage=lineage.compare(one.origin, other.origin),
     )
@@ -90,14 +90,14 @@ def _unequal(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any,
     return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
 
 
-def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_settings(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flat settings, without the search space, and without the columns, which are compared separately."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         full = f"{prefix}{name}"
         if full in ("search", "data.columns", "data.key"):
             continue
-        flat |= _settings(value, f"{full}.") if isinstance(value, dict) else {full: value}
+        flat |= flat_settings(value, f"{full}.") if isinstance(value, dict) else {full: value}
     return flat
 
 

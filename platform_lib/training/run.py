@@ -215,6 +215,8 @@ def _register(
     from platform_lib.model.artifact import predict
     from platform_lib.model.profile import build_profile
     from platform_lib.registry.model_files import ModelContent
+    from platform_lib.training.documents.address import report_address
+    from platform_lib.training.documents.report import keep_report
     from platform_lib.training.notices import key_notices, training_notices
 
     name = plan.project.name
@@ -240,6 +242,8 @@ def _register(
         name, content, run_id=run_id, tags=tags, passed=verdict.passed, key=plan.key, description=description
     )
     show_verdict(plan, run_id, version=record.version, verdict=verdict, description=description)
+    notices = (*key_notices(parts.table, config), *training_notices(pipeline, parts.test, evaluation, config))
+    notices += keep_report(plan, record, content, evaluation, notices)
     promoted = verdict.passed and plan.request.promote and plan.is_local
     if promoted:
         plan.registry.promote(record)
@@ -252,11 +256,9 @@ def _register(
         champion_before=None if champion is None else champion.version,
         evaluation=evaluation,
         verdict=verdict,
-        notices=(
-            *key_notices(parts.table, config),
-            *training_notices(pipeline, parts.test, evaluation, config),
-        ),
+        notices=notices,
         description=description,
+        report=report_address(plan.registry, run_id),
         page=run_page(plan.registry.backend, plan.registry.uri, run_id),
         next_steps=tuple(_advice(plan, f"{name}/{record.version}", evaluation, verdict, config)),
     )

@@ -81,6 +81,8 @@ class TrainingResult:
     """Of the version, in Markdown."""
     page: str | None = None
     """Address of the run in MLflow's pages, without a login; None if the store is a file, which has no pages."""
+    report: str | None = None
+    """Address of the run's report: a file, else its page in MLflow."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

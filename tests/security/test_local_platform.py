@@ -3,12 +3,9 @@
 import base64
 import json
 import re
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -21,6 +18,8 @@ from platform_lib.local_login import password
 from platform_lib.local_platform import processes
 from platform_lib.local_platform.state import PlatformState
 from platform_lib.settings import Project
+from tests.browser import browser as need_browser
+from tests.browser import visit
 from tests.conftest import run_mlp
 from tests.local_platform.running import SHARES_THE_PLATFORM, address, client, login
 
@@ -295,32 +294,15 @@ def test_pages_contact_nobody_outside(platform: Project, browser: httpx.Client) 
 def test_a_real_browser_opens_every_link_and_sends_nothing_outside(
     platform: Project, tmp_path: Path, title: str
 ) -> None:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("needs chromium")
+    need_browser()
     lines = run_mlp(platform, "up").stdout.splitlines()
     [link] = [line[line.index("http") :] for line in lines if line.startswith(title)]
-    shown, requests = visit(program, link, tmp_path)
+    seen = visit(link, tmp_path)
     own = {urlsplit(address(platform, name)).netloc for name in ("mlflow", "prefect", "models")}
-    assert {urlsplit(url).netloc for url in requests} <= own
-    assert len(requests) > 1
+    assert {urlsplit(url).netloc for url in seen.requests} <= own
+    assert len(seen.requests) > 1
     expected = {"MLflow": "logistic", "Prefect": "Runs • Prefect Server", "model server": "/predict"}
-    assert expected[title] in shown
-    assert not [word for word in ("Ask a question", "collects usage data", "Authentication failed") if word in shown]
-
-
-def visit(program: str, url: str, folder: Path) -> tuple[str, list[str]]:
-    """Open an address in a new browser; returns the final page, and what pages asked for."""
-    log = folder / "net.json"
-    arguments = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        f"--user-data-dir={folder / 'home'}",
+    assert expected[title] in seen.shown
+    assert not [
+        word for word in ("Ask a question", "collects usage data", "Authentication failed") if word in seen.shown
     ]
-    arguments += ["--virtual-time-budget=30000", f"--log-net-log={log}", "--dump-dom", url]
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=120)
-    asked: list[dict[str, Any]] = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
-    from_pages = [event["url"] for event in asked if "://" in event.get("initiator", "")]
-    return done.stdout, [url for url in from_pages if urlsplit(url).scheme in ("http", "https", "ws", "wss")]

@@ -57,6 +57,7 @@ def show(*, reference: str | None, only_rows: bool, as_json: bool) -> None:
     from platform_lib.cli.models.model_pages import as_dict, page
     from platform_lib.local_login import login_link
     from platform_lib.registry.client import run_page
+    from platform_lib.training.documents.address import report_address
     from platform_lib.training.inspection import inspect_version
 
     registry, name = _open()
@@ -73,8 +74,10 @@ def show(*, reference: str | None, only_rows: bool, as_json: bool) -> None:
         rows_page(version.diagnostics)
     else:
         page(version)
+        if report := report_address(registry, version.record.run_id):
+            click.echo(f"\nReport: {login_link(find_project(), report, 'mlflow')}")
         if address := run_page(registry.backend, registry.uri, version.record.run_id):
-            click.echo(f"\nIn MLflow: {login_link(find_project(), address, 'mlflow')}")
+            click.echo(f"In MLflow: {login_link(find_project(), address, 'mlflow')}")
 
 
 @command.command(epilog="Example: mlp models diff 6 7")

@@ -59,6 +59,8 @@ def command(
 def _show_page(project: "Project", result: "TrainingResult") -> None:
     from platform_lib.local_login import login_link
 
+    if result.report:
+        click.echo(f"Report: {login_link(project, result.report, 'mlflow')}")
     if result.page:
         click.echo(f"In MLflow: {login_link(project, result.page, 'mlflow')}")  # unwrapped, so that it can be clicked
 
@@ -127,6 +129,7 @@ def _as_dict(result: "TrainingResult") -> dict[str, Any]:
         "version": result.version,
         "run_id": result.run_id,
         "page": result.page,
+        "report": result.report,
         "passed": result.passed,
         "promoted": result.promoted,
         "champion_before": result.champion_before,

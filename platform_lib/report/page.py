@@ -1,0 +1,72 @@
+"""Render a report as one HTML file without scripts, that loads nothing and works in light, dark and print."""
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from platform_lib.report.blocks import Cell
+from platform_lib.report.content import ReportContent
+from platform_lib.report.error_sections import errors_section, slices_section
+from platform_lib.report.model_sections import data_section, features_section, origin_section, rows_section
+from platform_lib.report.score_sections import key_facts, scores_section
+from platform_lib.report.svg import Chart
+from platform_lib.training.wording import decision_of, verdict_lines
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TONES = {"passed": "good", "refused": "bad", "cannot tell": "unsure"}
+_HEADINGS = {
+    "passed": "Passed the gate",
+    "refused": "Refused by the gate",
+    "cannot tell": "The gate cannot tell",
+    "not run": "Not judged by the gate",
+}
+
+
+def render(content: ReportContent) -> str:
+    """Render the report.
+
+    Args:
+        content: What to show. Texts are escaped, and values of private columns left out.
+    """
+    decision = "not run" if content.verdict is None else decision_of(content.verdict)
+    sections = [
+        scores_section(content),
+        slices_section(content),
+        errors_section(content),
+        features_section(content),
+        rows_section(content),
+        data_section(content),
+        origin_section(content),
+    ]
+    missing = {} if content.diagnostics is None else content.diagnostics.not_computed
+    return str(
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            content=content,
+            facts=key_facts(content),
+            heading=_HEADINGS.get(decision, decision),
+            tone=_TONES.get(decision, "unsure"),
+            reasons=[line.strip().removeprefix("- ") for line in verdict_lines(content.verdict)[1:]],
+            sections=[section for section in sections if section is not None and section.blocks],
+            not_computed=missing,
+            style=files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
+        )
+    )
+
+
+def _environment() -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def load(name: str) -> str:
+        return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+    made = Environment(
+        loader=FunctionLoader(load), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters["svg"] = lambda chart: Markup(chart.markup())
+    made.tests["cell"] = lambda value: isinstance(value, Cell)
+    made.tests["chart"] = lambda value: isinstance(value, Chart)
+    return made
