@@ -221,7 +221,7 @@ def test_the_readme_gives_the_command_behind_each_target(rendered: dict[str, Pat
         meant = [
             line.strip().removeprefix(f"{manager} run ")
             for line in run.splitlines()
-            if line.strip() and "make" not in line
+            if line.strip() and "make" not in line and not line.startswith("echo ")
         ]
         assert sorted(set(meant)) == sorted(set(re.findall(r"`([^`]+)`", commands)) - {"mlp data pull"}), names
 
