@@ -60,28 +60,32 @@ def diagnose(
         seed: Of the rows and shuffles that are drawn.
         budget_s: Seconds for the importances, about; a faster machine measures them on more rows.
     """
-    parts = _Parts(rows)
-    classes = _classes(parts, rows, threshold) if rows.is_classification else None
-    numbers = None if rows.is_classification else parts.compute("numbers", lambda: number_tables(rows))
-    if numbers is not None and numbers.scatter is None:
-        parts.not_computed["scatter"] = "the target is private, so its values are not shown."
-    importances = _importances(parts, pipeline, rows, metric, seed=seed, budget_s=budget_s)
-    strongest = [] if importances is None else [part.feature for part in importances.features]
-    return Diagnostics(
-        task=rows.contract.task,
-        target=rows.contract.target,
-        rows=len(rows),
-        classes=classes,
-        numbers=numbers,
-        importances=importances,
-        dependence=_dependence(parts, pipeline, rows, strongest, seed),
-        slices=parts.compute("slices", lambda: search_slices(rows, slices)),
-        worst_rows=parts.compute("worst_rows", lambda: worst_rows(rows, strongest)) or [],
-        label_errors=parts.compute("label_errors", lambda: label_errors(rows, strongest))
-        if rows.is_classification
-        else None,
-        not_computed=parts.not_computed,
-    )
+    from threadpoolctl import threadpool_limits
+
+    # Many predictions of few rows: threads of OpenMP would cost more than they save, most of all on a busy machine.
+    with threadpool_limits(limits=1):
+        parts = _Parts(rows)
+        classes = _classes(parts, rows, threshold) if rows.is_classification else None
+        numbers = None if rows.is_classification else parts.compute("numbers", lambda: number_tables(rows))
+        if numbers is not None and numbers.scatter is None:
+            parts.not_computed["scatter"] = "the target is private, so its values are not shown."
+        importances = _importances(parts, pipeline, rows, metric, seed=seed, budget_s=budget_s)
+        strongest = [] if importances is None else [part.feature for part in importances.features]
+        return Diagnostics(
+            task=rows.contract.task,
+            target=rows.contract.target,
+            rows=len(rows),
+            classes=classes,
+            numbers=numbers,
+            importances=importances,
+            dependence=_dependence(parts, pipeline, rows, strongest, seed),
+            slices=parts.compute("slices", lambda: search_slices(rows, slices)),
+            worst_rows=parts.compute("worst_rows", lambda: worst_rows(rows, strongest)) or [],
+            label_errors=parts.compute("label_errors", lambda: label_errors(rows, strongest))
+            if rows.is_classification
+            else None,
+            not_computed=parts.not_computed,
+        )
 
 
 def _importances(

@@ -50,7 +50,13 @@ class HeldOut:
 
 
 def rounded(value: Any) -> float:
-    """A number with six significant digits."""
+    """A number with six significant digits.
+
+    Raises:
+        NotComputable: It is not finite, which JSON cannot hold.
+    """
+    if not np.isfinite(value):
+        raise NotComputable("a value is not finite.")
     return float(f"{float(value):.6g}")
 
 

@@ -124,7 +124,7 @@ def _importance(name: str, number: int, losses: dict[str, NDArray[np.float64]]) 
     plain = losses[_PLAIN][number]
     resampled = np.array([values[number].mean() for resample, values in losses.items() if resample != _PLAIN])
     resampled = resampled[np.isfinite(resampled)]
-    of_rows = resampled.var(ddof=1) if len(resampled) > 1 else np.nan
+    of_rows = resampled.var(ddof=1) if len(resampled) > 1 else 0.0
     error = float(np.sqrt(of_rows + plain.var(ddof=1) / len(plain)))
     return Importance(feature=name, loss=rounded(plain.mean()), interval=around(float(plain.mean()), error))
 

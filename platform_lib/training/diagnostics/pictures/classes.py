@@ -6,12 +6,14 @@ import numpy as np
 
 from platform_lib.training.diagnostics.pictures.style import (
     BLUE,
+    FEW,
     GREY,
     LIGHT,
     ORANGE,
     SERIES,
     Drawing,
     axes_of,
+    legend_of,
     number,
     short,
 )
@@ -82,7 +84,7 @@ def _roc(curves: list[ClassCurves]) -> Drawing:
             axes.plot(curve.roc.x, curve.roc.y, color=color, label=f"{short(curve.label)}: area {curve.roc.area:.3f}")
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance: area 0.500")
         _unit_square(axes)
-        axes.legend(loc="lower right")
+        legend_of(axes, len(curves), "lower right")
 
     return Drawing(
         name="roc",
@@ -91,7 +93,7 @@ def _roc(curves: list[ClassCurves]) -> Drawing:
         + ", ".join(f"{curve.label} {curve.roc.area:.3f}" for curve in curves)
         + ".",
         draw=draw,
-        size=(5.6, 5.4),
+        size=_square(curves),
     )
 
 
@@ -110,7 +112,7 @@ def _precision_recall(curves: list[ClassCurves]) -> Drawing:
             axes.axhline(curve.base_rate, color=color, linestyle=":", linewidth=1)
         axes.plot([], [], color=GREY, linestyle=":", linewidth=1, label="chance: the base rate")
         _unit_square(axes)
-        axes.legend(loc="best", fontsize=9)
+        legend_of(axes, len(curves), "best")
 
     return Drawing(
         name="precision_recall",
@@ -119,7 +121,7 @@ def _precision_recall(curves: list[ClassCurves]) -> Drawing:
         + ", ".join(f"{curve.label} {curve.precision_recall.area:.3f} ({curve.base_rate:.3f})" for curve in curves)
         + ".",
         draw=draw,
-        size=(5.6, 5.4),
+        size=_square(curves),
     )
 
 
@@ -140,7 +142,7 @@ def _calibration(curves: list[ClassCurves]) -> Drawing:
                 x, y, yerr=np.maximum([below, above], 0), color=color, alpha=0.45, linestyle="none", capsize=2
             )
         _unit_square(axes)
-        axes.legend(loc="upper left", fontsize=9)
+        legend_of(axes, len(curves), "upper left")
 
     return Drawing(
         name="calibration",
@@ -151,7 +153,7 @@ def _calibration(curves: list[ClassCurves]) -> Drawing:
         )
         + ".",
         draw=draw,
-        size=(5.6, 5.4),
+        size=_square(curves),
     )
 
 
@@ -231,6 +233,10 @@ def _thresholds(table: Thresholds) -> Drawing:
 
 def _shares(counts: list[int]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     return np.array(counts) / max(sum(counts), 1)
+
+
+def _square(curves: list[ClassCurves]) -> tuple[float, float]:
+    return (9.8 if len(curves) > FEW else 5.6, 5.4)
 
 
 def _unit_square(axes: "Axes") -> None:

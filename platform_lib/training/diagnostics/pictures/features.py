@@ -77,7 +77,7 @@ def dependence_drawing(dependence: list[Dependence], target: str) -> Drawing:
         figure.supylabel(short(label, 40), fontsize=10)
         if len(first.classes) > 1:
             handles, labels = panels[0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+            figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
     return Drawing(
         name="dependence",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#c8560b", "#6b7280", "#d3dae3"
 SERIES = (BLUE, ORANGE, "#2b7a4b", "#7b4ba0", "#a0323c", "#5b6b2f", "#0f7b8a", "#8a6d0f")
 """Colours of classes, in this order; they keep 4.5:1 against white."""
+FEW = 3
+"""Most curves whose legend fits into the axes."""
 _DPI = 110
 _STYLE: Any = {
     "font.size": 10.0,
@@ -81,8 +83,25 @@ def axes_of(figure: "Figure", title: str, x: str, y: str, *, grid: str | None = 
 
 
 def short(text: str, most: int = 24) -> str:
-    """A text of at most `most` characters, with … in place of the rest."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """A text of at most `most` characters, with … in place of its middle, as names often differ at the end."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 3
+    return f"{text[: most - 1 - tail]}…{text[-tail:]}"
+
+
+def legend_of(axes: "Axes", curves: int, loc: Any) -> None:
+    """A legend in the axes, or right of them if it has many entries.
+
+    Args:
+        axes: With labelled lines.
+        curves: Number of them.
+        loc: Where in the axes.
+    """
+    if curves > FEW:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), fontsize=9)
+    else:
+        axes.legend(loc=loc, fontsize=9)
 
 
 def number(value: float) -> str:
