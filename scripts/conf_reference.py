@@ -18,6 +18,7 @@ GROUPS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "split": ("`conf/split/*.yaml`", schema.SplitConfig),
     "gate": ("`conf/gate/*.yaml`", schema.GateConfig),
     "search": ("`conf/search/*.yaml`", schema.SearchConfig),
+    "metrics": ("`metrics` in `conf/train.yaml`", schema.MetricsConfig),
     "search.space.CHOICE.PARAMETER": ("one range in `conf/search/*.yaml`", schema.SearchDimension),
     "data": ("the data contract, `conf/data/*.yaml`", DataContract),
     "data.columns.NAME": ("one column of the contract", Column),

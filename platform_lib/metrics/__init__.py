@@ -32,6 +32,8 @@ class Metric:
     needs_probabilities: bool
     prepare: Callable[[NDArray[Any], Predictions], Weighted]
     """Computes what does not depend on the row weights; raises MetricUndefined."""
+    constants: Callable[[NDArray[Any], int], list[Predictions]] | None = None
+    """Constant predictions for n rows from the training targets, where this metric has better ones than others."""
 
 
 def metric_named(name: str, task: str | None = None) -> Metric:

@@ -12,7 +12,12 @@ from platform_lib.metrics.weighting import MetricUndefined, Weighted, Weights, m
 from platform_lib.model.artifact import Predictions
 
 
-def _numbers(truth: NDArray[Any], predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def numbers(truth: NDArray[Any], predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """True values and predictions as finite numbers, each of shape (n,).
+
+    Raises:
+        MetricUndefined: A value is NaN, infinite or not a number.
+    """
     try:
         given, expected = np.asarray(predictions.values, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     except (TypeError, ValueError) as err:
@@ -36,7 +41,7 @@ def mae(truth: NDArray[Any], predictions: Predictions) -> Weighted:
     Raises:
         MetricUndefined: A value is NaN or infinite.
     """
-    expected, given = _numbers(truth, predictions)
+    expected, given = numbers(truth, predictions)
     return mean_of(np.abs(given - expected))
 
 
@@ -53,7 +58,7 @@ def rmse(truth: NDArray[Any], predictions: Predictions) -> Weighted:
     Raises:
         MetricUndefined: A value is NaN or infinite.
     """
-    expected, given = _numbers(truth, predictions)
+    expected, given = numbers(truth, predictions)
     mean = mean_of((given - expected) ** 2)
     return lambda weights: float(np.sqrt(mean(weights)))
 
@@ -72,7 +77,7 @@ def mape(truth: NDArray[Any], predictions: Predictions) -> Weighted:
     Raises:
         MetricUndefined: A value is NaN or infinite. A true value is 0.
     """
-    expected, given = _numbers(truth, predictions)
+    expected, given = numbers(truth, predictions)
     if zeros := int((expected == 0).sum()):
         raise MetricUndefined(f"{zeros} true values are 0, and an error relative to 0 has no meaning; choose mae.")
     return mean_of(np.abs((given - expected) / expected))
@@ -91,7 +96,7 @@ def medae(truth: NDArray[Any], predictions: Predictions) -> Weighted:
     Raises:
         MetricUndefined: A value is NaN or infinite.
     """
-    expected, given = _numbers(truth, predictions)
+    expected, given = numbers(truth, predictions)
     errors = np.abs(given - expected)
     order = np.argsort(errors, kind="stable")
     errors = errors[order]
@@ -118,7 +123,7 @@ def r2(truth: NDArray[Any], predictions: Predictions) -> Weighted:
     Raises:
         MetricUndefined: A value is NaN or infinite. All true values are equal.
     """
-    expected, given = _numbers(truth, predictions)
+    expected, given = numbers(truth, predictions)
     if np.all(expected == expected[0]):
         raise MetricUndefined(f"all {len(expected)} true values are {expected[0]:g}.")
     squares = (given - expected) ** 2

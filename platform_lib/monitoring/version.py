@@ -2,6 +2,7 @@
 
 from platform_lib.errors import UsageError
 from platform_lib.metrics import metric_named
+from platform_lib.metrics.configured import configure_metrics
 from platform_lib.metrics.own import load_own_metrics
 from platform_lib.model.artifact import read_profile
 from platform_lib.model.profile import parse_profile
@@ -36,6 +37,8 @@ def monitored_version(project: Project, settings: Settings, reference: str | Non
             "it with this library."
         )
     load_own_metrics(project)
+    parameters = inspected.config.get("metrics") or {}
+    configure_metrics(costs=parameters.get("costs"), quantile=parameters.get("quantile"))
     task = inspected.contract.task
     name = metric or inspected.config.get("gate", {}).get("metric") or _DEFAULT_METRICS[task]
     metric_named(name, task)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from platform_lib.training.boosters.choice import boosted_trees as boosted_trees
     from platform_lib.training.config.compose import compose as compose
     from platform_lib.training.config.schema import GateConfig as GateConfig
+    from platform_lib.training.config.schema import MetricsConfig as MetricsConfig
     from platform_lib.training.config.schema import ModelConfig as ModelConfig
     from platform_lib.training.config.schema import SearchConfig as SearchConfig
     from platform_lib.training.config.schema import SplitConfig as SplitConfig
@@ -50,7 +51,14 @@ if TYPE_CHECKING:
 
 # Module → names. `docs/reference.md` lists them in this order.
 _MODULES = {
-    "training.config.schema": ("TrainConfig", "ModelConfig", "SplitConfig", "GateConfig", "SearchConfig"),
+    "training.config.schema": (
+        "TrainConfig",
+        "ModelConfig",
+        "SplitConfig",
+        "GateConfig",
+        "SearchConfig",
+        "MetricsConfig",
+    ),
     "training.config.compose": ("compose",),
     "training.features": ("standard_features", "compose_pipeline"),
     "project.transformers": ("DateParts", "EmptyColumnsAsZero", "HashedTexts"),
@@ -76,6 +84,7 @@ __all__ = [  # noqa: RUF022  in the order of docs/reference.md
     "SplitConfig",
     "GateConfig",
     "SearchConfig",
+    "MetricsConfig",
     "compose",
     "standard_features",
     "compose_pipeline",

@@ -210,7 +210,7 @@ def judge_candidate(
         champion_version=None if champion is None else champion.version,
         best_promoted=best_promoted,
         unseen=unseen_rows(split.table, split.held_out, config, champion_config),
-        constants=constant_predictions(split.train.truth, len(split.test), config.data.task),
+        constants=constant_predictions(split.train.truth, len(split.test), config.data.task, config.gate.metric),
     )
     return verdict if reason is None else refused(verdict, unscorable(champion.version if champion else "", reason))
 

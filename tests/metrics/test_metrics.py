@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from platform_lib.errors import UsageError
 from platform_lib.metrics import METRICS, metric_named, score, standard_error, weighted_score
+from platform_lib.metrics.configured import COST, PINBALL
 from platform_lib.metrics.weighting import MetricUndefined, draw_weights
 from platform_lib.model.artifact import Predictions
 from tests.conftest import REPOSITORY
@@ -255,6 +256,8 @@ def test_the_gate_page_lists_every_metric_with_its_task_and_direction() -> None:
     page = (REPOSITORY / "docs" / "gate.md").read_text(encoding="utf-8").split("## Metrics\n")[1].split("\n## ")[0]
     rows = [row.split(" | ") for row in page.splitlines() if row.startswith("| `")]
     listed = {name: (row[1], row[2]) for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    with_parameters = {name: listed.pop(name) for name in (COST, PINBALL)}
+    assert with_parameters == {COST: ("classification", "lower"), PINBALL: ("regression", "lower")}
     assert listed == {
         name: (metric.task, "higher" if metric.greater_is_better else "lower") for name, metric in METRICS.items()
     }

@@ -23,6 +23,37 @@ def check_config(config: TrainConfig) -> None:
         _check_column(column, "slices", config.data.features, "the features are")
 
 
+def check_metrics(config: TrainConfig) -> None:
+    """Reject parameters of metrics that do not fit.
+
+    Raises:
+        UsageError: Names the key, its value and what was expected.
+    """
+    metrics, data = config.metrics, config.data
+    if metrics.quantile is not None:
+        if data.task != "regression":
+            raise UsageError(
+                f"metrics.quantile is {metrics.quantile}, but the target {data.target!r} is a class: set it to null."
+            )
+        if not 0 < metrics.quantile < 1:
+            raise UsageError(f"metrics.quantile is {metrics.quantile}, expected a number between 0 and 1 such as 0.9.")
+    if metrics.costs is None:
+        return
+    if data.task != "classification":
+        raise UsageError(f"metrics.costs is set, but the target {data.target!r} is a number: set it to null.")
+    costs = {(true, given): cost for true, row in metrics.costs.items() for given, cost in row.items()}
+    for (true, given), cost in costs.items():
+        if not (math.isfinite(cost) and cost >= 0):
+            raise UsageError(
+                f"metrics.costs has {cost} for {given!r} where {true!r} is true, expected a finite number of 0 or more."
+            )
+    if not any(cost for (true, given), cost in costs.items() if true != given):
+        raise UsageError(
+            "metrics.costs has no cost above 0 for a wrong label, so every model would be perfect: set one, such as "
+            "{yes: {no: 10}}."
+        )
+
+
 def _check_gate(config: TrainConfig) -> None:
     gate, task = config.gate, config.data.task
     for key, name in (("gate.metric", gate.metric), *((f"gate.thresholds.{name}", name) for name in gate.thresholds)):

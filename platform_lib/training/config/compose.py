@@ -17,10 +17,11 @@ import yaml
 from platform_lib.data.contract import parse_contract
 from platform_lib.data.dataset import NOTHING_SELECTED
 from platform_lib.errors import NotFound, UsageError
+from platform_lib.metrics.configured import configure_metrics
 from platform_lib.metrics.own import load_own_metrics
 from platform_lib.settings import Project
 from platform_lib.training.config import error_messages
-from platform_lib.training.config.checks import check_config
+from platform_lib.training.config.checks import check_config, check_metrics
 from platform_lib.training.config.labels import by_label
 from platform_lib.training.config.overrides import Setting, check_settings, parse_settings, set_value
 from platform_lib.training.config.schema import TrainConfig
@@ -60,6 +61,8 @@ def compose(project: Project, overrides: Sequence[str] = ()) -> Composed:
     values = error_messages.resolve(composed, conf, contract)
     values["data"] = contract
     config = _with_labels(_typed(values, source=f"conf/data/{choices['data']}.yaml"))
+    check_metrics(config)
+    configure_metrics(costs=config.metrics.costs, quantile=config.metrics.quantile)
     load_own_metrics(project)
     check_config(config)
     return Composed(config=config, resolved_yaml=dump_config(config), choices=choices)
@@ -161,11 +164,19 @@ def _insert_contract(composed: Any, contract: dict[str, Any]) -> None:
 
 def _with_labels(config: TrainConfig) -> TrainConfig:
     """The configuration with the target's own labels as the keys of settings that have an entry per label."""
-    model = config.model
-    if config.data.task != "classification" or not isinstance(model.class_weight, dict):
+    if config.data.task != "classification":
         return config
-    weights = by_label(model.class_weight, config.data, "model.class_weight")
-    return msgspec.structs.replace(config, model=msgspec.structs.replace(model, class_weight=weights))
+    model, metrics = config.model, config.metrics
+    if isinstance(model.class_weight, dict):
+        weights = by_label(model.class_weight, config.data, "model.class_weight")
+        config = msgspec.structs.replace(config, model=msgspec.structs.replace(model, class_weight=weights))
+    if metrics.costs is not None:
+        costs = {
+            true: by_label(given, config.data, f"metrics.costs.{true}")
+            for true, given in by_label(metrics.costs, config.data, "metrics.costs").items()
+        }
+        config = msgspec.structs.replace(config, metrics=msgspec.structs.replace(metrics, costs=costs))
+    return config
 
 
 def _typed(values: dict[str, Any], source: str) -> TrainConfig:

@@ -14,6 +14,7 @@ from platform_lib.errors import NotFound, UsageError
 from platform_lib.training.config.overrides import check_choice, closest, groups_of
 from platform_lib.training.config.schema import (
     GateConfig,
+    MetricsConfig,
     ModelConfig,
     SearchConfig,
     SearchDimension,
@@ -104,6 +105,7 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {
     "gate": GateConfig,
     "split": SplitConfig,
     "search": SearchConfig,
+    "metrics": MetricsConfig,
 }
 _KINDS = {
     "int": "a whole number",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from platform_lib.errors import NotFound, UsageError
-from platform_lib.training.config.schema import GateConfig, ModelConfig, SearchConfig, SplitConfig
+from platform_lib.training.config.schema import GateConfig, MetricsConfig, ModelConfig, SearchConfig, SplitConfig
 
 SWITCHES = ("diagnostics",)
 """Keys that are on or off."""
@@ -124,7 +124,7 @@ def check_settings(settings: Sequence[Setting], composed: Any) -> list[str]:
     return texts
 
 
-_WHOLE = ("gate.thresholds", "model.class_weight")
+_WHOLE = ("gate.thresholds", "model.class_weight", "metrics.costs")
 """Mappings that a setting replaces as a whole."""
 
 
@@ -134,6 +134,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "split": SplitConfig.__struct_fields__,
     "gate": GateConfig.__struct_fields__,
     "search": SearchConfig.__struct_fields__,
+    "metrics": MetricsConfig.__struct_fields__,
 }
 """The known keys of each group, whether its file names them or not."""
 
@@ -203,6 +204,9 @@ def _parse(text: str, conf: Path) -> Setting:
 
 def _find(plain: dict[str, Any], setting: Setting) -> Any:
     node: Any = {name: value for name, value in plain.items() if name != "hydra"}
+    group = setting.key.partition(".")[0]
+    if group in DEFAULTS and "." in setting.key:
+        node.setdefault(group, {})
     for depth, name in enumerate(setting.key.split(".")):
         node = _child(node, name, setting, depth, "")
     return node

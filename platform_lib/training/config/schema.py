@@ -53,6 +53,16 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Resamples of the held-out rows for intervals, 100 to 100,000."""
 
 
+class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of metrics: `metrics` in `conf/train.yaml`."""
+
+    costs: dict[Any, dict[Any, float]] | None = None
+    """Per true label and predicted label, the cost of a row, such as `{yes: {no: 10}, no: {yes: 1}}`; what is not
+    listed costs nothing. Adds the metric `mean_cost`."""
+    quantile: float | None = None
+    """The quantile that the model predicts, in (0, 1). Adds the metric `pinball`."""
+
+
 class SearchDimension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One hyper-parameter's range, or its choices."""
 
@@ -89,6 +99,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     gate: GateConfig
     split: SplitConfig = SplitConfig()
     search: SearchConfig = SearchConfig()
+    metrics: MetricsConfig = MetricsConfig()
     features: dict[str, Any] = {}
     """Settings for the user's `build_features`: `conf/features/<choice>.yaml`."""
     slices: list[str] = []

@@ -20,6 +20,7 @@ from platform_lib.boosters.inner_rows import inner_order
 from platform_lib.data.contract import library_message
 from platform_lib.errors import PlatformError
 from platform_lib.metrics import METRICS, score
+from platform_lib.metrics.configured import configure_metrics
 from platform_lib.metrics.own import load_own_metrics
 from platform_lib.metrics.weighting import MetricUndefined
 from platform_lib.model.artifact import predict
@@ -147,6 +148,7 @@ def _score_fold(project: Project, rows: Path, task: int, config: TrainConfig, fo
                 pipeline = build_pipeline(project, config).fit(frame.iloc[fit], truth[fit])
             if config.gate.metric not in METRICS:  # one of the project's own, in a worker process
                 load_own_metrics(project)
+                configure_metrics(costs=config.metrics.costs, quantile=config.metrics.quantile)
             value = score(config.gate.metric, truth[held], predict(pipeline, frame.iloc[held]))
     except MetricUndefined:
         pass
