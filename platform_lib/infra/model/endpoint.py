@@ -282,10 +282,8 @@ class ModelEndpoint(pulumi.ComponentResource):
     def _custom(
         self, api_version: str, kind: str, name: str, spec: Any, opts: pulumi.ResourceOptions, suffix: str = ""
     ) -> Any:
-        meta = self._meta(fixed=True, suffix=suffix)
-        return k8s.apiextensions.CustomResource(
-            name, api_version=api_version, kind=kind, metadata=meta, spec=spec, opts=opts
-        )
+        more = {"metadata": self._meta(fixed=True, suffix=suffix), "spec": spec, "opts": opts}
+        return k8s.apiextensions.CustomResource(name, api_version=api_version, kind=kind, **more)
 
     def _meta(self, *, fixed: bool = False, suffix: str = "") -> dict[str, Any]:
         """Build metadata. Without a fixed name, Pulumi generates one, so that changed data restarts the pods."""
