@@ -4,7 +4,8 @@ Pods of the lab are fake, so the API server would never reach a webhook. It send
 proxy, which answers for a Service that has a ready endpoint, and hangs up for every other one. As in a real cluster, a
 call also needs the CA bundle in the webhook's configuration:
 
-- an operator writes its own as soon as it is ready;
+- an operator writes its own as soon as it is ready; not before helm has created all objects of its first installation,
+  because real pods first pull images and mount certificates;
 - cert-manager's injector comes some time after its pods are ready. Here that is the latest possible moment: when the
   chart's check of its API runs, whose pod ends only then. Without that check it never comes.
 """
@@ -88,11 +89,20 @@ class Webhooks:
         self._server.server_close()
 
     def is_ready(self, host: str) -> bool:
-        """Whether the Service `NAME.NAMESPACE.svc` has a ready endpoint."""
+        """Whether the Service `NAME.NAMESPACE.svc` has a ready endpoint, and helm is not still installing it."""
         name, namespace = host.split(".")[:2]
+        if self._is_being_installed(name, namespace):
+            return False
         path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
         found = self._list(f"{path}?labelSelector=kubernetes.io/service-name%3D{name}")
         return any(endpoint["conditions"].get("ready") for item in found for endpoint in item["endpoints"] or [])
+
+    def _is_being_installed(self, name: str, namespace: str) -> bool:
+        service = self._api.send("GET", f"/api/v1/namespaces/{namespace}/services/{name}")
+        metadata = service.json()["metadata"] if service.is_success else {}
+        release = metadata.get("annotations", {}).get("meta.helm.sh/release-name")
+        label = f"owner%3Dhelm,status%3Dpending-install,name%3D{release}"
+        return bool(release and self._list(f"/api/v1/namespaces/{namespace}/secrets?labelSelector={label}"))
 
     def context(self, host: str) -> ssl.SSLContext:
         """A server's context with a certificate for one host, signed by the CA that `_inject` writes."""
