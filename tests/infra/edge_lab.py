@@ -7,7 +7,7 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -34,6 +34,16 @@ class Edge:
         self.lab = network.lab
         self.objects = Objects(network.lab)
         self.authority = authority
+        self._started: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        """Stop what was started here: the cluster gives the addresses of deleted pods to others."""
+        for name in set(self._started) & set(self.lab.processes):
+            self.network.kill(name)
+        self._started.clear()
 
     def endpoints(self, namespace: str, service: str) -> list[tuple[str, dict[str, int]]]:
         """Ready pods of a Service: address, and container port by the name of the service port."""
@@ -59,7 +69,9 @@ class Edge:
         found = self.endpoints(namespace, service)
         assert found, f"Service {namespace}/{service} has no ready pod"
         for address, ports in found:
-            self.network.spawn(f"{namespace}-{service}-{address}", command(address, ports), **more)
+            name = f"{namespace}-{service}-{address}"
+            self.network.spawn(name, command(address, ports), **more)
+            self._started.append(name)
         return [address for address, _ in found]
 
     def fake_service(self, kind: str, namespace: str, service: str) -> None:

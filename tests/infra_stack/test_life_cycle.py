@@ -83,9 +83,9 @@ def test_adding_a_team_changes_no_other_team_and_no_data() -> None:
     more = stack.up(teams=["churn", "fraud", "new"], team_prefect_database_urls=prefect_urls("churn", "fraud", "new"))
     assert set(more.values()) <= {"create", "update", "replace"}
     touched = {name for step, name in names(more) if step != "create"}
-    # MLflow gets the new team's password hash and admits its namespace; the team's Prefect gets a host in the
-    # certificate.
-    assert touched == {"mlflow", "mlflow-access", "edge-tls"}
+    # MLflow gets the new team's password hash and admits its namespace; people sign out at the host of the team's
+    # Prefect as well. Its certificate is its own.
+    assert touched == {"mlflow", "mlflow-access", "login-route"}
     assert not [name for _, name in names(more) if "churn" in name or "fraud" in name]
 
 

@@ -1,6 +1,7 @@
 """`mlp sweep`: its output, its records in MLflow, and its exit codes."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -58,9 +59,8 @@ def test_a_sweep_prints_the_best_trial_first_and_the_command_that_trains_it(proj
     assert lines[7].startswith("  mlp train model=")
     assert compose(project, shlex.split(lines[7])[2:]).config.model.name == lines[1].split()[3]
     assert "\x1b" not in done.stdout + done.stderr
-    assert [line.split(":")[0] for line in done.stderr.splitlines() if line.startswith("trial")] == [
-        f"trial   {n}" for n in (1, 2, 3, 4)
-    ]
+    shown = [re.match(r"(\d/4), .*: trial +(\d): ", line) for line in done.stderr.splitlines() if ": trial " in line]
+    assert [found.groups() for found in shown if found] == [(f"{n}/4", str(n)) for n in (1, 2, 3, 4)]
 
     parent, tries = _runs(project)
     assert (parent.info.status, parent.data.tags["mlp.ended"]) == ("FINISHED", "finished")

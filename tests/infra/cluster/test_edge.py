@@ -83,22 +83,22 @@ def edge_client(
     model.up(graph)
     authority = Authority(tmp_path_factory.mktemp("authority"))
     authority.issue_all(platform.objects)
-    edge = Edge(network, authority.context())
-    values = next(
-        release.inputs["values"]
-        for release in (item.resource for item in platform.state.values())
-        if release.inputs.get("chart", "").find("traefik") >= 0
-    )
-    edge.traefik("mlp-ingress", "traefik", values)
-    for service in ("oauth2-proxy", "oauth2-proxy-groups"):
-        edge.fake_service("login", "mlp-auth", service)
-    uis = tuple(name for name, (namespace, service, _) in SERVICES.items() if edge.endpoints(namespace, service))
-    for name in uis:
-        edge.fake_service("echo", *SERVICES[name][:2])
-    serve(edge, graph.one("kubernetes:apps/v1:Deployment").inputs, trained, folder / "keys.yaml")
-    found = EdgeClient(edge, key, uis)
-    wait_until(lambda: is_up(found), f"the model does not answer\n{edge.tails()}", timeout_s=120)
-    yield found
+    with Edge(network, authority.context()) as edge:
+        values = next(
+            release.inputs["values"]
+            for release in (item.resource for item in platform.state.values())
+            if release.inputs.get("chart", "").find("traefik") >= 0
+        )
+        edge.traefik("mlp-ingress", "traefik", values)
+        for service in ("oauth2-proxy", "oauth2-proxy-groups"):
+            edge.fake_service("login", "mlp-auth", service)
+        uis = tuple(name for name, (namespace, service, _) in SERVICES.items() if edge.endpoints(namespace, service))
+        for name in uis:
+            edge.fake_service("echo", *SERVICES[name][:2])
+        serve(edge, graph.one("kubernetes:apps/v1:Deployment").inputs, trained, folder / "keys.yaml")
+        found = EdgeClient(edge, key, uis)
+        wait_until(lambda: is_up(found), f"the model does not answer\n{edge.tails()}", timeout_s=120)
+        yield found
     model.destroy()
 
 

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,12 @@ def edge(lab: Lab, network: Network, graph: Graph, tmp_path_factory: pytest.Temp
     traefik = next(r.inputs for r in graph.of(RELEASE) if r.inputs["name"] == "traefik")
     lab.kubectl("create", "namespace", INGRESS_NAMESPACE)
     authority = Authority(tmp_path_factory.mktemp("authority"))
+    stop_later = ExitStack()
     try:
         stack.releases.upgrade(traefik)
         lab.kubectl("create", "deployment", SOLVER, "--image=solver", "--port=8089", "-n", INGRESS_NAMESPACE)
         lab.kubectl("expose", "deployment", SOLVER, "--port=8089", "-n", INGRESS_NAMESPACE)
-        made = Edge(network, authority.context())
+        made = stop_later.enter_context(Edge(network, authority.context()))
         wait_until(lambda: bool(made.endpoints(INGRESS_NAMESPACE, SOLVER)), "no pod of the solver")
         strict = {"apiVersion": "traefik.io/v1alpha1", "kind": "TLSOption", "spec": {"sniStrict": True}}
         made.objects.apply({**strict, "metadata": {"name": "default", "namespace": INGRESS_NAMESPACE}})
@@ -53,6 +55,7 @@ def edge(lab: Lab, network: Network, graph: Graph, tmp_path_factory: pytest.Temp
         made.fake_service("echo", INGRESS_NAMESPACE, SOLVER)
         yield made
     finally:
+        stop_later.close()
         stack.releases.uninstall(traefik)
         lab.kubectl("delete", "namespace", INGRESS_NAMESPACE)
 

@@ -212,12 +212,7 @@ def real_traefik(stack: Stack, graph: Graph, network: Network, folder: Path) -> 
     """The real Traefik as the program configures it, with a certificate for the models' host."""
     authority = Authority(folder)
     secret = tls_secret(CERTIFICATE_SECRET, naming.INGRESS_NAMESPACE, *authority.issue("models", [MODELS]))
-    before = set(network.lab.processes)
-    edge = Edge(network, authority.context())
     stack.objects.apply(secret)
-    try:
+    with Edge(network, authority.context()) as edge:
         edge.traefik(naming.INGRESS_NAMESPACE, "traefik", traefik_values(graph))
         yield edge
-    finally:
-        for name in set(network.lab.processes) - before:
-            network.kill(name)
