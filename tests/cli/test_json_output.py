@@ -27,6 +27,7 @@ WITHOUT = {
     "models trust",
     "open",
     "platform upgrade-crds",
+    "report",  # a page; `mlp models show --json` has its data
     "serve",
     "tunnel",
 }

@@ -36,7 +36,7 @@ def test_commands_and_options_are_completed_anywhere(tmp_path: Path) -> None:
         (("mod",), ["model="]),
         (("model=fo",), ["model=forest"]),
         (("model", "=", "fo"), ["forest"]),
-        (("model", "="), ["boosting", "forest", "logistic"]),
+        (("model", "="), ["boosting", "catboost", "forest", "lightgbm", "logistic", "xgboost"]),
         (("seed=1", "spl"), ["split="]),
         (("nothing=",), []),
     ],
