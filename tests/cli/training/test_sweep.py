@@ -119,7 +119,7 @@ def test_ctrl_c_keeps_the_finished_trials_and_ends_the_run(project: Project) -> 
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("trial"):
+        if ": trial " in line:
             os.killpg(process.pid, signal.SIGINT)
             break
     printed, said = process.communicate(timeout=60)
