@@ -67,7 +67,7 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
     traffic: list[VersionTraffic]
     columns: list[ColumnDrift]
     """The prediction first, then the features, the largest index first."""
-    score: LiveScore | None
+    score: LiveScore
     problems: list[str]
     """What crossed a limit, one sentence each; empty if nothing did."""
     notes: list[str]
@@ -103,8 +103,7 @@ def build_report(folder: LogFolder, monitored: Monitored, config: MonitorConfig,
     predictions = predictions_of(rows)
     labels = join_labels(folder, rows, since=since, known=logged)
     score = _score(monitored, predictions, labels, window, len(windows), config)
-    if score is not None:
-        score = msgspec.structs.replace(score, unlike=_unlike(monitored, indices, labels, len(rows), config))
+    score = msgspec.structs.replace(score, unlike=_unlike(monitored, indices, labels, len(rows), config))
     report = MonitorReport(
         model=monitored.model,
         version=monitored.version,
@@ -166,7 +165,7 @@ def _score(
     window: NDArray[np.intp],
     windows: int,
     config: MonitorConfig,
-) -> LiveScore | None:
+) -> LiveScore:
     score = live_score(
         monitored.metric, predictions, labels, window, windows, held_out=monitored.held_out, config=config
     )
@@ -225,26 +224,26 @@ def _traffic(logged: pa.Table) -> list[VersionTraffic]:
     return found
 
 
-def _notes(monitored: Monitored, rows: pa.Table, score: LiveScore | None, config: MonitorConfig) -> list[str]:
+def _notes(monitored: Monitored, rows: pa.Table, score: LiveScore, config: MonitorConfig) -> list[str]:
     notes = []
     private = [name for name in monitored.contract.features if monitored.contract.columns[name].is_private]
     if private:
         notes.append(f"Not logged, because the contract says so: {', '.join(private)}.")
     if len(rows) < config.min_rows:
         notes.append(f"{len(rows)} rows are too few to judge drift; conf/monitor.yaml asks for {config.min_rows}.")
-    if score is not None and score.total.labelled < config.min_labels:
+    if score.total.labelled < config.min_labels:
         notes.append(
             f"{score.total.labelled} rows have a label, too few for a live score; send labels with POST /labels or "
             f"`mlp log labels`."
         )
-    if score is not None and score.unlike:
+    if score.unlike:
         notes.append(
             f"Rows with a label differ from those without in {_listed(score.unlike)}: the live score speaks for the "
             "former only."
         )
     for count, what in (
-        (0 if score is None else score.unknown, "labels belong to rows that are not in the log"),
-        (0 if score is None else score.unusable, "labels are no number, or no class that the model knows"),
+        (score.unknown, "labels belong to rows that are not in the log"),
+        (score.unusable, "labels are no number, or no class that the model knows"),
     ):
         if count:
             notes.append(f"{count} {what}.")
@@ -260,9 +259,9 @@ def _problems(report: MonitorReport, config: MonitorConfig) -> list[str]:
         if column.drifted
     ]
     score = report.score
-    if score is not None and (expected := _expected_fall(score, config)) is not None:
+    if (expected := _expected_fall(score, config)) is not None:
         found.append(expected)
-    if score is not None and score.fallen and score.held_out is not None:
+    if score.fallen and score.held_out is not None:
         latest = next((part for part in reversed(score.windows) if part.score is not None), score.total)
         assert latest.score is not None
         found.append(

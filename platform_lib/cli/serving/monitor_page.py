@@ -37,8 +37,7 @@ def show_report(report: MonitorReport) -> None:
     show(console, drift)
     if len(report.columns) > _COLUMNS:
         click.echo(f"{len(report.columns) - _COLUMNS} columns with a smaller index are not shown; --json has all.")
-    if report.score is not None:
-        _show_score(report, report.score)
+    _show_score(report, report.score)
     click.echo("\nTraffic")
     traffic = table("version", "requests", "rows", "p50 ms", "p99 ms", numeric=("requests", "rows", "p50 ms", "p99 ms"))
     for own in report.traffic:
