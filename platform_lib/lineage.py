@@ -10,6 +10,7 @@ from pathlib import Path
 
 from platform_lib import git
 from platform_lib.data.contract import DataContract
+from platform_lib.data.logged_rows import logged_rows
 from platform_lib.errors import CheckFailed
 from platform_lib.names import VersionTag
 from platform_lib.settings import LOCK_FILES, Project
@@ -55,6 +56,8 @@ class Lineage:
     python: str
     flow_run: str = ""
     """Id of the Prefect flow run; empty if the training ran in-process."""
+    logged_rows: str = ""
+    """How many rows of the table came from the request log, and from which files; empty if none did."""
 
     def tags(self) -> dict[str, str]:
         """Convert to tags of a model version; unknown values get no tag."""
@@ -67,6 +70,7 @@ class Lineage:
             VersionTag.LIBRARY: self.library,
             VersionTag.PYTHON: self.python,
             VersionTag.FLOW_RUN: self.flow_run,
+            VersionTag.LOGGED_ROWS: self.logged_rows,
         }
         return {name: value for name, value in tags.items() if value}
 
@@ -106,6 +110,7 @@ def collect(project: Project, contract: DataContract, config_yaml: str, flow_run
         library=installed_library(),
         python=platform.python_version(),
         flow_run=flow_run,
+        logged_rows=str(logged_rows(project.root / contract.path)),
     )
 
 
@@ -151,6 +156,7 @@ def from_tags(tags: Mapping[str, str], run_tags: Mapping[str, str] | None = None
         library=tags.get(VersionTag.LIBRARY, ""),
         python=tags.get(VersionTag.PYTHON, ""),
         flow_run=tags.get(VersionTag.FLOW_RUN, ""),
+        logged_rows=tags.get(VersionTag.LOGGED_ROWS, ""),
     )
 
 
@@ -158,6 +164,7 @@ LABELS = {
     "git_commit": "git commit",
     "dirty": "uncommitted changes",
     "data_hash": "data (MD5)",
+    "logged_rows": "from request log",
     "config_hash": "configuration (SHA-256)",
     "lock_hash": "lock (SHA-256)",
     "library": "library",
@@ -174,6 +181,7 @@ def rows(lineage: Lineage) -> dict[str, str]:
     values = {name: getattr(lineage, name) for name in LABELS} | {
         "dirty": dirty,
         "flow_run": lineage.flow_run or "none, trained in-process",
+        "logged_rows": lineage.logged_rows or "no rows",
     }
     return {LABELS[name]: value or "unknown" for name, value in values.items()}
 

@@ -82,6 +82,7 @@ class VersionTag:
     LIBRARY: Final = "mlp.library"
     PYTHON: Final = "mlp.python"
     FLOW_RUN: Final = "mlp.flow_run"
+    LOGGED_ROWS: Final = "mlp.logged_rows"  # rows of the table that came from request log files, and these files
     MODEL: Final = "mlp.model"  # the choice in conf/model, such as `logistic`
     ESTIMATOR: Final = "mlp.estimator"  # class of the pipeline's last step, with the estimators in it
     GATE: Final = "mlp.gate"  # JSON of the gate's verdict

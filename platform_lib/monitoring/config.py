@@ -8,6 +8,9 @@ import yaml
 from platform_lib.errors import UsageError
 from platform_lib.settings import Project
 
+OTHER = "other"
+"""Key of `log_weights` for every prediction that has no entry."""
+
 
 class MonitorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When monitoring reports a problem."""
@@ -26,6 +29,13 @@ class MonitorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How far the live score may fall below the held-out one, beyond what chance explains, in the metric's unit."""
     min_labels: int = 50
     """Fewer labelled rows give no verdict on the live score."""
+    log_weights: dict[str, float] = {}
+    """How much logged rows count in `mlp data from-log`, by the model's prediction: 0 leaves them out, 0.25 takes a
+    quarter of them, chosen by the request id; `other` is every other prediction."""
+
+    def weight_of(self, prediction: str) -> float:
+        """How much logged rows with this prediction count, from 0 to 1."""
+        return self.log_weights.get(prediction, self.log_weights.get(OTHER, 1.0))
 
     def limit_of(self, column: str) -> float:
         """The column's limit of the population stability index."""
@@ -42,7 +52,12 @@ def read_monitor_config(project: Project) -> MonitorConfig:
     if not path.is_file():
         return MonitorConfig()
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text) or {}
+        if isinstance(values, dict) and isinstance(weights := values.get("log_weights"), dict):
+            # The keys are labels: YAML would read `yes` as true and `01` as 1.
+            written = yaml.load(text, Loader=yaml.BaseLoader)["log_weights"]
+            values["log_weights"] = dict(zip(written, weights.values(), strict=True))
         config = msgspec.convert(values, MonitorConfig)
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as err:
         known = ", ".join(MonitorConfig.__struct_fields__)
@@ -59,4 +74,7 @@ def read_monitor_config(project: Project) -> MonitorConfig:
     for key, rows in (("min_rows", config.min_rows), ("min_labels", config.min_labels)):
         if rows < 1:
             raise UsageError(f"conf/monitor.yaml: {key} is {rows}, expected a whole number of 1 or more.")
+    for prediction, weight in config.log_weights.items():
+        if not 0 <= weight <= 1:  # nan is neither
+            raise UsageError(f"conf/monitor.yaml: log_weights.{prediction} is {weight}, expected a number from 0 to 1.")
     return config

@@ -101,13 +101,13 @@ def _usable(labels: Labels, predictions: Predictions) -> tuple[NDArray[Any], NDA
     if np.issubdtype(np.asarray(predictions.values).dtype, np.floating):
         return as_numbers(labels.truth.tolist())
     known = set(predictions.classes) or set(predictions.values.tolist())
-    truth = np.array([_as_class(label, known) for label in labels.truth], dtype=object)
+    truth = np.array([as_class(label, known) for label in labels.truth], dtype=object)
     if not predictions.classes:
         return truth, np.ones(len(truth), dtype=bool)  # a class that was never predicted may still exist
     return truth, np.array([label in known for label in truth], dtype=bool)
 
 
-def _as_class(label: str, known: set[str]) -> str:
+def as_class(label: str, known: set[str]) -> str:
     """A label as predictions write classes: 3.0 is 3, unless 3.0 is a class itself."""
     text = label.strip()
     if text in known:

@@ -35,6 +35,12 @@ def test_a_column_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
     assert (config.limit_of("income"), config.limit_of("plan")) == (0.5, 0.1)
 
 
+def test_a_prediction_without_a_weight_has_that_of_the_others(tmp_path: Path) -> None:
+    config = read_monitor_config(project(tmp_path, "log_weights: {yes: 0.5, other: 0}\n"))
+    assert [config.weight_of(prediction) for prediction in ("yes", "no")] == [0.5, 0.0]
+    assert MonitorConfig().weight_of("yes") == 1.0
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -45,6 +51,7 @@ def test_a_column_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
         ("score_drop: -0.1", "score_drop is -0.1, expected a number of 0 or more"),
         ("windows_over: 4", "windows_over is 4, expected 1 to 3"),
         ("min_rows: 0", "min_rows is 0, expected a whole number of 1 or more"),
+        ("log_weights: {yes: 1.5}", "log_weights.yes is 1.5, expected a number from 0 to 1"),
         ("psi: [", "conf/monitor.yaml: "),
     ],
 )

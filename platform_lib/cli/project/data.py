@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from platform_lib.cli.groups import Group, json_option
+from platform_lib.cli.project import data_from_log
 from platform_lib.cli.project.import_page import import_json, print_next, print_report
 from platform_lib.cli.project.table_pages import check_json, list_tables, print_check, print_tables
 from platform_lib.errors import CheckFailed, UsageError
@@ -104,7 +105,7 @@ def import_command(
     """
     from platform_lib.cli.console import stdout, working
 
-    project = _project()
+    project = found_project()
     with working(f"reading {file.name}"):
         from platform_lib.data.imports import staging
         from platform_lib.data.imports.options import ImportRequest, ReadingOptions, parse_types, table_name
@@ -163,7 +164,7 @@ def check_command(*, name: str | None, as_json: bool) -> int:
     """
     from platform_lib.cli.console import stdout, working
 
-    project = _project()
+    project = found_project()
     with working("reading and checking the table"):
         from platform_lib.data.dataset import dataset_path, find_contract, read_table
         from platform_lib.data.quality import violations
@@ -192,7 +193,7 @@ def list_command(*, as_json: bool) -> None:
     from platform_lib.cli.console import stdout
     from platform_lib.data.dataset import NOTHING_SELECTED
 
-    tables = list_tables(_project())
+    tables = list_tables(found_project())
     if as_json:
         click.echo(json.dumps(tables, ensure_ascii=False))
     elif not tables:
@@ -207,7 +208,7 @@ def push_command(remote: str | None) -> None:
     """Copy the imported tables to the DVC remote."""
     from platform_lib.cli.console import stdout, working
 
-    project = _project()
+    project = found_project()
     with working("pushing"):
         from platform_lib.data.dvc import push
 
@@ -224,7 +225,7 @@ def pull_command(*, remote: str | None, force: bool) -> None:
     """Fetch the imported tables from the DVC remote."""
     from platform_lib.cli.console import stdout, working
 
-    project = _project()
+    project = found_project()
     with working("pulling"):
         from platform_lib.data.dvc import pull
 
@@ -232,7 +233,10 @@ def pull_command(*, remote: str | None, force: bool) -> None:
     stdout().print(f"{count} file{'' if count == 1 else 's'} fetched; the tables match what DVC tracks.")
 
 
-def _project() -> Project:
+command.add_command(data_from_log.command, "from-log")
+
+
+def found_project() -> Project:
     """Find the project, and finish an interrupted import first."""
     from platform_lib.cli.console import stderr
 

@@ -134,7 +134,7 @@ def read_rows(file: Path, given: Mapping[str, Reading] | None = None) -> RawTabl
 
 
 def with_target(
-    raw: RawTable, target: str, file: Path, *, typed: pa.ChunkedArray | None = None, must_vary: bool = True
+    raw: RawTable, target: str, file: Path | str, *, typed: pa.ChunkedArray | None = None, must_vary: bool = True
 ) -> tuple[RawTable, int]:
     """Drop rows without a target; returns the rest and how many were dropped.
 

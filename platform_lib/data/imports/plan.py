@@ -1,9 +1,8 @@
 """Plan an import: the table and the contract that a file gives. Writes nothing; `staging` writes to disk."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
@@ -13,7 +12,7 @@ from platform_lib.data.contract import Column, DataContract, Task
 from platform_lib.data.dataset import contract_path, dataset_path, find_contract
 from platform_lib.data.files.csv_layout import SEPARATORS
 from platform_lib.data.files.formats import Reading
-from platform_lib.data.files.reading import column_names, read_raw
+from platform_lib.data.files.reading import RawTable, column_names, read_raw
 from platform_lib.data.imports import contract_diff, key_choice
 from platform_lib.data.imports.column_facts import already_there, rows_text
 from platform_lib.data.imports.columns import import_columns, read_rows, with_target
@@ -138,25 +137,48 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
             f"the contract of the table {existing.name!r} says how columns are read: omit --column, --missing, "
             f"--not-missing, --decimal and --dates, edit conf/data/{existing.name}.yaml, or use --replace."
         )
+    existing = marked(existing, request.privacy)
+    return plan_rows(project, existing, lambda readings: read_rows(request.file, readings), str(request.file))
+
+
+def plan_rows(
+    project: Project,
+    existing: DataContract,
+    read: Callable[[Mapping[str, Reading]], RawTable],
+    source: str,
+    *,
+    may_repeat: bool = False,
+) -> ImportPlan:
+    """Plan to append rows to an existing table, by its contract.
+
+    Args:
+        project: That the table belongs to.
+        existing: Contract of the table.
+        read: Reads the rows, given how the contract reads each column.
+        source: Where the rows come from, for errors.
+        may_repeat: Append them although all are copies of rows of the table.
+    Raises:
+        UsageError: The rows lack a column or do not fit the contract's types.
+        NotFound: The table is not there.
+    """
     old_raw = read_raw(dataset_path(project, existing), existing.readings).table
     known = {
         n: existing.columns.get(n) or Column(type=type_of_arrow(old_raw.column(n).type)) for n in old_raw.column_names
     }
     typed = {name: Reading(column_type=column.type) for name, column in known.items()}
-    raw = read_rows(request.file, {**typed, **existing.readings})
+    raw = read({**typed, **existing.readings})
     names = raw.table.column_names
-    existing = marked(existing, request.privacy)
     if lacking := [n for n in existing.columns if n not in names]:
         raise UsageError(
-            f"{request.file} lacks the column {lacking[0]!r} of the table {existing.name!r}; add it, or import all "
+            f"{source} lacks the column {lacking[0]!r} of the table {existing.name!r}; add it, or import all "
             "rows again with --replace."
         )
     if unknown := [n for n in names if n not in known]:
         raise UsageError(
-            f"{request.file} has the column {unknown[0]!r}, which the table {existing.name!r} does not have; "
+            f"{source} has the column {unknown[0]!r}, which the table {existing.name!r} does not have; "
             "remove it, or import all rows again with --replace."
         )
-    raw, without_target = with_target(raw, existing.target, request.file, must_vary=False)
+    raw, without_target = with_target(raw, existing.target, source, must_vary=False)
     rows = raw.table.num_rows
     new = {
         n: as_type(raw.table.column(n), column, n)
@@ -174,12 +196,12 @@ def _plan_append(project: Project, request: ImportRequest, existing: DataContrac
     contract, widened = contract_diff.extended(existing, seen)
     contract = msgspec.structs.replace(contract, path=f"data/{existing.name}.parquet")
     table = pa.concat_tables([old, appended])
-    _check_appended_target(table, contract, request.file)
+    _check_appended_target(table, contract, source)
     notes = [*raw.notes, *([f"{rows_text(without_target)} without a target dropped."] if without_target else [])]
     if already := already_there(table, old.num_rows, contract.repeats):
-        if already == rows:
+        if already == rows and not may_repeat:
             raise UsageError(
-                f"all {rows_text(rows)} of {request.file} are already in the table {existing.name!r}; there is nothing "
+                f"all {rows_text(rows)} of {source} are already in the table {existing.name!r}; there is nothing "
                 "to append."
             )
         notes.append(f"Exact copies of existing rows: {already} of the {rows} new ones; appended anyway.")
@@ -256,10 +278,10 @@ def _check_roles(roles: dict[str, str | None], inferred: dict[str, InferredColum
             )
 
 
-def _check_appended_target(table: pa.Table, contract: DataContract, file: Path) -> None:
+def _check_appended_target(table: pa.Table, contract: DataContract, source: str) -> None:
     values = table.column(contract.target)
     distinct = int(pc.count_distinct(values).as_py())
     whole = InferredColumn(
         column=contract.columns[contract.target], values=values, missing=0, distinct=distinct, reason=""
     )
-    checked_target(whole, contract.target, contract.task, file)
+    checked_target(whole, contract.target, contract.task, source)

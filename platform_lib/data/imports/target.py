@@ -14,7 +14,7 @@ from platform_lib.errors import UsageError
 MAX_CLASSES = 200
 
 
-def checked_target(target: InferredColumn, name: str, task: Task, file: Path) -> InferredColumn:
+def checked_target(target: InferredColumn, name: str, task: Task, file: Path | str) -> InferredColumn:
     """The target as the task needs it: a list of labels for classification, a range for regression.
 
     Raises:

@@ -151,7 +151,9 @@ class LogFolder:
         """
         return {file: pq.read_schema(file, filesystem=self.filesystem) for file in files}
 
-    def read(self, kind: str, *, columns: Sequence[str] | None = None, since: datetime | None = None) -> pa.Table:
+    def read(
+        self, kind: str, *, columns: Sequence[str] | None = None, since: datetime | None = None, file_column: str = ""
+    ) -> pa.Table:
         """Read all rows of a kind from all versions, ordered by time, each once.
 
         A column that a version lacks is null there. A column whose type changed between integer and number is a float,
@@ -161,6 +163,7 @@ class LogFolder:
             kind: `PREDICTIONS` or `LABELS`.
             columns: The columns to read; None for all.
             since: Earlier rows are left out, UTC; files of earlier days are not read.
+            file_column: Name of an additional column with the file of each row, relative to the folder; empty for none.
         Raises:
             NotFound: No rows are logged since then.
             ServiceError: The files cannot be read.
@@ -176,7 +179,7 @@ class LogFolder:
                     )
                 replaced = replaced_files(schemas)
                 table = self.read_files(
-                    {file: schema for file, schema in schemas.items() if file not in replaced}, columns
+                    {file: schema for file, schema in schemas.items() if file not in replaced}, columns, file_column
                 )
                 if since is not None:
                     import pyarrow.compute as pc  # not at module level: the writer process must stay small
@@ -194,8 +197,10 @@ class LogFolder:
             f"cannot read the request log in {self.path}: merges keep changing its files while they are read."
         )
 
-    def read_files(self, schemas: Mapping[str, pa.Schema], columns: Sequence[str] | None = None) -> pa.Table:
-        """Read some files as one table."""
+    def read_files(
+        self, schemas: Mapping[str, pa.Schema], columns: Sequence[str] | None = None, file_column: str = ""
+    ) -> pa.Table:
+        """Read some files as one table, with the file of each row if `file_column` names a column for it."""
         schema_of_all = common_schema(list(schemas.values()))
         wanted = schema_of_all if columns is None else pa.schema([schema_of_all.field(name) for name in columns])
         parts = []
@@ -207,15 +212,16 @@ class LogFolder:
                 filesystem=self.filesystem,
                 partitioning=None,
             )
-            parts.append(
-                pa.table(
-                    [
-                        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
-                        for f in wanted
-                    ],
-                    schema=wanted,
-                )
+            part = pa.table(
+                [
+                    table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
+                    for f in wanted
+                ],
+                schema=wanted,
             )
+            if file_column:
+                part = part.append_column(file_column, pa.repeat(file.removeprefix(f"{self.path}/"), len(part)))
+            parts.append(part)
         return pa.concat_tables(parts)
 
 
