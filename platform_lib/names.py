@@ -123,6 +123,7 @@ class ArtifactFile:
     PROFILE: Final = "profile.json"
     CONFIG: Final = "config.yaml"
     ANSWERS: Final = "answers.json"
+    CARD: Final = "card.yaml"  # the model card; versions with an empty one have no such file
     SIGNATURE: Final = "model.sig"  # an OpenSSF model signature over all other files
 
 

@@ -2,11 +2,13 @@
 
 import ast
 import inspect
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from platform_lib.data.contract import Column, DataContract
+from platform_lib.model.card import ModelCard
 from platform_lib.monitoring.config import MonitorConfig
 from platform_lib.training.config import schema
 from platform_lib.training.features import standard_features
@@ -39,8 +41,17 @@ def text() -> str:
 
 def monitor_text() -> str:
     """The keys of `conf/monitor.yaml`."""
+    return _file(MonitorConfig)
+
+
+def card_text() -> str:
+    """The keys of `conf/card.yaml`."""
+    return _file(ModelCard)
+
+
+def _file(kind: type[msgspec.Struct]) -> str:
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{n}` | {cell(k)} | {d} | {cell(m)} |" for n, k, d, m in _keys(MonitorConfig)]
+    lines += [f"| `{n}` | {cell(k)} | {d} | {cell(m)} |" for n, k, d, m in _keys(kind)]
     return "\n".join(lines) + "\n"
 
 
@@ -77,7 +88,15 @@ def _docstrings(kind: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _type(kind: Any) -> str:
-    names = {str: "text", int: "whole number", float: "number", bool: "boolean", type(None): "null", Any: "any"}
+    names = {
+        date: "day",
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "boolean",
+        type(None): "null",
+        Any: "any",
+    }
     if kind in names:
         return names[kind]
     arguments = getattr(kind, "__args__", ())

@@ -10,6 +10,7 @@ SECTIONS = {
     ("commands.md", "commands"): command_reference.text,
     ("configuration.md", "keys"): conf_reference.text,
     ("monitoring.md", "monitor keys"): conf_reference.monitor_text,
+    ("model-card.md", "card keys"): conf_reference.card_text,
 }
 """Page and name of a generated section → what makes its Markdown."""
 

@@ -21,6 +21,8 @@ from platform_lib.settings import Project, Settings, find_project
 from tests.engines import need_engine
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+COMPLETE = {"project_name": "sample-model", "description": "Tests the library.", "repository_owner": "tests"}
+"""Answers with which the model card has what a shared registry asks for."""
 
 pytest_plugins = [
     "tests.k8slab.fixtures",
@@ -120,9 +122,7 @@ def generate(template_source: Path) -> Callable[..., Project]:
     """
 
     def make(folder: Path, **answers: str) -> Project:
-        copier.run_copy(
-            str(template_source), folder, data={"project_name": "sample-model"} | answers, defaults=True, quiet=True
-        )
+        copier.run_copy(str(template_source), folder, data=COMPLETE | answers, defaults=True, quiet=True)
         (folder / "uv.lock").write_text("version = 1\n", encoding="utf-8")
         git(folder, "init", "-q", "-b", "main")
         commit_all(folder, "generated")

@@ -89,9 +89,14 @@ def file_sha256(path: Path) -> str:
 
 
 def files_sha256(folder: Path) -> str:
-    """One SHA-256 over this library's other files in the folder; that a file is missing changes the hash too."""
+    """One SHA-256 over this library's other files in the folder; that a file is missing changes the hash too.
+
+    A version without a model card has the same hash as before there were cards.
+    """
     names = (ArtifactFile.CONTRACT, ArtifactFile.PROFILE, ArtifactFile.CONFIG, ArtifactFile.ANSWERS)
     lines = [f"{name} {file_sha256(folder / name) if (folder / name).is_file() else '-'}\n" for name in names]
+    if (folder / ArtifactFile.CARD).is_file():
+        lines.append(f"{ArtifactFile.CARD} {file_sha256(folder / ArtifactFile.CARD)}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -135,7 +140,7 @@ def load_artifact(
         )
     if others_sha256 and files_sha256(folder) != others_sha256:
         raise UntrustedModel(
-            f"{title}: contract, profile, configuration or reference answers are not the registered ones. "
+            f"{title}: contract, profile, configuration, model card or reference answers are not the registered ones. "
             "A file was changed after training: train again, or roll back with `mlp rollback`."
         )
     trusted = check_types(path, package=package, trusted_types=trusted_types)

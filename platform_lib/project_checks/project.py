@@ -4,6 +4,7 @@ import configparser
 import importlib.metadata
 import re
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,7 @@ from platform_lib.data.dvc import file_md5, tracked_files, tracked_md5
 from platform_lib.data.imports.staging import staging_folder
 from platform_lib.errors import NotFound, PlatformError, UsageError
 from platform_lib.findings import Finding, Level, note, ok, problem
+from platform_lib.model.card import CARD_PATH, NEEDED_WHEN_SHARED, read_card
 from platform_lib.project_checks.lock_file import check_lock
 from platform_lib.project_checks.work_tree import check_work_tree
 from platform_lib.registry.store_check import examine_store
@@ -29,6 +31,7 @@ from platform_lib.user_code import import_user_module
 
 ANSWERS = ".copier-answers.yml"
 USER_MODULES = ("features", "model", "pipeline")
+REVIEW_NOTICE_DAYS = 30
 _RELEASE = re.compile(r"v(\d+\.\d+\.\d+\S*)")
 _BETWEEN_RELEASES = re.compile(r"-\d+-g[0-9a-f]+$")
 
@@ -44,6 +47,7 @@ def examine_project(project: Project) -> list[Finding]:
         check_dvc,
         check_configuration,
         check_user_code,
+        check_card,
         check_store,
         check_keys,
     ]
@@ -177,6 +181,27 @@ def check_user_code(project: Project) -> Iterable[Finding]:
         except PlatformError as err:
             found.append(problem("code", str(err)))
     return found or [ok("code", f"{project.package} imports.")]
+
+
+def check_card(project: Project) -> Iterable[Finding]:
+    """Check that the model card says what others need, and that its review date has not passed."""
+    name = "card"
+    try:
+        card = read_card(project)
+    except UsageError as err:
+        return [problem(name, str(err))]
+    found = []
+    left = None if card.review_date is None else (card.review_date - datetime.now(UTC).date()).days
+    remedy = f"Review the model, then set a later review_date in {CARD_PATH}."
+    if left is not None and left < 0:
+        found.append(problem(name, f"the model was to be reviewed by {card.review_date}.", remedy))
+    elif left is not None and left <= REVIEW_NOTICE_DAYS:
+        found.append(note(name, f"the model must be reviewed by {card.review_date}.", remedy))
+    if missing := card.missing():
+        needed = " and ".join(NEEDED_WHEN_SHARED)
+        text = f"{CARD_PATH} has no {', '.join(missing)}; a shared registry asks for {needed}."
+        found.append(note(name, text))
+    return found or [ok(name, f"{CARD_PATH} is complete; the next review is due by {card.review_date}.")]
 
 
 def check_store(project: Project) -> Iterable[Finding]:

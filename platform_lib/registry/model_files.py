@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from platform_lib.data.contract import DataContract, dump_contract
 from platform_lib.data.frame import typed_values
 from platform_lib.data.sample_rows import made_up_value
 from platform_lib.model.artifact import Predictions, file_sha256, files_sha256
+from platform_lib.model.card import ModelCard, write_card
 from platform_lib.model.profile import parse_profile
 from platform_lib.model.reference_answers import build_reference_answers, write_reference_answers
 from platform_lib.names import PREDICTION_COLUMN, ArtifactFile, VersionTag
@@ -44,6 +45,7 @@ class ModelContent:
     package: str | None
     """The project's package, whose types the model may contain."""
     trusted_types: tuple[str, ...] = ()
+    card: ModelCard = field(default_factory=ModelCard)
 
 
 def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> dict[str, str]:
@@ -80,6 +82,7 @@ def write_model(content: ModelContent, folder: Path, mlflow_model: "Model") -> d
     (folder / ArtifactFile.CONTRACT).write_text(dump_contract(content.contract), encoding="utf-8")
     (folder / ArtifactFile.CONFIG).write_text(content.config_yaml, encoding="utf-8")
     (folder / ArtifactFile.PROFILE).write_text(json.dumps(content.profile, ensure_ascii=False), encoding="utf-8")
+    write_card(content.card, folder)
     write_reference_answers(
         build_reference_answers(
             content.pipeline,

@@ -145,7 +145,7 @@ def _wrong_files(store: sqlite3.Connection, database: Path, tags: dict[str, str]
     if file_sha256(model) != registered:
         return f"{model} is not the registered file; its SHA-256 differs"
     if (others := tags.get(VersionTag.FILES_SHA256)) and files_sha256(folder) != others:
-        return f"the contract, profile or answers in {folder} are not the registered ones; their SHA-256 differs"
+        return f"contract, profile, card or answers in {folder} are not the registered ones; their SHA-256 differs"
     return None
 
 

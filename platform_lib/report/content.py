@@ -7,6 +7,7 @@ from typing import Any
 
 from platform_lib.data.contract import DataContract
 from platform_lib.lineage import Lineage
+from platform_lib.model.card import ModelCard
 from platform_lib.model.profile import Profile
 from platform_lib.training.diagnostics.tables import Diagnostics
 
@@ -54,6 +55,7 @@ class ReportContent:
     compared: Compared | None = None
     notices: tuple[str, ...] = ()
     """What people should know about the model, one sentence each."""
+    card: ModelCard
 
     @property
     def title(self) -> str:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 from platform_lib.report.blocks import Cell
 from platform_lib.report.content import ReportContent
 from platform_lib.report.error_sections import errors_section, slices_section
-from platform_lib.report.model_sections import data_section, features_section, origin_section, rows_section
+from platform_lib.report.model_sections import (
+    card_section,
+    data_section,
+    features_section,
+    origin_section,
+    rows_section,
+)
 from platform_lib.report.score_sections import key_facts, scores_section
 from platform_lib.report.svg import Chart
 from platform_lib.training.wording import decision_of, verdict_lines
@@ -31,6 +37,7 @@ def render(content: ReportContent) -> str:
     """
     decision = "not run" if content.verdict is None else decision_of(content.verdict)
     sections = [
+        card_section(content),
         scores_section(content),
         slices_section(content),
         errors_section(content),

@@ -8,6 +8,7 @@ import yaml
 from platform_lib import lineage
 from platform_lib.data.contract import DataContract, read_contract
 from platform_lib.lineage import Lineage
+from platform_lib.model.card import ModelCard, card_of
 from platform_lib.names import ArtifactFile
 from platform_lib.registry.reference import VersionRecord
 from platform_lib.registry.versions import Registry
@@ -29,6 +30,8 @@ class Inspected:
     origin: Lineage
     diagnostics: Diagnostics | None
     """Of the run; None if it has none."""
+    card: ModelCard
+    """As it was when the version was registered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +51,7 @@ def inspect_version(registry: Registry, record: VersionRecord) -> Inspected:
     """Read a version's files and its run.
 
     Raises:
-        UsageError: The contract cannot be read: this library did not register the version.
+        UsageError: The contract or the model card cannot be read: this library did not register the version.
         ServiceError: The files cannot be downloaded.
     """
     folder = registry.folder(record)
@@ -66,6 +69,7 @@ def inspect_version(registry: Registry, record: VersionRecord) -> Inspected:
         evaluation=evaluation,
         origin=origin,
         diagnostics=load_diagnostics(registry, record.run_id),
+        card=card_of(folder),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from platform_lib import lineage
 from platform_lib.errors import CheckFailed
 from platform_lib.lineage import Lineage
+from platform_lib.model.card import CARD_PATH, NEEDED_WHEN_SHARED, ModelCard, read_card
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.signing import signing_key
 from platform_lib.registry.versions import Registry
@@ -37,6 +38,8 @@ class TrainingRequest:
     """Promote a version that passes the gate. On a shared registry, promotion is always a separate step."""
     allow_dirty: bool = False
     """Allow uncommitted changes on a shared registry."""
+    registers: bool = True
+    """Whether a version is registered; if not, a shared registry asks for no model card."""
     new_baseline: bool = False
     """Compare with neither the champion nor the best score ever promoted: only the thresholds decide."""
 
@@ -56,6 +59,8 @@ class TrainingPlan:
     origin: Lineage
     is_local: bool
     """The registry belongs to this project alone."""
+    card: ModelCard
+    """The model card of what is registered."""
     key: "EllipticCurvePrivateKey | None" = field(default=None, repr=False)
     """Signs the version; None leaves it unsigned."""
 
@@ -69,13 +74,14 @@ def prepare(project: Project, settings: Settings, request: TrainingRequest, flow
         request: The options.
         flow_run: Id of the Prefect flow run that trains; empty without Prefect.
     Raises:
-        UsageError: The configuration does not compose, or the signing key cannot be used.
-        CheckFailed: No commit, data hash or lock; or a dirty tree on a shared registry.
+        UsageError: The configuration does not compose, or the model card or the signing key cannot be used.
+        CheckFailed: No commit, data hash or lock; or a dirty tree or an incomplete model card on a shared registry.
         ServiceError: The registry does not answer.
     """
     from platform_lib.training.config.compose import compose
 
     composed = compose(project, list(request.overrides))
+    card = read_card(project)
     origin = lineage.collect(project, composed.config.data, composed.resolved_yaml, flow_run)
     registry = open_registry(project, settings)
     is_local = is_local_registry(project, registry.uri)
@@ -83,6 +89,13 @@ def prepare(project: Project, settings: Settings, request: TrainingRequest, flow
         raise CheckFailed(
             f"the working tree differs from commit {origin.git_commit[:8]}: {', '.join(origin.dirty_files[:5])}. "
             f"{registry.uri} is shared, and nobody else could reproduce this model. Commit first, or use --allow-dirty."
+        )
+    missing = [name for name in NEEDED_WHEN_SHARED if name in card.missing()]
+    if missing and request.registers and not is_local:
+        raise CheckFailed(
+            f"{CARD_PATH} has no {' and no '.join(missing)}. {registry.uri} is shared, and others must know who "
+            f"answers for a model and what it is for. Add {', '.join(f'`{name}: …`' for name in missing)} to the file "
+            "and commit it."
         )
     return TrainingPlan(
         project=project,
@@ -93,5 +106,6 @@ def prepare(project: Project, settings: Settings, request: TrainingRequest, flow
         choices=composed.choices,
         origin=origin,
         is_local=is_local,
+        card=card,
         key=signing_key(settings),
     )

@@ -232,12 +232,13 @@ def _register(
         config_yaml=plan.config_yaml,
         package=plan.project.package,
         trusted_types=plan.project.trusted_types,
+        card=plan.card,
     )
     gate = {**msgspec.to_builtins(verdict), "data": config.data.name, "target": config.data.target}
     tags = plan.origin.tags() | version_tags(pipeline, config) | {VersionTag.GATE: json.dumps(gate)}
     if plan.request.new_baseline and champion is not None:
         tags[VersionTag.NEW_BASELINE] = champion.version
-    description = describe(pipeline, config, evaluation, verdict)
+    description = describe(pipeline, config, evaluation, verdict, plan.card)
     record = plan.registry.register(
         name, content, run_id=run_id, tags=tags, passed=verdict.passed, key=plan.key, description=description
     )

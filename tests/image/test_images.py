@@ -22,7 +22,7 @@ from platform_lib.registry import Registry
 from platform_lib.serving.auth.api_keys import new_key
 from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 from platform_lib.settings import Project, find_project
-from tests.conftest import REPOSITORY, commit_all, free_port
+from tests.conftest import COMPLETE, REPOSITORY, commit_all, free_port
 from tests.image.engine import Container, Image, base_python, builder, container
 from tests.serving.callers import ROWS, Callers
 from tests.template.shells import shell, user_environment
@@ -46,7 +46,9 @@ def built(template_source: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("images")
     with builder() as buildah:
         root = folder / "project"
-        copier.run_copy(str(template_source), root, data={"project_name": "boxed-model"}, defaults=True, quiet=True)
+        copier.run_copy(
+            str(template_source), root, data=COMPLETE | {"project_name": "boxed-model"}, defaults=True, quiet=True
+        )
         pyproject = root / "pyproject.toml"
         text = pyproject.read_text(encoding="utf-8")
         pyproject.write_text(text.replace(template_source.resolve().as_uri(), REPOSITORY.as_uri()), encoding="utf-8")

@@ -97,6 +97,9 @@ class TestNumbers:
         area = roc_auc_score(rows["truth"], rows["shares"], multi_class="ovr", labels=rows["classes"])
         assert shown["roc_auc"] == f"{area:.4f}"
 
+    def test_the_model_card(self, page: Page) -> None:
+        assert page.rows("Model card")["owner"] == ["tests"]
+
     def test_confusion_matrix(self, page: Page, rows: dict[str, Any]) -> None:
         shown = [[int(cell) for cell in cells[:-1]] for cells in page.rows("Confusion matrix").values()]
 

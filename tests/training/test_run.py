@@ -238,6 +238,23 @@ class TestRefusedBeforehand:
 
         assert prepare(project, Settings(), TrainingRequest(allow_dirty=True)).origin.dirty
 
+    def test_a_shared_registry_takes_no_model_without_owner_and_intended_use(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        card = project.conf_dir / "card.yaml"
+        card.write_text("limits: none\n", encoding="utf-8")
+        assert prepare(project, Settings(), TrainingRequest()).card.limits == "none"  # one's own registry takes it
+        monkeypatch.setattr("platform_lib.training.plan.is_local_registry", lambda project, uri: False)
+
+        with pytest.raises(
+            CheckFailed, match=r"^conf/card\.yaml has no owner and no intended_use\. sqlite.* is shared"
+        ):
+            prepare(project, Settings(), TrainingRequest(allow_dirty=True))
+
+        assert prepare(project, Settings(), TrainingRequest(allow_dirty=True, registers=False)).card.limits == "none"
+        card.write_text("owner: a\nintended_use: b\n", encoding="utf-8")
+        assert prepare(project, Settings(), TrainingRequest(allow_dirty=True)).card.owner == "a"
+
 
 class TestFailures:
     def test_a_step_that_raises_fails_the_run_with_its_reason_and_registers_nothing(

@@ -31,6 +31,7 @@ def as_dict(version: Inspected) -> dict[str, Any]:
         "override": None if record.override is None else dataclasses.asdict(record.override),
         "evaluation": version.evaluation,
         "diagnostics": None if version.diagnostics is None else msgspec.to_builtins(version.diagnostics),
+        "card": msgspec.to_builtins(version.card),
         "contract": msgspec.to_builtins(version.contract),
         "config": version.config,
         "lineage": dataclasses.asdict(version.origin),
@@ -68,6 +69,8 @@ def page(version: Inspected) -> None:
             console.print("* fewer than 30 rows: not reliable")
     if version.diagnostics is not None:
         overview(version.diagnostics)
+    if card := version.card.rows():
+        _section("Model card", pairs(card))
     contract = version.contract
     columns = {name: _role(contract, name) + describe_column(contract, name) for name in contract.columns}
     _section(f"Contract of {contract.name} ({contract.path})", pairs(columns))

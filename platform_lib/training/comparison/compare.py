@@ -141,7 +141,7 @@ def compare(project: Project, settings: Settings, models: Models, *, progress: P
 
 def _plans(project: Project, settings: Settings, found: Sequence[Combination]) -> list[TrainingPlan]:
     # Nothing is registered, so uncommitted changes matter to nobody else.
-    first = prepare(project, settings, TrainingRequest(overrides=found[0].overrides, allow_dirty=True))
+    first = prepare(project, settings, TrainingRequest(overrides=found[0].overrides, allow_dirty=True, registers=False))
     plans = []
     for combination in found:
         composed = combination.composed

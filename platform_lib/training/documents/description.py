@@ -1,8 +1,10 @@
 """What MLflow and Prefect show of a training: the run's name, the verdict, and a description in Markdown."""
 
 import re
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from platform_lib.model.card import ModelCard
 from platform_lib.names import VersionTag
 from platform_lib.registry.client import mlflow_errors
 from platform_lib.training.wording import number, verdict_lines
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 VERDICT_TAG, VERSION_TAG = "mlp.verdict", "mlp.version"
 _NOTE_TAG = "mlflow.note.content"
-_LONGEST = 4000
+_LONGEST, _LONGEST_FIELD = 3000, 400
 _DEEPEST = 4
 """Estimators within estimators that are named; more is unreadable."""
 
@@ -44,8 +46,10 @@ def version_tags(pipeline: Any, config: "TrainConfig") -> dict[str, str]:
     return {VersionTag.MODEL: config.model.name, VersionTag.ESTIMATOR: estimator_name(pipeline)}
 
 
-def describe(pipeline: Any, config: "TrainConfig", evaluation: "Evaluation", verdict: "Verdict") -> str:
-    """Describe a version in Markdown, as MLflow and Prefect render it: what it is, the verdict, the metrics."""
+def describe(
+    pipeline: Any, config: "TrainConfig", evaluation: "Evaluation", verdict: "Verdict", card: ModelCard
+) -> str:
+    """Describe a version in Markdown, as MLflow and Prefect render it: what it is, verdict, metrics, model card."""
     import msgspec
 
     first, *others = verdict_lines(msgspec.to_builtins(verdict))
@@ -62,7 +66,9 @@ def describe(pipeline: Any, config: "TrainConfig", evaluation: "Evaluation", ver
     for name, value in evaluation.metrics.items():
         error, constant = evaluation.standard_errors.get(name), evaluation.baseline.get(name)
         lines.append(f"| {name} | {number(value)} | {number(error)} | {number(constant)} |")
-    return _joined([_escaped(line) for line in lines])
+    shown = [f"- {name}: {shorten(text, _LONGEST_FIELD, placeholder=' …')}" for name, text in card.rows().items()]
+    about = ["", "**Model card**", *(_escaped(line) for line in shown)] if shown else []
+    return "\n".join([_joined([_escaped(line) for line in lines]), *about])
 
 
 def show_verdict(plan: "TrainingPlan", run_id: str, *, version: str, verdict: "Verdict", description: str) -> None:
@@ -79,7 +85,7 @@ def show_verdict(plan: "TrainingPlan", run_id: str, *, version: str, verdict: "V
 
 
 def _joined(lines: list[str]) -> str:
-    """The lines that fit; MLflow stores a description in 5,000 characters."""
+    """The lines that fit; MLflow stores a description in 5,000 characters, of which the model card needs some."""
     length = 0
     kept: list[str] = []
     for line in lines:

@@ -59,6 +59,7 @@ def report_content(
         origin=version.origin,
         compared=compared,
         notices=notices,
+        card=version.card,
     )
 
 
@@ -105,6 +106,7 @@ def keep_report(
         evaluation=msgspec.to_builtins(evaluation),
         diagnostics=load_diagnostics(plan.registry, record.run_id),
         origin=plan.origin,
+        card=content.card,
     )
     try:
         report = report_content(

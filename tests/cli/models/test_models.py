@@ -62,6 +62,7 @@ def test_show_prints_metrics_confusion_slices_verdict_contract_and_lineage(
         "Metrics on 55 held-out rows",
         "Confusion matrix",
         "Slices",
+        "Model card\nowner         tests\nintended use  Tests the library.\nlimits        –",
         "Contract of sample",
         "Lineage",
     ):
@@ -85,6 +86,7 @@ def test_show_as_json_contains_the_same(project: Project, call_mlp: Callable[...
         "logistic",
         "species",
     )
+    assert shown["card"]["intended_use"] == "Tests the library."
     assert sum(map(sum, shown["evaluation"]["confusion"]["counts"])) == 55
 
 

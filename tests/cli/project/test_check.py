@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,10 @@ import pytest
 
 from platform_lib.data.imports.staging import staging_folder
 from platform_lib.findings import Finding
+from platform_lib.model.card import ModelCard, write_card
 from platform_lib.project_checks.lock_file import check_lock
 from platform_lib.project_checks.project import (
+    check_card,
     check_configuration,
     check_data,
     check_dvc,
@@ -58,6 +61,7 @@ def test_the_only_problem_of_a_generated_project_is_its_placeholder_lock(project
         ("dvc", "ok"),
         ("configuration", "ok"),
         ("code", "ok"),
+        ("card", "note"),
         ("registry", "ok"),
     ]
 
@@ -104,6 +108,34 @@ def test_template_and_library_must_have_the_same_version(
     )
     finding = only(check_template(project))
     assert (finding.level, finding.text) == (level, text.format(installed="0.2.0"))
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "text"),
+    [
+        (-1, "problem", "the model was to be reviewed by {day}."),
+        (30, "note", "the model must be reviewed by {day}."),
+        (31, "ok", "conf/card.yaml is complete; the next review is due by {day}."),
+    ],
+)
+def test_the_review_date_of_the_model_card_is_watched(project: Project, days: int, level: str, text: str) -> None:
+    day = datetime.now(UTC).date() + timedelta(days=days)
+    full = ModelCard(owner="a", intended_use="b", limits="c", licence="d", review_date=day)
+    write_card(full, project.conf_dir)
+
+    finding = only(check_card(project))
+
+    assert (finding.level, finding.text) == (level, text.format(day=day))
+
+
+def test_empty_fields_of_the_model_card_are_noted_and_mistakes_are_problems(project: Project) -> None:
+    noted = only(check_card(project))
+    (project.conf_dir / "card.yaml").write_text("owned_by: me\n", encoding="utf-8")
+    wrong = only(check_card(project))
+
+    assert (noted.level, wrong.level) == ("note", "problem")
+    assert noted.text.startswith("conf/card.yaml has no limits, licence, review_date;")
+    assert "`owned_by`" in wrong.text
 
 
 @pytest.mark.parametrize(

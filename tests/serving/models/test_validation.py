@@ -95,7 +95,7 @@ def test_files_that_differ_from_the_registered_ones_are_rejected(
     registry.add("3", tmp_path, sha256)
     loader.poll()
     assert (
-        "contract, profile, configuration or reference answers are not the registered ones"
+        "contract, profile, configuration, model card or reference answers are not the registered ones"
         in loader.state.rejected["3"].reason
     )
     (tmp_path / "contract.yaml").write_text(contract, encoding="utf-8")

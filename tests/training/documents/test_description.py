@@ -12,6 +12,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from platform_lib.model.card import ModelCard
 from platform_lib.registry import Registry, open_registry
 from platform_lib.registry.client import run_page
 from platform_lib.settings import Project, Settings
@@ -61,6 +62,7 @@ def test_run_and_version_have_the_same_description_with_verdict_and_metrics(
     assert "**RandomForestClassifier** (`forest`) predicts `species` of the table `sample`." in note
     assert "**Gate: refused**" in note
     assert f"- {refused.verdict.reasons[0]}" in note
+    assert "**Model card**\n- owner: tests\n- intended use: Tests the library.\n- limits: –" in note
     assert f"| accuracy | {refused.evaluation.metrics['accuracy']:.4f} |" in note
 
 
@@ -97,7 +99,7 @@ def test_a_description_fits_mlflow_and_shows_marks_of_html_as_text(refused: Trai
     )
     config = SimpleNamespace(model=SimpleNamespace(name="a"), data=SimpleNamespace(name="b", target="c"))
 
-    said = describe(DummyClassifier(), config, refused.evaluation, verdict)  # type: ignore[arg-type]
+    said = describe(DummyClassifier(), config, refused.evaluation, verdict, ModelCard())  # type: ignore[arg-type]
 
     assert len(said) <= 5000
     assert "- &lt;script>alert(1)&lt;/script> for 1 < 2" in said
