@@ -99,6 +99,9 @@ class Edge:
 
         for address in self.stand(namespace, release, command):
             self.wait_for_port(address, 8080, "/ping")
+        # A connection that kube-proxy does not know yet is lost for good: the kernel remembers that it leads nowhere.
+        with self.http() as client:
+            self.lab.wait_for("kube-proxy", lambda: client.get("http://edge/", timeout=1).status_code < 500)
 
     def wait_for_port(self, address: str, port: int, path: str = "/") -> None:
         """Wait until an HTTP server answers there, whatever it says."""

@@ -4,8 +4,9 @@ Pods of the lab are fake, so the API server would never reach a webhook. It send
 proxy, which answers for a Service that has a ready endpoint, and hangs up for every other one. As in a real cluster, a
 call also needs the CA bundle in the webhook's configuration:
 
-- an operator writes its own as soon as it is ready; not before helm has created all objects of its first installation,
-  because real pods first pull images and mount certificates;
+- the database operator writes its own, and becomes ready only then (`OPERATOR`);
+- other operators follow as soon as they are ready and helm has installed them, because real pods first pull images and
+  mount certificates;
 - cert-manager's injector comes some time after its pods are ready. Here that is the latest possible moment: when the
   chart's check of its API runs, whose pod ends only then. Without that check it never comes.
 """
@@ -25,6 +26,7 @@ import yaml
 
 INJECTED_BY_CERT_MANAGER = "cert-manager.io/inject-ca-from"
 CHECK = "app.kubernetes.io/component=startupapicheck"
+OPERATOR = "app.kubernetes.io/name=cloudnative-pg"
 INJECTOR = "app.kubernetes.io/name+in+(cainjector,cert-manager-cainjector)"
 CHECKED = {"metadata": {"annotations": {"k8slab/checked": "true"}}}
 KINDS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
@@ -157,18 +159,28 @@ class Webhooks:
         if checks and uid:
             self._proven = uid
         is_proven = bool(uid) and uid == self._proven
+        operators = self._list(f"/api/v1/pods?labelSelector={OPERATOR}")
+        starting = {pod["metadata"]["namespace"] for pod in operators}
+        written: dict[str, set[str]] = {kind: set() for kind in KINDS}  # namespaces of operators whose webhooks know the CA
         bundle = base64.b64encode(self._certificate.read_bytes()).decode()
         for kind in KINDS:
             for item in self._list(f"{_ROOT}/{kind}"):
                 annotations = item["metadata"].get("annotations") or {}
                 by_injector = any(key.startswith(INJECTED_BY_CERT_MANAGER) for key in annotations)
-                patch = [
-                    {"op": "add", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": bundle}
-                    for number, hook in enumerate(item.get("webhooks") or [])
-                    if "service" in hook["clientConfig"]
-                    and "caBundle" not in hook["clientConfig"]
-                    and (is_proven if by_injector else self.is_ready(_host(hook["clientConfig"])))
-                ]
+                patch = []
+                for number, hook in enumerate(item.get("webhooks") or []):
+                    if "service" not in hook["clientConfig"]:
+                        continue
+                    namespace = hook["clientConfig"]["service"]["namespace"]
+                    is_operator = namespace in starting and not by_injector
+                    known = "caBundle" in hook["clientConfig"]
+                    if not known and (
+                        is_proven if by_injector else is_operator or self.is_ready(_host(hook["clientConfig"]))
+                    ):
+                        path = f"/webhooks/{number}/clientConfig/caBundle"
+                        patch.append({"op": "add", "path": path, "value": bundle})
+                    if is_operator:
+                        written[kind].add(namespace)
                 if patch:
                     self._patch(f"{_ROOT}/{kind}/{item['metadata']['name']}", patch, "application/json-patch+json")
         for item in self._list(_APIS):
@@ -177,7 +189,10 @@ class Webhooks:
             if named and self.is_ready(_host(spec)):
                 patch = [{"op": "add", "path": "/spec/caBundle", "value": bundle}]
                 self._patch(f"{_APIS}/{item['metadata']['name']}", patch, "application/json-patch+json")
-        for pod in checks if is_proven else []:
+        done = [pod for pod in operators if pod["metadata"]["namespace"] in set.intersection(*written.values())]
+        for pod in done + (checks if is_proven else []):
+            if "k8slab/checked" in (pod["metadata"].get("annotations") or {}):
+                continue
             path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
             self._patch(path, CHECKED, "application/merge-patch+json")
 
