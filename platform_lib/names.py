@@ -125,6 +125,7 @@ class ArtifactFile:
     ANSWERS: Final = "answers.json"
     CARD: Final = "card.yaml"  # the model card; versions with an empty one have no such file
     SIGNATURE: Final = "model.sig"  # an OpenSSF model signature over all other files
+    MLFLOW_REFERENCE: Final = "registered_model_meta"  # MLflow writes it beside a model that it loads by `models:/`
 
 
 class Port:

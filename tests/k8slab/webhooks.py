@@ -161,7 +161,9 @@ class Webhooks:
         is_proven = bool(uid) and uid == self._proven
         operators = self._list(f"/api/v1/pods?labelSelector={OPERATOR}")
         starting = {pod["metadata"]["namespace"] for pod in operators}
-        written: dict[str, set[str]] = {kind: set() for kind in KINDS}  # namespaces of operators whose webhooks know the CA
+        written: dict[str, set[str]] = {
+            kind: set() for kind in KINDS
+        }  # namespaces of operators whose webhooks know the CA
         bundle = base64.b64encode(self._certificate.read_bytes()).decode()
         for kind in KINDS:
             for item in self._list(f"{_ROOT}/{kind}"):

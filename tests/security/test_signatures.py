@@ -75,6 +75,15 @@ class TestWhatASignatureCovers:
             str(verify_signature(folder, NAME, trusting(key))) == f"signer 0 (key {fingerprint(key.public_key())[:8]})"
         )
 
+    def test_what_mlflow_writes_beside_a_model_that_it_loads_is_not_a_change(
+        self, folder: Path, key: ec.EllipticCurvePrivateKey
+    ) -> None:
+        """A client that loads `models:/NAME/1` from a local store leaves `registered_model_meta` in it."""
+        (folder / "registered_model_meta").write_text(
+            "model_name: sample-model\nmodel_version: '1'\n", encoding="utf-8"
+        )
+        verify_signature(folder, NAME, trusting(key))
+
     @pytest.mark.parametrize(
         ("change", "says"),
         [
@@ -84,12 +93,25 @@ class TestWhatASignatureCovers:
             (lambda at: (at / "MLmodel").unlink(), "MLmodel missing"),
             (lambda at: (at / "run.py").write_text("new"), "run.py added"),
             (lambda at: (at / "code" / "model.sig").write_text("new"), "code/model.sig added"),
+            (lambda at: (at / "code" / "registered_model_meta").write_text("new"), "code/registered_model_meta added"),
             (lambda at: (at / ".gitignore").write_text("new"), ".gitignore added"),
             (lambda at: (at / "MLmodel").rename(at / "mlmodel"), "MLmodel missing; mlmodel added"),
             (lambda at: (at / "link").symlink_to(at / "MLmodel"), "its signature cannot cover link"),
             (lambda at: (at / "link").symlink_to("/"), "its signature cannot cover link"),
         ],
-        ids=["model", "MLmodel", "code", "missing", "extra", "second", "dotfile", "renamed", "link", "folder link"],
+        ids=[
+            "model",
+            "MLmodel",
+            "code",
+            "missing",
+            "extra",
+            "second",
+            "nested",
+            "dotfile",
+            "renamed",
+            "link",
+            "folder link",
+        ],
     )
     def test_any_change_of_the_files_is_named(
         self, folder: Path, key: ec.EllipticCurvePrivateKey, change: Callable[[Path], Any], says: str
@@ -409,6 +431,7 @@ def test_openssf_model_signing_verifies_ours_and_we_verify_its(folder: Path) -> 
     sign_folder(folder, folder.name, key)
     signature = str(folder / "model.sig")
     options = ["--signature", signature]
+    (folder / "registered_model_meta").write_text("written by MLflow after the signature", encoding="utf-8")
 
     def official(*words: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "model_signing", *words]
@@ -417,6 +440,7 @@ def test_openssf_model_signing_verifies_ours_and_we_verify_its(folder: Path) -> 
     verified = official("verify", "key", str(folder), *options, "--public_key", str(public))
     assert verified.returncode == 0, verified.stdout + verified.stderr
     Path(signature).unlink()
+    (folder / "registered_model_meta").unlink()
     signed = official("sign", "key", str(folder), *options, "--private_key", str(private))
     assert signed.returncode == 0, signed.stdout + signed.stderr
     assert verify_signature(folder, folder.name, trusting(key)).name == "signer 0"

@@ -12,6 +12,8 @@ from platform_lib.names import ArtifactFile
 
 PREDICATE = "https://model_signing/signature/v1.0"
 STATEMENT = "https://in-toto.io/Statement/v1"
+UNSIGNED = (ArtifactFile.SIGNATURE, ArtifactFile.MLFLOW_REFERENCE)
+"""Files of a folder that no signature covers: itself, and what MLflow adds to a local store when it loads a model."""
 
 
 class MalformedSignature(UntrustedModel):
@@ -19,7 +21,7 @@ class MalformedSignature(UntrustedModel):
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder except the signature, by its path with `/`, sorted.
+    """SHA-256 of every file below a folder except those of `UNSIGNED`, by its path with `/`, sorted.
 
     Raises:
         MalformedSignature: The folder holds a link or something else that is no file, which cannot be signed.
@@ -29,7 +31,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise MalformedSignature(f"cannot cover {name}, which is not a regular file")
-        if path.is_file() and name != ArtifactFile.SIGNATURE:
+        if path.is_file() and name not in UNSIGNED:
             with path.open("rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
@@ -47,7 +49,7 @@ def make_statement(name: str, hashes: dict[str, str]) -> dict[str, Any]:
                 "method": "files",
                 "hash_type": "sha256",
                 "allow_symlinks": False,
-                "ignore_paths": [ArtifactFile.SIGNATURE],
+                "ignore_paths": list(UNSIGNED),
             },
             "resources": [{"name": each, "algorithm": "sha256", "digest": hashes[each]} for each in names],
         },

@@ -11,7 +11,7 @@ from platform_lib.serving.light_imports import block_imports
 def main() -> None:
     """Run until the end of input. Arguments: location, flush_s, file_rows, keep_rows."""
     # The server stops this process by closing the pipe. A container's SIGTERM may arrive here first, and must not lose
-    # rows that wait in the pipe, not even while this process still starts: so before the long imports.
+    # rows that wait in the pipe. While this process starts, its parent's mask blocks the signal.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     block_imports("pandas", "numpy")
     from platform_lib.serving.request_log import writer

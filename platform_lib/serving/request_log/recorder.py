@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -201,6 +202,8 @@ class RequestLog:
         self._reports.join(5)
 
     def _send_forever(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # the writer inherits it: SIGTERM cannot end it while it still starts
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         closing = False
         while not (closing and not self._buffer):
             with self._ready:
@@ -261,11 +264,8 @@ class RequestLog:
         settings = self._settings
         arguments = [settings.location, settings.flush_s, settings.file_rows, settings.buffer_rows]
         # In a process group of its own: Ctrl-C must reach only the server, which then closes the pipe.
-        flags: dict[str, Any] = (
-            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-            if os.name == "nt"
-            else {"start_new_session": True}
-        )
+        group = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}  # on Windows
+        flags: dict[str, Any] = group if os.name == "nt" else {"start_new_session": True}
         command = [sys.executable, "-m", "platform_lib.serving.request_log", *map(str, arguments)]
         environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", **os.environ}  # Arrow's default pool needs 6 MiB more
         writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **flags)

@@ -6,7 +6,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -248,6 +248,25 @@ def test_over_http_a_full_log_drops_and_counts_rows_or_blocks(tmp_path: Path, po
     log.close()
     assert log.counts.dropped == (2 if policy == "drop" else 0)
     assert log.counts.written == log.counts.taken - log.counts.dropped
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_a_sigterm_at_the_writers_first_instruction_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen = subprocess.Popen
+
+    def terminated(*args: Any, **kwargs: Any) -> "subprocess.Popen[bytes]":
+        process = popen(*args, **kwargs)
+        process.terminate()
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", terminated)
+    log = RequestLog(LogSettings(location=str(tmp_path), send_s=0.05, flush_s=60))
+    log_one(log)
+    wait_until(lambda: log.counts.sent == 2)
+    log.close()
+    assert len(rows(tmp_path)) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX process groups")
