@@ -27,7 +27,12 @@ mirrors, placement = config.mirrors, config.placement
 outputs = shared_outputs(config)
 cluster = Cluster("cluster", ClusterArgs(kubeconfig=config.kubeconfig or None, context=config.context))
 on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
-spaces_args = NamespacesArgs(mirrors=mirrors, teams=config.teams, egress=platform_egress(config))
+spaces_args = NamespacesArgs(
+    mirrors=mirrors,
+    teams=config.teams,
+    egress=platform_egress(config),
+    image_pull_logins=config.image_pull_logins,
+)
 namespaces = Namespaces("platform", spaces_args, on_cluster)
 spaces = namespaces.namespaces
 ingress_space = spaces[naming.INGRESS_NAMESPACE]
@@ -47,7 +52,7 @@ watching = ObservabilityArgs(
 )
 observability = Observability("observability", watching, after_spaces)
 if config.request_rate_scaling and not config.existing.keda_namespace:
-    Keda("request-scaling", KedaArgs(mirrors=mirrors), after_spaces)
+    Keda("request-scaling", KedaArgs(placement=placement), after_spaces)
 
 teams = {
     name: Team(f"team-{name}", replace(args, after_traefik=[ingress.release]), after_spaces)

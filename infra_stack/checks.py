@@ -60,6 +60,7 @@ def check_together(config: StackConfig) -> None:
             "leave the list empty."
         )
     _check_teams(config)
+    config.check_pods(config.teams)
 
 
 def _check_teams(config: StackConfig) -> None:
@@ -119,6 +120,9 @@ def check_databases(values: Mapping[str, Any]) -> None:
     for key in ("team_prefect_database_urls", "team_request_log_keys"):
         if len({entry.partition("=")[0].strip() for entry in values[key]}) < len(values[key]):
             raise SettingError(f"{key} names a team twice: give each team one entry.")
+    logins = [entry.partition("=")[0].strip() for entry in values["image_pull_logins"]]
+    if len(set(logins)) < len(logins):
+        raise SettingError("image_pull_logins names a registry twice: give each registry one entry.")
     places = [url.split("@")[-1].split("?")[0] for url in urls.values()]
     if len(set(places)) < len(places):
         raise SettingError(

@@ -1,5 +1,6 @@
 """Settings about what the cluster has already, and who signs the edge's certificates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
@@ -13,6 +14,8 @@ from platform_lib.infra.edge.tls import DNS_SOLVER, ISSUER
 
 SecretText: TypeAlias = pulumi.Output[str] | None
 """None if the key is empty."""
+SecretTexts: TypeAlias = Mapping[str, pulumi.Output[str]]
+"""Set as a list of NAME=SECRET entries."""
 
 USE_EXISTING = Rule(
     Existing.accepts,

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pulumi
 
 from infra_stack.checks import check_databases, check_together
-from infra_stack.cluster_settings import ClusterSettings, SecretText
+from infra_stack.cluster_settings import ClusterSettings, SecretText, SecretTexts
 from infra_stack.pairs import pair, pairs
+from infra_stack.pod_settings import PodConfig
 from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.addresses import EGRESS, Destination, parse_destination
 from platform_lib.infra.base.mirrors import Mirrors
@@ -27,12 +28,9 @@ from platform_lib.infra.team.request_log import REQUEST_LOG_KEYS, REQUEST_LOG_SE
 from platform_lib.infra.team.team import Quota, TeamArgs
 from platform_lib.names import SharedOutputs
 
-SecretTexts: TypeAlias = Mapping[str, pulumi.Output[str]]
-"""Set as a list of NAME=SECRET entries."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class StackConfig(ClusterSettings):
+class StackConfig(ClusterSettings, PodConfig):
     """One field per key of Pulumi.yaml, with the rule for its value."""
 
     domain: Annotated[str, rules.DOMAIN]
@@ -114,6 +112,7 @@ class StackConfig(ClusterSettings):
                 team=team,
                 outputs=team_outputs(outputs, team, self.team_request_log_keys),
                 request_log_keys=self.team_request_log_keys.get(team),
+                image_pull_logins=self.image_pull_logins,
                 models=models[team],
                 people_groups=groups,
                 ci_groups=ci.get(team, []),
@@ -146,8 +145,14 @@ class StackConfig(ClusterSettings):
 
     @property
     def placement(self) -> Placement:
-        """Size, mirrors and storage class of every component."""
-        return Placement(size=self.size, mirrors=self.mirrors, storage_class=self.storage_class)
+        """Size, mirrors, volumes and pods of every component."""
+        return Placement(
+            size=self.size,
+            mirrors=self.mirrors,
+            storage_class=self.storage_class,
+            volumes_gib=self.volumes_gib,
+            pods=self.pods,
+        )
 
     @property
     def quota(self) -> Quota:
@@ -179,6 +184,7 @@ REQUIRED = (
     "certificate_issuer",
     "acme_server",
     "service_type",
+    "external_traffic_policy",
     "oidc_groups_claim",
     "oidc_email_claim",
     "mlflow_names",
@@ -201,7 +207,9 @@ def load_config() -> StackConfig:
             elif key not in values and setting.kind is not str:
                 raise SettingError(f"{key} is not set: `pulumi config set {key} VALUE` sets it.")
         check_databases(values)
-        for key in ("team_prefect_database_urls", "team_request_log_keys"):
+        for key, setting in SETTINGS.items():
+            if not (setting.is_secret and setting.kind is tuple):
+                continue
             values[key] = {team: pulumi.Output.secret(text) for team, [text] in pairs(values[key]).items()}
         texts = {key: values.get(key, "") for key, setting in SETTINGS.items() if setting.kind is str}
         secrets = {key: pulumi.Output.secret(texts[key]) if texts[key] else None for key in SECRET_KEYS if key in texts}

@@ -10,6 +10,7 @@ from infra_stack.pairs import pairs
 from infra_stack.services import ServiceCredentials
 from platform_lib.infra.base import naming
 from platform_lib.infra.base.addresses import Destination
+from platform_lib.infra.base.pod_settings import by_key
 from platform_lib.infra.edge.ingress import Ingress, IngressArgs
 from platform_lib.infra.edge.login import Login, LoginArgs
 from platform_lib.infra.edge.tls import EdgeCertificates, EdgeCertificatesArgs
@@ -69,6 +70,10 @@ def make_edge(
     edge = IngressArgs(
         namespace=space,
         service_type=config.service_type,
+        service_annotations=by_key("load_balancer_annotations", config.load_balancer_annotations),
+        source_ranges=config.load_balancer_sources,
+        external_traffic_policy=config.external_traffic_policy,
+        proxy_protocol_networks=config.proxy_protocol_networks,
         trusted_proxies=config.trusted_proxies,
         ingress_class=config.ingress_class,
         placement=config.placement,

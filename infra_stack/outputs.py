@@ -25,4 +25,5 @@ def shared_outputs(config: StackConfig) -> SharedOutputs:
         request_log_region=config.s3_region if config.request_log_uri else "",
         image_registry=config.image_registry,
         chart_mirror=config.chart_mirror,
+        image_pull_secrets=" ".join(config.pods.pull_secrets),
     )

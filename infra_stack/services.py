@@ -57,6 +57,7 @@ def make_services(
             port=config.database_port,
             has_operator=config.existing.postgres,
             placement=config.placement,
+            account_annotations=config.account_annotations("postgres"),
         ),
         after,
     )
@@ -76,6 +77,7 @@ def make_services(
         name_patterns=config.models if config.mlflow_names == "team-models" else None,
         client_namespaces=[team.namespace for team in teams.values()],
         artifacts=store.access(),
+        account_annotations=config.account_annotations("mlflow"),
         placement=config.placement,
     )
     MlflowServer("mlflow", mlflow, after)
@@ -94,6 +96,7 @@ def make_services(
             database=database.access(host),
             former_name="prefect",
             team_namespaces={name: team.namespace},
+            train_annotations={name: config.account_annotations(naming.team_namespace(name))},
             placement=config.placement,
         )
         logins[host] = (PREFECT_USER, PrefectServer(f"{host}-server", own_args, after).password)

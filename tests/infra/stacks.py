@@ -47,6 +47,24 @@ MIRRORED: Mapping[str, Any] = {
     "no_proxy": ".internal",
     "ca_bundle": CA,
 }
+POD_SETTINGS: Mapping[str, Any] = {
+    "node_selector": ["pool=platform"],
+    "tolerations": ["dedicated=ml:NoSchedule", "spot:NoExecute"],
+    "pod_annotations": ["karpenter.sh/do-not-disrupt=true"],
+    "image_pull_logins": ["registry.example.com=robot:pull:secret"],
+    "image_pull_secrets": ["company-registry"],
+    "service_account_annotations": [
+        "mlflow=eks.amazonaws.com/role-arn=arn:aws:iam::1:role/mlflow",
+        "postgres=eks.amazonaws.com/role-arn=arn:aws:iam::1:role/postgres",
+        "team-churn=eks.amazonaws.com/role-arn=arn:aws:iam::1:role/churn",
+    ],
+    "volume_gib": ["postgres=11", "prometheus=13", "alertmanager=14", "grafana=15"],
+    "load_balancer_annotations": ["service.beta.kubernetes.io/aws-load-balancer-scheme=internal"],
+    "load_balancer_sources": ["203.0.113.0/24"],
+    "external_traffic_policy": "Local",
+    "proxy_protocol_networks": ["10.0.0.0/8"],
+}
+"""Settings of pods, volumes and the load balancer; `image_pull_logins` is secret."""
 
 
 def project_file() -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pulumi_kubernetes as k8s
 import pytest
 
 import platform_lib.infra
-from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import ModelEndpoint
+from platform_lib.infra.model.endpoint_args import ModelEndpointArgs
 from tests.infra.harness.graph import run_program
 from tests.infra.shared import SHARED
 from tests.infra.stacks import EXAMPLES, run_stack

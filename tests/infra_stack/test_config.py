@@ -117,6 +117,21 @@ TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
         {"team_groups": ["churn=all", "fraud=all"]},
         "team_groups gives one group to two teams",
     ),
+    "login twice": (
+        "local",
+        {"image_pull_logins": ["a.example.com=b:c", "a.example.com=d:e"]},
+        "image_pull_logins names a registry twice: give each registry one entry.",
+    ),
+    "account of nobody": (
+        "local",
+        {"service_account_annotations": ["team-red=a/b=c"]},
+        "service_account_annotations[0] names team-red: the service accounts are mlflow, postgres, team-demo.",
+    ),
+    "two values of a label": (
+        "local",
+        {"node_selector": ["pool=a", "pool=b"]},
+        "node_selector gives pool the values 'a' and 'b': keep one of them.",
+    ),
     "models of two teams": (
         "team",
         {"team_models": ["fraud=churn-*"]},
@@ -222,6 +237,36 @@ WRONG: list[tuple[str, Any, str]] = [
     ("alerts", "hunter2", "alerts is not of the expected form: give https://hooks.slack.com/services/… (Slack)"),
     ("alerts", "smtp://u:hunter2@mail.example.com", "alerts is not of the expected form"),
     ("metrics_retention_days", 0, "metrics_retention_days is 0: give 1 or more."),
+    ("node_selector", ["pool"], "node_selector[0] is 'pool': write KEY=VALUE, a label of the nodes"),
+    ("tolerations", ["gpu"], "tolerations[0] is 'gpu': write the taint as kubectl does, KEY=VALUE:EFFECT or"),
+    ("tolerations", ["gpu:Never"], "EFFECT is NoSchedule, PreferNoSchedule, NoExecute."),
+    ("pod_annotations", ["=true"], "pod_annotations[0] is '=true': write KEY=VALUE, an annotation"),
+    ("image_pull_secrets", ["My_Login"], "image_pull_secrets[0] is 'My_Login': give the name of a Kubernetes object"),
+    (
+        "image_pull_logins",
+        ["registry.example.com=hunter2"],
+        "image_pull_logins[0] is not of the expected form: write REGISTRY=USER:PASSWORD, one entry for each value.",
+    ),
+    (
+        "service_account_annotations",
+        ["mlflow"],
+        "service_account_annotations[0] is 'mlflow': write PODS=KEY=VALUE, one entry for each value.",
+    ),
+    ("volume_gib", ["artifacts=200Gi"], "volume_gib[0] is 'artifacts=200Gi': write PART=GIB, such as artifacts=200"),
+    ("volume_gib", ["mlflow=200"], "the parts are postgres, artifacts, prometheus, alertmanager, grafana"),
+    ("volume_gib", ["prometheus=1"], "(prometheus: 2 or more)."),
+    ("load_balancer_annotations", ["x"], "load_balancer_annotations[0] is 'x': write KEY=VALUE, an annotation"),
+    (
+        "load_balancer_sources",
+        ["office"],
+        "load_balancer_sources[0] is 'office': give a network such as 203.0.113.0/24",
+    ),
+    ("external_traffic_policy", "", "external_traffic_policy is '': use Cluster or Local."),
+    (
+        "proxy_protocol_networks",
+        ["0.0.0.0/0"],
+        "proxy_protocol_networks[0] is '0.0.0.0/0': give the network of a proxy",
+    ),
     ("chart_mirror", "ftp://charts", "chart_mirror is 'ftp://charts': give a folder, or an https:// or oci:// address"),
     ("image_registry", "https://x", "image_registry is 'https://x': give host and path without a scheme"),
     ("http_proxy", "proxy:1", "http_proxy is 'proxy:1': give an address such as http://proxy.example.com:3128."),
@@ -343,8 +388,8 @@ def test_the_documented_commands_set_every_secret_of_the_team_example_and_lists_
     typed = [arguments[-2].partition("[")[0] for arguments in commands]
 
     assert set(typed) == set(SECRETS["team"])
-    # The page about certificates sets these.
-    assert {*typed, "certificate_key", "acme_dns_token"} == set(SECRET_KEYS)
+    # The pages about clusters and nodes set these.
+    assert {*typed, "certificate_key", "acme_dns_token", "image_pull_logins"} == set(SECRET_KEYS)
     for arguments in commands:
         key, bracket, _ = arguments[-2].partition("[")
         assert ("--path" in arguments) == (bracket == "[") == (project_file()["config"][key]["type"] == "array"), (

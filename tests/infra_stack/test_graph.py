@@ -11,7 +11,7 @@ from tests.infra.chart_stubs.charts import facts
 from tests.infra.harness.apply import dependencies
 from tests.infra.harness.checks import schema_errors, string_errors, values_errors
 from tests.infra.harness.graph import Graph
-from tests.infra.stacks import EXAMPLES, FOLDER, MIRRORED, run_stack
+from tests.infra.stacks import EXAMPLES, FOLDER, MIRRORED, POD_SETTINGS, run_stack
 
 STACK = "pulumi:pulumi:Stack"
 VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -28,6 +28,10 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
             "request_rate_scaling": True,
             "ingress_class": "mlp",
         },
+    ),
+    "every setting of pods": (
+        "team",
+        {**POD_SETTINGS, "mlflow_database_url": "", "prefect_database_url": "", "team_prefect_database_urls": []},
     ),
     "own Postgres, bucket without keys": (
         "team",
@@ -49,7 +53,8 @@ RUNS = [(name, False) for name in VARIANTS] + [(name, True) for name in EXAMPLES
 def graph(request: pytest.FixtureRequest) -> Graph:
     name, preview = request.param
     example, changes = VARIANTS[name]
-    return run_stack(example, preview=preview, **changes)
+    secrets = [key for key in ("image_pull_logins",) if key in changes]
+    return run_stack(example, preview=preview, secrets=secrets, **changes)
 
 
 def test_every_resource_has_a_parent_and_only_components_are_top_level(graph: Graph) -> None:

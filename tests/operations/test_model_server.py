@@ -19,7 +19,8 @@ from mlflow import MlflowClient
 from platform_lib.errors import CheckFailed
 from platform_lib.infra.model.alerts import AlertThresholds, model_rules
 from platform_lib.infra.model.drift_rules import drift_rules, psi_expression
-from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import ModelEndpoint
+from platform_lib.infra.model.endpoint_args import ModelEndpointArgs
 from platform_lib.infra.model.pod import server_command
 from platform_lib.monitoring.config import MonitorConfig
 from platform_lib.monitoring.report import build_report

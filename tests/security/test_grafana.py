@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from platform_lib.infra.base.naming import IDENTITY_HEADERS
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.monitoring.grafana_guard import USER, guard_arguments, guard_files
 from platform_lib.infra.monitoring.values import monitoring_values
 from tests.engines import need_engine
@@ -69,11 +70,9 @@ def test_what_is_open_to_prometheus_and_the_kubelet_bears_nobodys_name(guard: ht
 
 def test_grafana_believes_the_header_only_from_its_own_pod() -> None:
     values = monitoring_values(
-        size="small",
+        placement=Placement(),
         grafana_url="https://grafana.example.com",
         retention_days=1,
-        storage_gib=10,
-        storage_class="",
         alert_config_secret="alerts",
         admin_secret="admin",
     )["grafana"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from platform_lib.infra.model.alerts import AlertThresholds
-from platform_lib.infra.model.endpoint import ModelEndpointArgs
+from platform_lib.infra.model.endpoint_args import ModelEndpointArgs
 from platform_lib.infra.model.stack import ALERT_SETTINGS, ENDPOINT_SETTINGS, SETTINGS
 
 

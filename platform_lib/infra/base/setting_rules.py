@@ -84,10 +84,15 @@ def quantity(value: str) -> float | None:
 
 
 def _is_network(value: str) -> bool:
+    return _is_network_or_all(value) and ipaddress.ip_network(value, strict=False).prefixlen > 0
+
+
+def _is_network_or_all(value: str) -> bool:
     try:
-        return ipaddress.ip_network(value, strict=False).prefixlen > 0
+        ipaddress.ip_network(value, strict=False)
     except ValueError:
         return False
+    return True
 
 
 def _is_pem(value: str) -> bool:
@@ -149,6 +154,7 @@ NETWORK: Final = Rule(
     "give the network of a proxy, such as 10.0.0.0/8; with the whole internet in it, callers could choose their own "
     "address",
 )
+ADDRESSES: Final = Rule(_is_network_or_all, "give a network such as 203.0.113.0/24")
 NAMESPACE: Final = matching(
     _LABEL, "give the name of a Kubernetes namespace: at most 63 lowercase letters, digits and dashes"
 )

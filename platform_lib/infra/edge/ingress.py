@@ -35,6 +35,7 @@ from platform_lib.infra.kubernetes.network_policy import (
 from platform_lib.names import Port
 
 SERVICE_TYPE = one_of("LoadBalancer", "NodePort")
+EXTERNAL_TRAFFIC = one_of("Cluster", "Local")
 HEADERS_MIDDLEWARE = "security-headers"
 ACME_SOLVER_PORT = 8089
 """Of the pods with which cert-manager answers an HTTP-01 challenge."""
@@ -53,6 +54,12 @@ class IngressArgs:
     """Name of the IngressClass, which only certificates and their challenges use."""
     service_annotations: dict[str, str] = field(default_factory=dict)
     """Annotations for the cloud's load balancer. Set them at the first `pulumi up`: a changed type leaks one."""
+    source_ranges: Sequence[str] = ()
+    """Networks (CIDR) that the load balancer lets in; empty lets everyone in."""
+    external_traffic_policy: str = "Cluster"
+    """`Local` keeps the addresses of callers, by which rate limits count; `Cluster` may show a node's instead."""
+    proxy_protocol_networks: Sequence[str] = ()
+    """Networks (CIDR) of load balancers that send the PROXY protocol."""
     trusted_proxies: Sequence[str] = ()
     """Networks (CIDR) of proxies in front of Traefik whose X-Forwarded-* headers are trusted."""
     read_timeout_s: int = 60
@@ -61,8 +68,10 @@ class IngressArgs:
 
     def __post_init__(self) -> None:
         SERVICE_TYPE.check("service_type", self.service_type)
-        for proxy in self.trusted_proxies:
-            NETWORK.check("trusted_proxies", proxy)
+        EXTERNAL_TRAFFIC.check("external_traffic_policy", self.external_traffic_policy)
+        for key in ("trusted_proxies", "proxy_protocol_networks"):
+            for network in getattr(self, key):
+                NETWORK.check(key, network)
 
 
 class Ingress(pulumi.ComponentResource):
@@ -142,9 +151,19 @@ def security_headers() -> dict[str, Any]:
 def traefik_values(args: IngressArgs) -> dict[str, Any]:
     """Build the values of the Traefik chart."""
     size = resources("traefik", args.placement.size)
+    pods = args.placement.pods
     forwarded = {"trustedIPs": list(args.trusted_proxies)}
+    protocol = {"trustedIPs": list(args.proxy_protocol_networks)}
+    service_spec: dict[str, Any] = {"type": args.service_type}
+    if args.external_traffic_policy != "Cluster":
+        service_spec["externalTrafficPolicy"] = args.external_traffic_policy
     values: dict[str, Any] = {
-        "deployment": {"replicas": size.replicas},
+        "deployment": {
+            "replicas": size.replicas,
+            "podAnnotations": dict(pods.annotations),
+            "imagePullSecrets": pods.pulls,
+        },
+        **pods.scheduling(),
         "resources": size.requirements,
         "ingressClass": {"enabled": True, "isDefaultClass": False, "name": args.ingress_class},
         "ingressRoute": {"dashboard": {"enabled": False}},
@@ -188,10 +207,12 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
                 "allowACMEByPass": True,
                 "http": {"redirections": {"entryPoint": {"to": "websecure", "scheme": "https", "permanent": True}}},
                 "forwardedHeaders": forwarded,
+                "proxyProtocol": protocol,
             },
             "websecure": {
                 "asDefault": True,
                 "forwardedHeaders": forwarded,
+                "proxyProtocol": protocol,
                 "transport": {"respondingTimeouts": {"readTimeout": f"{args.read_timeout_s}s"}},
                 "http": {
                     "middlewares": [f"{INGRESS_NAMESPACE}_{HEADERS_MIDDLEWARE}@kubernetescrd"],
@@ -216,7 +237,11 @@ def traefik_values(args: IngressArgs) -> dict[str, Any]:
                 },
             },
         },
-        "service": {"spec": {"type": args.service_type}, "annotations": dict(args.service_annotations)},
+        "service": {
+            "spec": service_spec,
+            "annotations": dict(args.service_annotations),
+            "loadBalancerSourceRanges": list(args.source_ranges),
+        },
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
     }
     if size.replicas > 1:

@@ -175,6 +175,9 @@ def proxy_values(args: LoginArgs, secret_name: pulumi.Input[str]) -> dict[str, A
     return {
         "replicaCount": size.replicas,
         "resources": size.requirements,
+        "podAnnotations": dict(args.placement.pods.annotations),
+        "imagePullSecrets": args.placement.pods.pulls,
+        **args.placement.pods.scheduling(),
         **(
             {"image": {"registry": args.placement.mirrors.image_registry}}
             if args.placement.mirrors.image_registry

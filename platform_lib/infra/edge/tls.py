@@ -218,6 +218,9 @@ def acme_spec(args: EdgeCertificatesArgs) -> dict[str, Any]:
         "serviceType": "ClusterIP",
         "ingressTemplate": {"metadata": {"annotations": web_only}},
     }
+    pods = args.placement.pods
+    if placed := {**pods.scheduling(), **({"imagePullSecrets": pods.pulls} if pods.pulls else {})}:
+        http["podTemplate"] = {"spec": placed}
     return {
         "email": args.acme_email,
         "server": args.acme_server,
@@ -239,20 +242,22 @@ def tls_option_spec() -> dict[str, Any]:
 def manager_values(args: EdgeCertificatesArgs) -> dict[str, Any]:
     """Build the values of the cert-manager chart."""
     size = resources("cert-manager", args.placement.size)
-    part = {"replicaCount": size.replicas, "resources": size.requirements}
+    pods = args.placement.pods
+    placed = {**pods.scheduling(), **({"podAnnotations": dict(pods.annotations)} if pods.annotations else {})}
+    part = {"replicaCount": size.replicas, "resources": size.requirements, **placed}
     return {
         **part,
         **({"imageRegistry": args.placement.mirrors.image_registry} if args.placement.mirrors.image_registry else {}),
         "crds": {"enabled": True, "keep": True},
         "clusterResourceNamespace": args.namespace,
-        "global": {"leaderElection": {"namespace": args.namespace}},
+        "global": {"leaderElection": {"namespace": args.namespace}, "imagePullSecrets": pods.pulls},
         "extraEnv": args.placement.mirrors.go_environment(),
         "volumes": args.placement.mirrors.ca_volumes(),
         "volumeMounts": args.placement.mirrors.ca_mounts(),
         "webhook": part,
         "cainjector": part,
         # A hook Job that waits until the API server trusts the webhook. A ready Deployment does not mean that.
-        "startupapicheck": {"enabled": True},
+        "startupapicheck": {"enabled": True, **placed},
     }
 
 

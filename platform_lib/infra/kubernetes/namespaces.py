@@ -19,6 +19,7 @@ from platform_lib.infra.base.naming import (
     prefect_namespace,
 )
 from platform_lib.infra.kubernetes.network_policy import ALL_PODS, closed_spec, policy_spec, to_destination
+from platform_lib.infra.kubernetes.secret_store import image_pull_secret
 
 CLOSED: Final = (AUTH_NAMESPACE, MLFLOW_NAMESPACE, PREFECT_NAMESPACE)
 """Namespaces in which NetworkPolicies deny all traffic that no policy allows.
@@ -37,6 +38,8 @@ class NamespacesArgs:
     """Each team gets a closed namespace for its own Prefect."""
     egress: Mapping[str, Sequence[Destination]] = field(default_factory=dict)
     """Namespace → more destinations that its pods may connect to."""
+    image_pull_logins: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Registry → `USER:PASSWORD` (secret), for a Secret in every namespace."""
 
     def __post_init__(self) -> None:
         for team in self.teams:
@@ -63,6 +66,8 @@ class Namespaces(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, protect=namespace in (DATABASE_NAMESPACE, MLFLOW_NAMESPACE)),
             )
             self.namespaces[namespace] = made.metadata["name"]
+            if args.image_pull_logins:
+                image_pull_secret(f"{name}-{namespace}-image-pull", made.metadata["name"], args.image_pull_logins, self)
             if args.mirrors.ca_bundle:
                 k8s.core.v1.ConfigMap(
                     f"{name}-{namespace}-ca",

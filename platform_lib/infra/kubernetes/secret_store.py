@@ -1,6 +1,8 @@
 """Generated passwords and the Secrets that hold them. A cloud target would use its secret manager instead."""
 
+import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +11,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from platform_lib.infra.base.labels import labels
+from platform_lib.infra.base.pod_settings import IMAGE_PULL_SECRET
 
 PASSWORD_LENGTH = 43
 """Letters and digits: 256 random bits, without characters that are special in a URL, a shell or an ini file."""
@@ -29,6 +32,35 @@ def random_password(name: str, opts: pulumi.ResourceOptions, *, rotation: str | 
 def password_hash(password: pulumi.Input[str]) -> pulumi.Output[str]:
     """Hash a generated password with SHA-256. Without salt and stretching it is safe for 256 random bits only."""
     return pulumi.Output.from_input(password).apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+
+
+def image_pull_secret(
+    name: str, namespace: pulumi.Input[str], logins: Mapping[str, pulumi.Input[str]], parent: pulumi.Resource
+) -> None:
+    """Create the Secret with logins to registries in a namespace.
+
+    Args:
+        name: Name of the Pulumi resource.
+        namespace: Where pods use it.
+        logins: Registry → `USER:PASSWORD` (secret).
+        parent: Component that the Secret belongs to.
+    """
+
+    def docker_config(given: Mapping[str, str]) -> str:
+        auths = {}
+        for registry, login in given.items():
+            user, _, password = login.partition(":")
+            auth = base64.b64encode(login.encode()).decode()
+            auths[registry] = {"username": user, "password": password, "auth": auth}
+        return json.dumps({"auths": auths})
+
+    k8s.core.v1.Secret(
+        name,
+        metadata={"name": IMAGE_PULL_SECRET, "namespace": namespace, "labels": labels(IMAGE_PULL_SECRET, "credential")},
+        type="kubernetes.io/dockerconfigjson",
+        string_data={".dockerconfigjson": pulumi.Output.all(**logins).apply(docker_config)},
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

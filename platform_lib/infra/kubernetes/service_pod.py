@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from platform_lib.infra.base.pod_settings import PodSettings
 from platform_lib.infra.base.sizing import Resources
 from platform_lib.infra.kubernetes.pod_security import container_security_context, pod_security_context, spread
 
@@ -99,6 +100,7 @@ def pod_template(
     volumes: Mapping[str, Mapping[str, Any]],
     *,
     service_account: Any,
+    settings: PodSettings,
     init_containers: Sequence[Mapping[str, Any]] = (),
     needs_api_token: bool = False,
     stop_s: int = 60,
@@ -111,6 +113,7 @@ def pod_template(
         containers: As `container` returns them.
         volumes: Name → source of the volume.
         service_account: Name of the service account.
+        settings: Nodes, annotations and pull secrets of the stack's pods.
         init_containers: Containers that run to completion first, in this order.
         needs_api_token: Whether the pod calls the Kubernetes API.
         stop_s: Seconds that a stopping pod has to finish its requests.
@@ -127,4 +130,4 @@ def pod_template(
     }
     if init_containers:
         spec["initContainers"] = [dict(one) for one in init_containers]
-    return {"metadata": {"labels": dict(labels)}, "spec": spec}
+    return settings.applied_to({"metadata": {"labels": dict(labels)}, "spec": spec})

@@ -7,6 +7,7 @@ from typing import Any
 from platform_lib.infra.base.access import S3Access
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.mirrors import CA_CONFIG_MAP, CA_FOLDER
+from platform_lib.infra.base.pod_settings import PodSettings
 from platform_lib.infra.base.sizing import Resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.names import Env, Port
@@ -128,6 +129,7 @@ def pod_template(
     artifact_claim: Any,
     service_account: Any,
     size: Resources,
+    settings: PodSettings,
     has_ca_bundle: bool = False,
 ) -> dict[str, Any]:
     """Build the pod template: an init container migrates the schema, one replica at a time; then the server starts."""
@@ -157,5 +159,11 @@ def pod_template(
         lifecycle={"preStop": {"sleep": {"seconds": 5}}},  # until Traefik and kube-proxy stop sending requests
     )
     return service_pod.pod_template(
-        LABELS, SELECTOR, [server], volumes, service_account=service_account, init_containers=[migrate]
+        LABELS,
+        SELECTOR,
+        [server],
+        volumes,
+        service_account=service_account,
+        settings=settings,
+        init_containers=[migrate],
     )

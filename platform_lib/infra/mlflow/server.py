@@ -13,7 +13,7 @@ from platform_lib.infra.base import naming, versions
 from platform_lib.infra.base.access import AWS_URL, DatabaseAccess, S3Access
 from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import HOST, one_of
-from platform_lib.infra.base.sizing import resources, storage_gib
+from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.kubernetes.network_policy import (
     from_namespaces,
@@ -66,6 +66,8 @@ class MlflowServerArgs:
     """Namespaces whose pods may connect, with the credentials of their team."""
     artifacts: S3Access | None = None
     """Bucket for artifacts; None keeps them on a volume, with one replica."""
+    account_annotations: Mapping[str, str] = field(default_factory=dict)
+    """Annotations of the service account, which give the pod an identity of the cloud."""
     has_service_monitor: bool = True
     """Whether the cluster has the CRD of ServiceMonitor."""
 
@@ -105,7 +107,10 @@ class MlflowServer(pulumi.ComponentResource):
         metrics_secret, access_secret = self._credentials(name, child)
         code = k8s.core.v1.ConfigMap(f"{name}-code", metadata=self._metadata(), data=pod.code_files(), opts=child)
         account = k8s.core.v1.ServiceAccount(
-            name, metadata=self._metadata(pod.NAME), automount_service_account_token=False, opts=child
+            name,
+            metadata=self._metadata(pod.NAME, args.account_annotations),
+            automount_service_account_token=False,
+            opts=child,
         )
         goes_outside = args.artifacts is not None
         has_ca_bundle = goes_outside and bool(args.placement.mirrors.ca_bundle)
@@ -123,6 +128,7 @@ class MlflowServer(pulumi.ComponentResource):
             artifact_claim=None if args.artifacts else self._artifact_claim(name).metadata.name,
             service_account=account.metadata.name,
             size=resources(pod.NAME, args.placement.size),
+            settings=args.placement.pods,
             has_ca_bundle=has_ca_bundle,
         )
         # A volume allows only one pod at a time; with a bucket, the new pod is ready before the old one stops.
@@ -157,8 +163,12 @@ class MlflowServer(pulumi.ComponentResource):
         self.url = pulumi.Output.concat("http://", self.service_name, ".", args.namespace, f":{int(Port.MLFLOW)}")
         self.register_outputs({"url": self.url, "service_name": self.service_name})
 
-    def _metadata(self, name: str | None = None) -> k8s.meta.v1.ObjectMetaArgs:
-        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=pod.LABELS)
+    def _metadata(
+        self, name: str | None = None, annotations: Mapping[str, str] | None = None
+    ) -> k8s.meta.v1.ObjectMetaArgs:
+        return k8s.meta.v1.ObjectMetaArgs(
+            name=name, namespace=self._args.namespace, labels=pod.LABELS, annotations=dict(annotations or {}) or None
+        )
 
     def _credentials(self, name: str, child: pulumi.ResourceOptions) -> tuple[k8s.core.v1.Secret, k8s.core.v1.Secret]:
         args = self._args
@@ -192,7 +202,7 @@ class MlflowServer(pulumi.ComponentResource):
         return metrics, access
 
     def _artifact_claim(self, name: str) -> k8s.core.v1.PersistentVolumeClaim:
-        spec = claim_spec(storage_gib("artifacts", self._args.placement.size), self._args.placement.storage_class)
+        spec = claim_spec(self._args.placement.volume_gib("artifacts"), self._args.placement.storage_class)
         metadata = k8s.meta.v1.ObjectMetaArgs(
             name="mlflow-artifacts",
             namespace=self._args.namespace,

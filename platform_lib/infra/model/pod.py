@@ -1,7 +1,9 @@
 """The pod of a model server, as plain data: command, environment, probes, resources and security."""
 
+from dataclasses import replace
 from typing import Any
 
+from platform_lib.infra.base.pod_settings import PodSettings
 from platform_lib.infra.kubernetes.pod_security import (
     container_security_context,
     mlflow_credentials,
@@ -91,6 +93,12 @@ def server_environment(
     ]
 
 
+def pull_secrets(shared: SharedOutputs, own: PodSettings) -> list[dict[str, str]]:
+    """Return the `imagePullSecrets` of the service account: the platform's, then the endpoint's own."""
+    names = [*shared.image_pull_secrets.split(), *own.pull_secrets]
+    return [{"name": name} for name in dict.fromkeys(names)]
+
+
 def pod_template(
     *,
     labels: dict[str, str],
@@ -103,6 +111,8 @@ def pod_template(
     cpu_request: str,
     cpu_limit: str,
     memory: str,
+    gpus: int = 0,
+    settings: PodSettings | None = None,
     log_claim: Any = None,
     log_credentials_secret: str | None = None,
 ) -> dict[str, Any]:
@@ -119,6 +129,8 @@ def pod_template(
         cpu_request: CPU request, such as `500m`.
         cpu_limit: CPU limit.
         memory: Memory request and limit. They are equal, so that a full node does not kill the server.
+        gpus: GPUs per replica.
+        settings: Nodes and annotations. The service account has the pull secrets.
         log_claim: Name of the volume claim for the request log; None if it is not on a volume.
         log_credentials_secret: Name of a Secret with the environment variables for a log in a bucket, such as
             AWS_ACCESS_KEY_ID; None if there is none.
@@ -151,7 +163,12 @@ def pod_template(
         "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_S}}},
         "resources": {
             "requests": {"cpu": cpu_request, "memory": memory, "ephemeral-storage": "256Mi"},
-            "limits": {"cpu": cpu_limit, "memory": memory, "ephemeral-storage": "3Gi"},
+            "limits": {
+                "cpu": cpu_limit,
+                "memory": memory,
+                "ephemeral-storage": "3Gi",
+                **({"nvidia.com/gpu": str(gpus)} if gpus else {}),  # a request is the limit: GPUs cannot be shared
+            },
         },
         "securityContext": container_security_context(),
         "volumeMounts": mounts,
@@ -169,7 +186,8 @@ def pod_template(
         "containers": [container],
         "volumes": volumes,
     }
-    return {"metadata": {"labels": labels}, "spec": spec}
+    placed = replace(settings, pull_secrets=()) if settings else PodSettings()
+    return placed.applied_to({"metadata": {"labels": labels}, "spec": spec})
 
 
 def _get(path: str) -> dict[str, Any]:

@@ -13,10 +13,12 @@ import yaml
 from platform_lib.errors import UsageError
 from platform_lib.infra.base import setting_rules as rules
 from platform_lib.infra.base.outputs import read_outputs
+from platform_lib.infra.base.pod_settings import ANNOTATION, NODE_LABEL, TOLERATION, PodSettings, by_key
 from platform_lib.infra.base.setting_rules import SettingError
 from platform_lib.infra.base.stack_settings import Setting, read_settings
 from platform_lib.infra.model.alerts import AlertThresholds
-from platform_lib.infra.model.endpoint import EXPOSURE, REQUEST_LOG, SIGNATURES, ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import ModelEndpoint
+from platform_lib.infra.model.endpoint_args import EXPOSURE, REQUEST_LOG, SIGNATURES, ModelEndpointArgs
 from platform_lib.names import KEY_FILE_END, KEY_FILE_MARK, OUTPUTS_CONFIG_MAP, Env, SharedOutputs
 
 _NO_KEYS = "keys: []\n"
@@ -34,6 +36,7 @@ ENDPOINT_SETTINGS: Mapping[str, Setting] = {
     "cpu_request": Setting(kind=str, rule=rules.CPU),
     "cpu_limit": Setting(kind=str, rule=rules.CPU),
     "memory": Setting(kind=str, rule=rules.MEMORY),
+    "gpus": Setting(kind=int, rule=rules.COUNT_OR_NONE),
     "rate_limit_per_s": Setting(kind=int, rule=rules.COUNT),
     "rate_limit_burst": Setting(kind=int, rule=rules.COUNT),
     "request_log": Setting(kind=str, rule=REQUEST_LOG),
@@ -43,6 +46,12 @@ ENDPOINT_SETTINGS: Mapping[str, Setting] = {
     "oidc_issuer": Setting(kind=str, rule=rules.HTTPS_URL),
     "oidc_audience": Setting(kind=str, rule=rules.TEXT),
     "cors_allowed_origins": Setting(kind=tuple, rule=rules.ORIGIN),
+}
+POD_SETTINGS: Mapping[str, Setting] = {
+    "node_selector": Setting(kind=tuple, rule=NODE_LABEL),
+    "tolerations": Setting(kind=tuple, rule=TOLERATION),
+    "pod_annotations": Setting(kind=tuple, rule=ANNOTATION),
+    "image_pull_secrets": Setting(kind=tuple, rule=rules.KUBERNETES_NAME),
 }
 # Keys that are named like a threshold, with the prefix `alert_`.
 ALERT_SETTINGS: Mapping[str, Setting] = {
@@ -58,6 +67,8 @@ SETTINGS: Mapping[str, Setting] = {
     "context": Setting(kind=str, rule=rules.LINE),
     "image": Setting(kind=str, rule=rules.IMAGE),
     **ENDPOINT_SETTINGS,
+    **POD_SETTINGS,
+    "service_account_annotations": Setting(kind=tuple, rule=ANNOTATION),
     **ALERT_SETTINGS,
 }
 """Every key that Pulumi.<stack>.yaml may hold."""
@@ -117,6 +128,8 @@ def _deploy(model: str, folder: Path) -> ModelEndpoint:
         shared=outputs.data.apply(_reader(namespace)),
         keys=keys,
         signers=_signers(folder / "signing.pub"),
+        pods=PodSettings.of(**{key: values[key] for key in POD_SETTINGS if key in values}),
+        account_annotations=by_key("service_account_annotations", values.get("service_account_annotations", ())),
         thresholds=AlertThresholds(
             **{key.removeprefix("alert_"): values[key] for key in ALERT_SETTINGS if key in values}
         ),

@@ -7,8 +7,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from platform_lib.infra.base.labels import labels
-from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import MONITORING_NAMESPACE
+from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import from_anywhere, policy_spec
@@ -19,7 +19,7 @@ class KedaArgs:
     """Where to install KEDA. The default is the namespace of Prometheus, which only its own namespace may query."""
 
     namespace: pulumi.Input[str] = MONITORING_NAMESPACE
-    mirrors: Mirrors = field(default_factory=Mirrors)
+    placement: Placement = field(default_factory=Placement)
 
 
 class Keda(pulumi.ComponentResource):
@@ -30,7 +30,7 @@ class Keda(pulumi.ComponentResource):
     def __init__(self, name: str, args: KedaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform-lib:index:RequestScaling", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        registry = args.mirrors.image_registry
+        registry, pods = args.placement.mirrors.image_registry, args.placement.pods
         keda = HelmService(
             f"{name}-keda",
             HelmServiceArgs(
@@ -38,9 +38,16 @@ class Keda(pulumi.ComponentResource):
                 namespace=args.namespace,
                 values={
                     "crds": {"install": True},
+                    "podAnnotations": {
+                        part: dict(pods.annotations)
+                        for part in ("keda", "metricsAdapter", "webhooks")
+                        if pods.annotations
+                    },
+                    "imagePullSecrets": pods.pulls,
+                    **pods.scheduling(),
                     **({"global": {"image": {"registry": registry}}} if registry else {}),
                 },
-                mirrors=args.mirrors,
+                mirrors=args.placement.mirrors,
             ),
             child,
         )

@@ -21,8 +21,7 @@ from platform_lib.infra.base.naming import (
     TEAM_PREFECTS,
 )
 from platform_lib.infra.base.placement import Placement
-from platform_lib.infra.base.setting_rules import COUNT, HTTPS_URL, at_least
-from platform_lib.infra.base.sizing import storage_gib
+from platform_lib.infra.base.setting_rules import COUNT, HTTPS_URL
 from platform_lib.infra.base.versions import CHARTS
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.network_policy import (
@@ -60,8 +59,6 @@ class ObservabilityArgs:
     alerts: pulumi.Input[str] = ""
     """Destination of alerts (secret), in the forms of `alert_routing`; empty shows alerts in Grafana only."""
     retention_days: int = 15
-    retention_gib: int | None = None
-    """Size of Prometheus' volume; None uses the default of the installation size."""
     scraped: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_SCRAPED))
     """`app.kubernetes.io/name` → namespace and port of pods to scrape, in addition to those with a ServiceMonitor."""
     placement: Placement = field(default_factory=Placement)
@@ -74,8 +71,6 @@ class ObservabilityArgs:
 
     def __post_init__(self) -> None:
         COUNT.check("retention_days", self.retention_days)
-        if self.retention_gib is not None:
-            at_least(2).check("retention_gib", self.retention_gib)
         HTTPS_URL.check("grafana_url", self.grafana_url)
         if isinstance(self.alerts, str) and self.alerts:
             ALERT_ADDRESS.check("alerts", self.alerts, is_secret=True)
@@ -135,16 +130,13 @@ class Observability(pulumi.ComponentResource):
                 chart=CHARTS[RELEASE],
                 namespace=MONITORING_NAMESPACE,
                 values=monitoring_values(
-                    size=args.placement.size,
+                    placement=args.placement,
                     grafana_url=args.grafana_url,
                     signout_url=args.signout_url,
                     retention_days=args.retention_days,
-                    storage_gib=args.retention_gib or storage_gib("prometheus", args.placement.size),
-                    storage_class=args.placement.storage_class,
                     alert_config_secret=routing.metadata.name,
                     admin_secret=admin.metadata.name,
                     ca_config_map=CA_CONFIG_MAP if mirrors.ca_bundle else None,
-                    image_registry=mirrors.image_registry,
                     has_operator=args.has_operator,
                 ),
                 mirrors=mirrors,

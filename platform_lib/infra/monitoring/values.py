@@ -3,9 +3,9 @@
 from typing import Any
 
 from platform_lib.infra.base.labels import PART_OF
-from platform_lib.infra.base.mirrors import Mirrors
 from platform_lib.infra.base.naming import MONITORING_NAMESPACE, PLATFORM
-from platform_lib.infra.base.sizing import Size, resources, storage_gib
+from platform_lib.infra.base.placement import Placement
+from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.kubernetes.volume_claim import claim_spec
 from platform_lib.infra.monitoring.grafana_guard import guard_values
 
@@ -31,34 +31,33 @@ def _pod_security_context(user: int) -> dict[str, Any]:
 
 def monitoring_values(
     *,
-    size: Size,
+    placement: Placement,
     grafana_url: str,
     retention_days: int,
-    storage_gib: int,
-    storage_class: str,
     alert_config_secret: Any,
     admin_secret: Any,
     ca_config_map: str | None = None,
-    image_registry: str = "",
     signout_url: str = "",
     has_operator: bool = False,
 ) -> dict[str, Any]:
     """Build the values. Values from other resources may be Outputs.
 
     Args:
-        size: Size of the installation.
+        placement: Sizes, volumes, mirrors and pods of the stack. Metrics may fill four fifths of Prometheus' volume;
+            the rest is for data being written.
         grafana_url: Grafana's address from outside.
         retention_days: How long Prometheus keeps metrics.
-        storage_gib: Size of Prometheus' volume. Metrics may fill four fifths; the rest is for data being written.
-        storage_class: Name of the StorageClass; empty uses the cluster's default class.
         alert_config_secret: Name of the Secret with `alertmanager.yaml`.
         admin_secret: Name of the Secret with Grafana's `admin-user` and `admin-password`.
         ca_config_map: Name of the ConfigMap with the CA bundle `ca.crt`; None if there is none.
-        image_registry: Mirror of images; empty uses the original registries.
         signout_url: Where Grafana's "Sign out" leads; empty ends nothing but Grafana's own session.
         has_operator: Whether the cluster has the operator. Its chart may have our names, so cluster-wide objects get
             others.
     """
+    pods, registry = placement.pods, placement.mirrors.image_registry
+    marks = dict(pods.annotations)
+    placed = {**pods.scheduling(), **({"podAnnotations": marks} if marks else {})}
+    placed_by_operator = {**pods.scheduling(), **({"podMetadata": {"annotations": marks}} if marks else {})}
     values: dict[str, Any] = {
         "crds": {"enabled": True},
         # Managed control planes do not expose these, and the chart's own alerts would fire.
@@ -73,6 +72,7 @@ def monitoring_values(
                 "failurePolicy": "IgnoreOnInstallOnly",
             },
             "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
+            **placed,
             "prometheusConfigReloader": {
                 "resources": {
                     "requests": {"cpu": "10m", "memory": "32Mi"},
@@ -84,12 +84,19 @@ def monitoring_values(
             "securityContext": {"enabled": True, **_pod_security_context(65534)},
             "containerSecurityContext": {**_CONTAINER_SECURITY_CONTEXT, "readOnlyRootFilesystem": True},
             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
+            **placed,
         },
-        "prometheus": {"prometheusSpec": _prometheus(size, retention_days, storage_gib, storage_class)},
-        "alertmanager": {"alertmanagerSpec": _alertmanager(size, storage_class, alert_config_secret, ca_config_map)},
+        "prometheus": {"prometheusSpec": {**_prometheus(placement, retention_days), **placed_by_operator}},
+        "alertmanager": {
+            "alertmanagerSpec": {
+                **_alertmanager(placement, alert_config_secret, ca_config_map),
+                **placed_by_operator,
+            }
+        },
         "grafana": {
-            **_grafana(size, grafana_url, signout_url, storage_class, admin_secret),
-            **guard_values(Mirrors(image_registry=image_registry), _CONTAINER_SECURITY_CONTEXT),
+            **_grafana(placement, grafana_url, signout_url, admin_secret),
+            **guard_values(placement.mirrors, _CONTAINER_SECURITY_CONTEXT),
+            **placed,
         },
     }
     if has_operator:
@@ -97,12 +104,13 @@ def monitoring_values(
         values["prometheusOperator"] = {"enabled": False, "admissionWebhooks": {"enabled": False}}
         for part in ("grafana", "kube-state-metrics"):
             values[part]["fullnameOverride"] = f"{OWN_NAME}-{part}"
-    if image_registry:
-        values["global"] = {"imageRegistry": image_registry}
+    if registry or pods.pulls:
+        values["global"] = {"imageRegistry": registry, "imagePullSecrets": pods.pulls}
     return values
 
 
-def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -> dict[str, Any]:
+def _prometheus(placement: Placement, retention_days: int) -> dict[str, Any]:
+    gib = placement.volume_gib("prometheus")
     # By default, only objects with the release's label are selected; those of models have none.
     everything = {f"{kind}SelectorNilUsesHelmValues": False for kind in KINDS}
     # Namespaces of others on a shared cluster have their own monitoring, and would fill and page ours.
@@ -112,8 +120,8 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
         **ours,
         "retention": f"{retention_days}d",
         "retentionSize": f"{max(1, gib * 4 // 5)}GiB",
-        "storageSpec": {"volumeClaimTemplate": {"spec": claim_spec(gib, storage_class)}},
-        "resources": resources("prometheus", size).requirements,
+        "storageSpec": {"volumeClaimTemplate": {"spec": claim_spec(gib, placement.storage_class)}},
+        "resources": resources("prometheus", placement.size).requirements,
         # One team's broken metrics must not exhaust Prometheus' memory.
         "enforcedSampleLimit": 200_000,
         # A team's monitors and rules write and read series of their own namespace only, whatever labels they set.
@@ -127,13 +135,13 @@ def _prometheus(size: Size, retention_days: int, gib: int, storage_class: str) -
     }
 
 
-def _alertmanager(size: Size, storage_class: str, config_secret: Any, ca_config_map: str | None) -> dict[str, Any]:
-    gib = storage_gib("alertmanager", size)
+def _alertmanager(placement: Placement, config_secret: Any, ca_config_map: str | None) -> dict[str, Any]:
+    gib = placement.volume_gib("alertmanager")
     spec: dict[str, Any] = {
         "useExistingSecret": True,
         "configSecret": config_secret,
-        "storage": {"volumeClaimTemplate": {"spec": claim_spec(gib, storage_class)}},
-        "resources": resources("alertmanager", size).requirements,
+        "storage": {"volumeClaimTemplate": {"spec": claim_spec(gib, placement.storage_class)}},
+        "resources": resources("alertmanager", placement.size).requirements,
     }
     if ca_config_map is not None:
         spec["volumes"] = [{"name": "ca-bundle", "configMap": {"name": ca_config_map}}]
@@ -149,14 +157,14 @@ def _alertmanager(size: Size, storage_class: str, config_secret: Any, ca_config_
     return spec
 
 
-def _grafana(size: Size, url: str, signout_url: str, storage_class: str, admin_secret: Any) -> dict[str, Any]:
+def _grafana(placement: Placement, url: str, signout_url: str, admin_secret: Any) -> dict[str, Any]:
     persistence: dict[str, Any] = {
         "enabled": True,
-        "size": f"{storage_gib('grafana', size)}Gi",
+        "size": f"{placement.volume_gib('grafana')}Gi",
         "accessModes": ["ReadWriteOnce"],
     }
-    if storage_class:
-        persistence["storageClassName"] = storage_class
+    if placement.storage_class:
+        persistence["storageClassName"] = placement.storage_class
     return {
         "admin": {"existingSecret": admin_secret, "userKey": "admin-user", "passwordKey": "admin-password"},
         "deploymentStrategy": {"type": "Recreate"},  # only one pod can mount its volume
@@ -165,7 +173,7 @@ def _grafana(size: Size, url: str, signout_url: str, storage_class: str, admin_s
         "testFramework": {"enabled": False},  # its `helm test` pod violates the namespace's Pod Security level
         "securityContext": _pod_security_context(472),
         "containerSecurityContext": _CONTAINER_SECURITY_CONTEXT,
-        "resources": resources("grafana", size).requirements,
+        "resources": resources("grafana", placement.size).requirements,
         "grafana.ini": {
             "server": {"root_url": url},
             "analytics": {"reporting_enabled": False, "check_for_updates": False, "check_for_plugin_updates": False},

@@ -6,6 +6,7 @@ from typing import Any
 
 from platform_lib.infra.base.labels import labels, selector
 from platform_lib.infra.base.naming import short
+from platform_lib.infra.base.pod_settings import PodSettings
 from platform_lib.infra.base.sizing import Resources
 from platform_lib.infra.kubernetes import service_pod
 from platform_lib.infra.prefect.job import PENDING_LIMIT_S
@@ -34,7 +35,14 @@ def worker_name(team: str) -> str:
 
 
 def server_template(
-    *, image: Any, ui_host: str, database_secret: Any, service_account: Any, size: Resources, proxy: dict[str, str]
+    *,
+    image: Any,
+    ui_host: str,
+    database_secret: Any,
+    service_account: Any,
+    size: Resources,
+    settings: PodSettings,
+    proxy: dict[str, str],
 ) -> dict[str, Any]:
     """Build the pod of the server: init containers create the database and its schema, then the server starts.
 
@@ -82,6 +90,7 @@ def server_template(
         [server],
         volumes,
         service_account=service_account,
+        settings=settings,
         init_containers=[database, migrate],
     )
 
@@ -102,6 +111,7 @@ def worker_template(
     code_config_map: Any,
     service_account: Any,
     size: Resources,
+    settings: PodSettings,
 ) -> dict[str, Any]:
     """Build the pod of a team's worker: an init container updates the work pool, then the worker runs flows as Jobs.
 
@@ -114,6 +124,7 @@ def worker_template(
         code_config_map: Name of the ConfigMap with `worker_files`.
         service_account: Name of the service account.
         size: CPU and memory.
+        settings: Nodes, annotations and pull secrets.
     """
     kubernetes = "PREFECT_INTEGRATIONS_KUBERNETES"
     values = {
@@ -154,6 +165,7 @@ def worker_template(
         [worker],
         volumes,
         service_account=service_account,
+        settings=settings,
         init_containers=[pool],
         needs_api_token=True,
     )

@@ -46,6 +46,8 @@ class PrefectServerArgs:
     team_namespaces: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Team → namespace. Each team gets a work pool of its name, whose runs are Jobs in that namespace."""
     namespace: str = naming.PREFECT_NAMESPACE
+    train_annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Team → annotations of the service account of its training pods, which give them an identity of the cloud."""
     former_name: str = ""
     """Component that owned these workers before. Its objects are adopted, so that an upgrade deletes none in use."""
     ingress_namespace: str = naming.INGRESS_NAMESPACE
@@ -94,11 +96,19 @@ class PrefectServer(pulumi.ComponentResource):
         return pulumi.ResourceOptions.merge(opts or self._child, pulumi.ResourceOptions(aliases=aliases))
 
     def _metadata(
-        self, name: str | None, *, namespace: pulumi.Input[str] | None = None, of: str = pods.SERVER
+        self,
+        name: str | None,
+        *,
+        namespace: pulumi.Input[str] | None = None,
+        of: str = pods.SERVER,
+        annotations: Mapping[str, str] | None = None,
     ) -> k8s.meta.v1.ObjectMetaArgs:
         part = "server" if of == pods.SERVER else "worker"
         return k8s.meta.v1.ObjectMetaArgs(
-            name=name, namespace=self._args.namespace if namespace is None else namespace, labels=labels(of, part)
+            name=name,
+            namespace=self._args.namespace if namespace is None else namespace,
+            labels=labels(of, part),
+            annotations=dict(annotations or {}) or None,
         )
 
     def _auth_secret(
@@ -125,6 +135,7 @@ class PrefectServer(pulumi.ComponentResource):
             database_secret=args.database.secret,
             service_account=account.metadata.name,
             size=resources("prefect-server", args.placement.size),
+            settings=args.placement.pods,
             proxy=args.placement.mirrors.proxy_environment(),
         )
         # Only one replica: two would both run the scheduler and would not see each other's events.
@@ -180,7 +191,11 @@ class PrefectServer(pulumi.ComponentResource):
         )
         k8s.core.v1.ServiceAccount(
             f"{name}-train",
-            metadata=self._metadata(SERVICE_ACCOUNT, namespace=namespace, of=worker),
+            metadata=self._metadata(
+                SERVICE_ACCOUNT, namespace=namespace, of=worker, annotations=args.train_annotations.get(team)
+            ),
+            # Here and not in the job template, so that no deployment of the team's can leave it out.
+            image_pull_secrets=args.placement.pods.pulls or None,
             automount_service_account_token=False,
             opts=self._was(f"{team}-train"),
         )
@@ -213,6 +228,7 @@ class PrefectServer(pulumi.ComponentResource):
             code_config_map=code.metadata.name,
             service_account=account.metadata.name,
             size=resources("prefect-worker", args.placement.size),
+            settings=args.placement.pods,
         )
         chosen = selector(worker, "worker")
         spec = {

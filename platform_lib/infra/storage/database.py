@@ -14,7 +14,7 @@ from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.naming import DATABASE_NAMESPACE
 from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.base.setting_rules import Rule, is_url
-from platform_lib.infra.base.sizing import resources, storage_gib
+from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS, image, mirrored
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
@@ -51,6 +51,8 @@ class DatabaseArgs:
     has_operator: bool = False
     """Whether the cluster has CloudNativePG already; it is not installed then."""
     placement: Placement = field(default_factory=Placement)
+    account_annotations: Mapping[str, str] = field(default_factory=dict)
+    """Annotations of the service account of Postgres' pods, which give them an identity of the cloud for backups."""
 
     def __post_init__(self) -> None:
         if self.urls and set(self.urls) != {*DATABASES, *self.extra_databases}:
@@ -162,6 +164,9 @@ class Database(pulumi.ComponentResource):
                 values={
                     "image": {"repository": mirrored(OPERATOR_IMAGE, args.placement.mirrors)},
                     "resources": resources("alertmanager", args.placement.size).requirements,
+                    "podAnnotations": dict(args.placement.pods.annotations),
+                    "imagePullSecrets": args.placement.pods.pulls,
+                    **args.placement.pods.scheduling(),
                 },
                 mirrors=args.placement.mirrors,
             ),
@@ -173,9 +178,10 @@ class Database(pulumi.ComponentResource):
 def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
     """Build the spec of a CloudNativePG Cluster. Owners get their passwords from Secrets; the superuser has none."""
     size = resources("postgres", args.placement.size)
-    storage: dict[str, Any] = {"size": f"{storage_gib('postgres', args.placement.size)}Gi"}
+    storage: dict[str, Any] = {"size": f"{args.placement.volume_gib('postgres')}Gi"}
     if args.placement.storage_class:
         storage["storageClass"] = args.placement.storage_class
+    pods, account = args.placement.pods, args.account_annotations
     first, *others = DATABASES
     statements = [
         text for name in others for text in (f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}")
@@ -214,4 +220,8 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
         "storage": storage,
         "resources": size.requirements,
         "primaryUpdateStrategy": "unsupervised",
+        **({"affinity": pods.scheduling()} if pods.scheduling() else {}),
+        **({"imagePullSecrets": pods.pulls} if pods.pulls else {}),
+        **({"inheritedMetadata": {"annotations": dict(pods.annotations)}} if pods.annotations else {}),
+        **({"serviceAccountTemplate": {"metadata": {"annotations": dict(account)}}} if account else {}),
     }

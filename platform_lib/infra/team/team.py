@@ -1,6 +1,6 @@
 """A team on the platform: namespace, quota, limits, closed network, roles, credentials and model names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from platform_lib.infra.kubernetes.network_policy import (
     to_outside,
     to_pod_identity,
 )
-from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
+from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs, image_pull_secret
 from platform_lib.infra.team import request_log
 from platform_lib.infra.team.model_names import MODELS_ANNOTATION, default_models
 from platform_lib.infra.team.network_rules import OUTSIDE_PORTS_ANNOTATION
@@ -76,6 +76,8 @@ class TeamArgs:
     """TCP ports outside the cluster that training jobs may connect to for their data."""
     request_log_keys: pulumi.Output[str] | None = None
     """`ACCESS_KEY_ID:SECRET_ACCESS_KEY` (secret) of the bucket for request logs; None if pods have an identity."""
+    image_pull_logins: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Registry → `USER:PASSWORD` (secret), for a Secret in the team's namespace."""
     egress: Sequence[Destination] = ()
     """More destinations that every pod of the team may connect to; the team may open their ports in policies too."""
 
@@ -123,6 +125,8 @@ class Team(pulumi.ComponentResource):
         )
         for role, spec in network_specs(args.team, args.outside_ports, args.egress).items():
             k8s.networking.v1.NetworkPolicy(f"{name}-{role}", metadata=self._meta(role), spec=spec, opts=self._child())
+        if args.image_pull_logins:
+            image_pull_secret(f"{name}-image-pull", self.namespace, args.image_pull_logins, self)
         self._request_log()
         k8s.core.v1.ConfigMap(
             f"{name}-outputs",

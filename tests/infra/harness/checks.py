@@ -29,7 +29,12 @@ _STRINGIFIED = {
 }
 
 # Keys that the templates read although the defaults do not name them.
-READ_ANYWAY = ("config.existingSecret", "alertmanager.alertmanagerSpec.configSecret", "grafana.grafana.ini.")
+READ_ANYWAY = (
+    "config.existingSecret",
+    "alertmanager.alertmanagerSpec.configSecret",
+    "grafana.grafana.ini.",
+    "grafana.podAnnotations",
+)
 
 
 def string_errors(graph: Graph) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import ModelEndpoint
+from platform_lib.infra.model.endpoint_args import ModelEndpointArgs
 from tests.infra.harness.graph import Graph, run_program
 from tests.infra.shared import SHARED
 

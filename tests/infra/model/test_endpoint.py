@@ -8,7 +8,8 @@ import pulumi
 import pytest
 
 from platform_lib.infra.base.setting_rules import SettingError
-from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import ModelEndpoint
+from platform_lib.infra.model.endpoint_args import ModelEndpointArgs
 from platform_lib.names import SharedOutputs
 from tests.infra.harness.graph import Graph, run_program
 from tests.infra.model.endpoints import ARGS, IMAGE, KEYS, graph, program

@@ -11,6 +11,8 @@ import pytest
 
 from platform_lib.infra.base.outputs import outputs_data
 from platform_lib.names import KEY_FILE_MARK, Env
+from tests.infra.chart_stubs.charts import facts
+from tests.infra.harness.checks import schema_errors
 from tests.infra.harness.graph import Call, Graph, run_program
 from tests.infra.shared import SHARED
 
@@ -104,6 +106,35 @@ def test_settings_reach_the_endpoint(run: Run) -> None:
         if rule["alert"] == "ModelSlow"
     )
     assert slow["expr"].endswith("> 0.5")
+
+
+def test_nodes_gpus_annotations_and_pull_secrets_reach_the_pods_and_their_account(run: Run) -> None:
+    made = run(
+        {**PUBLISHED, "image_pull_secrets": "image-pull"},
+        gpus="2",
+        node_selector='["pool=gpu"]',
+        tolerations='["nvidia.com/gpu:NoSchedule"]',
+        pod_annotations='["karpenter.sh/do-not-disrupt=true"]',
+        image_pull_secrets='["own-registry", "image-pull"]',
+        service_account_annotations='["eks.amazonaws.com/role-arn=arn:aws:iam::1:role/churn"]',
+    )
+    template = made.kubernetes("Deployment")[0].inputs["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"karpenter.sh/do-not-disrupt": "true"}
+    assert template["spec"]["nodeSelector"] == {"pool": "gpu"}
+    assert template["spec"]["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert template["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    [account] = made.kubernetes("ServiceAccount")
+    assert account.inputs["imagePullSecrets"] == [{"name": "image-pull"}, {"name": "own-registry"}]
+    assert account.inputs["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/churn"}
+    assert schema_errors(made, facts()) == []
+
+
+def test_without_these_settings_the_pods_have_none_of_them(run: Run) -> None:
+    made = run()
+    template = made.kubernetes("Deployment")[0].inputs["spec"]["template"]
+    assert not {"nodeSelector", "tolerations", "imagePullSecrets"} & set(template["spec"])
+    assert "annotations" not in template["metadata"]
+    assert "nvidia.com/gpu" not in template["spec"]["containers"][0]["resources"]["limits"]
 
 
 def test_the_server_gets_the_repositorys_keys(run: Run) -> None:

@@ -106,7 +106,9 @@ def test_retention_and_storage_are_set_for_each_size() -> None:
     ]
     assert (small["retention"], small["retentionSize"]) == ("7d", "8GiB")
     assert small["storageSpec"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"] == "10Gi"
-    large = release(graph(retention_gib=200, placement=Placement(size="standard", storage_class="fast")))["values"]
+    large = release(graph(placement=Placement(size="standard", storage_class="fast", volumes_gib={"prometheus": 200})))[
+        "values"
+    ]
     spec = large["prometheus"]["prometheusSpec"]
     assert spec["retentionSize"] == "160GiB"
     assert spec["storageSpec"]["volumeClaimTemplate"]["spec"]["storageClassName"] == "fast"
@@ -220,10 +222,9 @@ def unknown(values: dict[str, Any], defaults: dict[str, Any], path: str = "") ->
     ("wrong", "sentence"),
     [
         ({"retention_days": 0}, "retention_days is 0: give 1 or more"),
-        ({"retention_gib": 1}, "retention_gib is 1: give 2 or more"),
         ({"grafana_url": "grafana"}, "grafana_url is 'grafana': give an https:// address"),
     ],
-    ids=["days", "gib", "url"],
+    ids=["days", "url"],
 )
 def test_invalid_arguments_are_refused_before_any_resource_exists(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):

@@ -18,7 +18,8 @@ from platform_lib.infra.base.placement import Placement
 from platform_lib.infra.edge.ingress import Ingress, IngressArgs
 from platform_lib.infra.edge.tls import CERTIFICATE_SECRET
 from platform_lib.infra.kubernetes.namespaces import Namespaces, NamespacesArgs
-from platform_lib.infra.model.endpoint import ModelEndpoint, ModelEndpointArgs
+from platform_lib.infra.model.endpoint import ModelEndpoint
+from platform_lib.infra.model.endpoint_args import ModelEndpointArgs
 from platform_lib.infra.team.admission import TeamAdmission, TeamAdmissionArgs
 from platform_lib.infra.team.team import Team, TeamArgs
 from tests.engines import need_engine
