@@ -91,6 +91,9 @@ class VersionTag:
     NEW_BASELINE: Final = (
         "mlp.new_baseline"  # the champion that `mlp train --new-baseline` excluded from the comparison
     )
+    RETRAIN_REASON: Final = "mlp.retrain_reason"  # set by a retraining: why, such as `drift: income has drifted`
+    RETRAIN_WINDOW: Final = "mlp.retrain_window"  # the period that the reason is about
+    RETRAIN_ALERT: Final = "mlp.retrain_alert"  # the alert that asked for it: its name and when it began
     PROMOTED_SCORE: Final = "mlp.promoted_score"  # set by a promotion: JSON of metric, score, data name and target
     FORCED: Final = "mlp.forced"  # set by --force: `true`, or the only role that it allows: `canary`, `shadow`
     FORCED_BY: Final = "mlp.forced_by"  # who overrode the gate
@@ -104,7 +107,13 @@ class VersionTag:
 
 
 PERSONAL_TAGS: Final = frozenset(
-    {VersionTag.FORCED_BY, VersionTag.FORCED_REASON, VersionTag.PROMOTED_BY, VersionTag.SIGNED_BY}
+    {
+        VersionTag.FORCED_BY,
+        VersionTag.FORCED_REASON,
+        VersionTag.PROMOTED_BY,
+        VersionTag.RETRAIN_REASON,
+        VersionTag.SIGNED_BY,
+    }
 )
 """Tags that hold people's names or words: a model server shows them to admins only."""
 

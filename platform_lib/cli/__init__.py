@@ -36,6 +36,7 @@ FAMILIES: dict[str, dict[str, Entry]] = {
     "Data and training": {
         "data": Entry("platform_lib.cli.project.data", "Import, check, push and pull tables.", _TABLES),
         "train": Entry("platform_lib.cli.training.train", "Train, evaluate, gate and register a model.", _VERSIONS),
+        "retrain": Entry("platform_lib.cli.training.retrain", "Train again for a reason.", _VERSIONS),
         "compare": Entry("platform_lib.cli.training.compare", "Compare several models on the same rows.", _VERSIONS),
         "sweep": Entry("platform_lib.cli.training.sweep", "Search hyperparameters by cross-validation.", _VERSIONS),
         "schedule": Entry("platform_lib.cli.training.schedule", "Train on a schedule.", _VERSIONS),

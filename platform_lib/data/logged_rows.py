@@ -1,6 +1,6 @@
 """Rows of a table that came from the request log, and where each came from: columns that no contract has.
 
-`monitoring.from_log` writes them. Training ignores columns without an entry in the contract.
+`monitoring.retraining.from_log` writes them. Training ignores columns without an entry in the contract.
 """
 
 from dataclasses import dataclass

@@ -1,11 +1,13 @@
 """Limits of monitoring: `conf/monitor.yaml` of a project, or the defaults."""
 
 import math
+from typing import Literal
 
 import msgspec
 import yaml
 
 from platform_lib.errors import UsageError
+from platform_lib.monitoring.windows import parse_duration
 from platform_lib.settings import Project
 
 OTHER = "other"
@@ -32,6 +34,14 @@ class MonitorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     log_weights: dict[str, float] = {}
     """How much logged rows count in `mlp data from-log`, by the model's prediction: 0 leaves them out, 0.25 takes a
     quarter of them, chosen by the request id; `other` is every other prediction."""
+    promote: Literal["manual", "auto"] = "manual"
+    """What becomes of a retrained version that passes the gate: `manual` makes it the candidate, `auto` the champion,
+    if the registry allows it."""
+    new_rows: str = ""
+    """How far back a retraining appends labelled rows of the request log to the table first, such as `30d`; empty
+    appends none."""
+    cooldown: str = "24h"
+    """After an alert has started a retraining, further alerts start none for this long."""
 
     def weight_of(self, prediction: str) -> float:
         """How much logged rows with this prediction count, from 0 to 1."""
@@ -75,6 +85,12 @@ def read_monitor_config(project: Project) -> MonitorConfig:
         if rows < 1:
             raise UsageError(f"conf/monitor.yaml: {key} is {rows}, expected a whole number of 1 or more.")
     for prediction, weight in config.log_weights.items():
-        if not 0 <= weight <= 1:  # nan is neither
+        if not 0 <= weight <= 1:  # nan is not
             raise UsageError(f"conf/monitor.yaml: log_weights.{prediction} is {weight}, expected a number from 0 to 1.")
+    for key, duration in (("new_rows", config.new_rows), ("cooldown", config.cooldown)):
+        if duration or key == "cooldown":
+            try:
+                parse_duration(duration)
+            except UsageError as err:
+                raise UsageError(f"conf/monitor.yaml: {key}: {err}") from err
     return config

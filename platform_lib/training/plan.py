@@ -1,6 +1,6 @@
 """What a training needs, collected and checked before it starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -42,6 +42,8 @@ class TrainingRequest:
     """Whether a version is registered; if not, a shared registry asks for no model card."""
     new_baseline: bool = False
     """Compare with neither the champion nor the best score ever promoted: only the thresholds decide."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Further tags of the version, such as why it was trained."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

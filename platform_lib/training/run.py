@@ -235,7 +235,8 @@ def _register(
         card=plan.card,
     )
     gate = {**msgspec.to_builtins(verdict), "data": config.data.name, "target": config.data.target}
-    tags = plan.origin.tags() | version_tags(pipeline, config) | {VersionTag.GATE: json.dumps(gate)}
+    tags = dict(plan.request.tags) | plan.origin.tags() | version_tags(pipeline, config)
+    tags[VersionTag.GATE] = json.dumps(gate)
     if plan.request.new_baseline and champion is not None:
         tags[VersionTag.NEW_BASELINE] = champion.version
     description = describe(pipeline, config, evaluation, verdict, plan.card)

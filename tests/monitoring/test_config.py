@@ -52,6 +52,9 @@ def test_a_prediction_without_a_weight_has_that_of_the_others(tmp_path: Path) ->
         ("windows_over: 4", "windows_over is 4, expected 1 to 3"),
         ("min_rows: 0", "min_rows is 0, expected a whole number of 1 or more"),
         ("log_weights: {yes: 1.5}", "log_weights.yes is 1.5, expected a number from 0 to 1"),
+        ("promote: always", "Invalid enum value 'always'"),
+        ("new_rows: soon", "new_rows: 'soon' is not a duration"),
+        ('cooldown: ""', "cooldown: '' is not a duration"),
         ("psi: [", "conf/monitor.yaml: "),
     ],
 )

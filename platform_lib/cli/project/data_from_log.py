@@ -9,7 +9,7 @@ import click
 from platform_lib.cli.groups import json_option
 
 if TYPE_CHECKING:
-    from platform_lib.monitoring.from_log import FromLog
+    from platform_lib.monitoring.retraining.from_log import FromLog
 
 
 @click.command(epilog="Example: mlp data from-log --since 30d")
@@ -49,7 +49,7 @@ def command(*, name: str | None, since: str, place: str, further: Path | None, d
         from platform_lib.data.dataset import find_contract
         from platform_lib.data.imports import staging
         from platform_lib.monitoring.config import read_monitor_config
-        from platform_lib.monitoring.from_log import plan_from_log
+        from platform_lib.monitoring.retraining.from_log import plan_from_log
         from platform_lib.serving.request_log.files import LogFolder
 
         contract = find_contract(project, name)

@@ -49,16 +49,17 @@ def command(
     )
     result = train(project, load_settings(), request, progress=working, note=stderr().print)
     if as_json:
-        click.echo(json.dumps(_as_dict(result), ensure_ascii=False))
+        click.echo(json.dumps(result_json(result), ensure_ascii=False))
     else:
-        _show(result)
-        _show_page(project, result)
+        show_result(project, result)
     return ExitCode.OK if result.passed else ExitCode.REFUSED
 
 
-def _show_page(project: "Project", result: "TrainingResult") -> None:
+def show_result(project: "Project", result: "TrainingResult") -> None:
+    """Print scores, verdict and next steps of a training, and links to its pages."""
     from platform_lib.local_login import login_link
 
+    _show(result)
     if result.report:
         click.echo(f"Report: {login_link(project, result.report, 'mlflow')}")
     if result.page:
@@ -121,7 +122,8 @@ def _next_steps(result: "TrainingResult") -> list[str]:
     return [f"{command:<{width}}  {why}" for command, why in steps]
 
 
-def _as_dict(result: "TrainingResult") -> dict[str, Any]:
+def result_json(result: "TrainingResult") -> dict[str, Any]:
+    """What `--json` prints of a training."""
     import msgspec
 
     return {

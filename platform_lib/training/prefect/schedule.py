@@ -1,6 +1,7 @@
 """Read and write a project's training schedule, and trigger a training now."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,15 +115,23 @@ def checked(schedule: Schedule) -> Schedule:
 
 
 def trigger_now(
-    project: Project, api_url: str, overrides: tuple[str, ...] | None = None, *, auth: str | None = None
+    project: Project,
+    api_url: str,
+    overrides: tuple[str, ...] | None = None,
+    *,
+    auth: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    key: str | None = None,
 ) -> Triggered:
     """Create a flow run that the runner starts now.
 
     Args:
         project: To train.
         api_url: Of Prefect, ending in `/api`.
-        auth: `user:password` for it.
         overrides: None uses those of the schedule.
+        auth: `user:password` for it.
+        parameters: Further parameters of the flow.
+        key: Calls with an equal key create one run.
     Raises:
         NotFound: No runner has served the project's deployment yet.
         ServiceError: Prefect does not answer.
@@ -135,12 +144,12 @@ def trigger_now(
             f"Prefect at {api_url} has no deployment {project.name}/{DEPLOYMENT}: `mlp up` starts the runner that "
             "creates it."
         )
-    parameters: dict[str, Any] = {} if overrides is None else {"overrides": list(overrides)}
+    given = dict(parameters or {}) | ({} if overrides is None else {"overrides": list(overrides)})
     run = _ask(
         "POST",
         f"{api_url}/deployments/{deployment['id']}/create_flow_run",
         auth,
-        {"parameters": parameters, "state": {"type": "SCHEDULED"}},
+        {"parameters": given, "state": {"type": "SCHEDULED"}} | ({} if key is None else {"idempotency_key": key}),
     )
     if run is None:
         raise ServiceError(f"Prefect at {api_url} no longer has the deployment {project.name}/{DEPLOYMENT}; try again.")

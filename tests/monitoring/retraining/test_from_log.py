@@ -18,7 +18,7 @@ from platform_lib.data.logged_rows import LOG_FILE, MODEL_VERSION, REQUEST, logg
 from platform_lib.data.splits import holdout_mask
 from platform_lib.errors import NotFound, UsageError
 from platform_lib.monitoring.config import MonitorConfig
-from platform_lib.monitoring.from_log import FromLog, plan_from_log
+from platform_lib.monitoring.retraining.from_log import FromLog, plan_from_log
 from platform_lib.serving.request_log.files import LogFolder
 from platform_lib.settings import Project
 from tests.conftest import Called
