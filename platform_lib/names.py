@@ -16,6 +16,8 @@ class Env:
     API_KEY: Final = "MLP_API_KEY"  # the caller's key of a model server
     IMAGE_REPOSITORY: Final = "MLP_IMAGE_REPOSITORY"  # where `mlp deploy` pushes the image
     DEPLOY_IMAGE: Final = "MLP_DEPLOY_IMAGE"  # the image that a project's Pulumi stack deploys
+    OSV_URL: Final = "MLP_OSV_URL"  # server with OSV's query API, for `mlp ci audit`
+    GITLAB_TOKEN: Final = "MLP_GITLAB_TOKEN"  # for the comment of `mlp ci comment` on a merge request
     SIGN: Final = "MLP_SIGN"  # how `mlp train` signs what it registers: key (the default) or off
     SIGNING_KEY: Final = "MLP_SIGNING_KEY"  # file of the private key; made if it does not exist
     PLATFORM_OF: Final = "MLP_PLATFORM_OF"  # set in every process of `mlp up`: the project's folder

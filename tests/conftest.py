@@ -25,6 +25,7 @@ COMPLETE = {"project_name": "sample-model", "description": "Tests the library.",
 """Answers with which the model card has what a shared registry asks for."""
 
 pytest_plugins = [
+    "tests.ci.osv",
     "tests.k8slab.fixtures",
     "tests.infra.fixtures",
     "tests.infra.services.fixtures",

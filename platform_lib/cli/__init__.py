@@ -92,6 +92,7 @@ FAMILIES: dict[str, dict[str, Entry]] = {
     },
     "Checks": {
         "check": Entry("platform_lib.cli.project.check", "Check this project."),
+        "ci": Entry("platform_lib.cli.project.ci", "Train, comment and scan in CI.", _VERSIONS),
         "doctor": Entry("platform_lib.cli.project.doctor", "Check this machine's prerequisites."),
         "completion": Entry("platform_lib.cli.project.completion", "Complete commands in bash, zsh and fish."),
     },

@@ -44,6 +44,8 @@ class TrainingRequest:
     """Compare with neither the champion nor the best score ever promoted: only the thresholds decide."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Further tags of the version, such as why it was trained."""
+    champion_registry: str | None = None
+    """Address of the registry whose champion is compared with; None is the one that the version is registered in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +54,8 @@ class TrainingPlan:
 
     project: Project
     registry: Registry
+    champions: Registry
+    """Its champion is compared with; another registry than `registry` only if the request says so."""
     request: TrainingRequest
     config: "TrainConfig"
     config_yaml: str
@@ -102,6 +106,7 @@ def prepare(project: Project, settings: Settings, request: TrainingRequest, flow
     return TrainingPlan(
         project=project,
         registry=registry,
+        champions=Registry(request.champion_registry) if request.champion_registry else registry,
         request=request,
         config=composed.config,
         config_yaml=composed.resolved_yaml,

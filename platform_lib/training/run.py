@@ -166,10 +166,10 @@ def _diagnose(
 def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
     from platform_lib.metrics import METRICS
 
-    champion_record = None if plan.request.new_baseline else plan.registry.champion(plan.project.name)
+    champion_record = None if plan.request.new_baseline else plan.champions.champion(plan.project.name)
     if champion_record is None:
         return judge_candidate(pipeline, parts, config, champion=None, best_promoted=None)
-    best = plan.registry.best_promoted(
+    best = plan.champions.best_promoted(
         plan.project.name,
         metric=config.gate.metric,
         data=config.data.name,
@@ -177,7 +177,7 @@ def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "Train
         greater_is_better=METRICS[config.gate.metric].greater_is_better,
     )
     try:
-        champion = load_record(plan.registry, champion_record, plan.project)
+        champion = load_record(plan.champions, champion_record, plan.project)
     except UntrustedModel as err:
         verdict = judge_candidate(pipeline, parts, config, champion=None, best_promoted=best)
         return refused(verdict, unscorable(champion_record.version, str(err)))
@@ -196,7 +196,7 @@ def _champion_config(plan: TrainingPlan, record: "VersionRecord") -> "TrainConfi
     from platform_lib.training.config.compose import read_config
 
     try:
-        return read_config((plan.registry.folder(record) / ArtifactFile.CONFIG).read_text(encoding="utf-8"))
+        return read_config((plan.champions.folder(record) / ArtifactFile.CONFIG).read_text(encoding="utf-8"))
     except (OSError, UsageError):
         return None
 
@@ -220,7 +220,7 @@ def _register(
     from platform_lib.training.notices import key_notices, training_notices
 
     name = plan.project.name
-    champion = plan.registry.champion(name)
+    champion = plan.champions.champion(name)
     frame = parts.train.frame
     answers = predict(pipeline, frame)
     content = ModelContent(

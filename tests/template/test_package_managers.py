@@ -19,7 +19,10 @@ from tests.template.workflow_runner import run_job
 
 pytestmark = pytest.mark.slow
 
-TRAINS = "hashFiles('conf/data/*.yaml') != '' && (hashFiles('data/*.dvc') == '' || vars.MLP_DATA_IN_CI == 'true')"
+HAS_TABLE = (
+    "hashFiles('conf/data/*.yaml') != '' && (hashFiles('data/*.dvc') == '' || "
+    "(env.TRUSTED == 'true' && vars.MLP_DATA_IN_CI == 'true'))"
+)
 NO_NETWORK = dict.fromkeys(
     ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
 ) | {
@@ -101,31 +104,37 @@ def test_a_second_setup_changes_nothing_and_needs_no_network(installed: tuple[st
 
 
 def test_the_generated_ci_and_then_the_notebook_pass_without_the_network(
-    installed: tuple[str, Path], tmp_path: Path
+    installed: tuple[str, Path], tmp_path: Path, osv: str
 ) -> None:
+    """The runner is that of a fork: there is no secret, no role and no registry."""
     manager, folder = installed
 
     def env(step: str) -> dict[str, str]:
-        # PDM rebuilds a library pinned to a folder, as here, at each sync, and downloads the build backend.
-        return user_environment() | ({} if (manager, step) == ("pdm", "Set up") else NO_NETWORK)
+        # PDM rebuilds a library pinned to a folder, as here, at each sync, and downloads the build backend; uv fetches
+        # the scanners.
+        online = step in ("Secrets", "Audit") or (manager, step) == ("pdm", "Set up")
+        return user_environment() | ({} if online else NO_NETWORK) | {"MLP_OSV_URL": osv, "GITHUB_ACTIONS": "true"}
 
     ran = run_job(
         folder / ".github" / "workflows" / "ci.yml",
         "check",
         folder=folder,
         env=env,
-        actions=frozenset({"actions/checkout", "astral-sh/setup-uv"}),
+        actions=frozenset({"actions/checkout", "astral-sh/setup-uv", "actions/upload-artifact"}),
         expressions={
             "hashFiles('pdm.lock') != ''": False,  # PDM is installed
-            TRAINS: True,
-            "secrets.AWS_ACCESS_KEY_ID": "",
-            "secrets.AWS_SECRET_ACCESS_KEY": "",
-            "vars.AWS_REGION": "",
+            "env.TRUSTED == 'true' && vars.AWS_ROLE_ARN != ''": False,
+            HAS_TABLE: True,
+            "${{ !cancelled() }}": True,
+            **{f"secrets.MLFLOW_TRACKING_{name}": "" for name in ("URI", "USERNAME", "PASSWORD")},
         },
         temporary=tmp_path,
     )
-    assert ran == ["Set up", "Check", "Data", "Test", "Train", "Steps of this repository"]
-    assert "champion" in shell(folder, manager, "run", "mlp", "models", env=user_environment() | NO_NETWORK)
+    assert ran == ["Set up", "Check", "Secrets", "Data", "Test", "Train", "Audit", "Steps of this repository"]
+    page = (folder / "build" / "ci" / "candidate.md").read_text(encoding="utf-8")
+    assert "Judged by thresholds only" in page
+    assert (folder / "build" / "ci" / "report.html").is_file()
+    shell(folder, manager, "run", "mlp", "promote", "1", env=user_environment() | NO_NETWORK)
     # The notebook was skipped without a model; now there is one.
     assert "1 passed" in shell(
         folder, manager, "run", "pytest", "tests/test_notebook.py", env=user_environment() | NO_NETWORK

@@ -55,7 +55,7 @@ def test_every_action_is_pinned_to_a_commit_with_its_version_in_a_comment(workfl
         line.strip() for file in workflows for line in file.read_text(encoding="utf-8").splitlines() if "uses:" in line
     ]
     assert [
-        line for line in uses if not re.fullmatch(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+        line for line in uses if not re.fullmatch(r"(- )?uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
     ] == []
 
 

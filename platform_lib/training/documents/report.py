@@ -112,7 +112,7 @@ def keep_report(
         report = report_content(
             version,
             profile=parse_profile(content.profile),
-            compared=champion_then(plan.registry, version),
+            compared=champion_then(plan.champions, version),
             notices=notices,
         )
         store_report(plan.registry, record.run_id, report)

@@ -1,0 +1,1 @@
+"""What the CI of a generated repository does besides its make targets: candidates, comments, scans."""

@@ -1,0 +1,57 @@
+"""A candidate as Markdown, for the comment on a pull request and the summary of a CI run."""
+
+import re
+
+from platform_lib.ci.candidate import Candidate
+from platform_lib.training.diagnostics.summary import slice_text
+
+_MOST_SLICES = 5
+_HEADINGS = {
+    "passed": "passed the gate",
+    "refused": "refused by the gate",
+    "cannot tell": "the gate cannot tell whether it is worse",
+}
+
+
+def candidate_page(candidate: Candidate, *, run_url: str = "") -> str:
+    """Describe a candidate: verdict with reasons, metrics, weakest slices, notices.
+
+    Args:
+        candidate: The trained model.
+        run_url: Address of the CI run, which has the report as an artifact; empty if not known.
+    """
+    result, diagnostics = candidate.result, candidate.version.diagnostics
+    lines = [f"## `{result.name}`: {_HEADINGS[result.verdict.decision]}", "", candidate.compared_with, ""]
+    lines += [result.description, ""]
+    if diagnostics is not None and diagnostics.slices is not None:
+        search = diagnostics.slices
+        lines += [f"### Weakest slices, of {search.looked_at}", ""]
+        lines += [f"- {code(slice_text(part, search.loss))}" for part in search.found[:_MOST_SLICES]]
+        if not search.found:
+            lines += ["None is worse than the rest by more than chance."]
+        lines += [""]
+    if result.notices:
+        lines += ["### Warnings", "", *(f"- {escaped(notice)}" for notice in result.notices), ""]
+    if candidate.report is not None and run_url:
+        lines += [f"The full report, with errors, features and rows, is an artifact of [this run]({run_url}).", ""]
+    return "\n".join(lines)
+
+
+def skipped_page(name: str, reason: str) -> str:
+    """Say why there is no candidate.
+
+    Args:
+        name: Of the model.
+        reason: As a sentence.
+    """
+    return f"## `{name}`: no candidate\n\n{escaped(reason)}\n"
+
+
+def code(text: str) -> str:
+    """A text as inline code, so that values of the data are neither markup nor mentions of people."""
+    return "`" + " ".join(text.replace("`", "'").split()) + "`"
+
+
+def escaped(text: str) -> str:
+    """A text that is neither HTML nor a mention of a person."""
+    return re.sub(r"@(?=\w)", "@&#8203;", text.replace("<", "&lt;"))
