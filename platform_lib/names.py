@@ -17,6 +17,7 @@ class Env:
     IMAGE_REPOSITORY: Final = "MLP_IMAGE_REPOSITORY"  # where `mlp deploy` pushes the image
     DEPLOY_IMAGE: Final = "MLP_DEPLOY_IMAGE"  # the image that a project's Pulumi stack deploys
     OSV_URL: Final = "MLP_OSV_URL"  # server with OSV's query API, for `mlp ci audit`
+    ID_TOKEN: Final = "MLP_ID_TOKEN"  # identity of a GitLab job, for `mlp ci token`
     GITLAB_TOKEN: Final = "MLP_GITLAB_TOKEN"  # for the comment of `mlp ci comment` on a merge request
     SIGN: Final = "MLP_SIGN"  # how `mlp train` signs what it registers: key (the default) or off
     SIGNING_KEY: Final = "MLP_SIGNING_KEY"  # file of the private key; made if it does not exist

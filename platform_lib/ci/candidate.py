@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platform_lib.data.dataset import NOTHING_SELECTED, dataset_path, find_contract, selected_name
+from platform_lib.errors import UsageError
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.reference import parse_reference
 from platform_lib.report import REPORT_FILE
@@ -53,6 +54,7 @@ def train_candidate(
     settings: Settings,
     overrides: tuple[str, ...] = (),
     *,
+    register: bool = False,
     progress: Progress = silent,
     note: Callable[[str], Any] = lambda text: None,
 ) -> Candidate:
@@ -62,9 +64,11 @@ def train_candidate(
         project: To train.
         settings: Name the team's registry; without one, only the thresholds decide.
         overrides: Of the configuration.
+        register: Register the version in the team's registry, as `mlp train` does, instead of in the runner's own.
         progress: Shows the current step.
         note: Called with where the training runs.
     Raises:
+        UsageError: `register` without a team's registry.
         ServiceError: The team's registry does not answer.
         PlatformError: As `training.prefect.flow.train`.
     """
@@ -73,10 +77,12 @@ def train_candidate(
     team = settings.tracking_uri
     if team is not None and is_local_registry(project, team):
         team = None
-    local = dataclasses.replace(settings, tracking_uri=None, prefect_api_url=None)
-    request = TrainingRequest(overrides=overrides, promote=False, champion_registry=team)
-    result = train(project, local, request, progress=progress, note=note)
-    registry = open_registry(project, local)
+    if register and team is None:
+        raise UsageError("--register needs the team's registry: set MLFLOW_TRACKING_URI, or use `mlp tunnel`.")
+    used = settings if register else dataclasses.replace(settings, tracking_uri=None, prefect_api_url=None)
+    request = TrainingRequest(overrides=overrides, promote=False, champion_registry=None if register else team)
+    result = train(project, used, request, progress=progress, note=note)
+    registry = open_registry(project, used)
     record = registry.resolve(parse_reference(f"{result.name}/{result.version}", project.name))
     return Candidate(
         result=result,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from platform_lib.ci.runner import Runner
 from platform_lib.errors import ServiceError
+from platform_lib.names import Env
 
 if TYPE_CHECKING:
     import httpx
@@ -19,7 +20,7 @@ def why_no_comment(runner: Runner) -> str | None:
     if not runner.pull_request:
         return "No comment: this run does not belong to a pull request."
     if runner.token is None:
-        name = "GITHUB_TOKEN" if runner.forge == "github" else "MLP_GITLAB_TOKEN"
+        name = "GITHUB_TOKEN" if runner.forge == "github" else Env.GITLAB_TOKEN
         return f"No comment: this run has no {name}. Runs of forks and of other accounts never have one."
     return None
 

@@ -4,6 +4,7 @@ import re
 
 from platform_lib.ci.candidate import Candidate
 from platform_lib.training.diagnostics.summary import slice_text
+from platform_lib.training.diagnostics.tables import Diagnostics
 
 _MOST_SLICES = 5
 _HEADINGS = {
@@ -20,21 +21,28 @@ def candidate_page(candidate: Candidate, *, run_url: str = "") -> str:
         candidate: The trained model.
         run_url: Address of the CI run, which has the report as an artifact; empty if not known.
     """
-    result, diagnostics = candidate.result, candidate.version.diagnostics
+    result = candidate.result
     lines = [f"## `{result.name}`: {_HEADINGS[result.verdict.decision]}", "", candidate.compared_with, ""]
     lines += [result.description, ""]
-    if diagnostics is not None and diagnostics.slices is not None:
-        search = diagnostics.slices
-        lines += [f"### Weakest slices, of {search.looked_at}", ""]
-        lines += [f"- {code(slice_text(part, search.loss))}" for part in search.found[:_MOST_SLICES]]
-        if not search.found:
-            lines += ["None is worse than the rest by more than chance."]
-        lines += [""]
+    lines += slice_lines(candidate.version.diagnostics)
     if result.notices:
         lines += ["### Warnings", "", *(f"- {escaped(notice)}" for notice in result.notices), ""]
     if candidate.report is not None and run_url:
         lines += [f"The full report, with errors, features and rows, is an artifact of [this run]({run_url}).", ""]
     return "\n".join(lines)
+
+
+def slice_lines(diagnostics: Diagnostics | None) -> list[str]:
+    """The weakest slices as Markdown, or why there are none; empty if the training looked at no errors."""
+    if diagnostics is None:
+        return []
+    search = diagnostics.slices
+    if search is None:
+        reason = diagnostics.not_computed.get("slices", "the held-out rows are too few")
+        return ["### Weakest slices", "", f"Not computed: {escaped(reason).rstrip('.')}.", ""]
+    found = [f"- {code(slice_text(part, search.loss))}" for part in search.found[:_MOST_SLICES]]
+    none = ["None is worse than the rest by more than chance."]
+    return [f"### Weakest slices, of {search.looked_at}", "", *(found or none), ""]
 
 
 def skipped_page(name: str, reason: str) -> str:

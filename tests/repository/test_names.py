@@ -59,8 +59,8 @@ def test_the_reference_names_the_artifact_files() -> None:
 
 IN_IMAGE = "in_image"
 """Modules that run inside official images and import nothing of the library: they repeat the names that they read."""
-NOT_OF_THE_PLATFORM = {"MLP_DATA_IN_CI", "MLP_FACTS", "MLP_CHARTS"}
-"""A variable of a project's GitHub repository, and one of these tests."""
+NOT_OF_THE_PLATFORM = {"MLP_DATA_IN_CI", "MLP_TRAIN_IN_CI", "MLP_DEPLOY_IN_CI", "MLP_FACTS", "MLP_CHARTS"}
+"""Variables of a project's CI, and of these tests."""
 
 
 def sources(*tops: str) -> list[Path]:

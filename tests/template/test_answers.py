@@ -82,7 +82,7 @@ def test_iris_with_regression_is_refused(render: Callable[..., Path], tmp_path: 
         render(tmp_path / "project", data_source="iris", task="regression")
 
 
-@pytest.mark.parametrize("key", ["task", "data_source", "package_manager", "deploy_target"])
+@pytest.mark.parametrize("key", ["task", "data_source", "package_manager", "ci", "deploy_target"])
 def test_an_unknown_choice_is_refused(render: Callable[..., Path], tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match=key):
         render(tmp_path / "project", **{key: "neither"})

@@ -26,7 +26,8 @@ def command() -> None:
     show_default=True,
     help="Folder for candidate.md and report.html.",
 )
-def train(*, overrides: tuple[str, ...], out: Path) -> int:
+@click.option("--register", is_flag=True, help="Register the version in the team's registry, as `mlp train` does.")
+def train(*, overrides: tuple[str, ...], out: Path, register: bool) -> int:
     """Train a candidate, and compare it with the team's champion without registering it for the team.
 
     The team's registry is MLFLOW_TRACKING_URI. Without it, or without a champion in it, only the thresholds decide,
@@ -44,7 +45,9 @@ def train(*, overrides: tuple[str, ...], out: Path) -> int:
         _publish(out, skipped_page(project.name, reason), runner.summary)
         _say(reason, annotate=runner.forge == "github")
         return ExitCode.OK
-    candidate = train_candidate(project, load_settings(), overrides, progress=working, note=stderr().print)
+    candidate = train_candidate(
+        project, load_settings(), overrides, register=register, progress=working, note=stderr().print
+    )
     if candidate.report is not None:
         (out / "report.html").write_text(candidate.report, encoding="utf-8")
     page = candidate_page(candidate, run_url=runner.run_url)
@@ -140,3 +143,39 @@ def audit(*, ignored: tuple[str, ...], osv_url: str, as_json: bool) -> int:
             click.echo(f"{each.distribution} {each.version}: {each.id}; {remedy}")
         click.echo(f"{len(found)} known vulnerabilities." if found else "No known vulnerabilities.")
     return ExitCode.REFUSED if found else ExitCode.OK
+
+
+@command.command(epilog="Example: mlp ci kubeconfig --server https://cluster.example.com --audience mlp")
+@click.option("--server", required=True, help="Address of the cluster's API server.")
+@click.option("--authority", default="", help="CA certificate of the server, as PEM.  [default: a public one]")
+@click.option("--audience", default="mlp", show_default=True, help="Audience that the API server expects in tokens.")
+@click.option("--namespace", default="", help="Your team's namespace.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("~/.kube/config"),
+    show_default=True,
+    help="File to write; must not exist.",
+)
+def kubeconfig(*, server: str, authority: str, audience: str, namespace: str, out: Path) -> None:
+    """Write a kubeconfig that logs in with the identity of this CI run, which GitHub or GitLab issues.
+
+    There is no key to store: kubectl and Pulumi ask `mlp ci token` for a token of some minutes whenever they need one.
+    The API server must trust the issuer, and give its group the rights of the team's CI.
+    """
+    from platform_lib.ci.cluster import write_kubeconfig
+
+    file = out.expanduser()
+    write_kubeconfig(file, server=server, authority=authority, audience=audience, namespace=namespace)
+    click.echo(f"{file} logs in to {server} as this run.")
+
+
+@command.command(epilog="Example: mlp ci token --audience mlp")
+@click.option("--audience", default="mlp", show_default=True, help="Audience of the token.")
+def token(*, audience: str) -> None:
+    """Print the identity token of this CI run, as a credential plugin of kubectl does."""
+    import json
+
+    from platform_lib.ci.cluster import exec_credential
+
+    click.echo(json.dumps(exec_credential(os.environ, audience)))
