@@ -1,5 +1,6 @@
 """The CI files of a generated project pass the validators that need no network, for every answer."""
 
+import json
 import os
 import re
 import shutil
@@ -57,7 +58,7 @@ def test_each_answer_has_its_files(
     render: Callable[..., Path], tmp_path: Path, answers: dict[str, str], files: list[str]
 ) -> None:
     folder = render(tmp_path / "project", **answers)
-    found = [*(folder / ".github").rglob("*.yml"), *folder.glob(".gitlab-ci.yml")]
+    found = [*(folder / ".github" / "workflows").glob("*.yml"), *folder.glob(".gitlab-ci.yml")]
     assert sorted(file.relative_to(folder).as_posix() for file in found) == files
     assert (folder / ".github").exists() is any(".github" in name for name in files)
 
@@ -71,6 +72,30 @@ def test_workflows_match_the_schema(workflows: dict[str, Path]) -> None:
 
 def test_the_pipeline_of_gitlab_matches_the_schema(pipeline: Path) -> None:
     subprocess.run([tool("check-jsonschema"), "--builtin-schema", "vendor.gitlab-ci", str(pipeline)], check=True)
+
+
+def test_dependabot_updates_what_the_template_does_not(render: Callable[..., Path], tmp_path: Path) -> None:
+    file = render(tmp_path / "uv") / ".github" / "dependabot.yml"
+    subprocess.run([tool("check-jsonschema"), "--builtin-schema", "vendor.dependabot", str(file)], check=True)
+    subprocess.run([tool("zizmor"), "--offline", "--strict-collection", "--no-progress", str(file)], check=True)
+    (updates,) = parsed(file)["updates"]
+    assert (updates["package-ecosystem"], updates["ignore"]) == ("uv", [{"dependency-name": "platform-lib"}])
+    # Dependabot cannot update pdm.lock, so CI would refuse its pull requests.
+    assert not (render(tmp_path / "pdm", package_manager="pdm") / ".github" / "dependabot.yml").exists()
+
+
+@pytest.mark.parametrize("manager", ["uv", "pdm"])
+def test_commit_hooks_and_the_devcontainer_run_what_exists(
+    render: Callable[..., Path], tmp_path: Path, manager: str
+) -> None:
+    folder = render(tmp_path / "project", package_manager=manager)
+    (hooks,) = parsed(folder / ".pre-commit-config.yaml")["repos"]
+    entries = [hook["entry"] for hook in hooks["hooks"]]
+    container = json.loads((folder / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    assert entries == ["make check", f"{manager} run mlp ci secrets"]
+    assert container["postCreateCommand"] == "make setup"
+    makefile = (folder / "Makefile").read_text(encoding="utf-8")
+    assert all(f"\n{target}:" in makefile for target in ("check", "setup"))
 
 
 def test_workflows_pass_the_security_audit(workflows: dict[str, Path]) -> None:

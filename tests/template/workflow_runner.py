@@ -22,6 +22,7 @@ def run_job(
     expressions: Mapping[str, Any],
     temporary: Path,
     timeout_s: float = 600,
+    already_done: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Run a job's steps in order.
 
@@ -30,6 +31,8 @@ def run_job(
         actions: Names of actions that may be used; their effect already exists.
         expressions: The value of each expression, in `if:` or `${{ }}`.
         temporary: Empty folder for the runner's own files.
+        timeout_s: For each step.
+        already_done: Names of steps whose effect already exists.
 
     Returns:
         Names of the steps that ran.
@@ -45,6 +48,8 @@ def run_job(
     run = []
     for step in steps:
         name = step.get("name", step.get("uses", "?").split("@")[0])
+        if name in already_done:
+            continue
         if "if" in step and not expressions[step["if"]]:
             continue
         if "uses" in step:
