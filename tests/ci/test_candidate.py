@@ -13,14 +13,14 @@ from platform_lib.registry import Registry
 from platform_lib.settings import Project, Settings
 from platform_lib.training.diagnostics.tables import Diagnostics, Slice, SliceSearch
 from platform_lib.training.diagnostics.tables.interval import Interval
-from tests.conftest import Called, commit_all
+from tests.conftest import COMPLETE, Called, commit_all
 
 GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "team/churn", "GITHUB_RUN_ID": "5"}
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("servers")
-@pytest.mark.answers(project_name="ci-model")
+@pytest.mark.answers(**COMPLETE | {"project_name": "ci-model"})
 def test_the_gate_compares_with_the_teams_champion_and_registers_nothing_for_the_team(
     mlflow_server: str,
     project: Project,
