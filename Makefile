@@ -23,7 +23,7 @@ setup: .venv/.done ## Create the environment .venv from the pinned requirements
 	@$(BIN)/python -c "import pathlib; pathlib.Path('.venv/.done').touch()"
 
 lock: setup ## Update the pinned requirements, with hashes and without index addresses
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade --extra training --extra infra --extra lightgbm --extra xgboost --extra catboost pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --upgrade --extra training --extra infra --extra aws --extra lightgbm --extra xgboost --extra catboost pyproject.toml requirements/dev.in -o requirements/dev.txt
 	echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --constraints requirements/dev.txt - -o requirements/bootstrap.txt
 
 format: setup ## Format the code

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import pulumi
 import pulumi_kubernetes as k8s
 
+from infra_stack.base import make_base
 from infra_stack.config import load_config
 from infra_stack.edge import built_in_login, make_edge, open_user_interfaces, platform_egress
 from infra_stack.outputs import shared_outputs
@@ -13,7 +14,6 @@ from platform_lib.infra.base import naming
 from platform_lib.infra.base.labels import labels
 from platform_lib.infra.base.outputs import outputs_data
 from platform_lib.infra.edge.login import sign_out_url
-from platform_lib.infra.kubernetes.cluster import Cluster, ClusterArgs
 from platform_lib.infra.kubernetes.namespaces import Namespaces, NamespacesArgs
 from platform_lib.infra.monitoring import grafana_guard
 from platform_lib.infra.monitoring.keda import Keda, KedaArgs
@@ -22,11 +22,11 @@ from platform_lib.infra.team.admission import TeamAdmission, TeamAdmissionArgs
 from platform_lib.infra.team.team import Team
 from platform_lib.names import OUTPUTS_CONFIG_MAP
 
-config = load_config()
+base = make_base(load_config())
+config = base.config
 mirrors, placement = config.mirrors, config.placement
 outputs = shared_outputs(config)
-cluster = Cluster("cluster", ClusterArgs(kubeconfig=config.kubeconfig or None, context=config.context))
-on_cluster = pulumi.ResourceOptions(provider=cluster.provider)
+on_cluster = pulumi.ResourceOptions(provider=base.cluster.provider)
 spaces_args = NamespacesArgs(
     mirrors=mirrors,
     teams=config.teams,
@@ -38,6 +38,7 @@ spaces = namespaces.namespaces
 ingress_space = spaces[naming.INGRESS_NAMESPACE]
 after_spaces = pulumi.ResourceOptions.merge(on_cluster, pulumi.ResourceOptions(depends_on=[namespaces]))
 
+config = base.with_databases(config, spaces, on_cluster)
 ingress, certificates = make_edge(config, ingress_space, on_cluster)
 TeamAdmission("team-routes", TeamAdmissionArgs(models_host=outputs.models_host), after_spaces)
 watching = ObservabilityArgs(

@@ -59,6 +59,7 @@ def check_together(config: StackConfig) -> None:
             f"with prefect_database_url, give TEAM=URL for each of {', '.join(wanted) or 'no team'}; without it, "
             "leave the list empty."
         )
+    config.check_aws_settings(config.teams)
     _check_teams(config)
     config.check_pods(config.teams)
 

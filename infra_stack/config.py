@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pulumi
 
+from infra_stack.aws_settings import AwsSettings, check_target
 from infra_stack.checks import check_databases, check_together
 from infra_stack.cluster_settings import ClusterSettings, SecretText, SecretTexts
 from infra_stack.pairs import pair, pairs
@@ -30,7 +31,7 @@ from platform_lib.names import SharedOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackConfig(ClusterSettings, PodConfig):
+class StackConfig(ClusterSettings, PodConfig, AwsSettings):
     """One field per key of Pulumi.yaml, with the rule for its value."""
 
     domain: Annotated[str, rules.DOMAIN]
@@ -179,6 +180,7 @@ def _declared(annotation: Any) -> Setting:
 SETTINGS: Mapping[str, Setting] = {key.name: _declared(key.type) for key in fields(StackConfig)}
 REQUIRED = (
     "domain",
+    "target",
     "size",
     "ingress_class",
     "certificate_issuer",
@@ -206,6 +208,7 @@ def load_config() -> StackConfig:
                 setting.rule.check(key, values.get(key, ""))
             elif key not in values and setting.kind is not str:
                 raise SettingError(f"{key} is not set: `pulumi config set {key} VALUE` sets it.")
+        check_target(values)
         check_databases(values)
         for key, setting in SETTINGS.items():
             if not (setting.is_secret and setting.kind is tuple):

@@ -225,6 +225,15 @@ class SharedOutputs:
     """Folder or address of the chart mirror; empty if charts come from their public repositories."""
     image_pull_secrets: str = ""
     """Names of Secrets in the team's namespace with the login to a registry, separated by spaces."""
+    aws_region: str = ""
+    """Region of a platform on AWS; empty for any other."""
+    cluster_name: str = ""
+    """Name of the EKS cluster, for `aws eks get-token`; empty for any other cluster."""
+    model_image_registry: str = ""
+    """Where teams push their images: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/PREFIX`, before `/TEAM/MODEL`; empty
+    without a registry of the platform."""
+    data_uri: str = ""
+    """`s3://bucket` for DVC; each team uses its name as prefix. Empty without a bucket of the platform."""
 
 
 OUTPUTS_CONFIG_MAP: Final = "platform-outputs"

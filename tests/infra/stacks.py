@@ -13,7 +13,7 @@ from tests.infra.harness.graph import Graph, run_program
 
 FOLDER = REPOSITORY / "infra_stack"
 PROJECT = "infra-stack"
-EXAMPLES = ("local", "team")
+EXAMPLES = ("local", "team", "aws")
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
 
@@ -29,6 +29,7 @@ def prefect_urls(*teams: str) -> list[str]:
 # Secrets of an example, which a person sets with `pulumi config set --secret`.
 SECRETS: Mapping[str, Mapping[str, Any]] = {
     "local": {},
+    "aws": {},
     "team": {
         "oidc_client_secret": "issuer-secret",
         "mlflow_database_url": "postgresql://mlflow:db-secret@db.example.com:5432/mlflow?sslmode=require",
@@ -39,6 +40,15 @@ SECRETS: Mapping[str, Mapping[str, Any]] = {
         "s3_secret_access_key": "store-secret",
         "alerts": "https://hooks.slack.com/services/T/B/alert-secret",
     },
+}
+# Every optional part of the target `aws`.
+AWS_OPTIONS: Mapping[str, Any] = {
+    "team_gpus": 4,
+    "aws_github": ["churn=example/churn:production"],
+    "aws_repositories": ["churn=churn", "fraud=card-limits"],
+    "aws_monthly_usd": 2000,
+    "aws_budget_emails": ["platform@example.com"],
+    "aws_permissions_boundary": "arn:aws:iam::111122223333:policy/platform-boundary",
 }
 MIRRORED: Mapping[str, Any] = {
     "chart_mirror": "/charts",

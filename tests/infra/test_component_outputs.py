@@ -15,7 +15,7 @@ from platform_lib.infra.model.endpoint import ModelEndpoint
 from platform_lib.infra.model.endpoint_args import ModelEndpointArgs
 from tests.infra.harness.graph import run_program
 from tests.infra.shared import SHARED
-from tests.infra.stacks import EXAMPLES, run_stack
+from tests.infra.stacks import AWS_OPTIONS, EXAMPLES, run_stack
 
 Registered = tuple[pulumi.ComponentResource, Mapping[str, Any]]
 
@@ -66,7 +66,7 @@ def registered() -> list[Registered]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pulumi.ComponentResource, "register_outputs", register)
         for name in EXAMPLES:
-            run_stack(name)
+            run_stack(name, **(AWS_OPTIONS if name == "aws" else {}))
         run_program(endpoint)
     return found
 

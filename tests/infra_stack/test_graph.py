@@ -17,6 +17,7 @@ STACK = "pulumi:pulumi:Stack"
 VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "local": ("local", {}),
     "team": ("team", {}),
+    "aws": ("aws", {}),
     "local, mirrored": ("local", MIRRORED),
     "team, mirrored": ("team", MIRRORED),
     "no team": ("local", {"teams": [], "team_models": []}),

@@ -1,6 +1,6 @@
 """Traefik as the HTTPS-only entry point of the platform, with TLS options and security headers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,7 @@ class IngressArgs:
     """`LoadBalancer`, or `NodePort` if the cluster has no load balancers."""
     ingress_class: str = "traefik"
     """Name of the IngressClass, which only certificates and their challenges use."""
-    service_annotations: dict[str, str] = field(default_factory=dict)
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
     """Annotations for the cloud's load balancer. Set them at the first `pulumi up`: a changed type leaks one."""
     source_ranges: Sequence[str] = ()
     """Networks (CIDR) that the load balancer lets in; empty lets everyone in."""

@@ -34,6 +34,7 @@ READ_ANYWAY = (
     "alertmanager.alertmanagerSpec.configSecret",
     "grafana.grafana.ini.",
     "grafana.podAnnotations",
+    "grafana.persistence.storageClassName",
 )
 
 

@@ -28,6 +28,15 @@ OUTPUTS: dict[str, Known] = {  # type → (name, inputs, preview) → outputs
         if (inputs.get("spec") or {}).get("type") == "LoadBalancer"
         else {}
     ),
+    "aws:eks/cluster:Cluster": lambda name, inputs, preview: {
+        "vpcConfig": UNKNOWN if preview else {**inputs["vpcConfig"], "clusterSecurityGroupId": f"sg-{name}"},
+        "certificateAuthority": UNKNOWN if preview else {"data": "Y2E="},
+    },
+    "aws:rds/instance:Instance": lambda name, inputs, preview: {
+        "masterUserSecrets": UNKNOWN
+        if preview
+        else [{"secretArn": f"arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!db-{name}"}]
+    },
     "kubernetes:helm.sh/v3:Release": lambda name, inputs, preview: {
         "status": UNKNOWN
         if preview

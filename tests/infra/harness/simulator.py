@@ -75,7 +75,7 @@ class Cloud:
             OperationFailed: It exists already, or was told to fail.
         """
         token, name = token_of(urn), name_of(urn)
-        outputs = {**outputs_for(token, name, inputs, preview=preview), **inputs}
+        outputs = {**inputs, **outputs_for(token, name, inputs, preview=preview)}
         if preview:
             return "", outputs
         self._fail("create", urn)
@@ -103,7 +103,7 @@ class Cloud:
         Raises:
             OperationFailed: It was told to fail.
         """
-        outputs = {**olds, **outputs_for(token_of(urn), name_of(urn), news, preview=preview), **news}
+        outputs = {**olds, **news, **outputs_for(token_of(urn), name_of(urn), news, preview=preview)}
         if not preview:
             self._fail("update", urn)
             self.objects[token_of(urn), object_id] = dict(news), outputs
