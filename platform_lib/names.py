@@ -245,6 +245,9 @@ TEAM_CREDENTIALS_SECRET: Final = "mlflow-credentials"
 TEAM_CI_CREDENTIALS_SECRET: Final = "mlflow-ci-credentials"
 """The same for the team's CI, which may have rights that pods and people do not have."""
 
+TRAINING_SECRET: Final = "training"
+"""Secret in a team's namespace with environment variables of trainings, such as keys of a bucket; need not exist."""
+
 PREFECT_AUTH_SECRET: Final = "prefect-auth"
 """Secret in the namespaces of Prefect and of each team; key `PREFECT_AUTH_KEY` is for `PREFECT_API_AUTH_STRING`."""
 PREFECT_AUTH_KEY: Final = "auth-string"

@@ -11,10 +11,12 @@ from platform_lib.infra.kubernetes.pod_security import (
     mlflow_credentials,
     pod_security_context,
 )
+from platform_lib.names import TRAINING_SECRET
 
 SERVICE_ACCOUNT = "train"
 """Service account of training pods in each team's namespace. It has no permissions in the Kubernetes API."""
 PENDING_LIMIT_S = 900
+GPU = "nvidia.com/gpu"
 _VARIABLES: dict[str, tuple[str, Any, str]] = {
     "name": ("string", None, "Name of the run; set by Prefect."),
     "command": ("string", None, "Command of the container; the default is set by Prefect."),
@@ -26,6 +28,17 @@ _VARIABLES: dict[str, tuple[str, Any, str]] = {
     "cpu_limit": ("string", "4", "CPU limit of the run."),
     "memory": ("string", "2Gi", "Memory request and limit of the run."),
     "scratch": ("string", "10Gi", "Disk space for temporary files of the run."),
+    "gpus": ("integer", None, "GPUs of the run, within the team's quota."),
+    "node_selector": ("object", {}, "Labels that the run's node must have."),
+    "tolerations": ("array", [], "Taints of nodes that the run accepts, as Kubernetes writes them."),
+    "image_pull_secrets": ("array", [], "Secrets for the image's registry, each as {name: …}."),
+    "pod_annotations": ("object", {}, "Annotations of the run's pod."),
+    "secret": (
+        "string",
+        TRAINING_SECRET,
+        "Secret of the team's namespace whose keys become environment variables, such as AWS_ACCESS_KEY_ID; need not "
+        "exist.",
+    ),
     "run_limit_seconds": (
         "integer",
         6 * 3600,
@@ -61,6 +74,8 @@ def base_job_template(namespace: str, *, mlflow_url: str, prefect_api_url: str) 
         typed: dict[str, Any] = {"anyOf": [{"type": kind}, {"type": "null"}]} if optional else {"type": kind}
         if kind == "object":
             typed["additionalProperties"] = {"type": "string"}
+        if kind == "array":
+            typed["items"] = {"type": "object"}
         properties[name] = {"title": name.replace("_", " ").capitalize(), "description": text, **typed}
         if name != "image":
             properties[name]["default"] = default
@@ -95,12 +110,21 @@ def _manifest(namespace: str, mlflow_url: str, prefect_api_url: str) -> dict[str
     container = {
         "name": "prefect-job",
         "image": "{{ image }}",
+        # Prefect's command is a whole one, but the image's entrypoint is `mlp`.
+        "command": ["/usr/bin/env"],
         "args": "{{ command }}",
         # The worker adds the variables of Prefect and of the deployment, which take precedence.
         "env": [*({"name": name, "value": value} for name, value in fixed.items()), *mlflow_credentials()],
+        "envFrom": [{"secretRef": {"name": "{{ secret }}", "optional": True}}],
         "resources": {
             "requests": {"cpu": "{{ cpu }}", "memory": "{{ memory }}", "ephemeral-storage": "{{ scratch }}"},
-            "limits": {"cpu": "{{ cpu_limit }}", "memory": "{{ memory }}", "ephemeral-storage": "{{ scratch }}"},
+            # Prefect drops a field whose variable has no value.
+            "limits": {
+                "cpu": "{{ cpu_limit }}",
+                "memory": "{{ memory }}",
+                "ephemeral-storage": "{{ scratch }}",
+                GPU: "{{ gpus }}",
+            },
         },
         "securityContext": container_security_context(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
@@ -111,6 +135,9 @@ def _manifest(namespace: str, mlflow_url: str, prefect_api_url: str) -> dict[str
         "enableServiceLinks": False,
         "restartPolicy": "Never",
         "securityContext": pod_security_context(),
+        "nodeSelector": "{{ node_selector }}",
+        "tolerations": "{{ tolerations }}",
+        "imagePullSecrets": "{{ image_pull_secrets }}",
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "{{ scratch }}"}}],
     }
@@ -129,6 +156,6 @@ def _manifest(namespace: str, mlflow_url: str, prefect_api_url: str) -> dict[str
             "ttlSecondsAfterFinished": "{{ finished_job_ttl }}",
             "parallelism": 1,
             "completions": 1,
-            "template": {"spec": pod},
+            "template": {"metadata": {"annotations": "{{ pod_annotations }}"}, "spec": pod},
         },
     }

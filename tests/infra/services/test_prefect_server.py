@@ -168,6 +168,26 @@ class TestJob:
             "key": "password",
         }
 
+    def test_starts_prefect_whatever_the_images_entrypoint_is(self, rendered: Any) -> None:
+        container = rendered()["spec"]["template"]["spec"]["containers"][0]
+
+        assert (container["command"], container["args"]) == (["/usr/bin/env"], ["prefect", "flow-run", "execute"])
+
+    def test_gets_gpus_nodes_and_access_to_data_that_a_project_asks_for(self, rendered: Any) -> None:
+        taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+        asked = {"gpus": 2, "node_selector": {"pool": "gpu"}, "tolerations": [taint], "secret": "churn-data"}
+        manifest = rendered(**asked, image_pull_secrets=[{"name": "login"}], pod_annotations={"a": "b"})
+
+        kubernetes_validate.validate(manifest, "1.34", strict=True)
+        template = manifest["spec"]["template"]
+        pod = template["spec"]
+        container = pod["containers"][0]
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == 2
+        assert container["envFrom"] == [{"secretRef": {"name": "churn-data", "optional": True}}]
+        assert (pod["nodeSelector"], pod["tolerations"]) == ({"pool": "gpu"}, [taint])
+        assert (pod["imagePullSecrets"], template["metadata"]["annotations"]) == ([{"name": "login"}], {"a": "b"})
+        assert "nvidia.com/gpu" not in rendered()["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+
     def test_always_uses_the_teams_namespace_and_service_account(self, rendered: Any) -> None:
         manifest = rendered(namespace="team-beta", service_account_name="admin")
 
