@@ -88,7 +88,12 @@ def tunnel(kubectl: Kubectl, namespace: str, *, say: Callable[[str], None]) -> I
         wait_until_answers("MLflow", f"{mlflow}/health")
         wait_until_answers("Prefect", f"{prefect}/api/health")
         say(f"{outputs.platform}: MLflow at {mlflow}, Prefect at {prefect}.")
-        yield {"MLFLOW_TRACKING_URI": mlflow, "PREFECT_API_URL": f"{prefect}/api", **credentials}
+        yield {
+            "MLFLOW_TRACKING_URI": mlflow,
+            "PREFECT_API_URL": f"{prefect}/api",
+            "PREFECT_UI_URL": outputs.prefect_ui_url,  # links that still work after this block
+            **credentials,
+        }
 
 
 def run_through(kubectl: Kubectl, namespace: str, command: Sequence[str], *, say: Callable[[str], None]) -> int:
