@@ -12,6 +12,7 @@ from platform_lib.model.card import ModelCard
 from platform_lib.monitoring.config import MonitorConfig
 from platform_lib.training.config import schema
 from platform_lib.training.features import standard_features
+from platform_lib.training.prefect.job_settings import JobSettings
 from scripts.command_reference import cell
 
 GROUPS: dict[str, tuple[str, type[msgspec.Struct]]] = {
@@ -47,6 +48,11 @@ def monitor_text() -> str:
 def card_text() -> str:
     """The keys of `conf/card.yaml`."""
     return _file(ModelCard)
+
+
+def platform_text() -> str:
+    """The keys of `conf/platform.yaml`."""
+    return _file(JobSettings)
 
 
 def _file(kind: type[msgspec.Struct]) -> str:

@@ -11,6 +11,7 @@ SECTIONS = {
     ("configuration.md", "keys"): conf_reference.text,
     ("monitoring.md", "monitor keys"): conf_reference.monitor_text,
     ("model-card.md", "card keys"): conf_reference.card_text,
+    ("platform/training.md", "platform keys"): conf_reference.platform_text,
 }
 """Page and name of a generated section → what makes its Markdown."""
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from platform_lib.cli.groups import json_option
+from platform_lib.cli.training.on_platform import Place, place_of, platform_options, run_on_platform
 from platform_lib.cli.training.override_completion import complete_override
 from platform_lib.errors import UsageError
 from platform_lib.settings import find_project, load_settings
 
 if TYPE_CHECKING:
+    from platform_lib.settings import Project
     from platform_lib.training.search.search import SearchResult, Trial
 
 INTERRUPTED = 130
@@ -45,6 +47,7 @@ _ENDS = {
 @click.option(
     "--train", "train_best", is_flag=True, help="Then train, gate and register the best, as `mlp train` does."
 )
+@platform_options
 @json_option
 @click.pass_context
 def command(
@@ -55,19 +58,25 @@ def command(
     timeout_s: float | None,
     jobs: int | None,
     train_best: bool,
+    on: str | None,
+    image: str | None,
+    repository: str | None,
+    pool: str | None,
     as_json: bool,
 ) -> None:
     """Search the ranges in conf/search by cross-validation on the training rows.
 
     OVERRIDES are as for `mlp train`; a comma-separated list of choices, such as model=logistic,forest, is searched too.
     The held-out rows are never used. The same seed gives the same result for any --jobs, unless --timeout or Ctrl-C
-    ends the search early.
+    ends the search early. With --on platform, a pod of the team's work pool searches, as with `mlp train`.
     """
     from platform_lib.cli.console import stderr, working
 
     if as_json and train_best:
         raise UsageError("--json reports a search, so it does not go with --train: pass `best` to `mlp train --json`.")
-    project, settings = find_project(), load_settings()
+    project, settings, place = find_project(), load_settings(), place_of(on, image, repository, pool)
+    if place.is_platform and (train_best or jobs):
+        raise UsageError("--train and --jobs do not go with --on platform, where a search has the CPUs of its pod.")
     with working("Composing the configuration"):
         from joblib import cpu_count
 
@@ -75,6 +84,11 @@ def command(
         from platform_lib.training.search.tracked_search import run_sweep
 
         tried = candidates(project, overrides)
+    if place.is_platform:
+        _on_platform(
+            project, place, {"overrides": list(overrides), "trials": trials, "timeout_s": timeout_s}, as_json=as_json
+        )
+        return
     search = tried[0].config.search
     count = search.trials if trials is None else trials
     limit_s = search.timeout_s if timeout_s is None else timeout_s
@@ -95,6 +109,11 @@ def command(
         from platform_lib.cli.training.train import command as train
 
         ctx.exit(train.main(args=list(result.best.overrides), standalone_mode=False) or 0)
+
+
+def _on_platform(project: "Project", place: Place, parameters: dict[str, Any], *, as_json: bool) -> None:
+    ran = run_on_platform(project, load_settings(), place, "sweep_flow", parameters)
+    click.echo(json.dumps(ran.as_dict(), ensure_ascii=False) if as_json else ran.state.message)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from platform_lib.cli.training.on_platform import Place, place_of, platform_options, run_on_platform
 from platform_lib.cli.training.override_completion import complete_override
 from platform_lib.names import ExitCode
 from platform_lib.settings import find_project, load_settings
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from platform_lib.training.steps import TrainingResult
 
 
-@click.command(epilog="Example: mlp train model=forest model.params.n_estimators=300 seed=1")
+@click.command(
+    epilog="Example: mlp train model=forest model.params.n_estimators=300 seed=1\n\n"
+    "Example: mlp train model=forest --on platform --repository registry.example.com/red/churn-model"
+)
 @click.argument("overrides", nargs=-1, shell_complete=complete_override)
 @click.option(
     "--no-promote",
@@ -27,19 +31,36 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Gate by thresholds only, for a new table or target that the champion cannot be evaluated on.",
 )
+@platform_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    *, overrides: tuple[str, ...], no_promote: bool, allow_dirty: bool, new_baseline: bool, as_json: bool
+    *,
+    overrides: tuple[str, ...],
+    no_promote: bool,
+    allow_dirty: bool,
+    new_baseline: bool,
+    on: str | None,
+    image: str | None,
+    repository: str | None,
+    pool: str | None,
+    as_json: bool,
 ) -> int:
     """Train a model, evaluate it on held-out rows, and register it.
 
     OVERRIDES change conf/ for this run, in Hydra's syntax: model=forest, seed=1, gate.delta=0.02.
     Exit code 1 means that the gate refused the model or could not tell whether it is worse than the champion: it is
     registered without an alias, and serving does not change.
+
+    With --on platform, a pod of the team's work pool trains: with the image `train` of the project, built and pushed
+    unless --image names one, and with the resources in conf/platform.yaml. The log is shown here; the exit code is 3 if
+    the run failed. Ctrl-C offers to cancel it.
     """
     from platform_lib.cli.console import stderr, working
 
-    project = find_project()
+    project, place = find_project(), place_of(on, image, repository, pool)
+    if place.is_platform:
+        parameters = {"overrides": list(overrides), "allow_dirty": allow_dirty, "new_baseline": new_baseline}
+        return _on_platform(project, place, parameters, as_json=as_json)
     with working("Loading the libraries"):
         from platform_lib.training.plan import TrainingRequest
         from platform_lib.training.prefect.flow import train
@@ -53,6 +74,21 @@ def command(
     else:
         show_result(project, result)
     return ExitCode.OK if result.passed else ExitCode.REFUSED
+
+
+def _on_platform(project: "Project", place: Place, parameters: dict[str, Any], *, as_json: bool) -> int:
+    from platform_lib.cli.console import working
+    from platform_lib.training.config.compose import compose
+
+    with working("Checking the configuration"):
+        compose(project, parameters["overrides"])  # a typo must be found before an image is built
+    ran = run_on_platform(project, load_settings(), place, "train_flow", parameters)
+    passed = ran.state.name == "Completed"
+    if as_json:
+        click.echo(json.dumps({**ran.as_dict(), "passed": passed}, ensure_ascii=False))
+    else:
+        click.echo(ran.state.message)
+    return ExitCode.OK if passed else ExitCode.REFUSED
 
 
 def show_result(project: "Project", result: "TrainingResult") -> None:

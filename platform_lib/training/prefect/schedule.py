@@ -9,6 +9,7 @@ from typing import Any
 from platform_lib.errors import NotFound, ServiceError, UsageError
 from platform_lib.files import write_atomically
 from platform_lib.settings import Project
+from platform_lib.training.prefect.api import PrefectApi
 
 DEPLOYMENT = "train"
 SCHEDULE_FILE = "schedule.json"
@@ -138,37 +139,19 @@ def trigger_now(
     """
     from platform_lib.training.prefect.flow import run_url
 
-    deployment = _ask("GET", f"{api_url}/deployments/name/{project.name}/{DEPLOYMENT}", auth)
+    api = PrefectApi(url=api_url, auth=auth)
+    deployment = api.ask("GET", f"deployments/name/{project.name}/{DEPLOYMENT}")
     if deployment is None:
         raise NotFound(
             f"Prefect at {api_url} has no deployment {project.name}/{DEPLOYMENT}: `mlp up` starts the runner that "
             "creates it."
         )
     given = dict(parameters or {}) | ({} if overrides is None else {"overrides": list(overrides)})
-    run = _ask(
+    run = api.ask(
         "POST",
-        f"{api_url}/deployments/{deployment['id']}/create_flow_run",
-        auth,
+        f"deployments/{deployment['id']}/create_flow_run",
         {"parameters": given, "state": {"type": "SCHEDULED"}} | ({} if key is None else {"idempotency_key": key}),
     )
     if run is None:
         raise ServiceError(f"Prefect at {api_url} no longer has the deployment {project.name}/{DEPLOYMENT}; try again.")
     return Triggered(flow_run_id=run["id"], url=run_url(api_url, run["id"]))
-
-
-def _ask(method: str, url: str, auth: str | None, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-    import httpx
-
-    user, _, password = (auth or "").partition(":")
-    try:
-        answer = httpx.request(method, url, json=body, timeout=15.0, auth=(user, password) if auth else None)
-        if answer.status_code == 404:
-            return None
-        answer.raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as err:
-        raise ServiceError(
-            f"Prefect does not answer as expected at {url}: {err}. `mlp status` shows which services of the local "
-            "platform are running."
-        ) from err
-    found: dict[str, Any] = answer.json()
-    return found

@@ -48,7 +48,8 @@ class Pod:
 
     def command(self, name: str) -> list[str]:
         """The container's command, with this machine's programs, paths, ports and loopback."""
-        program, *arguments = (self._here(name, text) for text in self.container(name)["command"])
+        container = self.container(name)
+        program, *arguments = (self._here(name, text) for text in (*container["command"], *container.get("args", ())))
         found = sys.executable if program == "python" else str(_PROGRAMS / program)
         return [found, *arguments]
 
