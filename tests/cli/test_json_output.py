@@ -25,6 +25,7 @@ WITHOUT = {
     "log labels",
     "log show",  # JSON lines always
     "models trust",
+    "monitor receive",
     "open",
     "platform upgrade-crds",
     "report",  # a page; `mlp models show --json` has its data

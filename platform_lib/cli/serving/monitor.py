@@ -3,6 +3,7 @@
 import click
 
 from platform_lib.cli.groups import Group
+from platform_lib.cli.serving import receive
 from platform_lib.errors import UsageError
 from platform_lib.names import ExitCode
 
@@ -65,3 +66,6 @@ def report(
         show_report(made)
     if made.problems:
         click.get_current_context().exit(ExitCode.REFUSED)
+
+
+command.add_command(receive.command, "receive")
