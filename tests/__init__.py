@@ -2,5 +2,7 @@
 
 import os
 
-# As `mlp` does, for trainings in the tests' own processes: before anything loads scikit-learn.
+# For trainings in the tests' processes, before anything loads scikit-learn: the tests keep every core busy already, so
+# further threads would only wait for each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
