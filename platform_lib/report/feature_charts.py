@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from platform_lib.model.profile import Bins
 from platform_lib.report.blocks import Figure
-from platform_lib.report.svg import WIDTH, Chart, shortened, span
+from platform_lib.report.svg import WIDTH, Chart, legend_height, shortened, span
 from platform_lib.training.diagnostics.tables import Dependence, Importances, SliceSearch
 from platform_lib.training.wording import amount
 
@@ -75,10 +76,10 @@ def slices_figure(found: SliceSearch) -> Figure | None:
     return Figure(chart=chart, heading="Slices with more errors", caption=said)
 
 
-def _ranked(title: str, description: str, names: Sequence[str], limits: tuple[float, float]) -> Chart:
-    """A chart with one row per name, the first on top."""
-    height = _ROW * len(names) + 54
-    chart = Chart(title, description, x=limits, y=(0, len(names)), height=height, left=_NAMES)
+def _ranked(title: str, description: str, names: Sequence[str], limits: tuple[float, float], *, free: int = 0) -> Chart:
+    """A chart with one row per name, the first on top, below `free` empty rows."""
+    height = _ROW * (len(names) + free) + 54
+    chart = Chart(title, description, x=limits, y=(0, len(names) + free), height=height, left=_NAMES)
     for number, name in enumerate(names):
         chart.text(_NAMES - 8, chart.y(len(names) - number - 0.5) + 4, shortened(name, 24), anchor="end")
     return chart
@@ -127,13 +128,14 @@ def _curve(found: Dependence, title: str, said: str, what: str, limits: tuple[fl
 
 def _categories(found: Dependence, title: str, said: str, what: str, limits: tuple[float, float]) -> Chart:
     names = [str(value) for value in found.values][:_MOST]
-    chart = _ranked(title, said, names, limits)
+    classes = found.classes[:5] if len(found.classes) > 1 else ()
+    chart = _ranked(title, said, names, limits, free=ceil(legend_height(len(classes)) / _ROW))
     chart.axes(f"mean {what}", "", y_ticks=False)
     for kind, line in enumerate(found.means[:5], start=1):
         at = [len(names) - number - 0.5 for number in range(len(names))]
         chart.points(line[:_MOST], at, f"s{kind}", size=4)
-    if len(found.classes) > 1:
-        chart.legend([(label, f"s{number}") for number, label in enumerate(found.classes[:5], start=1)], right=True)
+    if classes:
+        chart.legend([(label, f"s{number}") for number, label in enumerate(classes, start=1)], right=True)
     return chart
 
 

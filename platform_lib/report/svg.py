@@ -77,6 +77,11 @@ def shortened(text: str, most: int = 22) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def legend_height(names: int) -> int:
+    """The height in pixels of a legend of so many names, 0 of none."""
+    return 16 * names + 6 if names else 0
+
+
 class Chart:
     """One chart, drawn step by step."""
 
@@ -181,7 +186,7 @@ class Chart:
         at = self.y.end + 14 if top else self.y.start - 8 - 16 * (len(names) - 1)
         wide = max((len(shortened(text, 26)) for text, _ in names), default=0) * _LETTER
         start = self.x.end - wide - 34 if right else self.x.start + 10
-        box = {"x": start - 4, "y": at - 13, "width": wide + 36, "height": 16 * len(names) + 4}
+        box = {"x": start - 4, "y": at - 13, "width": wide + 36, "height": legend_height(len(names)) - 2}
         SubElement(self.root, "rect", {key: f"{value:.1f}" for key, value in box.items()} | {"class": "behind"})
         for number, (text, kind) in enumerate(names):
             self._line(start, at + 16 * number - 4, start + 20, at + 16 * number - 4, f"line {kind}")

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from platform_lib.errors import CheckFailed, PlatformError, UntrustedModel, UsageError
+from platform_lib.model.held_out_predictions import HeldOutPredictions
 from platform_lib.names import ArtifactFile, VersionTag
 from platform_lib.registry.client import run_page
 from platform_lib.registry.loading import load_record
@@ -22,6 +24,7 @@ from platform_lib.training.documents.description import describe, show_verdict, 
 from platform_lib.training.plan import Progress, TrainingPlan, TrainingRequest, prepare, silent
 from platform_lib.training.servable import check_servable
 from platform_lib.training.steps import (
+    Predicted,
     Split,
     Steps,
     TrainingResult,
@@ -92,6 +95,7 @@ def train(
 def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
     """Bind the steps to one run."""
     diagnosis: list[str] = []
+    predicted = HeldOutPredictions()
 
     def load(config: "TrainConfig") -> "pd.DataFrame":
         from platform_lib.data.dataset import load_dataset
@@ -118,16 +122,16 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
 
     def evaluate(pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Evaluation":
         with progress(f"Evaluating on {len(parts.test)} held-out rows"):
-            evaluation = evaluate_held_out(pipeline, parts, config)
+            evaluation = evaluate_held_out(pipeline, parts, config, predicted=predicted)
             tracking.log_evaluation(plan, run_id, evaluation)
         if config.diagnostics:
             with progress("Looking at its errors"):
-                diagnosis[:] = _diagnose(plan, run_id, pipeline, parts, config)
+                diagnosis[:] = _diagnose(plan, run_id, pipeline, parts, config, predicted)
         return evaluation
 
     def gate(pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
         with progress("Asking the gate"):
-            return _gate(plan, pipeline, parts, config)
+            return _gate(plan, pipeline, parts, config, predicted)
 
     def register(
         pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig"
@@ -140,7 +144,12 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
 
 
 def _diagnose(
-    plan: TrainingPlan, run_id: str, pipeline: "Pipeline", parts: Split, config: "TrainConfig"
+    plan: TrainingPlan,
+    run_id: str,
+    pipeline: "Pipeline",
+    parts: Split,
+    config: "TrainConfig",
+    predicted: Predicted,
 ) -> tuple[str, ...]:
     """Store the run's diagnostics; returns them in a few lines. Their failure is one of these lines, and no error."""
     from platform_lib.data.contract import library_message
@@ -151,7 +160,7 @@ def _diagnose(
     try:
         diagnostics = diagnose(
             pipeline,
-            held_out_rows(pipeline, parts, config),
+            held_out_rows(pipeline, parts, config, predicted=predicted),
             metric=config.gate.metric,
             threshold=config.model.threshold,
             slices=config.slices,
@@ -163,12 +172,15 @@ def _diagnose(
         return (f"The run has no diagnostics: {type(err).__name__}: {reason}",)
 
 
-def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "TrainConfig") -> "Verdict":
+def _gate(
+    plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "TrainConfig", predicted: Predicted
+) -> "Verdict":
     from platform_lib.metrics import METRICS
 
+    judge = partial(judge_candidate, pipeline, parts, config, predicted=predicted)
     champion_record = None if plan.request.new_baseline else plan.champions.champion(plan.project.name)
     if champion_record is None:
-        return judge_candidate(pipeline, parts, config, champion=None, best_promoted=None)
+        return judge(champion=None, best_promoted=None)
     best = plan.champions.best_promoted(
         plan.project.name,
         metric=config.gate.metric,
@@ -179,16 +191,9 @@ def _gate(plan: TrainingPlan, pipeline: "Pipeline", parts: Split, config: "Train
     try:
         champion = load_record(plan.champions, champion_record, plan.project)
     except UntrustedModel as err:
-        verdict = judge_candidate(pipeline, parts, config, champion=None, best_promoted=best)
+        verdict = judge(champion=None, best_promoted=best)
         return refused(verdict, unscorable(champion_record.version, str(err)))
-    return judge_candidate(
-        pipeline,
-        parts,
-        config,
-        champion=champion,
-        best_promoted=best,
-        champion_config=_champion_config(plan, champion_record),
-    )
+    return judge(champion=champion, best_promoted=best, champion_config=_champion_config(plan, champion_record))
 
 
 def _champion_config(plan: TrainingPlan, record: "VersionRecord") -> "TrainConfig | None":
@@ -215,7 +220,7 @@ def _register(
     from platform_lib.model.artifact import predict
     from platform_lib.model.profile import build_profile
     from platform_lib.registry.model_files import ModelContent
-    from platform_lib.training.documents.address import report_address
+    from platform_lib.training.documents.address import report_address, report_page
     from platform_lib.training.documents.report import keep_report
     from platform_lib.training.notices import key_notices, training_notices
 
@@ -240,10 +245,11 @@ def _register(
     if plan.request.new_baseline and champion is not None:
         tags[VersionTag.NEW_BASELINE] = champion.version
     description = describe(pipeline, config, evaluation, verdict, plan.card)
+    shown = f"{description}\n\n[Report]({report_page(plan.registry, run_id)})"
     record = plan.registry.register(
-        name, content, run_id=run_id, tags=tags, passed=verdict.passed, key=plan.key, description=description
+        name, content, run_id=run_id, tags=tags, passed=verdict.passed, key=plan.key, description=shown
     )
-    show_verdict(plan, run_id, version=record.version, verdict=verdict, description=description)
+    show_verdict(plan, run_id, version=record.version, verdict=verdict, description=shown)
     notices = (*key_notices(parts.table, config), *training_notices(pipeline, parts.test, evaluation, config))
     notices += keep_report(plan, record, content, evaluation, notices)
     promoted = verdict.passed and plan.request.promote and plan.is_local

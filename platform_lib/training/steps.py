@@ -16,7 +16,7 @@ from platform_lib.data.contract import library_message
 from platform_lib.data.frame import feature_frame, target_values
 from platform_lib.data.splits import holdout_mask
 from platform_lib.errors import CheckFailed, PlatformError, UsageError
-from platform_lib.model.artifact import LoadedModel, predict
+from platform_lib.model.artifact import LoadedModel, Predictions, predict
 from platform_lib.training.config.schema import TrainConfig
 from platform_lib.training.diagnostics.held_out import HeldOut
 from platform_lib.user_code import user_frame
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from platform_lib.training.advice import Step
     from platform_lib.training.evaluation import Evaluation
     from platform_lib.training.gates import Verdict
+
+
+Predicted = Callable[["Pipeline", pd.DataFrame], Predictions]
+"""Predicts the n held-out rows: `predict`, or what has done so before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,25 +155,30 @@ def fit_pipeline(features: "BaseEstimator", model: "BaseEstimator", split: Split
         ) from err
 
 
-def evaluate_held_out(pipeline: "Pipeline", split: Split, config: TrainConfig) -> "Evaluation":
+def evaluate_held_out(
+    pipeline: "Pipeline", split: Split, config: TrainConfig, *, predicted: Predicted = predict
+) -> "Evaluation":
     """Evaluate the pipeline and constant predictions on the held-out rows, overall and per slice."""
     import msgspec
 
     from platform_lib.training.baselines import constant_scores
-    from platform_lib.training.evaluation import evaluate
+    from platform_lib.training.evaluation import measure
 
-    evaluation = evaluate(pipeline, split.test.frame, split.test.truth, config)
+    rows = split.test
+    evaluation = measure(predicted(pipeline, rows.frame), rows.frame, rows.truth, config)
     constants = constant_scores(split.train.truth, split.test.truth, config.data.task)
     return msgspec.structs.replace(evaluation, baseline=constants)
 
 
-def held_out_rows(pipeline: "Pipeline", split: Split, config: TrainConfig) -> HeldOut:
+def held_out_rows(
+    pipeline: "Pipeline", split: Split, config: TrainConfig, *, predicted: Predicted = predict
+) -> HeldOut:
     """The held-out rows with the pipeline's predictions, as diagnostics need them."""
     contract, rows = config.data, split.test
     return HeldOut(
         frame=rows.frame,
         truth=rows.truth,
-        predictions=predict(pipeline, rows.frame),
+        predictions=predicted(pipeline, rows.frame),
         contract=contract,
         table_rows=np.flatnonzero(split.held_out),
         ids=None if contract.id is None else split.table[contract.id].to_numpy(dtype=object)[split.held_out],
@@ -184,6 +193,7 @@ def judge_candidate(
     champion: LoadedModel | None,
     best_promoted: float | None,
     champion_config: TrainConfig | None = None,
+    predicted: Predicted = predict,
 ) -> "Verdict":
     """Apply the gate: thresholds, constants, the champion on the same rows, and the best score ever promoted.
 
@@ -194,7 +204,7 @@ def judge_candidate(
     from platform_lib.training.gates import judge
     from platform_lib.training.unseen_rows import unseen_rows
 
-    candidate = predict(pipeline, split.test.frame)
+    candidate = predicted(pipeline, split.test.frame)
     reason = None
     answers = None
     if champion is not None:

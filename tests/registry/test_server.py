@@ -1,6 +1,7 @@
 """The same registry through a real MLflow server, shared or the project's own."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from platform_lib.registry.loading import load_record
 from platform_lib.registry.model_files import ModelContent
 from platform_lib.registry.store import ensure_database
 from platform_lib.settings import Project, Settings
+from tests.browser import visit
 from tests.conftest import copy_of, free_port, run_mlp, server
 from tests.registry.signing_policy import own_signature_policy
 
@@ -43,6 +45,9 @@ class TestServer:
         model = load_record(registry, record, project)
         assert list(model.predict(load_table(project=project).head(2)).values) == ["Adelie"] * 2
         assert registry.folder(record).is_relative_to(tmp_path / "cache")
+        seen = visit(f"{shared}/#/models/sample-model/versions/{record.version}", tmp_path)
+        [report] = re.findall(r'href="(#/experiments/[^"?]+/artifacts/report\.html)', seen.shown)
+        assert record.run_id in report
         assert verify_signature(registry.folder(record), "sample-model", own_signature_policy())
 
     def test_versions_with_equal_model_files_keep_their_own_contracts(

@@ -289,7 +289,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "judge on training rows": (
         [
-            ("candidate = predict(pipeline, split.test.frame)", "candidate = predict(pipeline, split.train.frame)"),
+            ("candidate = predicted(pipeline, split.test.frame)", "candidate = predicted(pipeline, split.train.frame)"),
             ("truth=split.test.truth", "truth=split.train.truth"),
             ("champion.predict(split.table[split.held_out])", "champion.predict(split.table[~split.held_out])"),
         ],
@@ -298,8 +298,8 @@ MUTANTS: dict[str, Mutant] = {
     "evaluate on training rows": (
         [
             (
-                "evaluate(pipeline, split.test.frame, split.test.truth, config)",
-                "evaluate(pipeline, split.train.frame, split.train.truth, config)",
+                "rows = split.test\n    evaluation = measure",
+                "rows = split.train\n    evaluation = measure",
             )
         ],
         [test_evaluation_uses_only_held_out_rows],

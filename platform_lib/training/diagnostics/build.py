@@ -8,7 +8,7 @@ from platform_lib.errors import PlatformError
 from platform_lib.training.diagnostics.curves import class_curves, class_tables
 from platform_lib.training.diagnostics.dependence import partial_dependence
 from platform_lib.training.diagnostics.held_out import HeldOut, NotComputable
-from platform_lib.training.diagnostics.importance import BUDGET_S, permutation_importances, precise_metric
+from platform_lib.training.diagnostics.importance import MOST_WORK, permutation_importances, precise_metric
 from platform_lib.training.diagnostics.numbers import number_tables
 from platform_lib.training.diagnostics.single_rows import label_errors, worst_rows
 from platform_lib.training.diagnostics.slices import search_slices
@@ -47,7 +47,7 @@ def diagnose(
     threshold: float | None = None,
     slices: Sequence[str] = (),
     seed: int = 0,
-    budget_s: float = BUDGET_S,
+    most_work: int = MOST_WORK,
 ) -> Diagnostics:
     """Compute the diagnostics of a fitted pipeline.
 
@@ -58,7 +58,7 @@ def diagnose(
         threshold: Probability from which it predicts the positive class of two; None is 0.5.
         slices: Columns whose slices are listed whether they are worse than the rest or not.
         seed: Of the rows and shuffles that are drawn.
-        budget_s: Seconds for the importances, about; a faster machine measures them on more rows.
+        most_work: Limit of the work for the importances, as `importance.MOST_WORK`.
     """
     from threadpoolctl import threadpool_limits
 
@@ -69,7 +69,7 @@ def diagnose(
         numbers = None if rows.is_classification else parts.compute("numbers", lambda: number_tables(rows))
         if numbers is not None and numbers.scatter is None:
             parts.not_computed["scatter"] = "the target is private, so its values are not shown."
-        importances = _importances(parts, pipeline, rows, metric, seed=seed, budget_s=budget_s)
+        importances = _importances(parts, pipeline, rows, metric, seed=seed, most_work=most_work)
         strongest = [] if importances is None else [part.feature for part in importances.features]
         return Diagnostics(
             task=rows.contract.task,
@@ -89,11 +89,11 @@ def diagnose(
 
 
 def _importances(
-    parts: _Parts, pipeline: "Pipeline", rows: HeldOut, metric: str, *, seed: int, budget_s: float
+    parts: _Parts, pipeline: "Pipeline", rows: HeldOut, metric: str, *, seed: int, most_work: int
 ) -> Importances | None:
     metric = precise_metric(rows, metric)
     found, reason = parts.compute(
-        "importances", lambda: permutation_importances(pipeline, rows, metric, seed=seed, budget_s=budget_s)
+        "importances", lambda: permutation_importances(pipeline, rows, metric, seed=seed, most_work=most_work)
     ) or (None, None)
     if reason is not None:
         parts.not_computed["importances of the other features"] = reason

@@ -1,6 +1,5 @@
-"""Permutation importance with intervals, by scikit-learn, on as many rows and repeats as the time allows."""
+"""Permutation importance with intervals, by scikit-learn, on fewer rows and repeats for wider tables."""
 
-from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,28 +15,31 @@ from platform_lib.training.diagnostics.tables import Importance, Importances
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-BUDGET_S = 1.5
+MOST_WORK = 5_000_000
+"""Predicted rows, each as many as it has columns and 60 more: 1,000 rows of 20 columns, shuffled 3 times, take about
+1 to 3 s of CPU. Of rows and columns only, so that a training gives the same diagnostics on every machine."""
+_COLUMNS_MORE = 60
 _SIZES = ((5000, 5), (2000, 5), (1000, 5), (1000, 3), (500, 3), (250, 3))
-"""Rows and repeats, from which the first is taken that fits the time."""
+"""Rows and repeats, from which the first is taken that is not too much work."""
 _RESAMPLES = 40
 _PLAIN = "plain"
 
 
 def permutation_importances(
-    pipeline: "Pipeline", rows: HeldOut, metric: str, *, seed: int, budget_s: float = BUDGET_S
+    pipeline: "Pipeline", rows: HeldOut, metric: str, *, seed: int, most_work: int = MOST_WORK
 ) -> tuple[Importances, str | None]:
     """How much worse the metric gets when the values of one feature are shuffled.
 
-    The interval covers the choice of rows, by a bootstrap, and of shuffles. The measured speed of the pipeline decides
-    on rows and repeats, and, if not even 250 rows and 3 repeats of all features fit, on the number of features: those
-    whose values go along with the predictions most.
+    The interval covers the choice of rows, by a bootstrap, and of shuffles. The numbers of rows and columns
+    decide how many rows are shuffled how often, and, if 250 rows and 3 repeats of all features are still too much, how
+    many features: those whose values go along with the predictions most.
 
     Args:
         pipeline: Fitted.
         rows: The held-out rows.
         metric: Key of `METRICS`.
         seed: Of the rows, shuffles and resamples.
-        budget_s: Seconds to take, about.
+        most_work: Limit of the work, as `MOST_WORK`.
     Returns:
         The importances, and the reason why some features have none.
     Raises:
@@ -50,7 +52,7 @@ def permutation_importances(
         raise NotComputable("one row cannot be shuffled.")
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(rows))
-    size, repeats, most = _affordable(pipeline, rows, metric, order, budget_s)
+    size, repeats, most = _affordable(len(rows), rows.frame.shape[1], most_work)
     chosen = np.sort(order[:size])
     frame, truth = rows.frame.iloc[chosen], rows.truth[chosen]
     names, reason = list(frame.columns), None
@@ -58,8 +60,8 @@ def permutation_importances(
         strongest = np.argsort(-_association(rows, chosen), kind="stable")[:most]
         names = [names[position] for position in sorted(strongest.tolist())]
         reason = (
-            f"only {most} of {frame.shape[1]} features were shuffled in the time there is: those that go along with "
-            "the predictions most."
+            f"only {most} of {frame.shape[1]} features were shuffled, because a wide table takes long: those that go "
+            "along with the predictions most."
         )
     scorer = _Scorer(pipeline, metric, frame, [draw_weights(generator, size) for _ in range(_RESAMPLES)])
     shuffled = permutation_importance(
@@ -129,32 +131,14 @@ def _importance(name: str, number: int, losses: dict[str, NDArray[np.float64]]) 
     return Importance(feature=name, loss=rounded(plain.mean()), interval=around(float(plain.mean()), error))
 
 
-def _affordable(
-    pipeline: "Pipeline", rows: HeldOut, metric: str, order: NDArray[np.intp], budget_s: float
-) -> tuple[int, int, int]:
-    """Rows, repeats and number of features that fit the time, by the measured time of two sizes."""
-    features = rows.frame.shape[1]
-
-    def seconds(size: int) -> float:
-        chosen = order[:size]
-        frame, truth = rows.frame.iloc[chosen], rows.truth[chosen]
-        scorer = _Scorer(pipeline, metric, frame, [np.ones(size)] * _RESAMPLES)
-        # On a busy machine the time of this process says more than the clock's, if one thread computes.
-        start, own = perf_counter(), process_time()
-        scorer.score(None, frame, truth)
-        return min(perf_counter() - start, process_time() - own)
-
-    few, many = min(len(rows), _SIZES[-1][0]), min(len(rows), 1000)
-    seconds(few)  # the first call is slower
-    base, slope = seconds(few), 0.0
-    if many > few:
-        slope = max(0.0, (seconds(many) - base) / (many - few))
+def _affordable(rows: int, columns: int, most_work: int) -> tuple[int, int, int]:
+    """How many rows to shuffle, how often, and of how many features."""
     for most_rows, repeats in _SIZES:
-        size = min(len(rows), most_rows)
-        if (base + slope * (size - few)) * features * repeats <= budget_s:
-            return size, repeats, features
-    size, repeats = few, _SIZES[-1][1]
-    return size, repeats, min(features, max(1, int(budget_s / (base * repeats))))
+        size = min(rows, most_rows)
+        if size * repeats * columns * (columns + _COLUMNS_MORE) <= most_work:
+            return size, repeats, columns
+    size, repeats = min(rows, _SIZES[-1][0]), _SIZES[-1][1]
+    return size, repeats, min(columns, max(1, most_work // (size * repeats * (columns + _COLUMNS_MORE))))
 
 
 def _association(rows: HeldOut, chosen: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -24,5 +24,14 @@ def report_address(registry: "Registry", run_id: str) -> str | None:
     folder = local_path(run.artifact_uri)
     if folder is not None:
         return (folder / REPORT_FILE).as_uri() if (folder / REPORT_FILE).is_file() else None
-    page = f"#/experiments/{run.experiment_id}/runs/{run_id}/artifacts/{REPORT_FILE}?{MODEL_TRAINING}"
-    return f"{registry.uri.rstrip('/')}/{page}"
+    return f"{registry.uri.rstrip('/')}/{_page(run.experiment_id, run_id)}"
+
+
+def report_page(registry: "Registry", run_id: str) -> str:
+    """Address of a run's report within MLflow's pages, which leads there from every page of the same server."""
+    with mlflow_errors(registry.uri):
+        return _page(registry.client.get_run(run_id).info.experiment_id, run_id)
+
+
+def _page(experiment_id: str, run_id: str) -> str:
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{REPORT_FILE}?{MODEL_TRAINING}"

@@ -28,6 +28,8 @@ def publish(result: TrainingResult) -> None:
     lines = [f"# {title}", "", result.description]
     if result.page:
         lines += ["", f"[The run in MLflow]({result.page}); `mlp status` prints links that log in."]
+    if result.report and result.report.startswith("http"):
+        lines += ["", f"[The report]({result.report})"]
     with _not_needed():
         create_markdown_artifact("\n".join(lines), key=_key(result.name), description=title)
 

@@ -9,7 +9,7 @@ from sklearn.inspection import permutation_importance
 
 from platform_lib.data.contract import Column
 from platform_lib.training.diagnostics.dependence import ROWS, partial_dependence
-from platform_lib.training.diagnostics.importance import permutation_importances
+from platform_lib.training.diagnostics.importance import MOST_WORK, _affordable, permutation_importances
 from tests.training.diagnostics.tables_of_rows import COLUMNS, Fitted, numbers, three_classes, two_classes
 
 
@@ -24,7 +24,7 @@ def two() -> Fitted:
 )
 def test_importances_are_scikit_learns(made: Callable[..., Fitted], metric: str, scoring: str) -> None:
     fitted = made()
-    found, reason = permutation_importances(fitted.pipeline, fitted.rows, metric, seed=3, budget_s=1000)
+    found, reason = permutation_importances(fitted.pipeline, fitted.rows, metric, seed=3, most_work=10**9)
 
     expected = permutation_importance(
         fitted.pipeline,
@@ -40,11 +40,21 @@ def test_importances_are_scikit_learns(made: Callable[..., Fitted], metric: str,
     assert [part.loss for part in found.features] == sorted((part.loss for part in found.features), reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [(55, 7, (55, 5, 7)), (2000, 20, (1000, 3, 20)), (200_000, 3, (5000, 5, 3)), (2000, 2000, (250, 3, 3))],
+)
+def test_rows_and_columns_alone_decide_how_much_is_shuffled(
+    rows: int, columns: int, expected: tuple[int, int, int]
+) -> None:
+    assert _affordable(rows, columns, MOST_WORK) == expected
+
+
 def test_noise_has_an_interval_with_zero_and_signal_does_not() -> None:
     contain_zero = 0
     for seed in range(10):
         fitted = two_classes(seed=seed)
-        found, _ = permutation_importances(fitted.pipeline, fitted.rows, "log_loss", seed=seed, budget_s=1000)
+        found, _ = permutation_importances(fitted.pipeline, fitted.rows, "log_loss", seed=seed, most_work=10**9)
         intervals = {part.feature: part.interval for part in found.features}
         assert found.features[0].feature == "strong"
         assert intervals["strong"].low > 0
@@ -53,8 +63,8 @@ def test_noise_has_an_interval_with_zero_and_signal_does_not() -> None:
     assert contain_zero >= 8
 
 
-def test_without_time_only_features_that_go_along_with_the_predictions_are_shuffled(two: Fitted) -> None:
-    found, reason = permutation_importances(two.pipeline, two.rows, "log_loss", seed=0, budget_s=1e-9)
+def test_of_a_wide_table_only_features_that_go_along_with_the_predictions_are_shuffled(two: Fitted) -> None:
+    found, reason = permutation_importances(two.pipeline, two.rows, "log_loss", seed=0, most_work=1)
 
     assert (found.rows, found.repeats) == (250, 3)
     assert [part.feature for part in found.features] == ["strong"]

@@ -58,7 +58,9 @@ def test_run_and_version_have_the_same_description_with_verdict_and_metrics(
     run = run_of(registry, "2")
     note = run.data.tags["mlflow.note.content"]
 
-    assert note == registry.client.get_model_version("sample-model", "2").description == refused.description
+    assert note == registry.client.get_model_version("sample-model", "2").description
+    page = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
+    assert note == f"{refused.description}\n\n[Report]({page}?workflowType=machine_learning)"
     assert "**RandomForestClassifier** (`forest`) predicts `species` of the table `sample`." in note
     assert "**Gate: refused**" in note
     assert f"- {refused.verdict.reasons[0]}" in note
