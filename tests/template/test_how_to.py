@@ -1,5 +1,6 @@
-"""The commands and programs of docs/how-to/ run in a generated project as they are printed."""
+"""The commands and programs of docs/how-to/ and the tutorial run in a generated project as they are printed."""
 
+import json
 import os
 import re
 import shutil
@@ -7,12 +8,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from platform_lib.settings import Project
+from scripts.customers import customers, write_customers
 from tests.conftest import REPOSITORY, copy_of, free_port, server
 
 PAGES = REPOSITORY / "docs" / "how-to"
@@ -29,6 +32,11 @@ def run_page(page: str, project: Project, **env: str) -> str:
     """Run a page's blocks, which continue one another, and return what they print."""
     found = blocks(page)
     assert found
+    return run_blocks(found, project, page, **env)
+
+
+def run_blocks(found: list[tuple[str, str]], project: Project, page: str, **env: str) -> str:
+    """Run blocks of a page, and return what they print."""
     bin_folder = Path(sys.executable).parent
     printed = ""
     for language, text in found:
@@ -124,6 +132,27 @@ def test_an_application_gets_a_prediction_with_a_key(
         )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.split()[0] in ("Adelie", "Gentoo", "Chinstrap")
+
+
+def test_the_tutorial_leads_from_a_csv_to_a_served_and_scheduled_model(
+    generate: Callable[..., Project], tmp_path: Path
+) -> None:
+    project = generate(tmp_path / "project", data_source="own")
+    write_customers(tmp_path / "customers.csv", customers())
+    found = blocks("../tutorial.md")
+    [call] = [place for place, (_, text) in enumerate(found) if text.startswith("curl")]
+
+    printed = run_blocks(found[:call], project, "tutorial.md")
+    assert "Gate: passed" in printed
+    assert "customer_id" in printed.splitlines()[-3]
+    address = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "platform_lib.cli", "serve", "--port", address.rpartition(":")[2]]
+    with chdir(project.root), server(command, f"{address}/readyz", tmp_path / "log"):
+        language, text = found[call]
+        answer = run_blocks([(language, text.replace("http://127.0.0.1:8000", address))], project, "tutorial.md")
+    assert json.loads(answer)["predictions"] == ["yes"]
+    scheduled = run_blocks(found[call + 1 :], project, "tutorial.md")
+    assert "0 3 * * 1" in scheduled
 
 
 def test_a_colleague_pulls_the_table_that_was_pushed(generate: Callable[..., Project], tmp_path: Path) -> None:
