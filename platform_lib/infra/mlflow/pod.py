@@ -137,7 +137,7 @@ def pod_template(
     volumes: dict[str, dict[str, Any]] = {
         "code": {"configMap": {"name": code_config_map, "items": code_items()}},
         "access": {"secret": {"secretName": access_secret, "defaultMode": 0o440}},
-        "tmp": {"emptyDir": {"sizeLimit": "2Gi"}},  # assembles multipart uploads
+        "tmp": {"emptyDir": {"sizeLimit": "2Gi"}},  # small: artifacts pass through in pieces
     }
     if has_ca_bundle:
         volumes[CA_CONFIG_MAP] = {"configMap": {"name": CA_CONFIG_MAP}}

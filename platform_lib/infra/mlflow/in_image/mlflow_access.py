@@ -25,6 +25,7 @@ from typing import Any
 import mlflow_champion
 import mlflow_gate
 import mlflow_routes
+import mlflow_streams
 import mlflow_values
 from mlflow_rules import Access, AccessFile, Caller, may_use_route
 
@@ -210,6 +211,7 @@ def create_app() -> mlflow_gate.Gate:
     _share_grants(auth.store)
     application = auth.create_app()
     mlflow_champion.install(app, _access_file().read)
+    mlflow_streams.install(application)
     return mlflow_gate.Gate(application, _access_file().read)
 
 
