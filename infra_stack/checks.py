@@ -62,6 +62,7 @@ def check_together(config: StackConfig) -> None:
     config.check_aws_settings(config.teams)
     _check_teams(config)
     config.check_pods(config.teams)
+    config.check_backup(has_database_urls=config.mlflow_database_url is not None)
 
 
 def _check_teams(config: StackConfig) -> None:

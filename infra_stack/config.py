@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import pulumi
 
 from infra_stack.aws_settings import AwsSettings, check_target
+from infra_stack.backup_settings import BackupConfig
 from infra_stack.checks import check_databases, check_together
 from infra_stack.cluster_settings import ClusterSettings, SecretText, SecretTexts
 from infra_stack.pairs import pair, pairs
@@ -31,7 +32,7 @@ from platform_lib.names import SharedOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackConfig(ClusterSettings, PodConfig, AwsSettings):
+class StackConfig(ClusterSettings, PodConfig, BackupConfig, AwsSettings):
     """One field per key of Pulumi.yaml, with the rule for its value."""
 
     domain: Annotated[str, rules.DOMAIN]
@@ -187,6 +188,8 @@ REQUIRED = (
     "acme_server",
     "service_type",
     "external_traffic_policy",
+    "backup_schedule",
+    "backup_name",
     "oidc_groups_claim",
     "oidc_email_claim",
     "mlflow_names",

@@ -58,6 +58,7 @@ def make_services(
             has_operator=config.existing.postgres,
             placement=config.placement,
             account_annotations=config.account_annotations("postgres"),
+            backup=config.backup(config.s3_endpoint, config.s3_region),
         ),
         after,
     )

@@ -147,6 +147,18 @@ TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
         {"team_groups": ["churn=all", "fraud=all"]},
         "team_groups gives one group to two teams",
     ),
+    "backup of an external database": ("team", {"backup_uri": "s3://backups/mlp"}, "but the databases are external"),
+    "keys of no backup": ("local", {"backup_keys": "a:b"}, "backup_keys is set, but backup_uri is empty"),
+    "time of no backup": (
+        "local",
+        {"backup_uri": "s3://backups/mlp", "restore_time": "2026-11-30T08:15:00+00:00"},
+        "restore_time is set, but restore_backup_of is empty",
+    ),
+    "over its own backup": (
+        "local",
+        {"backup_uri": "s3://backups/mlp", "restore_backup_of": "postgres"},
+        "restore_backup_of and backup_name are both 'postgres'",
+    ),
     "login twice": (
         "local",
         {"image_pull_logins": ["a.example.com=b:c", "a.example.com=d:e"]},
@@ -315,6 +327,15 @@ WRONG: list[tuple[str, Any, str]] = [
         ["0.0.0.0/0"],
         "proxy_protocol_networks[0] is '0.0.0.0/0': give the network of a proxy",
     ),
+    ("backup_uri", "/backups", "backup_uri is '/backups': give s3://bucket/prefix"),
+    ("backup_keys", "hunter2", "backup_keys is not of the expected form: give ACCESS_KEY_ID:SECRET_ACCESS_KEY."),
+    ("backup_schedule", "daily", "backup_schedule is 'daily': give a cron expression with five fields, in UTC"),
+    ("backup_schedule", "", "backup_schedule is '': give a cron expression with five fields, in UTC"),
+    ("backup_retention_days", 0, "backup_retention_days is 0: give 1 or more."),
+    ("backup_name", "My Backup", "backup_name is 'My Backup': give the name of a Kubernetes object"),
+    ("restore_backup_of", "Old_One", "restore_backup_of is 'Old_One': give the name of a Kubernetes object"),
+    ("restore_time", "yesterday", "restore_time is 'yesterday': give a time with its zone, such as 2026-11-30T08:15"),
+    ("restore_time", "2026-11-30T08:15:00", "restore_time is '2026-11-30T08:15:00': give a time with its zone"),
     ("chart_mirror", "ftp://charts", "chart_mirror is 'ftp://charts': give a folder, or an https:// or oci:// address"),
     ("image_registry", "https://x", "image_registry is 'https://x': give host and path without a scheme"),
     ("http_proxy", "proxy:1", "http_proxy is 'proxy:1': give an address such as http://proxy.example.com:3128."),
@@ -436,8 +457,8 @@ def test_the_documented_commands_set_every_secret_of_the_team_example_and_lists_
     typed = [arguments[-2].partition("[")[0] for arguments in commands]
 
     assert set(typed) == set(SECRETS["team"])
-    # The pages about clusters and nodes set these.
-    assert {*typed, "certificate_key", "acme_dns_token", "image_pull_logins"} == set(SECRET_KEYS)
+    # The pages about clusters, nodes and backups set these.
+    assert {*typed, "certificate_key", "acme_dns_token", "image_pull_logins", "backup_keys"} == set(SECRET_KEYS)
     for arguments in commands:
         key, bracket, _ = arguments[-2].partition("[")
         assert ("--path" in arguments) == (bracket == "[") == (project_file()["config"][key]["type"] == "array"), (

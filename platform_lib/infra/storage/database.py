@@ -18,6 +18,7 @@ from platform_lib.infra.base.sizing import resources
 from platform_lib.infra.base.versions import CHARTS, image, mirrored
 from platform_lib.infra.kubernetes.helm_service import HelmService, HelmServiceArgs
 from platform_lib.infra.kubernetes.secret_store import Credential, CredentialArgs
+from platform_lib.infra.storage.backup import BackupArgs, backup_spec, create_schedule, create_secret, recovery_spec
 
 DATABASES = ("mlflow", "prefect")
 """Databases, each owned by a user of the same name, so that no service can read another's data."""
@@ -51,6 +52,8 @@ class DatabaseArgs:
     has_operator: bool = False
     """Whether the cluster has CloudNativePG already; it is not installed then."""
     placement: Placement = field(default_factory=Placement)
+    backup: BackupArgs | None = None
+    """Backups of the Postgres in the cluster to a bucket; None makes none."""
     account_annotations: Mapping[str, str] = field(default_factory=dict)
     """Annotations of the service account of Postgres' pods, which give them an identity of the cloud for backups."""
 
@@ -137,6 +140,10 @@ class Database(pulumi.ComponentResource):
             )
             for database in (*DATABASES, *args.extra_databases)
         }
+        ca = args.placement.mirrors.ca_bundle
+        needs: list[Any] = [*operator, *owners.values()]
+        if args.backup is not None:
+            needs.append(create_secret(f"{name}-backup", args.namespace, args.backup, ca, self))
         cluster = k8s.apiextensions.CustomResource(
             name,
             api_version="postgresql.cnpg.io/v1",
@@ -144,8 +151,10 @@ class Database(pulumi.ComponentResource):
             metadata={"name": CLUSTER_NAME, "namespace": args.namespace, "labels": labels(CLUSTER_NAME, "database")},
             spec=cluster_spec(args),
             # Deleting the data takes two steps: `pulumi state unprotect`, then `pulumi destroy`.
-            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=[*operator, *owners.values()]),
+            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=needs),
         )
+        if args.backup is not None:
+            create_schedule(f"{name}-schedule", args.namespace, args.backup, cluster, CLUSTER_NAME, self)
         self.ready = [cluster]
         host = f"{CLUSTER_NAME}-rw.{DATABASE_NAMESPACE}"
         return {
@@ -186,9 +195,8 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
     statements = [
         text for name in others for text in (f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}")
     ]
-    return {
-        "instances": size.replicas,
-        "imageName": image("postgres", args.placement.mirrors),
+    has_ca = bool(args.placement.mirrors.ca_bundle)
+    start: dict[str, Any] = {
         "bootstrap": {
             "initdb": {
                 "database": first,
@@ -197,7 +205,15 @@ def cluster_spec(args: DatabaseArgs) -> dict[str, Any]:
                 "dataChecksums": True,
                 "postInitSQL": [*statements, *(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC" for name in others)],
             }
-        },
+        }
+    }
+    if args.backup is not None and args.backup.restore_of:
+        start = recovery_spec(args.backup, first, f"{CLUSTER_NAME}-{first}", has_ca=has_ca)
+    return {
+        "instances": size.replicas,
+        "imageName": image("postgres", args.placement.mirrors),
+        **start,
+        **({"backup": backup_spec(args.backup, has_ca=has_ca)} if args.backup is not None else {}),
         "managed": {
             "roles": [
                 {"name": name, "ensure": "present", "login": True, "passwordSecret": {"name": f"{CLUSTER_NAME}-{name}"}}

@@ -13,6 +13,8 @@ from jsonschema.validators import validator_for
 from tests.infra.harness.graph import Graph, Resource
 from tests.infra.harness.wire import known
 
+OWN_SCHEMAS = Path(__file__).parent / "schemas"
+"""Of custom resources that the facts leave out, written after their definitions."""
 KUBERNETES_VERSION = "1.34.0"
 # Chart → subchart → file of its own defaults; "" where there is none among the facts, and then any key is taken.
 SUBCHARTS: Mapping[str, Mapping[str, str]] = {
@@ -72,7 +74,8 @@ def _object(resource: Resource) -> dict[str, Any]:
 
 @functools.cache
 def _custom(api_version: str, kind: str, facts: Path) -> Any:
-    file = facts / "schemas" / f"{api_version.replace('/', '_')}_{kind}.json"
+    name = f"{api_version.replace('/', '_')}_{kind}.json"
+    file = next((one for one in (facts / "schemas" / name, OWN_SCHEMAS / name) if one.is_file()), facts / name)
     return Draft202012Validator(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
