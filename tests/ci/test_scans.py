@@ -1,5 +1,7 @@
 """`mlp ci secrets` and `mlp ci audit` run the real scanners; the database of vulnerabilities is a test server."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -12,10 +14,15 @@ pytestmark = pytest.mark.slow
 KEY = "AKIA" + "IOSFODNN7EXAMPLF"  # in two parts, so that scanners of this repository do not find it
 
 
+def base64_of(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
 def test_a_secret_in_git_is_found_and_hashes_are_not(project: Project, call_mlp: Callable[..., Called]) -> None:
-    (project.root / "uv.lock").write_text(f'hash = "sha256:{"0123456789abcdef" * 4}"\n', encoding="utf-8")
     (project.root / "deploy").mkdir()
-    (project.root / "deploy" / "keys.yaml").write_text(f'- sha256: "{"0f1e2d3c" * 8}"\n', encoding="utf-8")
+    (project.root / "deploy" / "keys.yaml").write_text(f'secret: "{base64_of("key")}"\n', encoding="utf-8")
+    (project.root / "uv.lock").write_text(f'hash = "sha256-{base64_of("wheel")}"\n', encoding="utf-8")
+    (project.root / "src" / "digest.py").write_text(f'MD5 = "{hashlib.md5(b"table").hexdigest()}"\n', encoding="utf-8")
     commit_all(project.root)
     clean = call_mlp(project, "ci", "secrets")
     assert (clean.code, clean.out) == (0, "No secrets found.\n")
