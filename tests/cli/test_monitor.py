@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -9,12 +10,12 @@ import pandas as pd
 import pytest
 
 from platform_lib.settings import Project
-from tests.conftest import copy_of, free_port, run_mlp, server
+from tests.conftest import Called, copy_of, free_port, run_mlp, server
 
 
 @pytest.mark.slow
 def test_a_shift_is_reported_with_the_live_score_from_a_file_of_labels(
-    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call_mlp: Callable[..., Called]
 ) -> None:
     project = copy_of(trained, tmp_path / "project")
     monkeypatch.chdir(project.root)
@@ -44,6 +45,11 @@ def test_a_shift_is_reported_with_the_live_score_from_a_file_of_labels(
 
     assert found["score"]["metric"] == "balanced_accuracy"
     assert 0 < found["score"]["total"]["score"] <= 1
+
+    from_log = ("data", "from-log", "--since", "1h", "--log", str(tmp_path / "log"), "--json")
+    taken = json.loads(call_mlp(project, *from_log).out)
+    assert (taken["added"], taken["unusable"], taken["incomplete"], len(taken["files"])) == (600, 0, 0, 1)
+    assert json.loads(call_mlp(project, *from_log).out)["present"] == 600
 
 
 @pytest.mark.parametrize(
