@@ -15,7 +15,8 @@ from platform_lib.data.contract import Column, DataContract
 from platform_lib.model.artifact import Predictions
 from platform_lib.model.profile import build_profile, parse_profile
 from platform_lib.monitoring.config import MonitorConfig
-from platform_lib.monitoring.report import Monitored, build_report
+from platform_lib.monitoring.content import Monitored
+from platform_lib.monitoring.report import build_report
 from platform_lib.monitoring.windows import divide
 from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, PREDICTIONS, LogFolder, prediction_schema
 from tests.monitoring.logs import END

@@ -85,11 +85,12 @@ def rows_as_sent(frame: "pd.DataFrame", contract: DataContract) -> list[dict[str
 
     `feature_frame` converts them back to the same frame, except for private columns, whose values are made up.
     """
-    columns = {name: _as_sent(frame[name], contract.columns[name]) for name in contract.features}
+    columns = {name: column_as_sent(frame[name], contract.columns[name]) for name in contract.features}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _as_sent(series: "pd.Series", column: Column) -> Sequence[Any]:
+def column_as_sent(series: "pd.Series", column: Column) -> Sequence[Any]:
+    """A typed column's n values as a caller would send them; made up for a private column."""
     if column.is_private:
         return [made_up_value(column)] * len(series)
     missing = series.isna().tolist()

@@ -74,7 +74,7 @@ def bin_of(bins: Bins, value: Any) -> int:
             return bins.values.index(text)
         except ValueError:
             return len(bins.values)
-    number = float(value) if bins.kind == "number" else _seconds(value)
+    number = float(value) if bins.kind == "number" else seconds_of(value)
     return bisect_right(bins.edges, number)
 
 
@@ -163,13 +163,14 @@ def _listed_bins(
 _BOOLEANS = {True: "true", False: "false", "true": "true", "false": "false"}  # 1.0 and 0.0 are the same keys
 
 
-def _seconds(value: Any) -> float:
+def seconds_of(value: Any) -> float:
+    """A time as seconds since 1970, UTC: from a number of them, a datetime, its ISO text or a datetime64."""
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, str):
-        return _seconds(datetime.fromisoformat(value))
+        return seconds_of(datetime.fromisoformat(value))
     return float(np.datetime64(value, "us").astype(np.int64)) / 1e6
 
 

@@ -1,11 +1,13 @@
 """Logged columns as counts in a reference profile's bins: what the server counts, computed from the request log."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from platform_lib.model.profile import Bins, bin_of
+from platform_lib.model.profile import Bins, bin_of, seconds_of
 
 
 def bin_indices(bins: Bins, values: pa.ChunkedArray) -> NDArray[np.intp]:
@@ -47,6 +49,40 @@ def window_counts(bins: Bins, indices: NDArray[np.intp], window: NDArray[np.intp
     kept = window >= 0
     flat = np.bincount(window[kept] * width + indices[kept], minlength=windows * width)
     return flat.reshape(windows, width).astype(np.int64)
+
+
+def numbers_of(bins: Bins, values: pa.ChunkedArray) -> NDArray[np.float64]:
+    """A column of numbers, or of times as seconds since 1970, shape (n,); NaN for a value that the model could not use.
+
+    Args:
+        bins: Of the column, of kind number or time.
+        values: n values as the request log holds them.
+    """
+    numbers = _as_numbers(values) if bins.kind == "number" else None
+    return np.array([_number(bins, value) for value in values.to_pylist()]) if numbers is None else numbers
+
+
+def matrix_of(columns: Mapping[str, Bins], table: pa.Table) -> NDArray[np.float64]:
+    """Columns as numbers for a tree: a category is its place among the most frequent of the reference.
+
+    Args:
+        columns: Name in the log, and bins, of k columns that the table has.
+        table: n rows as the request log holds them.
+    Returns:
+        Shape (n, k).
+    """
+    found = [
+        numbers_of(bins, table[name]) if bins.kind in ("number", "time") else bin_indices(bins, table[name])
+        for name, bins in columns.items()
+    ]
+    return np.column_stack(found).astype(np.float64) if found else np.empty((len(table), 0))
+
+
+def _number(bins: Bins, value: object) -> float:
+    try:
+        return float("nan") if value is None else float(value) if bins.kind == "number" else seconds_of(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def _as_numbers(values: pa.ChunkedArray) -> NDArray[np.float64] | None:

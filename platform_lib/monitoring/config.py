@@ -21,6 +21,9 @@ class MonitorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Population stability index from which a column has drifted; 0.1 is a small shift, 0.25 a large one."""
     features: dict[str, float] = {}
     """The same limit for single columns; `prediction` is the model's answer."""
+    joint_auc: float = 0.7
+    """Area under the ROC curve from which a classifier that tells live rows from held-out ones means joint drift; 0.5
+    is no difference."""
     min_rows: int = 500
     """Windows with fewer rows are not judged."""
     windows: int = 3
@@ -75,6 +78,8 @@ def read_monitor_config(project: Project) -> MonitorConfig:
     for key, limit in {"psi": config.psi, **{f"features.{name}": v for name, v in config.features.items()}}.items():
         if not (math.isfinite(limit) and limit > 0):
             raise UsageError(f"conf/monitor.yaml: {key} is {limit}, expected a number above 0.")
+    if not 0.5 < config.joint_auc <= 1:
+        raise UsageError(f"conf/monitor.yaml: joint_auc is {config.joint_auc}, expected a number above 0.5, at most 1.")
     if not (math.isfinite(config.score_drop) and config.score_drop >= 0):
         raise UsageError(f"conf/monitor.yaml: score_drop is {config.score_drop}, expected a number of 0 or more.")
     if not 1 <= config.windows_over <= config.windows:

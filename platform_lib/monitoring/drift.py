@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from platform_lib.model.profile import Bins
 from platform_lib.monitoring.config import MonitorConfig
+from platform_lib.monitoring.held_out.row_tests import RowTest
 
 SMALLEST_SHARE = 1e-4
 """Smaller shares count as this in the index, so that an empty bin does not make it infinite."""
@@ -40,6 +41,8 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     ks: float | None
     """Largest difference of the two distribution functions at the bins' edges, a lower bound of the
     Kolmogorov-Smirnov statistic; None for categories."""
+    test: RowTest | None = None
+    """On rows instead of bins; None where the version has no held-out rows, or too few."""
     missing: float
     missing_reference: float
     outside: float
@@ -47,6 +50,8 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     outside_reference: float
     labels: list[str]
     shares: list[float]
+    """Of the rows since the index is over the limit; of all rows if it is not. The same rows are behind `ks`, `missing`
+    and `outside`."""
     reference: list[float]
 
 
@@ -70,21 +75,23 @@ def column_drift(
     """
     reference = np.asarray(bins.shares)
     total = counts.sum(axis=0)
-    shares = total / total.sum()
     limit = config.limit_of(name)
     by_window = [psi(row / row.sum(), reference) if row.sum() >= config.min_rows else None for row in counts]
     judged = [(place, value) for place, value in enumerate(by_window) if value is not None]
     over = [value > limit for _, value in judged]
     first = _first_in_a_row(over)
+    since = None if first is None else judged[first][0]
+    shown = counts[since or 0 :].sum(axis=0)
+    shares = shown / shown.sum()
     outside = _outside(bins)
     return ColumnDrift(
         name=name,
         kind=bins.kind,
-        psi=psi(shares, reference),
+        psi=psi(total / total.sum(), reference),
         limit=limit,
         windows=by_window,
         drifted=first is not None and sum(over[-config.windows :]) >= min(config.windows_over, len(over)),
-        since=None if first is None else judged[first][0],
+        since=since,
         p_value=_same_shares(total, reference, reference_rows),
         ks=_largest_gap(bins, shares),
         missing=float(shares[-1]),

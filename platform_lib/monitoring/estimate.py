@@ -13,6 +13,10 @@ from platform_lib.metrics import metric_named, score, take
 from platform_lib.metrics.weighting import MetricUndefined
 from platform_lib.model.artifact import Predictions
 
+RIGHT_PROBABILITIES = (
+    "The estimate assumes that the model's probabilities are right. It cannot see that the meaning of the inputs "
+    "changed."
+)
 _ROWS = 10_000
 _DRAWS = 40
 

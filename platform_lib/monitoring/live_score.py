@@ -25,9 +25,9 @@ class ScoreWindow(msgspec.Struct, frozen=True, kw_only=True):
     error: float | None
     """Its standard error."""
     estimate: float | None = None
-    """The score that the model's own probabilities promise, before labels come."""
+    """The score that is expected before labels come; `LiveScore.assumption` says on what condition."""
     estimate_error: float | None = None
-    """Standard deviation of the score over labels drawn from these probabilities."""
+    """Its standard deviation."""
 
 
 class LiveScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +49,37 @@ class LiveScore(msgspec.Struct, frozen=True, kw_only=True):
     """Labels that are no number, or a class that the model does not know."""
     unlike: list[str] = []
     """Columns whose labelled rows differ from those without label: the score may not speak for all rows."""
+    assumption: str = ""
+    """What the estimates rest on, a sentence; empty if there are none."""
     fallen: bool = False
     """Whether the score is below the held-out one by more than chance and the allowed drop."""
+
+
+Estimate = tuple[float, float]
+"""An expected score and its standard deviation."""
+
+
+class Estimates(msgspec.Struct, frozen=True, kw_only=True):
+    """Scores that are expected before labels come."""
+
+    assumption: str
+    """What they rest on, a sentence."""
+    total: Estimate | None
+    windows: list[Estimate | None]
+
+
+def with_estimates(score: LiveScore, estimates: Estimates) -> LiveScore:
+    """Add estimates to the scores."""
+    parts = [_estimated(part, found) for part, found in zip(score.windows, estimates.windows, strict=True)]
+    total = _estimated(score.total, estimates.total)
+    known = any(part.estimate is not None for part in (*parts, total))
+    return msgspec.structs.replace(score, windows=parts, total=total, assumption=estimates.assumption if known else "")
+
+
+def _estimated(part: ScoreWindow, found: Estimate | None) -> ScoreWindow:
+    if found is None:
+        return part
+    return msgspec.structs.replace(part, estimate=found[0], estimate_error=found[1])
 
 
 def live_score(

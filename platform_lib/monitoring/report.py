@@ -1,8 +1,6 @@
 """The monitoring report of one version: drift, live score, its estimate, latency."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -10,68 +8,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from platform_lib.data.contract import DataContract
 from platform_lib.errors import NotFound
 from platform_lib.model.artifact import Predictions
-from platform_lib.model.profile import Bins, Profile
-from platform_lib.monitoring.binning import bin_indices, window_counts
+from platform_lib.monitoring.binning import matrix_of
+from platform_lib.monitoring.columns import column_drifts, drawn, features_in, joint_of, unlike_columns
 from platform_lib.monitoring.config import MonitorConfig
-from platform_lib.monitoring.drift import SIGNIFICANCE, ColumnDrift, column_drift, corrected
-from platform_lib.monitoring.estimate import estimated_score
-from platform_lib.monitoring.live_score import LiveScore, ScoreWindow, live_score
-from platform_lib.monitoring.logged import Labels, join_labels, predictions_of
+from platform_lib.monitoring.content import PREDICTION, Monitored, MonitorReport, VersionTraffic
+from platform_lib.monitoring.estimate import RIGHT_PROBABILITIES, estimated_score
+from platform_lib.monitoring.held_out.number_estimate import MOST_ROWS, SIMILAR_ERRORS, learn_errors
+from platform_lib.monitoring.live_score import Estimate, Estimates, live_score, with_estimates
+from platform_lib.monitoring.logged import join_labels, predictions_of
 from platform_lib.monitoring.windows import Windows
-from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder, logged_name
-
-PREDICTION = "prediction"
-"""Name of the prediction among the columns; as the server's counters call it."""
-FORMAT = 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Monitored:
-    """The version that is reported on."""
-
-    model: str
-    version: str
-    profile: Profile
-    contract: DataContract
-    metric: str
-    """Metric of the live score."""
-    held_out: tuple[float, float] | None
-    """Its score on the held-out rows at training, and the standard error; None if unknown."""
-
-
-class VersionTraffic(msgspec.Struct, frozen=True, kw_only=True):
-    """What one version answered in the period."""
-
-    version: str
-    requests: int
-    rows: int
-    p50_ms: float
-    p99_ms: float
-
-
-class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of a version's period. JSON-able by msgspec."""
-
-    format: int = FORMAT
-    model: str
-    version: str
-    since: datetime
-    until: datetime
-    windows: list[datetime]
-    """Start of each window, UTC, oldest first."""
-    rows: list[int]
-    """Logged rows of the version per window."""
-    traffic: list[VersionTraffic]
-    columns: list[ColumnDrift]
-    """The prediction first, then the features, the largest index first."""
-    score: LiveScore
-    problems: list[str]
-    """What crossed a limit, one sentence each; empty if nothing did."""
-    notes: list[str]
-    """What the report cannot say, and why."""
+from platform_lib.monitoring.wording import notes_on, problems_of
+from platform_lib.serving.request_log.files import PREDICTIONS, LogFolder
 
 
 def build_report(folder: LogFolder, monitored: Monitored, config: MonitorConfig, windows: Windows) -> MonitorReport:
@@ -99,11 +48,18 @@ def build_report(folder: LogFolder, monitored: Monitored, config: MonitorConfig,
             f"{since:%Y-%m-%d %H:%M} UTC; {_who_has_rows(logged)}"
         )
     window = windows.of(rows["time"].to_numpy().astype("datetime64[us]"))
-    columns, indices = _drift(rows, monitored, config, window, len(windows))
+    columns, indices = column_drifts(rows, monitored, config, window, len(windows))
+    joint = joint_of(rows, monitored, config, window, len(windows))
     predictions = predictions_of(rows)
+    estimates = _estimates(rows, monitored, predictions, window, len(windows), config)
+    rows = rows.select(["request_id", "row", "time"])  # the features have been looked at, and are most of the memory
     labels = join_labels(folder, rows, since=since, known=logged)
-    score = _score(monitored, predictions, labels, window, len(windows), config)
-    score = msgspec.structs.replace(score, unlike=_unlike(monitored, indices, labels, len(rows), config))
+    score = live_score(
+        monitored.metric, predictions, labels, window, len(windows), held_out=monitored.held_out, config=config
+    )
+    score = msgspec.structs.replace(
+        with_estimates(score, estimates), unlike=unlike_columns(indices, labels, len(rows), config)
+    )
     report = MonitorReport(
         model=monitored.model,
         version=monitored.version,
@@ -113,11 +69,12 @@ def build_report(folder: LogFolder, monitored: Monitored, config: MonitorConfig,
         rows=np.bincount(window[window >= 0], minlength=len(windows)).tolist(),
         traffic=_traffic(logged),
         columns=columns,
+        joint=joint,
         score=score,
         problems=[],
-        notes=_notes(monitored, rows, score, config),
+        notes=notes_on(monitored, len(rows), score, config),
     )
-    return msgspec.structs.replace(report, problems=_problems(report, config))
+    return msgspec.structs.replace(report, problems=problems_of(report, config))
 
 
 def _kept(table: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
@@ -132,83 +89,43 @@ def _who_has_rows(logged: pa.Table) -> str:
     return f"versions that have: {', '.join(versions)}. Choose one, or look further back with --since."
 
 
-def _columns(monitored: Monitored) -> list[tuple[str, str, Bins]]:
-    """Name, name in the log and bins of what is compared."""
-    features = [(name, logged_name(name), bins) for name, bins in monitored.profile.features.items()]
-    return [(PREDICTION, PREDICTION, monitored.profile.prediction), *features]
-
-
-def _drift(
-    rows: pa.Table, monitored: Monitored, config: MonitorConfig, window: NDArray[np.intp], windows: int
-) -> tuple[list[ColumnDrift], dict[str, tuple[Bins, NDArray[np.intp]]]]:
-    found, indices = [], {}
-    for name, logged, bins in _columns(monitored):
-        if logged not in rows.column_names:
-            continue
-        places = bin_indices(bins, rows[logged])
-        indices[name] = (bins, places)
-        counts = window_counts(bins, places, window, windows)
-        found.append(column_drift(name, bins, counts, monitored.profile.rows, config))
-    p_values = corrected([column.p_value for column in found])
-    found = [msgspec.structs.replace(column, p_value=p) for column, p in zip(found, p_values, strict=True)]
-    # A small sample has a large index by chance alone: what chance explains is no drift.
-    found = [
-        msgspec.structs.replace(column, drifted=column.drifted and column.p_value < SIGNIFICANCE) for column in found
-    ]
-    return [found[0], *sorted(found[1:], key=lambda column: -column.psi)], indices
-
-
-def _score(
+def _estimates(
+    rows: pa.Table,
     monitored: Monitored,
     predictions: Predictions,
-    labels: Labels,
     window: NDArray[np.intp],
     windows: int,
     config: MonitorConfig,
-) -> LiveScore:
-    score = live_score(
-        monitored.metric, predictions, labels, window, windows, held_out=monitored.held_out, config=config
-    )
-    parts = [
-        _with_estimate(part, monitored.metric, predictions, np.flatnonzero(window == i), config)
-        for i, part in enumerate(score.windows)
-    ]
-    total = _with_estimate(score.total, monitored.metric, predictions, np.arange(len(window)), config)
-    return msgspec.structs.replace(score, windows=parts, total=total)
+) -> Estimates:
+    """Estimate the score of every window, and of all rows."""
+    estimate, assumption = _estimator(rows, monitored, predictions)
+
+    def of(chosen: NDArray[np.intp]) -> Estimate | None:
+        return estimate(chosen) if len(chosen) >= config.min_labels else None
+
+    parts = [of(np.flatnonzero(window == i)) for i in range(windows)]
+    return Estimates(assumption=assumption, total=of(np.arange(len(window))), windows=parts)
 
 
-def _with_estimate(
-    part: ScoreWindow, metric: str, predictions: Predictions, rows: NDArray[np.intp], config: MonitorConfig
-) -> ScoreWindow:
-    found = estimated_score(metric, predictions, rows) if len(rows) >= config.min_labels else None
-    if found is None:
-        return part
-    return msgspec.structs.replace(part, estimate=found[0], estimate_error=found[1])
+def _estimator(
+    rows: pa.Table, monitored: Monitored, predictions: Predictions
+) -> tuple[Callable[[NDArray[np.intp]], Estimate | None], str]:
+    """How a score is estimated for some rows, given by position, and what that assumes."""
+    metric, reference = monitored.metric, monitored.reference
+    if predictions.probabilities is not None:
+        return lambda chosen: estimated_score(metric, predictions, chosen), RIGHT_PROBABILITIES
+    if reference is not None and reference.truth is not None:
+        columns = features_in(rows, monitored)
+        answers = reference.table[PREDICTION].to_numpy(zero_copy_only=False)
+        errors = learn_errors(matrix_of(columns, reference.table), answers, reference.truth)
+        if errors is not None:
 
+            def estimate(chosen: NDArray[np.intp]) -> Estimate | None:
+                some = drawn(chosen, MOST_ROWS)
+                return errors.estimated_score(metric, matrix_of(columns, rows.take(some)), predictions.values[some])
 
-def _unlike(
-    monitored: Monitored,
-    indices: dict[str, tuple[Bins, NDArray[np.intp]]],
-    labels: Labels,
-    rows: int,
-    config: MonitorConfig,
-) -> list[str]:
-    """Columns in which the labelled rows differ from the others."""
-    has_label = np.zeros(rows, dtype=bool)
-    has_label[labels.rows] = True
-    if min(has_label.sum(), (~has_label).sum()) < config.min_labels:
-        return []
-    found = []
-    for name, (bins, places) in indices.items():
-        width = len(bins.shares)
-        others = np.bincount(places[~has_label], minlength=width)
-        own = np.bincount(places[has_label], minlength=width)
-        as_reference = msgspec.structs.replace(bins, shares=(others / others.sum()).tolist())
-        found.append(column_drift(name, as_reference, own[None, :], int(others.sum()), config))
-    p_values = corrected([column.p_value for column in found])
-    return [
-        column.name for column, p in zip(found, p_values, strict=True) if p < SIGNIFICANCE and column.psi > column.limit
-    ]
+            return estimate, SIMILAR_ERRORS
+    return lambda chosen: None, ""
 
 
 def _traffic(logged: pa.Table) -> list[VersionTraffic]:
@@ -222,76 +139,3 @@ def _traffic(logged: pa.Table) -> list[VersionTraffic]:
             VersionTraffic(version=version, requests=len(own), rows=rows, p50_ms=float(p50), p99_ms=float(p99))
         )
     return found
-
-
-def _notes(monitored: Monitored, rows: pa.Table, score: LiveScore, config: MonitorConfig) -> list[str]:
-    notes = []
-    private = [name for name in monitored.contract.features if monitored.contract.columns[name].is_private]
-    if private:
-        notes.append(f"Not logged, because the contract says so: {', '.join(private)}.")
-    if len(rows) < config.min_rows:
-        notes.append(f"{len(rows)} rows are too few to judge drift; conf/monitor.yaml asks for {config.min_rows}.")
-    if score.total.labelled < config.min_labels:
-        notes.append(
-            f"{score.total.labelled} rows have a label, too few for a live score; send labels with POST /labels or "
-            f"`mlp log labels`."
-        )
-    if score.unlike:
-        notes.append(
-            f"Rows with a label differ from those without in {_listed(score.unlike)}: the live score speaks for the "
-            "former only."
-        )
-    for count, what in (
-        (score.unknown, "labels belong to rows that are not in the log"),
-        (score.unusable, "labels are no number, or no class that the model knows"),
-    ):
-        if count:
-            notes.append(f"{count} {what}.")
-    return notes
-
-
-def _problems(report: MonitorReport, config: MonitorConfig) -> list[str]:
-    found = [
-        f"{column.name} has drifted: PSI {column.psi:.2f}, over {column.limit:g}"
-        + ("" if column.since is None else f" since {report.windows[column.since]:%Y-%m-%d %H:%M} UTC")
-        + f"; {biggest_change(column)}."
-        for column in report.columns
-        if column.drifted
-    ]
-    score = report.score
-    if (expected := _expected_fall(score, config)) is not None:
-        found.append(expected)
-    if score.fallen and score.held_out is not None:
-        latest = next((part for part in reversed(score.windows) if part.score is not None), score.total)
-        assert latest.score is not None
-        found.append(
-            f"{score.metric} is {latest.score:.4f} on the latest {latest.labelled} labelled rows, and was "
-            f"{score.held_out:.4f} on the held-out rows."
-        )
-    return found
-
-
-def _expected_fall(score: LiveScore, config: MonitorConfig) -> str | None:
-    """Report an estimated fall only where no labels have decided yet."""
-    latest = next((part for part in reversed(score.windows) if part.estimate is not None), None)
-    if latest is None or latest.score is not None or latest.estimate is None or score.held_out is None:
-        return None
-    drop = (score.held_out - latest.estimate) * (1 if score.greater_is_better else -1)
-    if drop - 2 * (latest.estimate_error or 0.0) <= config.score_drop:
-        return None
-    return (
-        f"{score.metric} is estimated at {latest.estimate:.4f} for the latest {latest.rows} rows, and was "
-        f"{score.held_out:.4f} on the held-out rows. It is an estimate from the model's own probabilities; labels will "
-        "tell."
-    )
-
-
-def biggest_change(column: ColumnDrift) -> str:
-    """The bin whose share changed most, in words."""
-    gaps = [abs(live - reference) for live, reference in zip(column.shares, column.reference, strict=True)]
-    place = int(np.argmax(gaps))
-    return f"{column.labels[place]} went from {column.reference[place]:.1%} to {column.shares[place]:.1%}"
-
-
-def _listed(names: Sequence[str], limit: int = 5) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -6,7 +6,8 @@ from platform_lib.metrics.configured import configure_metrics
 from platform_lib.metrics.own import load_own_metrics
 from platform_lib.model.artifact import read_profile
 from platform_lib.model.profile import parse_profile
-from platform_lib.monitoring.report import Monitored
+from platform_lib.monitoring.content import Monitored
+from platform_lib.monitoring.held_out.reference import read_reference
 from platform_lib.registry.loading import open_registry
 from platform_lib.registry.reference import parse_reference
 from platform_lib.settings import Project, Settings
@@ -50,5 +51,6 @@ def monitored_version(project: Project, settings: Settings, reference: str | Non
         profile=parse_profile(profile),
         contract=inspected.contract,
         metric=name,
+        reference=read_reference(registry, record.run_id, inspected.contract),
         held_out=(values[name], errors.get(name, 0.0)) if name in values else None,
     )

@@ -1,7 +1,6 @@
 """Run one training from start to end: track every step, and never leave its MLflow run open.
 
-Binds the steps to a run and a registry. The user's `pipeline.py` decides which steps run; `plan` checks beforehand what
-they need.
+Binds the steps to a run and a registry. The user's `pipeline.py` decides which run; `plan` checks what they need.
 """
 
 import json
@@ -137,6 +136,7 @@ def bind(plan: TrainingPlan, run_id: str, progress: Progress) -> Steps:
         pipeline: "Pipeline", evaluation: "Evaluation", verdict: "Verdict", parts: Split, config: "TrainConfig"
     ) -> TrainingResult:
         with progress("Registering"):
+            tracking.log_reference_rows(plan, run_id, pipeline, parts.test)
             result = _register(plan, run_id, pipeline, evaluation, verdict, parts, config)
             return replace(result, diagnosis=tuple(diagnosis))
 

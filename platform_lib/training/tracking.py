@@ -22,9 +22,11 @@ from platform_lib.training.documents.description import run_name
 from platform_lib.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
     from platform_lib.registry.versions import Registry
     from platform_lib.training.evaluation import Evaluation
-    from platform_lib.training.steps import Split
+    from platform_lib.training.steps import Rows, Split
 
 EVALUATION_FILE = "evaluation.json"
 PARENT_TAG = "mlflow.parentRunId"
@@ -152,6 +154,20 @@ def log_numbers(plan: TrainingPlan, run_id: str, values: Mapping[str, float]) ->
         plan.registry.client.log_batch(
             run_id, metrics=[Metric(name, float(value), now, 0) for name, value in values.items()]
         )
+
+
+def log_reference_rows(plan: TrainingPlan, run_id: str, pipeline: "Pipeline", rows: "Rows") -> None:
+    """Store held-out rows with their predictions, for `mlp monitor report`."""
+    import msgspec
+
+    from platform_lib.model.artifact import predict
+    from platform_lib.model.reference_rows import REFERENCE_FILE, build_reference_rows, chosen_rows
+
+    chosen = chosen_rows(len(rows), rows.frame.shape[1])
+    frame = rows.frame.iloc[chosen]
+    stored = build_reference_rows(frame, predict(pipeline, frame), rows.truth[chosen], plan.config.data)
+    with mlflow_errors(plan.registry.uri):
+        plan.registry.client.log_text(run_id, msgspec.json.encode(stored).decode(), REFERENCE_FILE)
 
 
 def read_evaluation(registry: "Registry", run_id: str) -> dict[str, Any] | None:

@@ -42,6 +42,10 @@ def test_a_shift_is_reported_with_the_live_score_from_a_file_of_labels(
     assert "body_mass_g has drifted: PSI" in printed
     assert [column["name"] for column in found["columns"] if column["drifted"]] == ["body_mass_g"]
     assert found["score"]["total"]["labelled"] == 600
+    moved = next(column["test"] for column in found["columns"] if column["name"] == "body_mass_g")
+    assert moved["test"] == "Kolmogorov-Smirnov"
+    assert moved["wasserstein"] == pytest.approx(1500, rel=0.1)
+    assert found["joint"]["strongest"][0] == "body_mass_g"
 
     assert found["score"]["metric"] == "balanced_accuracy"
     assert 0 < found["score"]["total"]["score"] <= 1

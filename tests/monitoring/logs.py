@@ -1,6 +1,7 @@
 """Request logs written as the server's log writer does, for tests of monitoring."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pyarrow as pa
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.model.artifact import Predictions
 from platform_lib.model.profile import build_profile, parse_profile
-from platform_lib.monitoring.report import Monitored
+from platform_lib.model.reference_rows import build_reference_rows
+from platform_lib.monitoring.content import Monitored
+from platform_lib.monitoring.held_out.reference import reference_of
 from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, PREDICTIONS, LogFolder, prediction_schema
 
 END = datetime(2026, 3, 8, tzinfo=UTC)
@@ -44,6 +47,7 @@ def sample(rows: int, seed: int, *, shift: float = 0.0) -> tuple[pd.DataFrame, P
     return frame, predictions, truth
 
 
+@cache
 def monitored(rows: int = 4000, seed: int = 100) -> Monitored:
     """Version 3, trained on unshifted rows."""
     from platform_lib.metrics import score, standard_error
@@ -59,6 +63,41 @@ def monitored(rows: int = 4000, seed: int = 100) -> Monitored:
             score("accuracy", truth, predictions),
             standard_error("accuracy", truth, predictions) or 0.0,
         ),
+        reference=reference_of(build_reference_rows(frame, predictions, truth, CONTRACT), CONTRACT),
+    )
+
+
+PRICES = DataContract(
+    name="flats",
+    path="data/flats.parquet",
+    task="regression",
+    target="price",
+    columns={"income": Column(type="number"), "plan": Column(type="string"), "price": Column(type="number")},
+)
+
+
+def prices(rows: int, seed: int, *, shift: float = 0.0) -> tuple[pd.DataFrame, Predictions, np.ndarray]:
+    """Rows, predictions of numbers that are right on average, and true numbers; errors are larger at large incomes."""
+    frame, _, _ = sample(rows, seed, shift=shift)
+    income = frame["income"].to_numpy()
+    truth = 3 * income + np.random.default_rng(seed + 1).normal(size=rows) * np.where(income > 1, 3.0, 1.0)
+    return frame, Predictions(3 * income, None), truth
+
+
+@cache
+def priced(rows: int = 2000, seed: int = 100) -> Monitored:
+    """Version 3 of a model of numbers, trained on unshifted rows."""
+    from platform_lib.metrics import score, standard_error
+
+    frame, predictions, truth = prices(rows, seed)
+    return Monitored(
+        model="loans",
+        version="3",
+        profile=parse_profile(build_profile(frame, predictions, PRICES)),
+        contract=PRICES,
+        metric="mae",
+        held_out=(score("mae", truth, predictions), standard_error("mae", truth, predictions) or 0.0),
+        reference=reference_of(build_reference_rows(frame, predictions, truth, PRICES), PRICES),
     )
 
 
@@ -74,7 +113,6 @@ def write_day(
     """Log n requests of one row each, spread over the day that lies `day` days before the end; return their ids."""
     start = END - timedelta(days=day)
     ids = [f"{version}-{day}-{i}" for i in range(len(frame))]
-    assert predictions.probabilities is not None
     rows: dict[str, list[Any]] = {
         "request_id": ids,
         "row": [0] * len(frame),
@@ -86,13 +124,13 @@ def write_day(
         "income": frame["income"].tolist(),
         "plan": frame["plan"].tolist(),
         "prediction": predictions.values.tolist(),
-        "probabilities": [
-            list(zip(predictions.classes, row, strict=True)) for row in predictions.probabilities.tolist()
-        ],
+        "probabilities": [None] * len(frame)
+        if predictions.probabilities is None
+        else [list(zip(predictions.classes, row, strict=True)) for row in predictions.probabilities.tolist()],
     }
     folder.write(
         PREDICTIONS,
-        pa.table(rows, schema=prediction_schema(KINDS, "classification")),
+        pa.table(rows, schema=prediction_schema(KINDS, "classification" if predictions.classes else "regression")),
         start,
         sequence=day + 100 * int(version),
     )

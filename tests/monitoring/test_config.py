@@ -44,7 +44,7 @@ def test_a_prediction_without_a_weight_has_that_of_the_others(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pis: 0.1", "unknown field `pis`.*The keys are psi, features, min_rows"),
+        ("pis: 0.1", "unknown field `pis`.*The keys are psi, features, joint_auc, min_rows"),
         ("psi: high", "Expected `float`"),
         ("psi: 0", "psi is 0.0, expected a number above 0"),
         ("features: {a: -1}", "features.a is -1.0, expected a number above 0"),

@@ -257,6 +257,7 @@ def test_the_store_holds_no_value_of_a_sensitive_column(ward: Ward) -> None:
     files = [file for file in store.rglob("*") if file.is_file()]
     names = {file.name for file in files}
     assert {"model.skops", "input_example.json", "answers.json", "evaluation.json", "diagnostics.json"} <= names
+    assert "reference_rows.json" in names
     for file in files:
         content = file.read_bytes()
         assert not [value for value in hidden if value in content], file.relative_to(store)

@@ -6,9 +6,10 @@ import click
 
 from platform_lib.cli.console import stdout
 from platform_lib.cli.rendering import moment, number, show, table
+from platform_lib.monitoring.content import MonitorReport
 from platform_lib.monitoring.drift import ColumnDrift
 from platform_lib.monitoring.live_score import LiveScore
-from platform_lib.monitoring.report import MonitorReport, biggest_change
+from platform_lib.monitoring.wording import biggest_change
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = 12
@@ -37,6 +38,11 @@ def show_report(report: MonitorReport) -> None:
     show(console, drift)
     if len(report.columns) > _COLUMNS:
         click.echo(f"{len(report.columns) - _COLUMNS} columns with a smaller index are not shown; --json has all.")
+    if (joint := report.joint) is not None:
+        click.echo(
+            f"All features together: a classifier tells the latest rows from held-out ones with an area under the ROC "
+            f"curve of {joint.auc:.3f} ± {joint.error:.3f} (0.5 is not at all; limit {joint.limit:g})."
+        )
     _show_score(report, report.score)
     click.echo("\nTraffic")
     traffic = table("version", "requests", "rows", "p50 ms", "p99 ms", numeric=("requests", "rows", "p50 ms", "p99 ms"))
@@ -90,8 +96,8 @@ def _show_score(report: MonitorReport, score: LiveScore) -> None:
             number(part.estimate_error),
         )
     show(stdout(), shown)
-    if score.total.estimate is not None:
-        click.echo("The estimate assumes that the model's probabilities are right; it cannot see a changed meaning.")
+    if score.assumption:
+        click.echo(score.assumption)
     if score.label_delay_s is not None:
         click.echo(f"Half of the labels came within {_duration(score.label_delay_s)}.")
 
