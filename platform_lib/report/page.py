@@ -1,11 +1,8 @@
-"""Render a report as one HTML file without scripts, that loads nothing and works in light, dark and print."""
+"""Render the report of a version as one HTML file."""
 
-from importlib.resources import files
-from typing import TYPE_CHECKING
-
-from platform_lib.report.blocks import Cell
 from platform_lib.report.content import ReportContent
 from platform_lib.report.error_sections import errors_section, slices_section
+from platform_lib.report.html import render_html
 from platform_lib.report.model_sections import (
     card_section,
     data_section,
@@ -14,11 +11,7 @@ from platform_lib.report.model_sections import (
     rows_section,
 )
 from platform_lib.report.score_sections import key_facts, scores_section
-from platform_lib.report.svg import Chart
 from platform_lib.training.wording import decision_of, verdict_lines
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 _TONES = {"passed": "good", "refused": "bad", "cannot tell": "unsure"}
 _HEADINGS = {
@@ -47,33 +40,15 @@ def render(content: ReportContent) -> str:
         origin_section(content),
     ]
     missing = {} if content.diagnostics is None else content.diagnostics.not_computed
-    return str(
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            content=content,
-            facts=key_facts(content),
-            heading=_HEADINGS.get(decision, decision),
-            tone=_TONES.get(decision, "unsure"),
-            reasons=[line.strip().removeprefix("- ") for line in verdict_lines(content.verdict)[1:]],
-            sections=[section for section in sections if section is not None and section.blocks],
-            not_computed=missing,
-            style=files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
-        )
+    return render_html(
+        "page.html.j2",
+        content=content,
+        title=content.title,
+        facts=key_facts(content),
+        heading=_HEADINGS.get(decision, decision),
+        tone=_TONES.get(decision, "unsure"),
+        reasons=[line.strip().removeprefix("- ") for line in verdict_lines(content.verdict)[1:]],
+        notices=content.notices,
+        sections=[section for section in sections if section is not None and section.blocks],
+        not_computed=missing,
     )
-
-
-def _environment() -> "Environment":
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def load(name: str) -> str:
-        return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-    made = Environment(
-        loader=FunctionLoader(load), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    made.filters["svg"] = lambda chart: Markup(chart.markup())
-    made.tests["cell"] = lambda value: isinstance(value, Cell)
-    made.tests["chart"] = lambda value: isinstance(value, Chart)
-    return made

@@ -37,7 +37,9 @@ def test_a_shift_is_reported_with_the_live_score_from_a_file_of_labels(
     )
     arguments = ("monitor", "report", "--since", "1h", "--log", str(tmp_path / "log"))
     printed = run_mlp(project, *arguments, expect=1).stdout
-    found = json.loads(run_mlp(project, *arguments, "--json", expect=1).stdout)
+    page = tmp_path / "page.html"
+    found = json.loads(run_mlp(project, *arguments, "--json", "--html", str(page), expect=1).stdout)
+    assert "body_mass_g has drifted" in page.read_text(encoding="utf-8")
 
     assert "body_mass_g has drifted: PSI" in printed
     assert [column["name"] for column in found["columns"] if column["drifted"]] == ["body_mass_g"]
@@ -63,6 +65,7 @@ def test_a_shift_is_reported_with_the_live_score_from_a_file_of_labels(
         (["--since", "1h", "--window", "2h"], "--window 2h is longer than --since 1h"),
         (["--metric", "r2"], "'r2' is a metric of regression"),
         (["9"], "version 9"),
+        (["--html", "nowhere/page.html"], "the folder 'nowhere' does not exist"),
     ],
 )
 @pytest.mark.slow

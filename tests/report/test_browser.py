@@ -3,18 +3,24 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html import unescape
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from platform_lib.monitoring.config import MonitorConfig
+from platform_lib.monitoring.page.render import render_report
+from platform_lib.monitoring.report import build_report
+from platform_lib.monitoring.windows import divide
 from platform_lib.registry import open_registry
 from platform_lib.settings import Project, Settings
 from platform_lib.training.documents.report import write_report
 from platform_lib.training.run import train
 from tests.browser import browser, visit
 from tests.conftest import copy_of
+from tests.monitoring.logs import END, log_in, priced, prices, write_day, write_labels
 
 pytestmark = pytest.mark.slow
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
@@ -42,10 +48,24 @@ def reports(trained: Project, trained_regression: Project, tmp_path_factory: pyt
         registry = open_registry(of, Settings())
         record = registry.resolve(f"sample-model/{reference}")
         made[name] = write_report(registry, record, folder / f"{name}.html")
+    made["monitoring"] = _monitoring(folder)
     return made
 
 
-@pytest.mark.parametrize("name", ["classes", "numbers"])
+def _monitoring(folder: Path) -> Path:
+    """The page of a monitoring report with drift, a live score, an estimate and notes."""
+    log = log_in(folder)
+    for day in (3, 2, 1):
+        frame, predictions, truth = prices(300, day, shift=1.5 if day <= 2 else 0.0)
+        ids = write_day(log, day, frame, predictions)
+        write_labels(log, ids[:200], [str(value) for value in truth[:200]], after=timedelta(hours=3), day=day)
+    windows = divide(timedelta(days=3), timedelta(days=1), END)
+    page = folder / "monitoring.html"
+    page.write_text(render_report(build_report(log, priced(), MonitorConfig(min_rows=200), windows)), encoding="utf-8")
+    return page
+
+
+@pytest.mark.parametrize("name", ["classes", "numbers", "monitoring"])
 def test_it_asks_for_nothing_and_reports_nothing(reports: dict[str, Path], tmp_path: Path, name: str) -> None:
     seen = visit(reports[name].as_uri(), tmp_path)
 
@@ -88,12 +108,14 @@ def faults(page: Path, folder: Path, *, dark: bool, width: int = 1280, change: C
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_core_finds_no_fault(reports: dict[str, Path], tmp_path: Path, dark: bool) -> None:
-    assert faults(reports["classes"], tmp_path, dark=dark) == []
+@pytest.mark.parametrize("name", ["classes", "monitoring"])
+def test_axe_core_finds_no_fault(reports: dict[str, Path], tmp_path: Path, name: str, dark: bool) -> None:
+    assert faults(reports[name], tmp_path, dark=dark) == []
 
 
-def test_axe_core_finds_no_fault_in_a_regression_on_a_phone(reports: dict[str, Path], tmp_path: Path) -> None:
-    assert faults(reports["numbers"], tmp_path, dark=False, width=390) == []
+@pytest.mark.parametrize("name", ["numbers", "monitoring"])
+def test_axe_core_finds_no_fault_on_a_phone(reports: dict[str, Path], tmp_path: Path, name: str) -> None:
+    assert faults(reports[name], tmp_path, dark=False, width=390) == []
 
 
 def test_axe_core_finds_a_faint_text(reports: dict[str, Path], tmp_path: Path) -> None:
