@@ -1,6 +1,7 @@
 """The same cells give the same values, whichever command and file format reads them."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.pipeline import Pipeline
 
-from platform_lib.data.contract import DataContract, dump_contract
+from platform_lib.data.contract import DataContract, columns_from_rows, dump_contract
 from platform_lib.data.dataset import contract_path, load_dataset
 from platform_lib.data.frame import feature_frame
 from platform_lib.data.imports.plan import ImportPlan, ImportRequest, plan_import
 from platform_lib.model.artifact import LoadedModel
 from platform_lib.serving import predict_file as batch_module
 from platform_lib.serving.predict_file import predict_file
+from platform_lib.serving.protocols.csv_rows import decode_csv
 from platform_lib.settings import Project
 from tests.data.conftest import bare_project
 
@@ -96,6 +98,21 @@ def predicted_from(file: Path, contract: DataContract) -> pd.DataFrame:
     return pd.concat(recorder.frames, ignore_index=True)
 
 
+def served(rows: list[dict[str, Any]], contract: DataContract) -> pd.DataFrame:
+    """The frame that a model sees when a model server has decoded these rows."""
+    return feature_frame(columns_from_rows(rows, contract), contract)
+
+
+def json_rows(table: pd.DataFrame, contract: DataContract) -> list[dict[str, Any]]:
+    """The rows of an imported table as an application sends them, after a way through JSON."""
+    text = table[list(contract.features)].to_json(
+        orient="records", date_format="iso", date_unit="us", double_precision=15
+    )
+    rows: list[dict[str, Any]] = json.loads(text)
+    whole = [name for name in contract.features if contract.columns[name].type == "integer"]
+    return [row | {name: None if row[name] is None else int(row[name]) for name in whole} for row in rows]
+
+
 def store(project: Project, plan: ImportPlan) -> Path:
     """Write table and contract where an import writes them."""
     path = project.root / plan.contract.path
@@ -128,6 +145,8 @@ def test_the_same_cells_give_the_same_values_in_every_command(
         "training": feature_frame(load_dataset(project, contract), contract),
         "predict from the CSV": predicted_from(file, contract),
         "predict from the imported Parquet": predicted_from(stored, contract),
+        "a server's CSV": served(decode_csv(file.read_bytes(), contract, ROWS), contract),
+        "a server's JSON": served(json_rows(plan.table.to_pandas(), contract), contract),
     }
     for row in range(ROWS):
         one = {column: cells[row : row + 1] for column, cells in table_of(name, CELLS[name]).items()}
