@@ -176,6 +176,7 @@ class ExitCode(IntEnum):
     REFUSED = 1  # a check failed, or the gate refused the model
     USAGE = 2  # invalid arguments or input
     SERVICE = 3  # a required service failed
+    UPDATE = 4  # `mlp update --check` found a newer release
     BUG = 70
 
 

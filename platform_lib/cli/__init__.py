@@ -90,8 +90,13 @@ FAMILIES: dict[str, dict[str, Entry]] = {
             "platform_lib.cli.platform.platform", "Examine a cluster, check a platform, upgrade its CRDs."
         ),
     },
-    "Checks": {
+    "Checks and updates": {
         "check": Entry("platform_lib.cli.project.check", "Check this project."),
+        "update": Entry(
+            "platform_lib.cli.project.update",
+            "Update template and library.",
+            "`git reset --hard` restores the commit before the update.",
+        ),
         "ci": Entry("platform_lib.cli.project.ci", "Train, comment and scan in CI.", _VERSIONS),
         "doctor": Entry("platform_lib.cli.project.doctor", "Check this machine's prerequisites."),
         "completion": Entry("platform_lib.cli.project.completion", "Complete commands in bash, zsh and fish."),

@@ -259,6 +259,7 @@ def test_the_template_needs_no_trust() -> None:
         "_envops",
         "_exclude",
         "_message_after_copy",
+        "_external_data",  # only of files in the project: without trust
         "_message_after_update",
     }
 
