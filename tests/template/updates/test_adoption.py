@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY, commit_all, git
 from tests.template.updates.conftest import Update
 from tests.template.updates.edits import write
 from tests.template.updates.history import HOME, LATEST
-from tests.template.updates.test_matrix import assert_updated, content, seeds
+from tests.template.updates.oracle import assert_updated, content, seeds
 
 THEIRS = {
     "pyproject.toml": '[project]\nname = "churn"\nversion = "3.1"\ndependencies = ["scikit-learn", "attrs"]\n',
@@ -54,9 +54,9 @@ def test_an_existing_repository_takes_the_template_and_its_updates(update: Updat
     copier.run_copy(
         HOME, folder, data=answers, defaults=True, quiet=True, vcs_ref=LATEST, skip_if_exists=["*"], overwrite=True
     )
-    moved = {"pyproject.toml", "README.md", ".gitignore", "Makefile", "Dockerfile"}
+    seeds_of_theirs = ("churn/", "data/", "notebooks/", "tests/")
     for name, text in THEIRS.items():
-        kept = folder / (f"{name}.yours" if name in moved else name)
+        kept = folder / (name if name.startswith(seeds_of_theirs) else f"{name}.yours")
         assert kept.read_text(encoding="utf-8") == text
 
     run(bring_back, folder)
@@ -73,6 +73,12 @@ def test_an_existing_repository_takes_the_template_and_its_updates(update: Updat
     assert_updated(folder)
     updated = content(folder)
     assert seeds(updated) == seeds(adopted)
-    for name in (".github/workflows/ci.yml", "churn/estimators.py", "Makefile.user", "pyproject.toml.yours"):
+    for name in (
+        ".github/workflows/own.yml",
+        "conf/train.yaml.yours",
+        "churn/estimators.py",
+        "Makefile.user",
+        "pyproject.toml.yours",
+    ):
         assert updated[name] == adopted[name]
     assert updated["README.md"].decode().endswith(THEIRS["README.md"])
