@@ -36,7 +36,7 @@ def summarise(changelog: str, before: Version, after: Version) -> list[str]:
         after: The release that it has now.
     """
     headings = list(_HEADING.finditer(changelog))
-    ends = [heading.start() for heading in headings[1:]] + [len(changelog)]
+    ends = [*(heading.start() for heading in headings), len(changelog)][1:]
     lines: list[str] = []
     for heading, end in zip(headings, ends, strict=True):
         if before < parse_version(heading[1]) <= after:
