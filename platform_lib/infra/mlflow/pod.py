@@ -19,7 +19,6 @@ APP = "mlp"
 _CODE, _ACCESS, _ARTIFACTS = "/etc/mlp/code", "/etc/mlp/access", "/var/lib/mlflow"
 ACCESS_KEY = "access.json"
 _WORKERS = 2
-_PRIVATE_ADDRESSES = ("10.*", "100.64.*", "172.*", "192.168.*")
 _ENTRY_POINTS = f"[mlflow.app]\n{APP} = mlflow_access:create_app\n"
 _ENTRY_POINTS_PATH = "mlp_access-1.dist-info/entry_points.txt"
 
@@ -40,10 +39,10 @@ def code_items() -> list[dict[str, str]]:
 
 
 def allowed_hosts(ui_host: str, namespace: str) -> list[str]:
-    """Return the accepted Host headers: public name, names of the Service, forwarded ports, and IPs for Prometheus."""
+    """Return the accepted Host headers: public name, the Service's, forwarded ports. The gate accepts addresses."""
     service = [NAME, f"{NAME}.{namespace}", f"{NAME}.{namespace}.svc", f"{NAME}.{namespace}.svc.cluster.local"]
     local = ["localhost:*", "127.0.0.1:*"]
-    return [ui_host, *service, *(f"{name}:{int(Port.MLFLOW)}" for name in service), *local, *_PRIVATE_ADDRESSES]
+    return [ui_host, *service, *(f"{name}:{int(Port.MLFLOW)}" for name in service), *local]
 
 
 def server_command(ui_host: str, namespace: str, artifacts_uri: str) -> list[str]:

@@ -62,6 +62,8 @@ def monitoring_values(
         "crds": {"enabled": True},
         # Managed control planes do not expose these, and the chart's own alerts would fire.
         **{name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")},
+        # GKE Autopilot forbids its Service in kube-system.
+        "coreDns": {"enabled": False},
         # Pod Security forbids the host network and host files that it needs. The kubelet's metrics remain.
         "nodeExporter": {"enabled": False},
         "prometheusOperator": {
@@ -104,8 +106,9 @@ def monitoring_values(
         values["prometheusOperator"] = {"enabled": False, "admissionWebhooks": {"enabled": False}}
         for part in ("grafana", "kube-state-metrics"):
             values[part]["fullnameOverride"] = f"{OWN_NAME}-{part}"
-    if registry or pods.pulls:
-        values["global"] = {"imageRegistry": registry, "imagePullSecrets": pods.pulls}
+    given = {"imageRegistry": registry, "imagePullSecrets": pods.pulls}
+    if shared := {key: value for key, value in given.items() if value}:
+        values["global"] = shared
     return values
 
 

@@ -28,6 +28,9 @@ def test_replicas_can_migrate_the_schema_concurrently(mlflow: Mlflow, mlflow_pod
         ("mlflow.mlp-mlflow:5000", 200),
         ("mlflow.mlp-mlflow.svc.cluster.local", 200),
         ("10.3.2.1:5000", 200),
+        ("100.72.3.4:5000", 200),
+        ("[fd00::7]:5000", 200),
+        ("10.evil.example.com", 403),
         ("evil.example.com", 403),
     ],
 )

@@ -4,6 +4,7 @@ Runs around MLflow's whole application. `mlflow_requests` and `mlflow_values` de
 """
 
 import asyncio
+import ipaddress
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -67,6 +68,21 @@ def caller_of(access: Access, headers: Mapping[str, str]) -> Caller | None:
     return identify(access, user, password, headers.get(GROUPS_HEADER.lower(), ""), person)
 
 
+def _own_host(host: bytes) -> bytes:
+    """Replace an address in a Host header by `localhost`, which MLflow accepts.
+
+    Prometheus scrapes pods by their addresses, in networks that nobody knows beforehand. MLflow's check of the header
+    is against names of other domains that lead here, and an address is none.
+    """
+    text = host.decode("latin-1")
+    name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return host
+    return b"localhost:5000"
+
+
 class Gate:
     """ASGI application in front of MLflow's."""
 
@@ -78,6 +94,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["headers"] = [(name, _own_host(value) if name == b"host" else value) for name, value in scope["headers"]]
         _ASKED.set(None)  # a pipelined request inherits the context of the one before it
         # WSGI does not distinguish `X_A` from `X-A`, and joins repeated headers.
         names = [name.lower() for name, _ in scope["headers"]]
