@@ -14,8 +14,10 @@ import pyarrow as pa
 from platform_lib.data.contract import Column, DataContract
 from platform_lib.model.artifact import Predictions
 from platform_lib.model.profile import build_profile, parse_profile
+from platform_lib.model.reference_rows import MOST_ROWS, build_reference_rows
 from platform_lib.monitoring.config import MonitorConfig
 from platform_lib.monitoring.content import Monitored
+from platform_lib.monitoring.held_out.reference import reference_of
 from platform_lib.monitoring.report import build_report
 from platform_lib.monitoring.windows import divide
 from platform_lib.serving.request_log.files import LABEL_SCHEMA, LABELS, PREDICTIONS, LogFolder, prediction_schema
@@ -91,8 +93,15 @@ def main() -> None:
             print(f"memory after writing the log: {before / 1024:.0f} MiB; run again with --log for the report's own")
         frame, predictions = frame_of(20_000, 99)
         profile = parse_profile(build_profile(frame, predictions, contract()))
+        held_out = build_reference_rows(*frame_of(MOST_ROWS, 98), np.full(MOST_ROWS, "yes"), contract())
         version = Monitored(
-            model="t", version="1", profile=profile, contract=contract(), metric="accuracy", held_out=(0.7, 0.01)
+            model="t",
+            version="1",
+            profile=profile,
+            contract=contract(),
+            metric="accuracy",
+            held_out=(0.7, 0.01),
+            reference=reference_of(held_out, contract()),
         )
         begun, cpu = time.perf_counter(), time.process_time()
         report = build_report(folder, version, MonitorConfig(), divide(timedelta(days=DAYS), timedelta(days=1), END))
