@@ -1,4 +1,4 @@
-"""Rules for every resource graph of the platform, as plain functions. Rules on pods are in `pod_rules`.
+"""Rules for every resource graph of the platform, as plain functions; see `pod_rules` and `aws_rules` as well.
 
 Tests run them on graphs; `infra_stack/policy` runs them in `pulumi preview`. `exemptions` lists the resources to which
 a rule does not apply.
@@ -11,6 +11,7 @@ from typing import Any
 from platform_lib.infra.base.addresses import API_SERVER_PORTS, DNS_PORT, opens_credentials
 from platform_lib.infra.base.labels import POD_SECURITY
 from platform_lib.infra.base.naming import DATABASE_NAMESPACE, MLFLOW_NAMESPACE, TEAM_PREFIX
+from platform_lib.infra.policy.aws_rules import AWS_POLICIES
 from platform_lib.infra.policy.definitions import Declared, Exemption, Policy, Violation
 from platform_lib.infra.policy.exemptions import EXEMPTIONS
 from platform_lib.infra.policy.pod_rules import pod_messages, pod_spec
@@ -216,4 +217,5 @@ POLICIES: tuple[Policy, ...] = (
         description="Only the autoscaler sets the number of replicas.",
         check_all=_scaled,
     ),
+    *AWS_POLICIES,
 )

@@ -12,7 +12,8 @@ from platform_lib.infra.policy.rules import POLICIES, RELEASE, violations
 from tests.infra.harness.declared import declared, run_pack
 from tests.infra.harness.graph import Graph
 from tests.infra.model.endpoints import graph as model_endpoint
-from tests.infra.stacks import EXAMPLES, run_stack
+from tests.infra.policy.aws_violations import AWS_VIOLATIONS, GOOD
+from tests.infra.stacks import AWS_OPTIONS, EXAMPLES, run_stack
 
 CONTAINER: dict[str, Any] = {
     "name": "main",
@@ -157,12 +158,13 @@ VIOLATIONS: list[tuple[str, list[Declared]]] = [
         "autoscalers-own-replicas",
         [thing("Deployment", {"replicas": 2}), thing("HorizontalPodAutoscaler", {"scaleTargetRef": {"name": "it"}})],
     ),
+    *AWS_VIOLATIONS,
 ]
 
 
 @pytest.fixture(scope="module")
 def graphs() -> dict[str, Graph]:
-    return {name: run_stack(name) for name in EXAMPLES}
+    return {name: run_stack(name, **(AWS_OPTIONS if name == "aws" else {})) for name in EXAMPLES}
 
 
 @pytest.mark.parametrize(
@@ -182,6 +184,7 @@ def test_a_compliant_object_passes() -> None:
         release(values={"auth": {"existingSecret": "x"}}),
         route(),
         CLOSED,
+        *GOOD,
     ]
     assert violations(right) == []
 
