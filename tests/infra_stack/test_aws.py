@@ -107,6 +107,7 @@ def test_every_bucket_keeps_the_checklist(graph: Graph) -> None:
     for bucket in buckets:
         mine = {r.type.split(":")[-1]: r.inputs for r in graph.resources if r.parent == bucket.parent}
         assert bucket.opts["protect"] and bucket.opts["retain_on_delete"] and bucket.inputs["forceDestroy"] is False
+        assert all(r.opts["retain_on_delete"] for r in graph.resources if r.parent == bucket.parent)
         block = mine["BucketPublicAccessBlock"]
         assert all(value for key, value in block.items() if key != "bucket") and len(block) == 5
         assert mine["BucketVersioning"]["versioningConfiguration"] == {"status": "Enabled"}

@@ -82,7 +82,7 @@ def remove(stack: Any) -> None:
 def stack(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An example on simulated providers."""
     monkeypatch.setenv("PATH", pulumi_path(tmp_path / "bin"))
-    with simulated("kubernetes", "random") as providers:
+    with simulated("kubernetes", "random", "aws") as providers:
         made = make_stack(tmp_path, request.param, providers, os.devnull)  # a forgotten provider fails
         yield made
         remove(made)
@@ -121,12 +121,19 @@ def test_a_stack_is_created_updated_and_destroyed(stack: Any) -> None:
         stack.destroy()
 
 
+@pytest.mark.parametrize("stack", ["aws"], indirect=True)
+def test_a_stack_on_aws_is_previewed(stack: Any) -> None:
+    planned = stack.preview().change_summary
+    assert set(planned) == {"create"} and planned["create"] > 300
+
+
 def documented_settings() -> list[list[str]]:
     """Arguments of each `pulumi config set` without a secret in the documentation, in code blocks and in sentences.
 
-    Those of clusters.md are alternatives for a new stack, and exclude one another.
+    Those of clusters.md and aws.md are alternatives for a new stack, and exclude one another.
     """
-    pages = [page for page in sorted((REPOSITORY / "docs/platform").glob("*.md")) if page.name != "clusters.md"]
+    alternatives = ("aws.md", "clusters.md")
+    pages = [page for page in sorted((REPOSITORY / "docs/platform").glob("*.md")) if page.name not in alternatives]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     found = re.findall(r"(?:^|`)pulumi (config set (?!--secret)[^`&\n]*)", text, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in found if "$(" not in line]

@@ -40,7 +40,8 @@ class AwsBucket(pulumi.ComponentResource):
         site = args.site
         self.name = bucket_name(site.stack, args.purpose, site.account_id)
         is_log_bucket = not args.log_bucket
-        child = pulumi.ResourceOptions(parent=self)
+        # A bucket that outlives its stack stays as closed as it was.
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         bucket = aws.s3.Bucket(
             name,
             bucket=self.name,
@@ -85,7 +86,7 @@ class AwsBucket(pulumi.ComponentResource):
             name,
             bucket=bucket.id,
             policy=tls_only(bucket.arn, *([delivery] if is_log_bucket else [])),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[closed]),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[closed])),
         )
         days = args.expire_days or (ACCESS_LOG_DAYS if is_log_bucket else 0)
         rule = {
@@ -100,7 +101,7 @@ class AwsBucket(pulumi.ComponentResource):
             name,
             bucket=bucket.id,
             rules=[rule],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[versioning])),
         )
         if not is_log_bucket:
             aws.s3.BucketLogging(
