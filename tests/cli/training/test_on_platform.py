@@ -4,6 +4,9 @@
 """
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -14,7 +17,8 @@ from platform_lib.errors import UsageError
 from platform_lib.infra.prefect.job import base_job_template
 from platform_lib.names import Env
 from platform_lib.settings import Project
-from platform_lib.training.prefect.following import RunState
+from platform_lib.training.prefect.api import PrefectApi
+from platform_lib.training.prefect.following import RunState, cancel, read_state
 from tests.conftest import Called
 
 IMAGE = "registry.example.com/red/churn@sha256:" + "a" * 64
@@ -61,7 +65,7 @@ def test_the_progress_says_what_is_waited_for() -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("servers")
-class TestNothingCanRun:
+class TestWithoutAWorker:
     @pytest.fixture
     def api(self, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
         """The Prefect server, without work pools; `mlp` uses it."""
@@ -128,3 +132,25 @@ class TestNothingCanRun:
         assert done.code == 3
         assert "has no runner of never-served, so a schedule would start nothing" in done.err
         assert not (project.state_dir / "schedule.json").exists()
+
+    def test_ctrl_c_leaves_the_run_and_says_how_to_cancel_it(self, api: httpx.Client, project: Project) -> None:
+        self.make_pool(api, "red")
+        api.post("/work_pools/red/workers/heartbeat", json={"name": "w", "heartbeat_interval_seconds": 600})
+        command = [sys.executable, "-m", "platform_lib.cli", "train", "--on", "platform", "--image", IMAGE]
+        lines = []
+
+        with subprocess.Popen(
+            command, cwd=project.root, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            for line in process.stderr or ():
+                lines.append(line)
+                if line == "Waiting for the worker\n":
+                    process.send_signal(signal.SIGINT)
+
+        assert process.returncode == 130, lines
+        told, run = lines[-1].strip().rsplit(" ", 1)
+        assert told == "To cancel it: mlp tunnel -- prefect flow-run cancel"
+        prefect = PrefectApi(url=str(api.base_url))
+        assert read_state(prefect, run).type == "SCHEDULED"
+        cancel(prefect, run)
+        assert read_state(prefect, run).type == "CANCELLED"
