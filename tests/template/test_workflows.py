@@ -63,6 +63,18 @@ def test_each_answer_has_its_files(
     assert (folder / ".github").exists() is any(".github" in name for name in files)
 
 
+@pytest.mark.parametrize(
+    ("ci", "named"), [("github", ".github/workflows/"), ("gitlab", ".gitlab-ci.yml"), ("none", "")]
+)
+def test_the_readme_names_only_files_of_ci_that_exist(
+    render: Callable[..., Path], tmp_path: Path, ci: str, named: str
+) -> None:
+    readme = (render(tmp_path / "project", ci=ci, repository_owner="team") / "README.md").read_text(encoding="utf-8")
+    found = [name for name in (".github/workflows/", ".gitlab-ci.yml") if name in readme]
+    assert found == ([named] if named else [])
+    assert ("badge.svg" in readme) is (ci == "github")
+
+
 def test_workflows_match_the_schema(workflows: dict[str, Path]) -> None:
     subprocess.run(
         [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *map(str, workflows.values())],
