@@ -30,7 +30,7 @@ def shared_outputs(config: StackConfig) -> SharedOutputs:
         request_log_region=config.s3_region if config.request_log_uri else "",
         image_registry=config.image_registry,
         chart_mirror=config.chart_mirror,
-        image_pull_secrets=" ".join(config.pods.pull_secrets),
+        registry_logins=" ".join(config.pods.pull_secrets),
         aws_region=config.aws_region,
         cluster_name=aws_name(stack, limit=CLUSTER_LIMIT) if config.is_aws else "",
         model_image_registry=f"{registry}/{aws_name(stack)}" if config.is_aws else "",

@@ -224,7 +224,7 @@ class SharedOutputs:
     """Prefix of all image names if a mirror is used, else empty."""
     chart_mirror: str = ""
     """Folder or address of the chart mirror; empty if charts come from their public repositories."""
-    image_pull_secrets: str = ""
+    registry_logins: str = ""
     """Names of Secrets in the team's namespace with the login to a registry, separated by spaces."""
     aws_region: str = ""
     """Region of a platform on AWS; empty for any other."""

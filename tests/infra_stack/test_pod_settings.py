@@ -113,7 +113,7 @@ def test_the_login_to_the_registry_is_in_every_namespace_and_published_to_the_te
     login = json.loads(secrets[0]["stringData"][".dockerconfigjson"])["auths"]["registry.example.com"]
     assert (login["username"], login["password"]) == ("robot", "pull:secret")
     assert base64.b64decode(login["auth"]) == b"robot:pull:secret"
-    assert graph.outputs["image_pull_secrets"] == "image-pull company-registry"
+    assert graph.outputs["registry_logins"] == "image-pull company-registry"
 
 
 def test_training_pods_pull_with_it_and_have_the_identity_of_their_team(graph: Graph) -> None:

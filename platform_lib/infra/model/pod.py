@@ -95,7 +95,7 @@ def server_environment(
 
 def pull_secrets(shared: SharedOutputs, own: PodSettings) -> list[dict[str, str]]:
     """Return the `imagePullSecrets` of the service account: the platform's, then the endpoint's own."""
-    names = [*shared.image_pull_secrets.split(), *own.pull_secrets]
+    names = [*shared.registry_logins.split(), *own.pull_secrets]
     return [{"name": name} for name in dict.fromkeys(names)]
 
 

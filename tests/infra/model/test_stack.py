@@ -110,7 +110,7 @@ def test_settings_reach_the_endpoint(run: Run) -> None:
 
 def test_nodes_gpus_annotations_and_pull_secrets_reach_the_pods_and_their_account(run: Run) -> None:
     made = run(
-        {**PUBLISHED, "image_pull_secrets": "image-pull"},
+        {**PUBLISHED, "registry_logins": "image-pull"},
         gpus="2",
         node_selector='["pool=gpu"]',
         tolerations='["nvidia.com/gpu:NoSchedule"]',
