@@ -70,9 +70,9 @@ def test_a_missing_setting_is_reported(
 def test_other_commands_read_the_settings_of_the_only_stack(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project.root / "deploy"
     assert find_stack(folder) == "production"
-    assert stack_settings(folder, "production") == {"namespace": "team-default", "min_replicas": 2, "max_replicas": 6}
+    assert stack_settings(folder, "production") == {"namespace": "team-tests", "min_replicas": 2, "max_replicas": 6}
     monkeypatch.chdir(project.root / "src")
-    assert deploy_setting("namespace") == "team-default"
+    assert deploy_setting("namespace") == "team-tests"
     (folder / "Pulumi.staging.yaml").write_text("config: {}\n", encoding="utf-8")
     assert deploy_setting("namespace") == ""  # with two stacks, it is not known which one is meant
 
@@ -103,11 +103,11 @@ def test_the_real_pulumi_deploys_previews_and_deploys_again(
     with pytest.raises(SystemExit):
         main(["platform", "upgrade-crds", "--chart-mirror", str(chart_mirror)])
     objects = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-default"}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-tests"}},
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": "platform-outputs", "namespace": "team-default"},
+            "metadata": {"name": "platform-outputs", "namespace": "team-tests"},
             "data": outputs_data(SHARED),
         },
     ]
@@ -123,9 +123,9 @@ def test_the_real_pulumi_deploys_previews_and_deploys_again(
         assert call_mlp(project, "deploy", "--image", NEXT, "--yes", "--skip-smoke-test").code == 0
         assert running(lab) == NEXT
     finally:
-        lab.kubectl("delete", "namespace", "team-default", "--wait=true")
+        lab.kubectl("delete", "namespace", "team-tests", "--wait=true")
 
 
 def running(lab: Lab) -> str:
     path = "{.spec.template.spec.containers[0].image}"
-    return lab.kubectl("-n", "team-default", "get", "deployment", "sample-model", "-o", f"jsonpath={path}").stdout
+    return lab.kubectl("-n", "team-tests", "get", "deployment", "sample-model", "-o", f"jsonpath={path}").stdout
