@@ -139,12 +139,16 @@ def as_current_store(uri: str) -> Iterator[None]:
     version."""
     import mlflow
 
+    variable = os.environ.get("MLFLOW_TRACKING_URI")  # MLflow sets it with the store, and removes it without one
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None if before == variable else before)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if variable is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = variable
 
 
 def is_missing(err: Exception) -> bool:

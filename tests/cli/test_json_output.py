@@ -13,6 +13,10 @@ from platform_lib.settings import Project
 from tests.conftest import Called, copy_of
 
 WITHOUT = {
+    "ci comment",
+    "ci kubeconfig",
+    "ci token",  # what kubectl reads, always JSON
+    "ci train",  # a page for people; `build/ci` has the files
     "completion",  # a script
     "data pull",
     "data push",
@@ -31,6 +35,7 @@ WITHOUT = {
     "report",  # a page; `mlp models show --json` has its data
     "serve",
     "tunnel",
+    "update",
 }
 """Commands that change or run something, and print what happened in a line."""
 

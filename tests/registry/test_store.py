@@ -1,10 +1,14 @@
 """The local store is created once."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from platform_lib.registry import Registry
+from platform_lib.registry.client import as_current_store
 from platform_lib.registry.store import ensure_database
 from platform_lib.registry.trained_on import trained_on
 from platform_lib.settings import Project
@@ -44,3 +48,20 @@ class TestTrainedOn:
 
     def test_a_shared_registry_is_not_asked_and_may_have_versions(self, trained: Project) -> None:
         assert trained_on(trained, "http://mlflow:5000", "another") == "a version in http://mlflow:5000"
+
+
+@pytest.mark.parametrize("variable", [None, "sqlite:///users.db"])
+def test_a_store_of_a_block_leaves_nothing_behind(variable: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even in MLflow's memory, which would win over the variable from then on."""
+    import mlflow
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", variable)
+    with as_current_store("sqlite:///other.db"):
+        with as_current_store("sqlite:///other.db"):
+            assert mlflow.get_tracking_uri() == "sqlite:///other.db"
+        assert mlflow.get_tracking_uri() == "sqlite:///other.db"
+    assert os.environ.get("MLFLOW_TRACKING_URI") == variable
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert not mlflow.is_tracking_uri_set()
