@@ -14,7 +14,7 @@ from platform_lib.training.wording import number
 def card_section(content: ReportContent) -> Section | None:
     """Who answers for the model, and what it is for."""
     rows = content.card.rows()
-    return Section(anchor="card", title="Model card", blocks=[pairs("Model card", rows)]) if rows else None
+    return Section(anchor="card", title="Model card", blocks=[pairs("What people must know", rows)]) if rows else None
 
 
 def features_section(content: ReportContent) -> Section | None:

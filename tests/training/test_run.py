@@ -128,7 +128,11 @@ class TestRecord:
         expected = named - {
             VersionTag.FLOW_RUN,
             VersionTag.NEW_BASELINE,
-            *(tag for tag in named if tag.startswith(("mlp.forced", "mlp.promoted_by", "mlp.promoted_at", "mlp.retrain"))),
+            *(
+                tag
+                for tag in named
+                if tag.startswith(("mlp.forced", "mlp.promoted_by", "mlp.promoted_at", "mlp.retrain"))
+            ),
             VersionTag.LOGGED_ROWS,
             VersionTag.PERCENT,
             VersionTag.CANARY_SINCE,
