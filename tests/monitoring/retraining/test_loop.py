@@ -76,6 +76,17 @@ def in_seconds(rules: list[dict[str, Any]]) -> str:
     return text.replace("[1h]", f"[{WINDOW_S}s]").replace("for: 15m", "for: 0s")
 
 
+def created(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Create an object of Prefect, whose server answers 503 while its database is busy."""
+
+    def answer() -> httpx.Response | None:
+        given = httpx.post(url, json=body, timeout=30)
+        return None if given.status_code == 503 else given.raise_for_status()
+
+    found: dict[str, Any] = wait_until(answer, "an answer of Prefect").json()
+    return found
+
+
 @pytest.fixture
 def loop(
     trained: Project,
@@ -85,9 +96,9 @@ def loop(
     engine: Callable[[str], str],
 ) -> Iterator[Loop]:
     project = copy_of(trained, tmp_path / "project")
-    flow = httpx.post(f"{prefect_server}/flows/", json={"name": project.name}, timeout=30).json()
+    flow = created(f"{prefect_server}/flows/", {"name": project.name})
     deployment = {"name": "train", "flow_id": flow["id"], "parameters": {"project": str(project.root)}}
-    httpx.post(f"{prefect_server}/deployments/", json=deployment, timeout=30).raise_for_status()
+    created(f"{prefect_server}/deployments/", deployment)
     model, metrics, prometheus, alertmanager, cluster, receiver = (free_port() for _ in range(6))
     (tmp_path / "rules.yml").write_text(in_seconds(drift_rules(project.name, NAMESPACE, thresholds=LIMITS)))
     labels = {"namespace": NAMESPACE, "service": project.name}
