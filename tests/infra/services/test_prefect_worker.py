@@ -59,9 +59,16 @@ def worker(lab: Lab, prefect_api: httpx.Client, tmp_path_factory: pytest.TempPat
     pod = replace(pod, more={"KUBECONFIG": str(kubeconfig), "PREFECT_WORKER_QUERY_SECONDS": "1"})
     pod.run("pool")
     with pod.running("worker"):
+        wait_until(lambda: is_online(prefect_api), "the worker's first heartbeat")
         yield pod
     for name in (NAMESPACE, TEAM_NAMESPACE):
         lab.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def is_online(api: httpx.Client) -> bool:
+    """Whether Prefect knows a running worker of the team: `mlp` refuses to start a run without one."""
+    found = api.post("/work_pools/beta/workers/filter", json={})
+    return found.is_success and any(one["status"] == "ONLINE" for one in found.json())
 
 
 def start_run(api: httpx.Client, name: str) -> str:
@@ -210,6 +217,7 @@ def test_a_training_on_the_platform_is_logged_here_and_registered_as_the_team(
         stored["train-1"] = b"{}"
         with meanwhile(kubelet.run, tmp_path) as pod:
             done = call_mlp(image, "train", "seed=2", "--on", "platform", "--image", f"{address}/beta-model:train-1")
+            assert "/runs/flow-run/" in done.err, done.err
 
     assert done.code == 0, done.err
     assert "beta-model version 1 passed the gate" in done.out
@@ -230,6 +238,7 @@ def test_a_pod_that_dies_ends_the_command_with_the_reason(
 ) -> None:
     with meanwhile(kubelet.kill, "OOMKilled") as pod:
         done = call_mlp(image, "train", "--on", "platform", "--image", f"registry.example.com/beta@{DIGEST}")
+        assert "/runs/flow-run/" in done.err, done.err
 
     assert done.code == 3
     assert pod.result()["spec"]["serviceAccountName"] == "train"
