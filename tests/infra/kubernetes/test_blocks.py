@@ -118,7 +118,7 @@ def test_every_component_has_every_size_and_limits_are_at_least_requests() -> No
 
 
 def test_invalid_arguments_are_refused_before_any_resource_exists() -> None:
-    with pytest.raises(SettingError, match="size is 'huge': use small or standard"):
+    with pytest.raises(SettingError, match="size is 'huge': use small, standard or large"):
         Placement(size="huge")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="uri is 'gs://bucket': give s3://bucket/prefix"):
         S3Access(uri="gs://bucket")
