@@ -98,7 +98,7 @@ class TestNumbers:
         assert shown["roc_auc"] == f"{area:.4f}"
 
     def test_the_model_card(self, page: Page) -> None:
-        assert page.rows("Model card")["owner"] == ["tests"]
+        assert page.rows("What people must know")["owner"] == ["tests"]
 
     def test_confusion_matrix(self, page: Page, rows: dict[str, Any]) -> None:
         shown = [[int(cell) for cell in cells[:-1]] for cells in page.rows("Confusion matrix").values()]
