@@ -52,7 +52,7 @@ def test_tags_bring_the_lineage_back() -> None:
 
 
 def test_a_version_without_tags_reads_as_unknown() -> None:
-    assert set(lineage.rows(lineage.from_tags({})).values()) == {"unknown", "no", "none, trained in-process"}
+    assert set(lineage.rows(lineage.from_tags({})).values()) == {"unknown", "no", "none, trained in-process", "no rows"}
 
 
 def test_a_comparison_names_only_differences() -> None:
