@@ -50,20 +50,23 @@ def sample(rows: int, seed: int, *, shift: float = 0.0) -> tuple[pd.DataFrame, P
 @cache
 def monitored(rows: int = 4000, seed: int = 100) -> Monitored:
     """Version 3, trained on unshifted rows."""
+    return version_3(*sample(rows, seed), CONTRACT, "accuracy")
+
+
+def version_3(
+    frame: pd.DataFrame, predictions: Predictions, truth: np.ndarray, contract: DataContract, metric: str
+) -> Monitored:
+    """Version 3 of a model, with its profile, held-out score and reference rows from the given rows."""
     from platform_lib.metrics import score, standard_error
 
-    frame, predictions, truth = sample(rows, seed)
     return Monitored(
         model="loans",
         version="3",
-        profile=parse_profile(build_profile(frame, predictions, CONTRACT)),
-        contract=CONTRACT,
-        metric="accuracy",
-        held_out=(
-            score("accuracy", truth, predictions),
-            standard_error("accuracy", truth, predictions) or 0.0,
-        ),
-        reference=reference_of(build_reference_rows(frame, predictions, truth, CONTRACT), CONTRACT),
+        profile=parse_profile(build_profile(frame, predictions, contract)),
+        contract=contract,
+        metric=metric,
+        held_out=(score(metric, truth, predictions), standard_error(metric, truth, predictions) or 0.0),
+        reference=reference_of(build_reference_rows(frame, predictions, truth, contract), contract),
     )
 
 
@@ -87,18 +90,7 @@ def prices(rows: int, seed: int, *, shift: float = 0.0) -> tuple[pd.DataFrame, P
 @cache
 def priced(rows: int = 2000, seed: int = 100) -> Monitored:
     """Version 3 of a model of numbers, trained on unshifted rows."""
-    from platform_lib.metrics import score, standard_error
-
-    frame, predictions, truth = prices(rows, seed)
-    return Monitored(
-        model="loans",
-        version="3",
-        profile=parse_profile(build_profile(frame, predictions, PRICES)),
-        contract=PRICES,
-        metric="mae",
-        held_out=(score("mae", truth, predictions), standard_error("mae", truth, predictions) or 0.0),
-        reference=reference_of(build_reference_rows(frame, predictions, truth, PRICES), PRICES),
-    )
+    return version_3(*prices(rows, seed), PRICES, "mae")
 
 
 def write_day(

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from platform_lib.cli.groups import json_option
 from platform_lib.cli.training.override_completion import complete_override
 from platform_lib.cli.training.train import result_json, show_result
 from platform_lib.names import ExitCode
@@ -30,7 +31,7 @@ from platform_lib.settings import find_project, load_settings
     show_default=True,
     help="Request log with new rows: a folder of the project or s3://bucket/prefix.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(
     *, overrides: tuple[str, ...], reason: str, cause: str, window: str, alert: str, place: str, as_json: bool
 ) -> int:
